@@ -1,0 +1,162 @@
+"""The one tree of errors: each class has an exit code, each error says what, where and what to do.
+
+Exit codes are part of the interface (``docs/exit-codes.md``): 0 published, 1 unexpected,
+4 some templates of a matrix failed, 130 cancelled; the rest stand at their class below.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_PUBLISHED = 0
+EXIT_UNEXPECTED = 1
+EXIT_SOME_FAILED = 4
+EXIT_CANCELLED = 130
+
+
+class AsyncpipeError(Exception):
+    """A failure that a person can act on: one sentence, and a hint that says what to do."""
+
+    exit_code: ClassVar[int] = EXIT_UNEXPECTED
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+
+
+class UsageError(AsyncpipeError):
+    """Arguments, settings or the machine are not fit for the run."""
+
+    exit_code = 2
+
+
+class PackerMissingError(UsageError):
+    """No HashiCorp Packer, or one that is too old."""
+
+
+class TemplateError(AsyncpipeError):
+    """The template cannot be read; ``file`` and ``line`` say where, when known."""
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, hint: str = "", file: str = "", line: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+
+
+class PackerFailedError(AsyncpipeError):
+    """Packer ended with an error; ``cause_lines`` are the lines that say why."""
+
+    exit_code = 20
+
+    def __init__(self, message: str, *, hint: str = "", cause_lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.cause_lines = cause_lines
+
+
+class BuildTimedOutError(AsyncpipeError):
+    """The build's time limit passed and Packer was stopped."""
+
+    exit_code = 21
+
+
+class ArtifactError(AsyncpipeError):
+    """Packer ended well but left no XVA, or more than one."""
+
+    exit_code = 30
+
+
+class XvaInvalidError(AsyncpipeError):
+    """The XVA is empty, truncated, corrupt or something else."""
+
+    exit_code = 31
+
+
+class IdentityConflictError(AsyncpipeError):
+    """Template, ISO and guest name different systems and strict identity was asked for."""
+
+    exit_code = 32
+
+
+class UploadError(AsyncpipeError):
+    """The object could not be stored."""
+
+    exit_code = 40
+
+
+class ChecksumError(UploadError):
+    """The store refused a checksum, or what it holds is not what was sent."""
+
+    exit_code = 41
+
+
+class AccessDeniedError(UploadError):
+    """The store refused these credentials."""
+
+    exit_code = 42
+
+
+class DestinationTakenError(UploadError):
+    """An object already stands where a new one was to be created."""
+
+    exit_code = 43
+
+
+class BucketMissingError(UploadError):
+    """The bucket or folder does not exist."""
+
+    exit_code = 2
+
+
+class ObjectMissingError(UploadError):
+    """No object under this key."""
+
+
+class UploadMissingError(UploadError):
+    """The store does not know this multipart upload (it ended, was aborted, or never was)."""
+
+
+class ConflictError(UploadError):
+    """A conditional write met a concurrent one (409) or a changed object (If-Match): read again."""
+
+
+class TransientStoreError(UploadError):
+    """A reset, a timeout or a 5xx: the same call may succeed later."""
+
+
+class SlowDownError(TransientStoreError):
+    """The store asks for fewer requests (503 SlowDown, 429)."""
+
+
+class CredentialsExpiredError(TransientStoreError):
+    """The session token ran out; the call may succeed with fresh credentials."""
+
+
+class SourceChangedError(UploadError):
+    """The file shrank, was replaced or was rewritten while it was read."""
+
+
+def leaf_of(error: BaseException) -> BaseException:
+    """Return the most telling leaf of (possibly nested) exception groups.
+
+    The first leaf that is one of ours wins, then the first that is no cancellation, then any.
+    """
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, AsyncpipeError):
+            return leaf
+    for leaf in leaves:
+        if isinstance(leaf, Exception):
+            return leaf
+    return leaves[0]
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]

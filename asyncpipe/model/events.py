@@ -1,0 +1,112 @@
+"""What happens during a run, for whoever watches: the display, the JSON log, GitHub.
+
+``name`` is API: it is the dotted event name of the JSON log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from asyncpipe.model.build import Phase
+from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.publication import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """The whole run is planned and begins."""
+
+    name: ClassVar[str] = "run.started"
+    run_id: str
+    units: tuple[str, ...]
+    destination: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateStarted:
+    """One template's build begins."""
+
+    name: ClassVar[str] = "build.started"
+    unit: str
+    template_path: str
+    identity: OsIdentity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLine:
+    """One redacted line of Packer's output without its newline, bounded to 8 KiB."""
+
+    name: ClassVar[str] = "build.output"
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseChanged:
+    """The template entered a phase."""
+
+    name: ClassVar[str] = "build.phase"
+    unit: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityChanged:
+    """Evidence from the guest changed or confirmed the identity."""
+
+    name: ClassVar[str] = "detect.identity"
+    unit: str
+    identity: OsIdentity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportGrew:
+    """The export's file was seen with this size."""
+
+    name: ClassVar[str] = "build.export_grew"
+    unit: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadProgress:
+    """Bytes that went out for one object; ``total_bytes`` is None while the source grows."""
+
+    name: ClassVar[str] = "publish.progress"
+    unit: str
+    key: str
+    sent_bytes: int
+    total_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something a person should know that does not stop the run."""
+
+    name: ClassVar[str] = "run.warning"
+    unit: str
+    code: str  # "identity-conflict", "end-of-life", "no-lifecycle-rule" ...
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateFinished:
+    """One template ended, well or not."""
+
+    name: ClassVar[str] = "build.finished"
+    unit: str
+    outcome: Outcome
+
+
+Event = (
+    RunStarted
+    | TemplateStarted
+    | OutputLine
+    | PhaseChanged
+    | IdentityChanged
+    | ExportGrew
+    | UploadProgress
+    | Warned
+    | TemplateFinished
+)

@@ -1,0 +1,93 @@
+"""Who the template is: the evidence, and the answer with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Weight(IntEnum):
+    """How much a kind of evidence counts; the higher wins."""
+
+    HARDWARE_PROFILE = 10  # clone_template, guest_os_type: known to lie
+    VM_NAME = 20
+    LABEL = 30  # source label, build name, file and folder names
+    ISO_URL = 40  # a path segment of the medium's URL
+    ISO_NAME = 50  # the medium's file name
+    GUEST_UNMARKED = 60  # os-release lines that merely occurred in the log
+    GUEST = 70  # the marked evidence block printed by provisioning
+    DECLARED = 80  # os_name/os_version and the like in the template
+    EXPLICIT = 90  # --os, --os-version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One thing that was seen and what it says about the system; ``None`` = says nothing of it."""
+
+    weight: Weight
+    kind: str  # "iso_url", "vm_name", "os-release", "option" ...
+    text: str  # what was seen, bounded to 300 characters
+    origin: str  # "templates/x/debian.pkr.hcl:12", "build.log", "--os"
+    os_type: str | None = None
+    os_version: str | None = None  # the series that names the template: "12", "24.04", "9"
+    release: str | None = None  # the most exact version stated: "12.11.0"
+    codename: str | None = None
+    arch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Two pieces of evidence that disagree; ``series``: the place of publication is at stake."""
+
+    field: str  # "os_type", "os_version", "release", "arch"
+    chosen: str
+    other: str
+    chosen_origin: str
+    other_origin: str
+    series: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OsIdentity:
+    """The most reliable answer, or unknown (``os_type is None``), and why."""
+
+    os_type: str | None = None
+    os_version: str | None = None
+    release: str | None = None
+    codename: str | None = None
+    arch: str | None = None
+    pretty_name: str | None = None
+    confidence: float = 0.0  # 0.0 unknown .. 1.0 explicit or confirmed by the guest
+    end_of_life: str | None = None  # ISO date, from osinfo-db
+    evidence: tuple[Evidence, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def short_id(self) -> str | None:
+        """``debian12``: the folder and file name of what is published."""
+        return f"{self.os_type}{self.os_version or ''}" if self.os_type else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package that the guest reported as installed."""
+
+    name: str
+    version: str
+    arch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFacts:
+    """What the guest printed about itself during the build."""
+
+    marked: bool = False  # a complete asyncpipe-evidence block, not merely os-release lines
+    complete: bool = False  # begin and end were seen and the number of lines is right
+    os_release: Mapping[str, str] = field(default_factory=dict)
+    debian_version: str | None = None
+    kernel: str | None = None
+    arch: str | None = None
+    hardening_profile: str | None = None
+    agent: str | None = None
+    packages: tuple[Package, ...] = ()

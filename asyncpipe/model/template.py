@@ -1,0 +1,79 @@
+"""What a Packer template says, evaluated as far as it can be without Packer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+
+class Unknown(Enum):
+    """A value that cannot be evaluated before the build (a data source, a function we lack)."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+Value = str | int | float | bool | None | Unknown | list["Value"] | dict[str, "Value"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A place in a template; ``line`` counts from 1, 0 = unknown (JSON)."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One input variable and the value that this run gives it."""
+
+    name: str
+    value: Value  # UNKNOWN when it cannot be evaluated; None when Packer would refuse (unset)
+    sensitive: bool
+    is_set: bool  # a default, a var file, -var or PKR_VAR_ gave it a value
+    origin: str  # "default", "-var", "PKR_VAR_x", "prod.pkrvars.hcl"
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateSource:
+    """One source as a build uses it: overrides of the build block applied."""
+
+    type: str  # "xenserver-iso", "null", "qemu"
+    label: str
+    build_name: str | None  # name of the build block
+    attributes: Mapping[str, Value]  # evaluated; what could not be is UNKNOWN
+    locations: Mapping[str, Location]  # of each attribute
+    location: Location
+
+    @property
+    def name(self) -> str:
+        """The name Packer prints, less the build's: ``xenserver-iso.debian``."""
+        return f"{self.type}.{self.label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A readable template: one file, or a folder whose files Packer reads together."""
+
+    path: Path  # as given: what Packer is called with
+    folder: Path  # the folder that holds it
+    kind: str  # "hcl2" or "json"
+    files: tuple[Path, ...]  # every file that was read, var files included, sorted
+    sha256_hex: str  # over the names and bytes of ``files``
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    locals: Mapping[str, Value] = field(default_factory=dict)
+    local_locations: Mapping[str, Location] = field(default_factory=dict)
+    sources: tuple[TemplateSource, ...] = ()  # selected by only/except, in the order of the file
+    required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
+    referenced_files: tuple[
+        Path, ...
+    ] = ()  # scripts, cd_files, http_directory: for --changed-since
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,64 @@
+"""What is sent where, and what is known once it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from asyncpipe.model.store import ObjectInfo, UploadHandle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where one source goes; create-only unless ``overwrite``."""
+
+    key: str
+    content_type: str
+    metadata: Mapping[str, str] = field(default_factory=dict)  # the upload adds its own nonce
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferOptions:
+    """How uploads of this process behave; the budget is shared by all of them."""
+
+    max_memory_bytes: int = 128 * 1024 * 1024
+    part_size_bytes: int | None = None  # None: chosen from the size
+    concurrency: int | None = None  # parts in flight; None: what memory and store allow
+    bandwidth_bytes_per_s: float | None = None
+    complete_timeout_s: float = 900.0
+    stall_timeout_s: float = 60.0  # least progress per part
+    abort_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDigests:
+    """Digests of a whole source, computed in the one pass that sent it."""
+
+    size_bytes: int
+    sha256_hex: str
+    crc64nvme_base64: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedObject:
+    """Every byte is at the store, nothing is visible yet."""
+
+    target: Target
+    digests: FileDigests
+    handle: UploadHandle | None  # None where the store stages otherwise (a single PUT, a folder)
+    part_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedObject:
+    """The object is visible and was looked at afterwards; ``checks`` says what was compared."""
+
+    key: str
+    url: str
+    digests: FileDigests
+    info: ObjectInfo
+    checks: tuple[str, ...]  # "size", "crc64nvme", "etag-md5", "create-only": verified, not hoped
+    part_count: int
+    resumed_bytes: int = 0  # bytes that an earlier attempt had already sent
+    duration_s: float = 0.0

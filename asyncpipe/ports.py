@@ -1,0 +1,219 @@
+"""What the stages ask of the world; adapters answer, fakes too, under one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from asyncpipe.model.events import Event
+from asyncpipe.model.store import (
+    ObjectInfo,
+    OpenUpload,
+    PartDigests,
+    StoreCapabilities,
+    StoredBytes,
+    StoredPart,
+    UploadHandle,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A child process to start: argv, its whole environment, its folder."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+
+class RunningProcess(Protocol):
+    """A child that leads a session and group of its own; stdout and stderr are one stream."""
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is the group id too."""
+        ...
+
+    @property
+    def return_code(self) -> int | None:
+        """None while it runs; negative = killed by that signal."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Return the next bytes (at most 64 KiB) or ``b""`` at the end of the stream.
+
+        The end may come long after the exit: a descendant can hold the pipe.
+        """
+        ...
+
+    async def wait(self) -> int:
+        """Wait for the exit of the leader only."""
+        ...
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the leader; no error when it is gone."""
+        ...
+
+    def kill_group(self) -> None:
+        """Send SIGKILL to the whole group; no error when it is gone."""
+        ...
+
+    def group_alive(self) -> bool:
+        """Tell whether any process of the group still lives (zombies do not count)."""
+        ...
+
+
+class ProcessRunner(Protocol):
+    """Starts children; leaving the context kills what is left of the group and closes the pipe."""
+
+    def start(self, command: Command) -> AbstractAsyncContextManager[RunningProcess]:
+        """Start ``command`` with stdin at /dev/null.
+
+        Raises:
+            UsageError: the program cannot be started.
+        """
+        ...
+
+
+class LogFile(Protocol):
+    """An append-only file of ours (mode 0600), created exclusively."""
+
+    async def write(self, data: bytes) -> None:
+        """Append; raises OSError when the disk refuses."""
+        ...
+
+    async def close(self) -> None:
+        """Flush to disk (fsync) and close; idempotent."""
+        ...
+
+
+class LogFiles(Protocol):
+    """Opens log files."""
+
+    async def create(self, path: Path) -> LogFile:
+        """Create ``path``; raises FileExistsError when it is there."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """A place for objects; keys are relative to its prefix, errors are UploadErrors.
+
+    Every call makes one attempt of its own kind; retries stay in ``transfer`` (bulk) and in the
+    adapter (small idempotent calls), never in both.
+    """
+
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix/`` or ``file:///folder/``, ending in a slash."""
+        ...
+
+    @property
+    def capabilities(self) -> StoreCapabilities:
+        """What this endpoint honours."""
+        ...
+
+    def url_of(self, key: str) -> str:
+        """The URL of an object, for people."""
+        ...
+
+    async def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+        create_only: bool = False,
+        if_match: str | None = None,
+    ) -> ObjectInfo:
+        """Store a small object whole.
+
+        Raises:
+            DestinationTakenError: ``create_only`` and the key exists.
+            ConflictError: ``if_match`` and the object is another one, or a race (409).
+        """
+        ...
+
+    async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
+        """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
+        ...
+
+    def stream(
+        self, key: str, *, offset_bytes: int = 0
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Read an object in pieces, from ``offset_bytes`` on."""
+        ...
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """Look at an object (with its checksum where the store tells it), None when absent."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        """Every object whose key begins with ``prefix``, in key order."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove one object; no error when absent."""
+        ...
+
+    async def create_upload(
+        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> UploadHandle:
+        """Begin a multipart upload."""
+        ...
+
+    async def upload_part(
+        self, handle: UploadHandle, number: int, body: memoryview, digests: PartDigests
+    ) -> StoredPart:
+        """Send one part without copying ``body``; ChecksumError when the store refuses the digest.
+
+        Raises:
+            TransientStoreError: worth another attempt (SlowDownError, CredentialsExpiredError too).
+            UploadMissingError: the upload is gone.
+        """
+        ...
+
+    async def complete_upload(
+        self,
+        handle: UploadHandle,
+        parts: Sequence[StoredPart],
+        *,
+        size_bytes: int,
+        crc64nvme_base64: str,
+        create_only: bool,
+        timeout_s: float,
+    ) -> ObjectInfo:
+        """Make the object visible, once.
+
+        Raises:
+            DestinationTakenError, ConflictError, ChecksumError, UploadMissingError
+            TransientStoreError: the outcome is not known; look at the object.
+        """
+        ...
+
+    async def abort_upload(self, handle: UploadHandle) -> None:
+        """Drop an upload; UploadMissingError when the store does not know it."""
+        ...
+
+    async def list_parts(self, handle: UploadHandle) -> Sequence[StoredPart]:
+        """Every part the store has, in order; UploadMissingError."""
+        ...
+
+    async def list_uploads(self, prefix: str) -> Sequence[OpenUpload]:
+        """Every open upload whose key begins with ``prefix``."""
+        ...
+
+    async def probe(self) -> None:
+        """Prove that the destination is writable; AccessDeniedError, BucketMissingError."""
+        ...
+
+
+class Reporter(Protocol):
+    """Takes events; never blocks, never raises, whatever happens to the terminal."""
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+        ...

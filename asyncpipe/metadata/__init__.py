@@ -1,0 +1,13 @@
+"""Everything known about one template -> ``metadata.json`` (pure)."""
+
+from asyncpipe.metadata.document import (
+    SCHEMA_VERSION,
+    Document,
+    complete,
+    draft,
+    failed,
+)
+from asyncpipe.metadata.encoding import encode
+from asyncpipe.metadata.sbom import cyclonedx
+
+__all__ = ["SCHEMA_VERSION", "Document", "complete", "cyclonedx", "draft", "encode", "failed"]

@@ -1,0 +1,249 @@
+"""Everything known about one template -> ``metadata.json`` (schemas/metadata-1.schema.json).
+
+``draft`` before the files are sent, then ``complete`` or ``failed``, then ``encoding.encode``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Final
+
+from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, is_secret_name, secrets_of, without_whole
+from asyncpipe.model.build import BuildExit, BuildPlan
+from asyncpipe.model.identity import GuestFacts, OsIdentity
+from asyncpipe.model.log import SealedLog
+from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
+from asyncpipe.model.template import Template, Unknown, Value
+from asyncpipe.model.text import printable
+
+SCHEMA_VERSION: Final = 1
+
+Document = dict[str, object]
+_OURS: Final = frozenset({"output_directory", "run_timestamp"})  # set by every run: no news
+
+
+def draft(
+    *,
+    plan: BuildPlan,
+    build_exit: BuildExit | None,
+    identity: OsIdentity,
+    guest: GuestFacts,
+    facts: RunFacts,
+) -> Document:
+    """Say all that is known before the files are sent; ``build_exit`` None = Packer never ran."""
+    document: Document = {
+        "schema_version": SCHEMA_VERSION,
+        "status": "draft",
+        "unit": plan.unit,
+        "run_id": facts.run_id,
+        "timestamp": plan.timestamp,
+        "os": _os(identity),
+        "build": _build(plan, build_exit, facts),
+        "guest": _guest(guest),
+        "packages": [
+            {"name": p.name, "version": p.version, "arch": p.arch}
+            for p in guest.packages[:MAX_ITEMS]
+        ],
+        "iso": _iso(plan.template),
+        "files": {},
+        "xva": None,
+        "log": None,
+        "verified": [],
+        "failure": None,
+    }
+    return cleaned(document, secrets_of(plan.template))
+
+
+def complete(
+    document: Mapping[str, object],
+    *,
+    xva: FileEntry,
+    log: FileEntry,
+    sealed: SealedLog,
+    xva_report: Mapping[str, object] | None,
+    checks: Sequence[str],
+) -> Document:
+    """Add what is known once XVA and log are at the store; ``checks``: what was verified."""
+    added: Document = {
+        "status": "published",
+        "files": {"xva": _file(xva), "log": _file(log)},
+        "log": _log(sealed),
+        "xva": xva_report,
+        "verified": sorted(set(checks)),
+    }
+    return {**document, **cleaned(added, frozenset())}
+
+
+def failed(
+    document: Mapping[str, object],
+    *,
+    error: str,
+    exit_code: int,
+    sealed: SealedLog | None,
+    xva_report: Mapping[str, object] | None,
+) -> Document:
+    """Add how it failed; what is published then is the log and this."""
+    added: Document = {
+        "status": "failed",
+        "failure": {"error": error, "exit_code": exit_code},
+        "log": _log(sealed) if sealed else None,
+        "xva": xva_report,
+    }
+    return {**document, **cleaned(added, frozenset())}
+
+
+def _os(identity: OsIdentity) -> Document:
+    return {
+        "type": identity.os_type,
+        "version": identity.os_version,
+        "short_id": identity.short_id,
+        "release": identity.release,
+        "codename": identity.codename,
+        "arch": identity.arch,
+        "pretty_name": identity.pretty_name,
+        "confidence": round(identity.confidence, 3),
+        "end_of_life": identity.end_of_life,
+        "evidence": [
+            {
+                "kind": e.kind,
+                "weight": int(e.weight),
+                "text": printable(e.text, 300),
+                "origin": e.origin,
+                "type": e.os_type,
+                "version": e.os_version,
+                "release": e.release,
+            }
+            for e in identity.evidence[:100]
+        ],
+        "conflicts": [
+            {
+                "field": c.field,
+                "chosen": c.chosen,
+                "other": c.other,
+                "chosen_origin": c.chosen_origin,
+                "other_origin": c.other_origin,
+                "series": c.series,
+            }
+            for c in identity.conflicts[:100]
+        ],
+    }
+
+
+def _build(plan: BuildPlan, build_exit: BuildExit | None, facts: RunFacts) -> Document:
+    ended = build_exit
+    return {
+        "template": {
+            "path": _relative(plan.template.path, plan.working_directory),
+            "kind": plan.template.kind,
+            "sha256_hex": plan.template.sha256_hex,
+        },
+        "source": {
+            "commit": facts.git_commit,
+            "dirty": facts.git_dirty,
+            "remote": facts.git_remote,
+        },
+        "packer": {
+            "version": plan.packer_version,
+            "plugins": dict(ended.plugin_versions) if ended else {},
+        },
+        "tool": {"name": "asyncpipe", "version": facts.tool_version},
+        "ci": _ci(facts.ci) if facts.ci else None,
+        "variables": _variables(plan.template),
+        "return_code": ended.return_code if ended else None,
+        "started_utc": ended.started_utc if ended else None,
+        "ended_utc": ended.ended_utc if ended else None,
+        "duration_s": round(ended.duration_s, 3) if ended else None,
+        "phases": [
+            {
+                "phase": span.phase.value,
+                "started_utc": span.started_utc,
+                "duration_s": round(span.duration_s, 3),
+            }
+            for span in (ended.phases if ended else ())
+        ],
+        "errors": list(ended.errors[:50]) if ended else [],
+    }
+
+
+def _ci(ci: CiFacts) -> Document:
+    names = ("provider", "run_url", "workflow", "workflow_ref", "job", "event", "ref", "actor")
+    return {name: getattr(ci, name) for name in (*names, "runner")}
+
+
+def _variables(template: Template) -> Document:
+    """Non-secret variables and their values; an unknown value is null."""
+    secrets = secrets_of(template)
+    return {
+        name: None
+        if isinstance(variable.value, Unknown)
+        else without_whole(variable.value, secrets)
+        for name, variable in sorted(template.variables.items())
+        if variable.is_set
+        and name not in _OURS
+        and not variable.sensitive
+        and not is_secret_name(name)
+    }
+
+
+def _guest(guest: GuestFacts) -> Document:
+    return {
+        "reported": guest.marked,
+        "complete": guest.complete,
+        "kernel": guest.kernel,
+        "arch": guest.arch,
+        "hardening_profile": guest.hardening_profile,
+        "agent": guest.agent,
+        "packages_cut": max(0, len(guest.packages) - MAX_ITEMS),
+    }
+
+
+def _iso(template: Template) -> Document | None:
+    """The installation medium of the first source that names one."""
+    for source in template.sources:
+        attributes = {**_nested(source.attributes.get("boot_iso")), **source.attributes}
+        url, name, checksum = (
+            _text(attributes.get(key)) for key in ("iso_url", "iso_name", "iso_checksum")
+        )
+        urls = attributes.get("iso_urls")
+        if url is None and isinstance(urls, list) and urls:
+            url = _text(urls[0])
+        if url or name:
+            return {"url": url, "name": name, "checksum": checksum}
+    return None
+
+
+def _nested(value: Value) -> Mapping[str, Value]:
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, dict) else {}
+
+
+def _text(value: Value) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _file(entry: FileEntry) -> Document:
+    return {
+        "key": entry.key,
+        "size_bytes": entry.digests.size_bytes,
+        "sha256_hex": entry.digests.sha256_hex,
+        "crc64nvme_base64": entry.digests.crc64nvme_base64,
+    }
+
+
+def _log(sealed: SealedLog) -> Document:
+    return {
+        "lines": sealed.line_count,
+        "redactions": sealed.redaction_count,
+        "complete": sealed.complete,
+        "problem": sealed.problem,
+        "size_bytes": sealed.size_bytes,
+        "sha256_hex": sealed.sha256_hex,
+    }
+
+
+def _relative(path: PurePath, folder: PurePath) -> str:
+    """``path`` as seen from Packer's folder; never a path of the machine."""
+    if not path.is_absolute():
+        return path.as_posix()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

@@ -1,0 +1,42 @@
+"""Facts about the run itself that end up in the metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asyncpipe.model.transfer import FileDigests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CiFacts:
+    """The CI run that built a template; empty strings where it told nothing."""
+
+    provider: str  # "github"
+    run_url: str = ""
+    workflow: str = ""
+    workflow_ref: str = ""
+    job: str = ""
+    event: str = ""
+    ref: str = ""
+    actor: str = ""
+    runner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """Where the run came from; None where it could not be told."""
+
+    tool_version: str
+    run_id: str = ""
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    git_remote: str | None = None  # without userinfo
+    ci: CiFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """A file as the metadata names it: its key and the digests of what was sent."""
+
+    key: str
+    digests: FileDigests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,9 +166,18 @@ class ObjectStore(Protocol):
         ...
 
     async def upload_part(
-        self, handle: UploadHandle, number: int, body: memoryview, digests: PartDigests
+        self,
+        handle: UploadHandle,
+        number: int,
+        body: memoryview,
+        digests: PartDigests,
+        *,
+        progress: Callable[[int], None] | None = None,
     ) -> StoredPart:
         """Send one part without copying ``body``; ChecksumError when the store refuses the digest.
+
+        ``progress`` is called in the event loop with the bytes that just left, several times per
+        part; it must not block. An attempt that fails has counted bytes that are sent again.
 
         Raises:
             TransientStoreError: worth another attempt (SlowDownError, CredentialsExpiredError too).

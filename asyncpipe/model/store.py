@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 
 class ChecksumMode(StrEnum):
@@ -89,3 +91,69 @@ class PartDigests:
     crc64nvme: int
     sha256_base64: str | None = None
     md5_base64: str | None = None
+
+
+class StoreProfile(StrEnum):
+    """Which kind of S3 server an endpoint is; ``auto`` asks the endpoint (docs/stores.md)."""
+
+    AUTO = "auto"
+    AWS = "aws"
+    MINIO = "minio"
+    CEPH = "ceph"
+    GARAGE = "garage"
+    GENERIC = "generic"
+
+
+class Addressing(StrEnum):
+    """Where the bucket stands in an S3 URL: in the path, or in the host name."""
+
+    AUTO = "auto"
+    PATH = "path"
+    VIRTUAL = "virtual"
+
+
+class ServerSideEncryption(StrEnum):
+    """What the store is asked to encrypt with; values are those of the S3 header."""
+
+    S3 = "AES256"
+    KMS = "aws:kms"
+
+
+class LockMode(StrEnum):
+    """Object Lock retention modes; values are those of the S3 header."""
+
+    GOVERNANCE = "GOVERNANCE"
+    COMPLIANCE = "COMPLIANCE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """How to open a store; the defaults suit AWS, a server named by environment, and folders."""
+
+    profile: StoreProfile = StoreProfile.AUTO
+    max_connections: int = 16
+    endpoint_url: str | None = None
+    region: str | None = None
+    addressing: Addressing = Addressing.AUTO
+    sse: ServerSideEncryption | None = None
+    kms_key_id: str | None = None
+    storage_class: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    lock_mode: LockMode | None = None
+    lock_until_utc: str | None = None  # ISO 8601, with a zone
+    ca_bundle: Path | None = None
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+
+
+def crc64nvme_base64(value: int) -> str:
+    """Write a CRC64NVME as S3 does: base64 of 8 big-endian bytes."""
+    return base64.b64encode(value.to_bytes(8, "big")).decode("ascii")
+
+
+def crc64nvme_value(text: str) -> int:
+    """Read a CRC64NVME as S3 writes it; ValueError when it is none."""
+    raw = base64.b64decode(text, validate=True)
+    if len(raw) != 8:
+        raise ValueError("a CRC64NVME has 8 bytes")
+    return int.from_bytes(raw, "big")

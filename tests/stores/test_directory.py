@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncpipe.adapters.directory import DirectoryStore
+from asyncpipe.errors import (
+    AccessDeniedError,
+    BucketMissingError,
+    ChecksumError,
+    ConflictError,
+    DestinationTakenError,
+    UploadMissingError,
+)
+from tests.stores.contract import (
+    TEXT,
+    XVA,
+    ObjectStoreContract,
+    complete,
+    digests_of,
+    payload,
+    send,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "published")
+
+
+def seen_in(root: Path) -> list[str]:
+    """Every file a reader of the folder meets, hidden work aside."""
+    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in found if path.parts[0] != ".asyncpipe-uploads")
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestDirectoryStore(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> DirectoryStore:
+        return DirectoryStore(tmp_path / "published")
+
+
+async def test_a_published_folder_holds_the_objects_and_nothing_else(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    handle = await store.create_upload("t/1/x.xva", content_type=XVA, metadata={"nonce": "n"})
+    parts = await send(store, handle, [b"abc", b"de"])
+    assert seen_in(tmp_path / "published") == []
+    await complete(store, handle, parts, [b"abc", b"de"], create_only=True)
+    await store.put("t/1/metadata.json", b"{}", content_type="application/json", create_only=True)
+    assert names_in(tmp_path / "published" / "t" / "1") == ["metadata.json", "x.xva"]
+    assert handle.upload_id not in names_in(tmp_path / "published" / ".asyncpipe-uploads")
+
+
+async def test_files_are_readable_as_the_umask_allows(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    before = os.umask(0o027)
+    try:
+        await store.put("a", b"x", content_type=TEXT)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "published" / "a").stat().st_mode) == 0o640
+
+
+async def test_equal_parts_are_published_without_a_second_copy(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    handle = await store.create_upload("x", content_type=XVA, metadata={})
+    bodies = [payload(1000, 1), payload(1000, 2), payload(10, 3)]
+    parts = await send(store, handle, bodies)
+    data = tmp_path / "published" / ".asyncpipe-uploads" / handle.upload_id / "data"
+    inode = data.stat().st_ino
+    await complete(store, handle, parts, bodies, create_only=True)
+    assert (tmp_path / "published" / "x").stat().st_ino == inode
+
+
+async def test_an_upload_goes_on_in_another_process_with_the_parts_that_are_whole(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    bodies = [payload(1000, 1), payload(1000, 2), payload(10, 3)]
+    handle = await store.create_upload("x", content_type=XVA, metadata={"nonce": "n"})
+    await send(store, handle, bodies, order=(1, 2))
+    data = tmp_path / "published" / ".asyncpipe-uploads" / handle.upload_id / "data"
+    with data.open("r+b") as file:  # what a power loss leaves: a journal entry, other bytes
+        file.seek(1500)
+        file.write(b"\x00")
+    later = DirectoryStore(tmp_path / "published")
+    [upload] = await later.list_uploads("")
+    assert [part.number for part in await later.list_parts(upload.handle)] == [1]
+    await send(later, upload.handle, bodies, order=(2, 3))
+    info = await complete(later, upload.handle, await later.list_parts(handle), bodies)
+    assert dict(info.metadata) == {"nonce": "n"}
+    assert (tmp_path / "published" / "x").read_bytes() == b"".join(bodies)
+
+
+async def test_a_complete_cut_after_the_link_can_be_repeated_but_not_written_to(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    handle = await store.create_upload("x", content_type=XVA, metadata={"nonce": "n"})
+    parts = await send(store, handle, [b"abc"])
+    data = tmp_path / "published" / ".asyncpipe-uploads" / handle.upload_id / "data"
+    (tmp_path / "published" / "x").hardlink_to(data)
+    with pytest.raises(UploadMissingError):
+        await store.upload_part(handle, 1, memoryview(b"XXX"), digests_of(store, b"XXX"))
+    assert (tmp_path / "published" / "x").read_bytes() == b"abc"
+    # the refused part took its journal entry along: the object stands, the rest is for reap
+    await store.abort_upload(handle)
+    assert (tmp_path / "published" / "x").read_bytes() == b"abc"
+    assert parts[0].size_bytes == 3
+
+
+async def test_repeating_a_complete_that_was_cut_after_the_link_succeeds(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    handle = await store.create_upload("x", content_type=XVA, metadata={"nonce": "n"})
+    parts = await send(store, handle, [b"abc"])
+    data = tmp_path / "published" / ".asyncpipe-uploads" / handle.upload_id / "data"
+    (tmp_path / "published" / "x").hardlink_to(data)
+    info = await complete(store, handle, parts, [b"abc"], create_only=True)
+    assert dict(info.metadata) == {"nonce": "n"}
+    assert await store.list_uploads("") == []
+
+
+async def test_bytes_that_change_between_digest_and_disk_are_refused(
+    store: DirectoryStore,
+) -> None:
+    handle = await store.create_upload("x", content_type=XVA, metadata={})
+    with pytest.raises(ChecksumError):
+        await store.upload_part(handle, 1, memoryview(b"abd"), digests_of(store, b"abc"))
+
+
+async def test_a_file_changed_by_hand_loses_its_metadata_and_its_etag(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    before = await store.put("x", b"abc", content_type=TEXT, metadata={"nonce": "n"})
+    path = tmp_path / "published" / "x"
+    path.write_bytes(b"abcd")
+    after = await store.head("x")
+    assert after is not None
+    assert (dict(after.metadata), after.crc64nvme_base64) == ({}, None)
+    with pytest.raises(ConflictError):
+        await store.put("x", b"e", content_type=TEXT, if_match=before.etag)
+
+
+async def test_racing_creators_have_one_winner(store: DirectoryStore) -> None:
+    outcomes: list[str] = []
+
+    async def create(body: bytes) -> None:
+        try:
+            await store.put("x", body, content_type=TEXT, create_only=True)
+            outcomes.append("won")
+        except DestinationTakenError:
+            outcomes.append("lost")
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for number in range(16):
+                tasks.start_soon(create, str(number).encode())
+    assert sorted(outcomes) == ["lost"] * 15 + ["won"]
+
+
+async def test_racing_swappers_lose_no_update(store: DirectoryStore) -> None:
+    await store.put("n", b"0", content_type=TEXT)
+
+    async def increment() -> None:
+        while True:
+            stored = await store.get("n", max_bytes=10)
+            try:
+                await store.put(
+                    "n",
+                    str(int(stored.body) + 1).encode(),
+                    content_type=TEXT,
+                    if_match=stored.info.etag,
+                )
+            except ConflictError:
+                continue
+            return
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(increment)
+    assert (await store.get("n", max_bytes=10)).body == b"8"
+
+
+async def test_a_symbolic_link_out_of_the_root_is_not_followed(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AccessDeniedError):
+        await store.put("out/x", b"x", content_type=TEXT)
+    assert names_in(tmp_path / "elsewhere") == []
+
+
+async def test_a_file_in_the_place_of_the_folder_is_told(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    (tmp_path / "published").write_text("a file")
+    with pytest.raises(BucketMissingError) as caught:
+        await store.probe()
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_cannot_be_written_is_access_denied(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    (tmp_path / "published").mkdir(mode=0o500)
+    with pytest.raises(AccessDeniedError):
+        await store.probe()

@@ -99,6 +99,20 @@ class TemplateFinished:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The whole run ended; the last event. A cancelled run may lack outcomes of some units."""
+
+    name: ClassVar[str] = "run.finished"
+    run_id: str
+    outcomes: tuple[Outcome, ...]
+    exit_code: int
+    duration_s: float
+    run_directory: str = ""  # logs and journal, for a person and for ``--resume``
+    cancelled: bool = False
+    remains: tuple[str, ...] = ()  # what a cancelled run leaves: VMs, uploads; reap looks at them
+
+
 Event = (
     RunStarted
     | TemplateStarted
@@ -109,4 +123,5 @@ Event = (
     | UploadProgress
     | Warned
     | TemplateFinished
+    | RunFinished
 )

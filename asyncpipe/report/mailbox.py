@@ -1,0 +1,84 @@
+"""A bounded queue between the run and the one thread that writes: whoever puts never waits."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asyncpipe.model.events import Event, ExportGrew, OutputLine, UploadProgress
+
+_MAX_LINES = 4096
+_MAX_LINE_CHARACTERS = 1024 * 1024  # of all waiting lines together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one look into the mailbox brings; ``left_out`` counts dropped lines per template."""
+
+    events: tuple[Event, ...]
+    left_out: Mapping[str, int]
+    closed: bool
+
+
+class Mailbox:
+    """Takes events from any thread; lines are dropped when it is full, progress keeps the latest.
+
+    Phases, warnings and outcomes are never dropped: a run has few of them.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._events: deque[Event] = deque()
+        self._progress: dict[tuple[str, str, str], Event] = {}
+        self._left_out: Counter[str] = Counter()
+        self._lines = self._characters = 0
+        self._closed = False
+
+    def put(self, event: Event) -> None:
+        """Take one event; returns at once."""
+        with self._changed:
+            match event:
+                case OutputLine():
+                    if not self._has_room(event):
+                        self._left_out[event.unit] += 1
+                        return
+                    self._lines += 1
+                    self._characters += len(event.text)
+                    self._events.append(event)
+                case UploadProgress():
+                    self._progress[event.name, event.unit, event.key] = event
+                    return  # the next tick shows it
+                case ExportGrew():
+                    self._progress[event.name, event.unit, ""] = event
+                    return
+                case _:
+                    self._events.append(event)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """No more will come; what waits is still taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> Batch:
+        """Return all that waits, after at most ``timeout_s``; empty when nothing came."""
+        with self._changed:
+            if not self._events and not self._closed:
+                self._changed.wait(timeout_s)
+            batch = Batch(
+                events=(*self._progress.values(), *self._events),
+                left_out=dict(self._left_out),
+                closed=self._closed,
+            )
+            self._events.clear()
+            self._progress.clear()
+            self._left_out.clear()
+            self._lines = self._characters = 0
+            return batch
+
+    def _has_room(self, line: OutputLine) -> bool:
+        characters = self._characters + len(line.text)
+        return self._lines < _MAX_LINES and characters <= _MAX_LINE_CHARACTERS

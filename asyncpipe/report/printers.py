@@ -1,0 +1,192 @@
+"""What the writing thread prints for events and for the passing of time; texts only, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from asyncpipe.model.events import Event, OutputLine, RunFinished, RunStarted
+from asyncpipe.report import board
+from asyncpipe.report.lines import OWN, line_of, unit_of
+from asyncpipe.report.progress import RunProgress, State
+from asyncpipe.report.styled import styled
+from asyncpipe.report.table import closing
+from asyncpipe.report.text import bounded, clean
+
+_STATUS_PERIOD_ONE_S = 20.0
+_STATUS_PERIOD_MANY_S = 30.0
+_REDRAW_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """Whose lines are shown, and how much of them.
+
+    ``units``: names of the templates of this run, in order. ``colour``: ANSI colours are wanted
+    (NO_COLOR and FORCE_COLOR are the command line's matter). ``quiet``: 1 leaves Packer's lines
+    out, 2 shows warnings and ends only. ``verbose``: 1 adds what the guest's evidence says.
+    """
+
+    units: tuple[str, ...]
+    colour: bool = False
+    quiet: int = 0
+    verbose: int = 0
+
+    @property
+    def many(self) -> bool:
+        """Several templates: each line says whose it is."""
+        return len(self.units) > 1
+
+
+class Printer(Protocol):
+    """Turns events into text; one thread only."""
+
+    period_s: float
+
+    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
+        """Return what is to be written for a batch."""
+        ...
+
+    def tick(self, now_s: float) -> str:
+        """Return what is to be written because time passed, often nothing."""
+        ...
+
+    def close(self, now_s: float) -> str:
+        """Return what is to be written last."""
+        ...
+
+
+class PlainPrinter:
+    """Newline lines for a file or a pipe; a status line at a steady pace, no flood."""
+
+    period_s = 1.0
+
+    def __init__(self, style: Style) -> None:
+        self.style = style
+        self.progress = RunProgress(style.units)
+        self._pace_s = _STATUS_PERIOD_MANY_S if style.many else _STATUS_PERIOD_ONE_S
+        self._next_status_s: float | None = None
+
+    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
+        """Lines in the order of the events, then how many were left out."""
+        parts = [self.text_of(event, now_s) for event in events]
+        parts += [self.left_out(unit, count) for unit, count in left_out.items()]
+        return "".join(parts)
+
+    def text_of(self, event: Event, now_s: float) -> str:
+        """Return the lines of one event."""
+        self.progress.apply(event, now_s)
+        if isinstance(event, RunFinished):
+            return self.ending(event)
+        if isinstance(event, RunStarted):
+            self._next_status_s = now_s + self._pace_s
+        unit = unit_of(event)
+        line = line_of(
+            event,
+            elapsed_s=self.progress.elapsed_s(unit, now_s) if unit else 0.0,
+            quiet=self.style.quiet,
+            verbose=self.style.verbose,
+        )
+        return "" if line is None else self.line(unit, line, guest=isinstance(event, OutputLine))
+
+    def left_out(self, unit: str, count: int) -> str:
+        """Say that lines were dropped for want of a reader."""
+        if self.style.quiet:
+            return ""
+        lines = "line was" if count == 1 else "lines were"
+        return self.line(unit, f"{OWN}{count} {lines} left out here; build.log has them all")
+
+    def line(self, unit: str, text: str, *, guest: bool = False) -> str:
+        """One whole line with its prefix."""
+        style = "" if guest else ("bold red" if "FAILED" in text else "cyan")
+        text = styled(text, style, colour=self.style.colour and not guest)
+        return f"{clean(unit)} | {text}\n" if self.style.many and unit else f"{text}\n"
+
+    def ending(self, event: RunFinished) -> str:
+        """The closing table, whole."""
+        text = closing(event.outcomes, colour=self.style.colour)
+        if event.cancelled:
+            text += self.line("", f"{OWN}cancelled")
+        text += "".join(self.line("", f"{OWN}remains: {clean(what)}") for what in event.remains)
+        return text
+
+    def tick(self, now_s: float) -> str:
+        """A status line when one is due."""
+        if self._next_status_s is None or now_s < self._next_status_s or self.style.quiet > 1:
+            return ""
+        self._next_status_s = max(self._next_status_s + self._pace_s, now_s)
+        rows = self.progress.rows(now_s)
+        if not any(row.state is State.RUNNING for row in rows):
+            return ""
+        text = board.overview(rows) if self.style.many else board.status(rows[0])
+        return self.line("", OWN + clean(text))
+
+    def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
+        """Nothing: every line was whole."""
+        return ""
+
+
+class TerminalPrinter(PlainPrinter):
+    """The log with a live region below it: a board of all templates, or one status line.
+
+    The region is erased and drawn again with what is new, in one write. No line of it is as wide
+    as the terminal, so that none wraps and the way back up is known.
+    """
+
+    period_s = _REDRAW_PERIOD_S
+
+    def __init__(self, style: Style, size: Callable[[], tuple[int, int]]) -> None:
+        super().__init__(style)
+        self._size = size  # columns and lines of the terminal now
+        self._region: tuple[str, ...] = ()
+
+    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
+        """The new lines above, the region below."""
+        text = super().show(events, left_out, now_s)
+        return self._draw(text, now_s)
+
+    def tick(self, now_s: float) -> str:
+        """The region as it is now; no status lines in between."""
+        return self._draw("", now_s)
+
+    def ending(self, event: RunFinished) -> str:
+        """The closing table as wide as the terminal."""
+        text = closing(event.outcomes, width=self._size()[0] - 1, colour=self.style.colour)
+        if event.cancelled:
+            text += self.line("", f"{OWN}cancelled")
+        return text + "".join(self.line("", f"{OWN}remains: {clean(r)}") for r in event.remains)
+
+    def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
+        """Take the region away."""
+        return self._erase()
+
+    def _draw(self, text: str, now_s: float) -> str:
+        region = self._lines(now_s)
+        if not text and region == self._region:
+            return ""
+        text = self._erase() + text + "\n".join(region)
+        self._region = region
+        return text
+
+    def _lines(self, now_s: float) -> tuple[str, ...]:
+        columns, lines = self._size()
+        rows = self.progress.rows(now_s)
+        if not any(row.state is State.RUNNING for row in rows):
+            return ()
+        if self.style.many:
+            room = max(3, lines // 2)
+            table = board.board(rows, width=columns - 1, max_lines=room, colour=self.style.colour)
+            return ("-" * (columns - 1), *table)
+        return (
+            styled(
+                bounded(f"[{board.status(rows[0])}]", columns - 1), "cyan", colour=self.style.colour
+            ),
+        )
+
+    def _erase(self) -> str:
+        if not self._region:
+            return ""
+        up = len(self._region) - 1
+        self._region = ()
+        return f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J"

@@ -1,0 +1,181 @@
+"""Events folded into what a display shows of each template: phase, elapsed, bytes, rate, ETA."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from asyncpipe.model.build import Phase
+from asyncpipe.model.events import (
+    Event,
+    ExportGrew,
+    IdentityChanged,
+    PhaseChanged,
+    TemplateFinished,
+    TemplateStarted,
+    UploadProgress,
+)
+from asyncpipe.model.publication import Published
+
+_WINDOW_S = 15.0  # the rate is that of the last quarter minute
+_SENDING = frozenset({Phase.VERIFY, Phase.PUBLISH})
+
+
+class State(StrEnum):
+    """Where a template stands in the run."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PUBLISHED = "published"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One template at one moment; None = not known (yet)."""
+
+    unit: str
+    state: State
+    phase: str  # "" before the first
+    system: str  # "debian12", "" when unknown
+    elapsed_s: float
+    phase_elapsed_s: float
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+    rate_bytes_per_s: float | None = None
+    eta_s: float | None = None
+
+
+class RateMeter:
+    """Bytes per second over the last 15 seconds, from samples of a growing total."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque(maxlen=256)
+
+    def add(self, now_s: float, total_bytes: int) -> None:
+        """Take a sample; a total that fell (a new file) starts anew."""
+        samples = self._samples
+        if samples and total_bytes < samples[-1][1]:
+            samples.clear()
+        samples.append((now_s, total_bytes))
+
+    def rate(self, now_s: float) -> float | None:
+        """Bytes per second, None before two samples a moment apart."""
+        samples = self._samples
+        while len(samples) > 2 and samples[1][0] < now_s - _WINDOW_S:
+            samples.popleft()
+        if len(samples) < 2 or now_s - samples[0][0] < 0.2:
+            return None
+        # Up to now, not up to the last sample: a stalled transfer must be seen to stall.
+        return (samples[-1][1] - samples[0][1]) / (now_s - samples[0][0])
+
+
+class _Unit:
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.state = State.WAITING
+        self.phase: Phase | None = None
+        self.system = ""
+        self.started_s = self.phase_started_s = 0.0
+        self.ended_s: float | None = None
+        self.export_bytes: int | None = None
+        self.sent: dict[str, tuple[int, int | None]] = {}
+        self.export_rate, self.send_rate = RateMeter(), RateMeter()
+
+    def row(self, now_s: float) -> Row:
+        if self.state is State.WAITING:
+            return self._row(0.0, 0.0)
+        end_s = now_s if self.ended_s is None else self.ended_s
+        elapsed_s, phase_s = end_s - self.started_s, end_s - self.phase_started_s
+        if self.phase in _SENDING and self.sent:
+            done_bytes, total_bytes = self._sent()
+            rate = self._rate(self.send_rate, now_s)
+            return self._row(elapsed_s, phase_s, done_bytes, total_bytes, rate)
+        return self._row(
+            elapsed_s, phase_s, self.export_bytes, None, self._rate(self.export_rate, now_s)
+        )
+
+    def _rate(self, meter: RateMeter, now_s: float) -> float | None:
+        return meter.rate(now_s) if self.state is State.RUNNING else None
+
+    def _row(
+        self,
+        elapsed_s: float,
+        phase_s: float,
+        done_bytes: int | None = None,
+        total_bytes: int | None = None,
+        rate: float | None = None,
+    ) -> Row:
+        eta_s = None
+        if rate and total_bytes is not None and done_bytes is not None:
+            eta_s = max(0.0, (total_bytes - done_bytes) / rate)
+        return Row(
+            unit=self.unit,
+            state=self.state,
+            phase=self.phase.value if self.phase else "",
+            system=self.system,
+            elapsed_s=max(0.0, elapsed_s),
+            phase_elapsed_s=max(0.0, phase_s),
+            done_bytes=done_bytes,
+            total_bytes=total_bytes,
+            rate_bytes_per_s=rate,
+            eta_s=eta_s,
+        )
+
+    def _sent(self) -> tuple[int, int | None]:
+        totals = [total for _, total in self.sent.values() if total is not None]
+        whole = sum(totals) if len(totals) == len(self.sent) else None
+        return sum(sent for sent, _ in self.sent.values()), whole
+
+    def sent_now(self, event: UploadProgress, now_s: float) -> None:
+        self.sent[event.key] = (event.sent_bytes, event.total_bytes)
+        self.send_rate.add(now_s, self._sent()[0])
+
+    def enter(self, phase: Phase | None, now_s: float) -> None:
+        self.phase, self.phase_started_s = phase, now_s
+
+
+class RunProgress:
+    """The state of all templates of a run; one thread only."""
+
+    def __init__(self, units: Iterable[str]) -> None:
+        self._units = {unit: _Unit(unit) for unit in units}
+
+    def rows(self, now_s: float) -> tuple[Row, ...]:
+        """One row per template, in the order of the run."""
+        return tuple(unit.row(now_s) for unit in self._units.values())
+
+    def elapsed_s(self, unit: str, now_s: float) -> float:
+        """Seconds since this template began."""
+        return self._unit(unit).row(now_s).elapsed_s
+
+    def apply(self, event: Event, now_s: float) -> None:
+        """Fold one event in; events that change nothing here pass."""
+        match event:
+            case TemplateStarted():
+                unit = self._unit(event.unit)
+                unit.state, unit.started_s = State.RUNNING, now_s
+                unit.ended_s = None
+                unit.system = event.identity.short_id or ""
+                unit.enter(Phase.START, now_s)
+            case PhaseChanged():
+                self._unit(event.unit).enter(event.phase, now_s)
+            case IdentityChanged():
+                self._unit(event.unit).system = event.identity.short_id or ""
+            case ExportGrew():
+                unit = self._unit(event.unit)
+                unit.export_bytes = event.size_bytes
+                unit.export_rate.add(now_s, event.size_bytes)
+            case UploadProgress():
+                self._unit(event.unit).sent_now(event, now_s)
+            case TemplateFinished():
+                unit = self._unit(event.unit)
+                good = isinstance(event.outcome, Published)
+                unit.state, unit.ended_s = State.PUBLISHED if good else State.FAILED, now_s
+            case _:
+                pass
+
+    def _unit(self, name: str) -> _Unit:
+        return self._units.setdefault(name, _Unit(name))

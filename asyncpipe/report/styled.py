@@ -1,0 +1,75 @@
+"""Tables and styled text as plain strings, drawn by rich; nothing here writes anywhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: its text (never markup), a rich style, and its alignment."""
+
+    text: str
+    style: str = ""
+    right: bool = False
+
+
+def render_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
+) -> tuple[str, ...]:
+    """Draw a table of single-line rows no wider than ``width``; the first column yields last."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for index, name in enumerate(columns):
+        right = bool(rows) and rows[0][index].right
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
+    return _lines(table, width=width, colour=colour)
+
+
+def render_folded(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
+) -> tuple[str, ...]:
+    """Draw a table whose long cells fold over several lines: nothing is left out."""
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
+    return _lines(table, width=width, colour=colour)
+
+
+def styled(text: str, style: str, *, colour: bool) -> str:
+    """Return ``text`` in ``style`` (a rich style) when colours are wanted."""
+    if not colour or not text:
+        return text
+    return _lines(Text(text, style=style), width=10_000, colour=True)[0]
+
+
+def _lines(renderable: Table | Text, *, width: int, colour: bool) -> tuple[str, ...]:
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=max(20, width),
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},  # NO_COLOR and the like were decided at the command line
+    )
+    console.print(renderable)
+    return tuple(line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n"))

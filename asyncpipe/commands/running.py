@@ -1,0 +1,313 @@
+"""Composes a run: settings -> adapters -> the matrix -> report and exit code."""
+
+from __future__ import annotations
+
+import secrets as random_source
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import click
+
+from asyncpipe import build, matrix, pipeline, plan, preflight, provenance, redact
+from asyncpipe.adapters.logfile import AiofilesLogFiles
+from asyncpipe.adapters.process import AnyioProcessRunner
+from asyncpipe.adapters.stores import open_store
+from asyncpipe.commands import reporting
+from asyncpipe.dossier import Workshop
+from asyncpipe.errors import EXIT_CANCELLED, UsageError
+from asyncpipe.journal import RunJournal
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.events import RunStarted, Warned
+from asyncpipe.model.publication import Outcome
+from asyncpipe.ports import ObjectStore, Reporter
+from asyncpipe.settings import Settings
+from asyncpipe.transfer.budget import Budget
+
+_PASSWORD_CHARACTERS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run of which everything is decided and nothing has started."""
+
+    settings: Settings
+    root: Path
+    journal: RunJournal
+    units: tuple[matrix.Unit, ...]
+    plans: tuple[BuildPlan, ...]
+    secrets: redact.Secrets = field(repr=False)
+
+
+def run_build(settings: Settings) -> int:
+    """Build and publish what ``settings`` name; returns the exit code."""
+    if not settings.templates and not settings.resume:
+        raise UsageError("No template was named.", hint="Try: bin/build-template templates/demo")
+    return anyio.run(_run, settings)
+
+
+async def _run(settings: Settings) -> int:
+    async with cancelled_by_signals() as cancelled:
+        prepared = await _prepare(settings)
+        if settings.dry_run:
+            click.echo(reporting.dry_run(prepared.plans, settings.destination), nl=False)
+            return 0
+        return await _execute(prepared)
+    return cancelled()
+
+
+@asynccontextmanager
+async def cancelled_by_signals() -> AsyncIterator[Callable[[], int]]:
+    """Cancel what runs inside on SIGINT or SIGTERM; the first asks, later ones change nothing.
+
+    A further signal is what the Actions runner sends while we clean up: the clean-up is bounded
+    and must not be interrupted by it.
+    """
+    seen: list[int] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                ready.set()
+                async for number in signals:
+                    if not seen:
+                        name = signal.Signals(number).name
+                        click.echo(f"asyncpipe: {name}: stopping, cleaning up ...", err=True)
+                        scope.cancel()
+                    seen.append(number)
+
+        ready = anyio.Event()
+        tasks.start_soon(watch)
+        await ready.wait()
+        with anyio.CancelScope() as scope:
+            yield lambda: EXIT_CANCELLED
+        tasks.cancel_scope.cancel()
+
+
+# -- before anything starts ------------------------------------------------------------------
+
+
+async def _prepare(settings: Settings) -> Prepared:
+    root = Path.cwd()
+    journal = _journal(settings, root)
+    settings = _as_before(settings, journal)
+    paths = matrix.discover(settings.templates, root)
+    units = await anyio.to_thread.run_sync(matrix.load_units, settings, paths, root)
+    runner = AnyioProcessRunner()
+    packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
+    version = await build.packer_version(runner, packer)
+    build_secrets = {unit.name: _build_secrets() for unit in units}
+    plans = tuple(
+        plan.expand(_request(settings, journal, unit, packer, version, build_secrets[unit.name]))
+        for unit in units
+    )
+    matrix.refuse_collisions(plans, {unit.name: _vm_name(unit) for unit in units})
+    sensitive = {
+        f"{unit.name}.{variable.name}": variable.value
+        for unit in units
+        for variable in unit.template.variables.values()
+        if variable.sensitive and isinstance(variable.value, str)
+    } | {f"{name}.{key}": value for name, made in build_secrets.items()
+         for key, value in made.items()}
+    return Prepared(
+        settings=settings,
+        root=root,
+        journal=journal,
+        units=tuple(units),
+        plans=plans,
+        secrets=redact.secrets_of(settings.environment, sensitive),
+    )
+
+
+def _journal(settings: Settings, root: Path) -> RunJournal:
+    if settings.resume:
+        return RunJournal.read(_run_folder(settings, root))
+    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    run_id = f"{timestamp}-{random_source.token_hex(4)}"
+    folder = (root / settings.work_directory / "runs" / run_id).resolve()
+    return RunJournal.begin(
+        folder, run_id=run_id, timestamp=timestamp, destination=settings.destination
+    )
+
+
+def _run_folder(settings: Settings, root: Path) -> Path:
+    assert settings.resume is not None
+    named = root / settings.resume
+    inside = root / settings.work_directory / "runs" / settings.resume
+    return (named if named.is_dir() else inside).resolve()
+
+
+def _as_before(settings: Settings, journal: RunJournal) -> Settings:
+    """A resumed run builds the templates it had, to the place it had."""
+    if not settings.resume:
+        return settings
+    templates = dict.fromkeys(str(journal.unit(name)["template"]) for name in journal.units)
+    return replace(settings, templates=tuple(templates), destination=journal.destination)
+
+
+def _build_secrets() -> dict[str, str]:
+    """A password for the build alone: random, in no file, useless when clean-up has locked it."""
+    from passlib.hash import sha512_crypt  # noqa: PLC0415 - only runs that build need it
+
+    password = random_source.token_urlsafe(_PASSWORD_CHARACTERS)
+    return {
+        "build_password": password,
+        "build_password_hash": sha512_crypt.using(rounds=5000).hash(password),
+    }
+
+
+def _request(  # noqa: PLR0917 - the six things a request is made of
+    settings: Settings,
+    journal: RunJournal,
+    unit: matrix.Unit,
+    packer: Path,
+    version: str,
+    build_secrets: dict[str, str],
+) -> plan.Request:
+    return plan.Request(
+        unit=unit.name,
+        template=unit.template,
+        source=unit.source,
+        identity=unit.identity,
+        timestamp=journal.timestamp,
+        run_directory=_fresh_folder(journal.folder / unit.name),
+        working_directory=Path.cwd(),
+        packer_path=packer,
+        packer_version=version,
+        environment=settings.environment,
+        build_secrets=build_secrets,
+        var_files=settings.var_files,
+        variables=settings.variables,
+        only=unit.only or settings.only,
+        except_=() if unit.only else settings.except_,
+        packer_environment=settings.packer_environment,
+        python=sys.executable,
+        explicit_os=settings.os,
+        explicit_os_version=settings.os_version,
+        strict_identity=settings.strict_identity,
+        grace_s=settings.grace_s,
+        build_timeout_s=settings.build_timeout_s,
+    )
+
+
+def _fresh_folder(folder: Path) -> Path:
+    """``folder``, or ``folder.2`` and so on where an earlier attempt of the run left one."""
+    number, fresh = 1, folder
+    while fresh.exists():
+        number += 1
+        fresh = folder.with_name(f"{folder.name}.{number}")
+    return fresh
+
+
+def _vm_name(unit: matrix.Unit) -> str:
+    name = unit.source.attributes.get("vm_name") if unit.source else None
+    return name if isinstance(name, str) else ""
+
+
+# -- the run ---------------------------------------------------------------------------------
+
+
+async def _execute(prepared: Prepared) -> int:
+    settings, journal = prepared.settings, prepared.journal
+    started_utc, started_s = datetime.now(UTC), time.monotonic()
+    runner = AnyioProcessRunner()
+    facts = await provenance.gather(
+        runner, environment=settings.environment, cwd=prepared.root
+    )
+    outcomes: list[Outcome] = []
+    cancelled = True
+    async with open_store(
+        settings.destination, environment=settings.environment, options=settings.store
+    ) as store, Budget(settings.transfer) as budget:
+        await store.probe()
+        journal.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with reporting.open_reporter(prepared, sys.stdout) as reporter:
+            reporter.emit(_run_started(prepared))
+            shop = Workshop(
+                runner=runner,
+                log_files=AiofilesLogFiles(),
+                store=store,
+                budget=budget,
+                reporter=reporter,
+                journal=journal,
+                facts=replace(facts, run_id=journal.run_id),
+                secrets=prepared.secrets,
+                transfer=settings.transfer,
+                eager=_eager(settings, store),
+                keep_xva=settings.keep_xva,
+            )
+            try:
+                await _run_jobs(prepared, shop, outcomes)
+                cancelled = False
+            finally:
+                finish = reporting.Finish(
+                    prepared=prepared,
+                    outcomes=tuple(outcomes),
+                    cancelled=cancelled,
+                    started_utc=started_utc,
+                    duration_s=time.monotonic() - started_s,
+                )
+                reporting.tell(finish, reporter)
+    await reporting.notify(finish)
+    return finish.exit_code
+
+
+def _eager(settings: Settings, store: ObjectStore) -> bool:
+    return store.url.startswith("s3:") if settings.eager is None else settings.eager
+
+
+def _run_started(prepared: Prepared) -> RunStarted:
+    return RunStarted(
+        run_id=prepared.journal.run_id,
+        units=tuple(one.unit for one in prepared.plans),
+        destination=prepared.settings.destination,
+    )
+
+
+async def _run_jobs(prepared: Prepared, shop: Workshop, outcomes: list[Outcome]) -> None:
+    settings = prepared.settings
+    disk = matrix.DiskBudget(lambda: shutil.disk_usage(prepared.journal.folder).free)
+    jobs = [_job(one, shop) for one in prepared.plans if not _is_published(one, shop)]
+
+    def on_retry(unit: str, message: str) -> None:
+        shop.reporter.emit(Warned(unit=unit, code="retry", message=message))
+
+    outcomes += await matrix.process_matrix(
+        jobs,
+        at_once=settings.jobs,
+        disk=disk,
+        fail_fast=settings.fail_fast,
+        retries=settings.retries,
+        on_retry=on_retry,
+    )
+
+
+def _is_published(one: BuildPlan, shop: Workshop) -> bool:
+    return shop.journal.unit(one.unit).get("state") == "published"
+
+
+def _job(one: BuildPlan, shop: Workshop) -> matrix.Job:
+    async def run(attempt: int) -> Outcome:
+        built = pipeline.built_before(one, shop)
+        if built is not None and attempt == 0:
+            return await pipeline.publish_built(one, shop, built)
+        folder = _fresh_folder(one.run_directory)
+        again = plan.moved(one, folder) if folder != one.run_directory else one
+        folder.mkdir(parents=True, mode=0o700)
+        return await pipeline.process_template(again, shop)
+
+    expected_bytes = plan.expected_size_bytes(one.template) or 0
+    return matrix.Job(
+        name=one.unit,
+        template_path=str(one.template.path),
+        expected_bytes=expected_bytes,
+        run=run,
+    )

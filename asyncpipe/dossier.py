@@ -1,0 +1,281 @@
+"""What one template's run has learned so far: log, identity, verdict, metadata, journal.
+
+The stages know nothing of one another; the flow (``pipeline``) calls them and keeps here what one
+of them found out and a later one needs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from asyncpipe import buildlog, catalog, detect, metadata, plan, publish, redact
+from asyncpipe.errors import IdentityConflictError, XvaInvalidError
+from asyncpipe.journal import BUILT_FILE_NAME, RunJournal, write_json_atomically
+from asyncpipe.model.build import BuildExit, BuildPlan, Phase
+from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
+from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.log import SealedLog
+from asyncpipe.model.publication import Failed, Publication, Published
+from asyncpipe.model.run import FileEntry, RunFacts
+from asyncpipe.model.transfer import PublishedObject, TransferOptions
+from asyncpipe.model.xva import XvaReport
+from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
+from asyncpipe.transfer.budget import Budget
+
+_LOG_TAIL_LINES = 40
+_SEAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What every template of this process shares."""
+
+    runner: ProcessRunner
+    log_files: LogFiles
+    store: ObjectStore
+    budget: Budget
+    reporter: Reporter
+    journal: RunJournal
+    facts: RunFacts
+    secrets: redact.Secrets
+    transfer: TransferOptions = field(default_factory=TransferOptions)
+    eager: bool = True
+    keep_xva: bool = False
+
+
+class Dossier:
+    """What one template's run has learned so far, and whom it tells."""
+
+    def __init__(self, build_plan: BuildPlan, shop: Workshop) -> None:
+        self.plan = build_plan
+        self.shop = shop
+        self.unit = build_plan.unit
+        self.identity = build_plan.static_identity
+        self.guest = detect.GuestCollector()
+        self.build_exit: BuildExit | None = None
+        self.sealed: SealedLog | None = None
+        self.report: XvaReport | None = None
+        self.document: Mapping[str, Any] = {}
+        self.warnings: list[str] = []
+        self.tail: list[str] = []
+        self._started_s = time.monotonic()
+
+    @property
+    def shelf(self) -> publish.Shelf:
+        """The store and what bounds the traffic to it."""
+        return publish.Shelf(
+            store=self.shop.store, budget=self.shop.budget, options=self.shop.transfer
+        )
+
+    @property
+    def folder_key(self) -> str:
+        """Where the version stands, as far as is known now."""
+        return plan.folder_key(self.identity, self.unit, self.plan.timestamp)
+
+    @property
+    def xva_key(self) -> str:
+        """The XVA's key."""
+        return f"{self.folder_key}/{plan.published_name(self.identity, self.unit)}.xva"
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the run of this template began."""
+        return time.monotonic() - self._started_s
+
+    # -- the log and what listens to it ------------------------------------------------------
+
+    @asynccontextmanager
+    async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
+        """Open build.log, with everybody who listens to it; it is sealed whatever happens."""
+        async with buildlog.open_log(
+            self.plan.run_directory / "build.log",
+            log_files=self.shop.log_files,
+            redactor=redact.Redactor(self.shop.secrets),
+        ) as log:
+            log.subscribe(self.on_line)
+            try:
+                yield log
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(_SEAL_S):
+                    self.sealed = self.sealed or await log.seal()
+
+    def on_line(self, text: str) -> None:
+        """Take one redacted line of Packer's output."""
+        self.guest.feed_line(text)
+        self.tail.append(text)
+        del self.tail[:-_LOG_TAIL_LINES]
+        self.shop.reporter.emit(OutputLine(unit=self.unit, text=text))
+
+    def on_phase(self, phase: Phase) -> None:
+        """Tell the phase."""
+        self.shop.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
+
+    def warn(self, code: str, message: str) -> None:
+        """Tell and keep a warning."""
+        self.warnings.append(message)
+        self.shop.reporter.emit(Warned(unit=self.unit, code=code, message=message))
+
+    # -- who it is ---------------------------------------------------------------------------
+
+    def identity_now(self) -> OsIdentity:
+        """The answer with what the guest has said until now."""
+        guest = detect.from_guest(self.guest.facts())
+        return detect.determine_os_info((*self.plan.static_identity.evidence, *guest))
+
+    def identify(self) -> None:
+        """Settle the identity; with --strict-identity a contradiction ends the run here."""
+        self.identity = self.identity_now()
+        self.shop.reporter.emit(IdentityChanged(unit=self.unit, identity=self.identity))
+        series = [conflict for conflict in self.identity.conflicts if conflict.series]
+        for conflict in self.identity.conflicts:
+            self.warn("identity-conflict", detect.describe(conflict))
+        if series and self.plan.strict_identity:
+            raise IdentityConflictError(
+                detect.describe(series[0]),
+                hint="Correct the template, say --os/--os-version, or drop --strict-identity.",
+            )
+        if self.identity.os_type is None:
+            self.warn(
+                "identity-unknown",
+                f"The operating system is unknown; published under {self.folder_key}. Name it "
+                "with --os and --os-version, or let provisioning print its evidence.",
+            )
+        ended = detect.end_of_life_warning(self.identity, datetime.now(UTC).date())
+        if ended:
+            self.warn("end-of-life", ended)
+
+    # -- the verdict, the metadata, the pointer ------------------------------------------------
+
+    def judge(self, report: object) -> None:
+        """Take the XVA's verdict; a rejected one is never made visible."""
+        assert isinstance(report, XvaReport)
+        self.report = report
+        for finding in report.warnings:
+            self.warn(f"xva-{finding.code}", finding.message)
+        if not report.accepted:
+            raise XvaInvalidError(
+                f"The exported XVA is not valid: {report.reason}",
+                hint="Packer ended well all the same. Build again; look at the host's storage and "
+                "network if it happens twice.",
+            )
+
+    def draft(self) -> dict[str, Any]:
+        """The metadata as far as it is known without the files."""
+        return dict(
+            metadata.draft(
+                plan=self.plan,
+                build_exit=self.build_exit,
+                identity=self.identity,
+                guest=self.guest.facts(),
+                facts=self.shop.facts,
+            )
+        )
+
+    def compose(self, xva: PublishedObject, log: PublishedObject) -> bytes:
+        """The metadata, encoded; what it says is kept for the report and the catalogue."""
+        assert self.sealed is not None
+        self.document = metadata.complete(
+            self.draft(),
+            xva=FileEntry(key=xva.key, digests=xva.digests),
+            log=FileEntry(key=log.key, digests=log.digests),
+            sealed=self.sealed,
+            xva_report=self.report.to_dict() if self.report else None,
+            checks=xva.checks,
+        )
+        return metadata.encode(self.document)
+
+    async def move_pointer(self, publication: Publication) -> Publication:
+        """Make readers find the version; last, and never backwards."""
+        entry = catalog.entry_of(self.document)
+        result = await catalog.move_pointer(self.shop.store, entry)
+        for warning in result.warnings:
+            self.warn("catalogue", warning)
+        return replace(
+            publication,
+            pointer_moved=result.moved,
+            previous_metadata=result.previous_metadata,
+        )
+
+    def published(self, publication: Publication) -> Published:
+        """The outcome of a template that ended well."""
+        return Published(
+            unit=self.unit,
+            template_path=str(self.plan.template.path),
+            identity=self.identity,
+            publication=publication,
+            metadata=self.document,
+            duration_s=self.duration_s,
+            phases=self.build_exit.phases if self.build_exit else (),
+            warnings=tuple(self.warnings),
+        )
+
+    def failed(self, error: BaseException, *, text: str, exit_code: int, log_url: str) -> Failed:
+        """The outcome of a template that did not; every text in it is redacted."""
+        remains = [f"VM {uuid} may still be on the pool" for uuid in self.instance_uuids]
+        return Failed(
+            unit=self.unit,
+            template_path=str(self.plan.template.path),
+            error=text,
+            hint=self.redact(getattr(error, "hint", "")),
+            exit_code=exit_code,
+            cause_lines=tuple(map(self.redact, getattr(error, "cause_lines", ()))),
+            error_file=getattr(error, "file", ""),
+            error_line=getattr(error, "line", None),
+            log_path=str(self.sealed.path) if self.sealed else "",
+            log_url=log_url,
+            log_tail=tuple(self.tail),
+            remains=tuple(remains),
+            duration_s=self.duration_s,
+            phases=self.build_exit.phases if self.build_exit else (),
+            identity=self.identity,
+            warnings=tuple(self.warnings),
+            details={"xva": self.report.to_dict()} if self.report else {},
+        )
+
+    @property
+    def instance_uuids(self) -> tuple[str, ...]:
+        """The VMs that Packer created on the pool."""
+        return self.build_exit.instance_uuids if self.build_exit else ()
+
+    def redact(self, text: str) -> str:
+        """Take the known secrets and whatever looks like one out of a text."""
+        return redact.text(text, self.shop.secrets)
+
+    # -- the journal ---------------------------------------------------------------------------
+
+    async def note_state(self, state: str, **more: object) -> None:
+        """Write the state to the journal."""
+        await self.shop.journal.update(
+            self.unit,
+            state=state,
+            template=str(self.plan.template.path),
+            output_directory=str(self.plan.output_directory),
+            folder_key=self.folder_key,
+            instance_uuids=list(self.instance_uuids),
+            **more,
+        )
+
+    async def keep_for_resume(self, xva_path: Path) -> None:
+        """From here on the build is not needed again: the upload can be resumed from disk."""
+        built = {"xva": str(xva_path), "identity": self.identity.short_id, "draft": self.draft()}
+        path = self.plan.run_directory / BUILT_FILE_NAME
+        await anyio.to_thread.run_sync(write_json_atomically, path, built)
+        await self.note_state("built")
+
+    async def remove_xva(self, xva_path: Path) -> None:
+        """Free the disk, unless asked to keep the file."""
+        if not self.shop.keep_xva:
+            await anyio.to_thread.run_sync(_unlink, xva_path)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)

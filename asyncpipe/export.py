@@ -1,0 +1,147 @@
+"""The export's file -> a delivery: followed while Packer still writes it, or sent afterwards.
+
+The eager upload is a bet that costs nothing when it is lost: nothing is visible before the flow
+says so, and whatever goes wrong with it, the finished file is sent again from what is true.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from asyncpipe import publish
+from asyncpipe.dossier import Dossier
+from asyncpipe.errors import UploadError, XvaInvalidError
+from asyncpipe.model.events import ExportGrew, UploadProgress
+from asyncpipe.model.transfer import Target
+from asyncpipe.transfer.delivery import Delivery, Route
+from asyncpipe.transfer.source import FinishedFile, GrowingFile
+from asyncpipe.xva.validator import XvaValidator
+
+logger = structlog.get_logger()
+
+_POLL_S = 0.2
+_MIB = 1024 * 1024
+
+
+class Export:
+    """Watches the output folder of one build and sends the XVA that appears there."""
+
+    def __init__(self, dossier: Dossier, tasks: TaskGroup) -> None:
+        self._dossier = dossier
+        self._tasks = tasks
+        self._finished = anyio.Event()
+        self._eager: Delivery | None = None
+        self._eager_path: Path | None = None
+        self._watch = anyio.CancelScope()
+        if dossier.shop.eager:
+            tasks.start_soon(self._follow)
+
+    async def deliver(self, xva_path: Path, *, resume: bool = False) -> Delivery:
+        """Return a delivery of the finished ``xva_path``: all sent, or rejected on the way.
+
+        Raises:
+            UploadError: it could not be sent.
+            """
+        self._watch.cancel()
+        self._finished.set()
+        eager = self._eager
+        if eager is not None:
+            if await self._eager_is_good(eager, xva_path):
+                return eager
+            resume = eager.target.key == self._dossier.xva_key
+        delivery = self._delivery(FinishedFile(xva_path), resume=resume)
+        self._tasks.start_soon(delivery.run)
+        with contextlib.suppress(XvaInvalidError):  # the flow judges: its report says more
+            await delivery.staged()
+        return delivery
+
+    async def _eager_is_good(self, eager: Delivery, xva_path: Path) -> bool:
+        if self._eager_path != xva_path or eager.target.key != self._dossier.xva_key:
+            logger.info("publish.eager_dropped", key=eager.target.key, reason="destination")
+            await eager.drop()
+            return False
+        try:
+            await eager.staged()
+        except (UploadError, XvaInvalidError) as error:
+            self._dossier.warn(
+                "eager-upload", f"The upload during the export failed and begins anew: {error}"
+            )
+            return False
+        return True
+
+    async def _follow(self) -> None:
+        """Wait for the file, then send it as it grows."""
+        with self._watch:
+            path = await self._appearance()
+            self._eager_path = path
+            self._dossier.identity = self._dossier.identity_now()
+            self._eager = self._delivery(GrowingFile(path, self._finished))
+            self._tasks.start_soon(self._eager.run)
+            await self._tell_growth(path)
+
+    async def _appearance(self) -> Path:
+        folder = anyio.Path(self._dossier.plan.output_directory)
+        while True:
+            if await folder.is_dir():
+                async for path in folder.glob("*.xva"):
+                    return Path(path)
+            await anyio.sleep(_POLL_S)
+
+    async def _tell_growth(self, path: Path) -> None:
+        unit, reporter = self._dossier.unit, self._dossier.shop.reporter
+        while True:
+            try:
+                size_bytes = (await anyio.Path(path).stat()).st_size
+            except FileNotFoundError:
+                return
+            reporter.emit(ExportGrew(unit=unit, size_bytes=size_bytes))
+            await anyio.sleep(_POLL_S * 5)
+
+    def _delivery(self, source: FinishedFile | GrowingFile, *, resume: bool = False) -> Delivery:
+        dossier = self._dossier
+        key = dossier.xva_key
+
+        def progress(sent_bytes: int, total_bytes: int | None) -> None:
+            dossier.shop.reporter.emit(
+                UploadProgress(
+                    unit=dossier.unit, key=key, sent_bytes=sent_bytes, total_bytes=total_bytes
+                )
+            )
+
+        route = Route(
+            store=dossier.shop.store,
+            budget=dossier.shop.budget,
+            options=dossier.shop.transfer,
+            journal_path=dossier.plan.run_directory / "upload.json",
+            progress=progress,
+            expected_size_bytes=expected_size_bytes(dossier),
+        )
+        target = Target(key=key, content_type=publish.XVA_TYPE)
+        return Delivery(route, target, source, XvaValidator(), resume=resume)
+
+
+def expected_size_bytes(dossier: Dossier) -> int | None:
+    """Estimate an upper bound of the XVA from the disks that the template asks for.
+
+    ``disk_size`` is in MB for xenserver-iso (the plugin's documentation); an XVA adds a header
+    and a checksum member, 1.5 KiB, to each MiB.
+    """
+    sizes_mib = [
+        size
+        for source in dossier.plan.template.sources
+        for size in _disk_sizes_mib(dict(source.attributes))
+    ]
+    return round(sum(sizes_mib) * _MIB * 1.01) + 64 * _MIB if sizes_mib else None
+
+
+def _disk_sizes_mib(attributes: dict[str, object]) -> list[int]:
+    disks = attributes.get("disks")
+    entries = disks if isinstance(disks, list) else [disks]
+    candidates = [attributes, *(entry for entry in entries if isinstance(entry, dict))]
+    found = (candidate.get("disk_size") for candidate in candidates)
+    return [int(size) for size in found if isinstance(size, int | float) and size > 0]

@@ -1,0 +1,114 @@
+"""What a run has done so far, on disk: what resuming and reaping start from.
+
+``RUN/run.json``, schema 1, replaced atomically at every change of state. A unit's folder beside it
+holds its build.log, the upload's own journal and, until it is published, the XVA.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from asyncpipe.errors import UsageError
+
+FILE_NAME = "run.json"
+BUILT_FILE_NAME = "built.json"
+SCHEMA_VERSION = 1
+
+
+class RunJournal:
+    """The journal of one run; ``update`` is safe from many tasks."""
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        self.folder = folder
+        self._state = state
+        self._lock = anyio.Lock()
+
+    @classmethod
+    def begin(cls, folder: Path, *, run_id: str, timestamp: str, destination: str) -> RunJournal:
+        """Describe a new run; nothing is written before the first ``update``."""
+        return cls(
+            folder,
+            {
+                "schema_version": SCHEMA_VERSION,
+                "run_id": run_id,
+                "timestamp": timestamp,
+                "destination": destination,
+                "units": {},
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> RunJournal:
+        """Read the journal of an earlier run.
+
+        Raises:
+            UsageError: there is none, or it cannot be read.
+        """
+        path = folder / FILE_NAME
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["schema_version"] != SCHEMA_VERSION:
+                raise UsageError(f"{path} was written by another version of asyncpipe.")
+        except FileNotFoundError:
+            raise UsageError(
+                f"{folder} holds no run.json: it is not the folder of a run.",
+                hint="Runs are kept in .asyncpipe/runs/ (see --work-directory).",
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path} cannot be read: {error}.") from error
+        return cls(folder, state)
+
+    @property
+    def timestamp(self) -> str:
+        """The run's timestamp, part of every key it publishes."""
+        return str(self._state["timestamp"])
+
+    @property
+    def run_id(self) -> str:
+        """The run's random name."""
+        return str(self._state["run_id"])
+
+    @property
+    def destination(self) -> str:
+        """Where the run publishes."""
+        return str(self._state["destination"])
+
+    def unit(self, name: str) -> Mapping[str, Any]:
+        """What is known of a unit; empty when nothing is."""
+        return dict(self._state["units"].get(name, {}))
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units in the order in which they were planned."""
+        return tuple(self._state["units"])
+
+    async def update(self, unit: str, **changes: object) -> None:
+        """Merge ``changes`` into a unit and write the journal."""
+        async with self._lock:
+            self._state["units"].setdefault(unit, {}).update(changes)
+            await anyio.to_thread.run_sync(
+                write_json_atomically, self.folder / FILE_NAME, self._state
+            )
+
+
+def write_json_atomically(path: Path, document: object) -> None:
+    """Replace ``path`` with ``document``: a reader sees the old or the new, after a crash too."""
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

@@ -1,0 +1,232 @@
+"""Every setting of a run, resolved once: option, then ``ASYNCPIPE_*``, then default.
+
+``Settings.from_environ`` gets the environment as a mapping; afterwards nobody reads it again.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asyncpipe.errors import UsageError
+from asyncpipe.model.store import StoreOptions
+from asyncpipe.model.transfer import TransferOptions
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+# In a step that the runner cancels, SIGTERM follows after 7.5 s and SIGKILL 2.5 s later
+# (actions/runner, ProcessInvoker): the grace has to fit, with time left to seal the log.
+_GRACE_ON_GITHUB_S = 4.0
+_GRACE_S = 120.0
+
+
+def parse_size(text: str) -> int:
+    """``"16MiB"`` -> 16777216 bytes; plain numbers are bytes, K/M/G/T count in 1024 unless "kB".
+
+    Raises:
+        UsageError: not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a size.", hint="Write for example 16MiB or 4GiB.")
+    number, unit, suffix = match.groups()
+    base = 1000 if unit and suffix.lower() == "b" else 1024
+    return round(float(number) * base ** _POWER[unit.lower()])
+
+
+def parse_duration(text: str) -> float:
+    """``"1h30m"`` -> 5400.0 seconds; a plain number is seconds.
+
+    Raises:
+        UsageError: not a duration.
+    """
+    text = text.strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = _DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise UsageError(f"{text!r} is not a duration.", hint="Write for example 90s, 45m or 2h.")
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts)
+
+
+def parse_switch(text: str) -> bool:
+    """``"yes"`` -> True; raises UsageError for anything that is neither yes nor no."""
+    value = text.strip().lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"", "0", "false", "no", "off"}:
+        return False
+    raise UsageError(f"{text!r} is neither yes nor no.")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text, comments=False))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _positive(text: str) -> int:
+    if not text.strip().isdigit() or int(text) < 1:
+        raise UsageError(f"{text!r} is not a number of at least 1.")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.strip().isdigit():
+        raise UsageError(f"{text!r} is not a number.")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run was asked to do."""
+
+    templates: tuple[str, ...] = ()
+    destination: str = "published"
+    work_directory: Path = Path(".asyncpipe")
+    packer: str | None = None
+    var_files: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)  # -var: visible in argv, no secrets
+    only: tuple[str, ...] = ()
+    except_: tuple[str, ...] = ()
+    packer_environment: tuple[str, ...] = ()  # names (globs) passed to Packer though withheld
+    os: str | None = None
+    os_version: str | None = None
+    strict_identity: bool = False
+    grace_s: float = _GRACE_S
+    build_timeout_s: float | None = None
+    jobs: int = 1
+    fail_fast: bool = False
+    retries: int = 0
+    only_units: tuple[str, ...] = ()
+    eager: bool | None = None  # None: on for S3, off for a local folder
+    keep_xva: bool = False
+    dry_run: bool = False
+    resume: str | None = None  # a run's folder
+    report: Path | None = None
+    webhook_url: str | None = field(default=None, repr=False)
+    log_format: str = "text"  # or "json"
+    verbosity: int = 0  # -1 quiet .. 1 verbose
+    transfer: TransferOptions = field(default_factory=TransferOptions)
+    store: StoreOptions = field(default_factory=StoreOptions)
+    on_github: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_environ(
+        cls, environment: Mapping[str, str], options: Mapping[str, Any] | None = None
+    ) -> Settings:
+        """Resolve every setting.
+
+        ``options`` holds what the command line gave, by field name, already typed; None and
+        empty tuples mean "not given".
+
+        Raises:
+            UsageError: a value that cannot be read, with the name of its variable.
+        """
+        given = {
+            name: value
+            for name, value in (options or {}).items()
+            if value is not None and value != ()
+        }
+        read = _Reader(environment, given)
+        on_github = environment.get("GITHUB_ACTIONS") == "true"
+        return cls(
+            templates=read("templates", _words, ()),
+            destination=read("destination", str, "published"),
+            work_directory=read("work_directory", Path, Path(".asyncpipe")),
+            packer=given.get("packer") or environment.get("PACKER") or None,
+            var_files=read("var_files", lambda text: tuple(map(Path, _words(text))), ()),
+            variables=read("variables", lambda text: dict(map(parse_variable, _lines(text))), {}),
+            only=read("only", _words, ()),
+            except_=read("except_", _words, (), name="EXCEPT"),
+            packer_environment=read("packer_environment", _words, ()),
+            os=read("os", str, None),
+            os_version=read("os_version", str, None),
+            strict_identity=read("strict_identity", parse_switch, default=False),
+            grace_s=read("grace_s", parse_duration, _GRACE_ON_GITHUB_S if on_github else _GRACE_S),
+            build_timeout_s=read("build_timeout_s", parse_duration, None),
+            jobs=read("jobs", _positive, 1),
+            fail_fast=read("fail_fast", parse_switch, default=False),
+            retries=read("retries", _count, 0),
+            only_units=read("only_units", _words, ()),
+            eager=read("eager", parse_switch, None),
+            keep_xva=read("keep_xva", parse_switch, default=False),
+            dry_run=bool(given.get("dry_run", False)),
+            resume=read("resume", str, None),
+            report=read("report", Path, None),
+            webhook_url=read("webhook_url", str, None),
+            log_format=read("log_format", str, "text"),
+            verbosity=int(given.get("verbosity", 0)),
+            transfer=_transfer(read),
+            store=_store(read),
+            on_github=on_github,
+            environment=environment,
+        )
+
+
+def parse_variable(assignment: str) -> tuple[str, str]:
+    """``"name=value"`` -> (name, value).
+
+    Raises:
+        UsageError: no ``=``.
+    """
+    name, equals, value = assignment.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"-var {name!r} has no value.", hint="Write -var name=value.")
+    return name.strip(), value
+
+
+class _Reader:
+    """Reads one setting: the option, then ASYNCPIPE_<NAME>, then the default."""
+
+    def __init__(self, environment: Mapping[str, str], given: Mapping[str, Any]) -> None:
+        self._environment = environment
+        self._given = given
+
+    def __call__(
+        self, field_name: str, parse: Callable[[str], Any], default: Any = None, *, name: str = ""
+    ) -> Any:
+        if field_name in self._given:
+            return self._given[field_name]
+        bare = re.sub(r"_(s|bytes|bytes_per_s)$", "", field_name)
+        variable = "ASYNCPIPE_" + (name or bare).upper()
+        text = self._environment.get(variable, "")
+        if not text.strip():
+            return default
+        try:
+            return parse(text)
+        except UsageError as error:
+            raise UsageError(f"{variable}: {error.message}", hint=error.hint) from None
+
+
+def _transfer(read: _Reader) -> TransferOptions:
+    defaults = TransferOptions()
+    return TransferOptions(
+        max_memory_bytes=read("max_memory_bytes", parse_size, defaults.max_memory_bytes),
+        part_size_bytes=read("part_size_bytes", parse_size, None),
+        concurrency=read("concurrency", _positive, None),
+        bandwidth_bytes_per_s=read("bandwidth_bytes_per_s", parse_size, None),
+    )
+
+
+def _store(read: _Reader) -> StoreOptions:
+    defaults = StoreOptions()
+    return StoreOptions(
+        profile=read("s3_profile", str, defaults.profile),
+        endpoint_url=read("endpoint_url", str, None),
+        addressing=read("s3_addressing", str, defaults.addressing),
+        sse=read("sse", str, None),
+        kms_key_id=read("kms_key_id", str, None),
+        storage_class=read("storage_class", str, None),
+        max_connections=max(32, read("concurrency", _positive, None) or 0),
+    )

@@ -1,0 +1,161 @@
+"""Events as JSON lines for machines: ``--log-format json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict
+
+from asyncpipe.model.events import (
+    Event,
+    IdentityChanged,
+    OutputLine,
+    RunFinished,
+    TemplateFinished,
+    TemplateStarted,
+    Warned,
+)
+from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.publication import Failed, Outcome, Published
+from asyncpipe.report.console import Console
+from asyncpipe.report.sink import StreamSink
+from asyncpipe.report.text import clean
+
+_CLOSE_TIMEOUT_S = 2.0
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Lines:
+    """Collects what structlog renders; the writing thread takes it as one text."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def msg(self, message: str) -> None:
+        self.parts.append(message + "\n")
+
+    debug = info = warning = error = msg
+
+    def take(self) -> str:
+        text, self.parts = "".join(self.parts), []
+        return text
+
+
+class JsonPrinter:
+    """One JSON object per event: ``event`` (its dotted name), ``level``, ``timestamp`` and more."""
+
+    period_s = 1.0
+
+    def __init__(self, now_utc: Callable[[], str] = _utc_now) -> None:
+        self._lines = _Lines()
+
+        def stamp(_logger: object, _method: str, entry: EventDict) -> EventDict:
+            return {"timestamp": now_utc(), **entry}
+
+        self._log = structlog.wrap_logger(
+            self._lines,
+            processors=[
+                structlog.processors.add_log_level,
+                stamp,
+                structlog.processors.JSONRenderer(default=str),
+            ],
+            wrapper_class=structlog.BoundLogger,
+            cache_logger_on_first_use=False,
+        )
+
+    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:  # noqa: ARG002
+        """Lines in the order of the events, then how many lines of output were left out."""
+        for event in events:
+            self._emit(event)
+        for unit, count in left_out.items():
+            self._log.warning("build.output_left_out", unit=unit, count=count)
+        return self._lines.take()
+
+    def tick(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
+        """Nothing: machines need no status line."""
+        return ""
+
+    def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
+        """Nothing: every line was whole."""
+        return ""
+
+    def _emit(self, event: Event) -> None:
+        values = _values(event)
+        if isinstance(event, Warned):
+            self._log.warning(event.name, **values)
+        elif isinstance(event, TemplateFinished) and isinstance(event.outcome, Failed):
+            self._log.error(event.name, **values)
+        else:
+            self._log.info(event.name, **values)
+
+
+@contextmanager
+def open_json_log(
+    *, stream: TextIO, close_timeout_s: float = _CLOSE_TIMEOUT_S
+) -> Iterator[Console]:
+    """Open a reporter that writes a JSON line per event to ``stream``, under a console's rules."""
+    console = Console(JsonPrinter(), StreamSink(stream), lambda: 0.0)
+    console.start()
+    try:
+        yield console
+    finally:
+        console.close(close_timeout_s)
+
+
+def _values(event: Event) -> dict[str, object]:
+    match event:
+        case OutputLine():
+            return {"unit": event.unit, "text": clean(event.text)}
+        case TemplateStarted():
+            system = _system(event.identity)
+            return {"unit": event.unit, "template_path": event.template_path, **system}
+        case IdentityChanged():
+            return {"unit": event.unit, **_system(event.identity)}
+        case TemplateFinished():
+            return {"unit": event.unit, **_outcome(event.outcome)}
+        case RunFinished():
+            values = _fields(event)
+            return {**values, "outcomes": {o.unit: _outcome(o) for o in event.outcomes}}
+    return _fields(event)
+
+
+def _fields(event: Event) -> dict[str, object]:
+    return {field.name: getattr(event, field.name) for field in fields(event)}
+
+
+def _system(identity: OsIdentity) -> dict[str, object]:
+    return {
+        "os": identity.short_id,
+        "release": identity.release,
+        "arch": identity.arch,
+        "confidence": round(identity.confidence, 3),
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    took = round(outcome.duration_s, 3)
+    if isinstance(outcome, Published):
+        xva = outcome.publication.xva
+        return {
+            "result": "published",
+            "url": xva.url,
+            "size_bytes": xva.digests.size_bytes,
+            "sha256": xva.digests.sha256_hex,
+            "duration_s": took,
+        }
+    return {
+        "result": "failed",
+        "error": clean(outcome.error),
+        "hint": clean(outcome.hint),
+        "exit_code": outcome.exit_code,
+        "log": outcome.log_url or outcome.log_path,
+        "duration_s": took,
+    }

@@ -1,0 +1,150 @@
+"""Find versions: by the index, by a listing, by a name a person types."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from asyncpipe.catalog import entries
+from asyncpipe.catalog.entries import UnreadableError
+from asyncpipe.catalog.pointer import MAX_METADATA_BYTES
+from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
+from asyncpipe.errors import ObjectMissingError, UploadError, UsageError
+from asyncpipe.model import layout
+from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.ports import ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """A rebuilt index and what could not be listed in it."""
+
+    versions: tuple[CatalogEntry, ...]
+    warnings: tuple[str, ...] = ()
+
+
+async def list_versions(
+    store: ObjectStore, short_id: str | None = None, *, fresh: bool = False
+) -> tuple[CatalogEntry, ...]:
+    """Every version, newest first; from the index, or from a listing when it is absent.
+
+    ``fresh`` looks at the objects themselves. Raises UnreadableError when the index is broken.
+    """
+    body = None if fresh else await read_small(store, layout.INDEX_KEY)
+    found = (await _scan(store)).versions if body is None else entries.decode_index(body)
+    return tuple(entry for entry in found if short_id in {None, entry.short_id})
+
+
+async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
+    """The version that ``latest.json`` names.
+
+    Raises:
+        ObjectMissingError: there is none.
+    """
+    return await _follow(store, layout.latest_key(_name(short_id)), f"No version of {short_id}")
+
+
+async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
+    """Find ``debian12`` (latest), ``debian12:stable`` (a channel) or ``debian12@TIMESTAMP``.
+
+    Raises:
+        UsageError: it is no reference.
+        ObjectMissingError: nothing is published under it.
+    """
+    if "@" in reference:
+        short_id, _, timestamp = reference.partition("@")
+        if not layout.is_timestamp(timestamp):
+            raise UsageError(
+                f"{timestamp!r} is not the timestamp of a version.",
+                hint="asyncpipe list shows them; they look like 20261123T170000Z.",
+            )
+        return await version_at(store, layout.folder_key(_name(short_id), timestamp))
+    short_id, colon, channel = reference.partition(":")
+    if not colon:
+        return await latest(store, short_id)
+    key = layout.channel_key(_name(short_id), _name(channel))
+    return await _follow(store, key, f"{short_id} has no channel {channel}")
+
+
+async def version_at(store: ObjectStore, folder_key: str) -> CatalogEntry:
+    """The version in a folder, from its own metadata; ObjectMissingError, UnreadableError."""
+    key = f"{folder_key}/{layout.METADATA_NAME}"
+    body = await read_small(store, key, max_bytes=MAX_METADATA_BYTES)
+    if body is None:
+        raise ObjectMissingError(
+            f"There is no version {store.url_of(folder_key)}.",
+            hint="asyncpipe list shows what is published.",
+        )
+    try:
+        entry = entries.entry_of(entries.load(body))
+    except UnreadableError as error:
+        raise UnreadableError(f"{store.url_of(key)} is unreadable: {error.message}") from error
+    if entry.folder_key != folder_key:
+        raise UnreadableError(f"{store.url_of(key)} is the metadata of another version.")
+    return entry
+
+
+async def rebuild_index(store: ObjectStore) -> Rebuilt:
+    """Write ``index.json`` anew from a listing and each version's metadata.
+
+    A version that is published while this runs is kept: it is newer than the listing.
+    """
+    seen = await read_small(store, layout.INDEX_KEY)
+    known = _known(seen)
+    scanned = await _scan(store)
+
+    def change(body: bytes | None) -> bytes | None:
+        added = [entry for entry in _known(body).values() if entry.folder_key not in known]
+        wanted = entries.encode_index((*scanned.versions, *added))
+        return None if wanted == body else wanted
+
+    swapped = await swap(store, layout.INDEX_KEY, change)
+    warnings = list(scanned.warnings)
+    if swapped.written and not swapped.guarded:
+        warnings.append(unguarded_warning(store, layout.INDEX_KEY))
+    return Rebuilt(versions=scanned.versions, warnings=tuple(warnings))
+
+
+async def metadata_folders(store: ObjectStore) -> AsyncIterator[str]:
+    """The folder of every version that has its metadata: those that are whole."""
+    async for info in store.list("templates/"):
+        key = layout.parse_version_key(info.key)
+        if key is not None and key.name == layout.METADATA_NAME:
+            yield key.folder_key
+
+
+async def _scan(store: ObjectStore) -> Rebuilt:
+    found: list[CatalogEntry] = []
+    warnings: list[str] = []
+    async for folder_key in metadata_folders(store):
+        try:
+            found.append(await version_at(store, folder_key))
+        except (UnreadableError, ObjectMissingError, entries.NewerSchemaError) as error:
+            warnings.append(f"{store.url_of(folder_key)} is not listed: {error.message}")
+    return Rebuilt(versions=entries.in_order(found), warnings=tuple(warnings))
+
+
+def _known(body: bytes | None) -> dict[str, CatalogEntry]:
+    try:
+        listed = entries.decode_index(body) if body is not None else ()
+    except UnreadableError:
+        listed = ()
+    return {entry.folder_key: entry for entry in listed}
+
+
+async def _follow(store: ObjectStore, key: str, absent: str) -> CatalogEntry:
+    body = await read_small(store, key)
+    if body is None:
+        raise ObjectMissingError(
+            f"{absent} at {store.url}.", hint="asyncpipe list shows what is published."
+        )
+    try:
+        return entries.decode_pointer(body)
+    except UploadError as error:
+        raise UnreadableError(f"{store.url_of(key)} is unreadable: {error.message}") from error
+
+
+def _name(text: str) -> str:
+    if not layout.is_name(text):
+        raise UsageError(f"{text!r} is not a name in a catalogue.")
+    return text

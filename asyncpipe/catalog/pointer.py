@@ -1,0 +1,115 @@
+"""Make readers find a version: ``latest.json`` first, then ``index.json``; never backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from asyncpipe.catalog import entries
+from asyncpipe.catalog.entries import NewerSchemaError, UnreadableError
+from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
+from asyncpipe.errors import UploadError
+from asyncpipe.model import layout
+from asyncpipe.model.catalog import CatalogEntry, PointerResult
+from asyncpipe.ports import ObjectStore
+
+MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
+
+
+async def move_pointer(store: ObjectStore, entry: CatalogEntry) -> PointerResult:
+    """Point ``latest.json`` at ``entry`` unless it names a newer version, then list it.
+
+    The version's objects must stand already. Repeating the call changes nothing. An index that
+    cannot be changed is a warning: it is rebuilt from a listing at any time.
+
+    Raises:
+        UploadError: ``latest.json`` could not be read or written.
+    """
+    key = layout.latest_key(entry.short_id)
+    broken: list[str] = []
+
+    def change(body: bytes | None) -> bytes | None:
+        present = _readable(body, store.url_of(key), broken)
+        if present is not None and present.timestamp >= entry.timestamp:
+            return None
+        return entries.encode_pointer(entry)
+
+    swapped = await swap(store, key, change)
+    before = _readable(swapped.before, store.url_of(key), [])
+    warnings = list(dict.fromkeys(broken))
+    if swapped.written and not swapped.guarded:
+        warnings.append(unguarded_warning(store, key))
+    warnings += await _add_to_index(store, entry)
+    newest = max(entry.timestamp, before.timestamp) if before else entry.timestamp
+    return PointerResult(
+        moved=newest == entry.timestamp,
+        latest_timestamp=newest,
+        previous_metadata=await _previous(store, before, entry),
+        warnings=tuple(warnings),
+    )
+
+
+async def change_index(
+    store: ObjectStore, *, add: tuple[CatalogEntry, ...] = (), remove: frozenset[str] = frozenset()
+) -> list[str]:
+    """Add versions and remove those of the ``remove`` folders; returns warnings.
+
+    Raises:
+        UploadError: the index is of a newer schema, or the store failed.
+    """
+    broken: list[str] = []
+
+    def change(body: bytes | None) -> bytes | None:
+        try:
+            present = entries.decode_index(body) if body is not None else ()
+        except UnreadableError as error:
+            broken.append(f"{store.url_of(layout.INDEX_KEY)} is unreadable: {error.message}")
+            present = ()
+        kept = [entry for entry in present if entry.folder_key not in remove]
+        wanted = entries.in_order((*kept, *add))
+        return None if body is not None and wanted == present else entries.encode_index(wanted)
+
+    swapped = await swap(store, layout.INDEX_KEY, change)
+    warnings = [f"{text}; run asyncpipe index rebuild" for text in dict.fromkeys(broken)]
+    if swapped.written and not swapped.guarded:
+        warnings.append(unguarded_warning(store, layout.INDEX_KEY))
+    return warnings
+
+
+async def read_metadata(store: ObjectStore, entry: CatalogEntry) -> dict[str, Any] | None:
+    """Read the metadata of a version, None when it is gone; UnreadableError when it is none."""
+    body = await read_small(store, entry.metadata_key, max_bytes=MAX_METADATA_BYTES)
+    return None if body is None else entries.load(body)
+
+
+async def _add_to_index(store: ObjectStore, entry: CatalogEntry) -> list[str]:
+    try:
+        return await change_index(store, add=(entry,))
+    except UploadError as error:
+        url = store.url_of(layout.INDEX_KEY)
+        reason = f"{url} does not list this version yet: {error.message}"
+        return [f"{reason} Run asyncpipe index rebuild."]
+
+
+def _readable(body: bytes | None, url: str, broken: list[str]) -> CatalogEntry | None:
+    if body is None:
+        return None
+    try:
+        return entries.decode_pointer(body)
+    except NewerSchemaError as error:
+        raise NewerSchemaError(f"{url} was not changed: {error.message}") from error
+    except UnreadableError as error:
+        broken.append(f"{url} was unreadable and was replaced: {error.message}")
+        return None
+
+
+async def _previous(
+    store: ObjectStore, before: CatalogEntry | None, entry: CatalogEntry
+) -> Mapping[str, object] | None:
+    """The metadata of the version that ``latest`` named before; only of use for a comparison."""
+    if before is None or before.timestamp >= entry.timestamp:
+        return None
+    try:
+        return await read_metadata(store, before)
+    except UploadError:
+        return None

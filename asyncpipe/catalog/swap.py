@@ -1,0 +1,119 @@
+"""Change a small object that others change too: read, decide, write only if it is still the same.
+
+Where the store honours conditions this is compare-and-swap. Where it does not, what was written is
+read back, lost updates are made again, and the caller is told that the store gives no guarantee.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from asyncpipe.catalog.entries import JSON_TYPE
+from asyncpipe.errors import (
+    ConflictError,
+    DestinationTakenError,
+    ObjectMissingError,
+    TransientStoreError,
+)
+from asyncpipe.model.store import StoredBytes
+from asyncpipe.ports import ObjectStore
+
+MAX_INDEX_BYTES: Final = 64 * 1024 * 1024  # about 60,000 versions
+_ATTEMPTS: Final = 12
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 2.0
+
+Change = Callable[[bytes | None], bytes | None]  # present body -> new body; None: leave it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swapped:
+    """How a change went; ``before`` is what stood there when it was decided."""
+
+    before: bytes | None
+    written: bool
+    guarded: bool  # the store refused every write that would have lost another's change
+
+
+async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
+    """Apply ``change`` to the object under ``key``, again from a fresh read while others win.
+
+    Raises:
+        ConflictError: others changed it each of a dozen times.
+        UploadError: the store failed, or ``change`` refused what stands there.
+    """
+    attempted: bytes | None = None
+    before: bytes | None = None
+    for attempt in range(_ATTEMPTS):
+        stored = await _read(store, key)
+        present = stored.body if stored else None
+        body = change(present)
+        if body is None:
+            ours = attempted is not None and present == attempted
+            return Swapped(
+                before=before if ours else present,
+                written=attempted is not None,
+                guarded=_guards(store),
+            )
+        before, attempted = present, body
+        try:
+            await _write(store, key, body, stored)
+            if _guards(store):
+                return Swapped(before=before, written=True, guarded=True)
+        except (ConflictError, DestinationTakenError, TransientStoreError):
+            # somebody else was first, or the answer was lost: what stands there now decides
+            await anyio.sleep(_pause_s(attempt))
+    raise ConflictError(
+        f"{store.url_of(key)} was changed by others each of {_ATTEMPTS} times.",
+        hint="Try again; asyncpipe index rebuild brings the index up to date.",
+    )
+
+
+async def read_small(
+    store: ObjectStore, key: str, *, max_bytes: int = MAX_INDEX_BYTES
+) -> bytes | None:
+    """Read a small object whole, None when there is none."""
+    try:
+        return (await store.get(key, max_bytes=max_bytes)).body
+    except ObjectMissingError:
+        return None
+
+
+async def _read(store: ObjectStore, key: str) -> StoredBytes | None:
+    try:
+        return await store.get(key, max_bytes=MAX_INDEX_BYTES)
+    except ObjectMissingError:
+        return None
+
+
+async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes | None) -> None:
+    able = store.capabilities
+    await store.put(
+        key,
+        body,
+        content_type=JSON_TYPE,
+        create_only=stored is None and able.conditional_put,
+        if_match=stored.info.etag if stored and able.compare_and_swap else None,
+    )
+
+
+def _guards(store: ObjectStore) -> bool:
+    return store.capabilities.compare_and_swap and store.capabilities.conditional_put
+
+
+def _pause_s(attempt: int) -> float:
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * float(2**attempt))
+    return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter needs no secrecy
+
+
+def unguarded_warning(store: ObjectStore, key: str) -> str:
+    """Say that the store made no promise about a concurrent writer."""
+    return (
+        f"{store.url_of(key)} was written without compare-and-swap, which this store does not "
+        "offer: a publication at the very same time may have been overlooked"
+    )

@@ -1,0 +1,199 @@
+#!/bin/bash
+# Makes a template of a machine: nothing in it is of this one machine or of its build.
+#
+# Does:     removes the build's user, its rights and its SSH exception; SSH host keys; every
+#           authorized_keys, history and known secret; machine-id, random seeds, DHCP leases, network
+#           and udev leftovers; cloud-init's state; installers' traces; logs, caches, temporary files;
+#           old kernels. Then trims or zeroes free space, because an XVA leaves zero chunks out.
+#           A second run changes nothing. verify_image.sh proves the result.
+# Variables: BUILD_USER        the build's user, default packer
+#           ZERO_FREE_SPACE   auto (default: if trimming does not work), always, never; in a tree that
+#                             is not started nothing is trimmed or zeroed
+# Needs:    root; to be the last that changes anything: nobody can log in afterwards.
+# shellcheck source=provisioning/common/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+BUILD_USER=${BUILD_USER:-packer}
+ZERO=${ZERO_FREE_SPACE:-auto}
+
+old_kernels() {
+    local newest name
+    case $OS_FAMILY in
+        redhat) dnf_run remove --oldinstallonly >/dev/null 2>&1 || true ;;
+        debian)
+            newest=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'linux-image-[0-9]*' 2>/dev/null |
+                sed -n 's/^installed //p' | sort -V | tail -n 1)
+            [ -n "$newest" ] || return 0
+            for name in $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'linux-image-[0-9]*' | sed -n 's/^installed //p'); do
+                if [ "$name" != "$newest" ] && [ "$name" != "linux-image-$(uname -r)" ]; then
+                    apt_get purge "$name"
+                fi
+            done
+            ;;
+    esac
+}
+
+packages() {
+    case $OS_FAMILY in
+        debian)
+            apt_get autoremove --purge
+            apt_get clean
+            rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/lib/dpkg/*-old
+            rm -f /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf
+            rm -rf /etc/apt/auth.conf /etc/apt/auth.conf.d/*
+            ;;
+        redhat)
+            dnf_run clean all >/dev/null
+            rm -rf /var/cache/dnf/* /var/lib/dnf/history.sqlite* /var/cache/yum
+            sed -i '/^proxy/d' /etc/dnf/dnf.conf
+            ;;
+    esac
+}
+
+build_user() {
+    rm -f /etc/sudoers.d/asyncpipe-build /etc/sudoers.d/90-cloud-init-users /etc/ssh/sshd_config.d/00-asyncpipe-build.conf
+    rm -f /etc/systemd/system/asyncpipe-announce.service /etc/systemd/system/*.wants/asyncpipe-announce.service
+    if id "$BUILD_USER" >/dev/null 2>&1; then
+        # -f: the user is logged in, this very script is its work.
+        userdel --force --remove "$BUILD_USER" >/dev/null 2>&1 || true
+        id "$BUILD_USER" >/dev/null 2>&1 && die "the user $BUILD_USER cannot be removed"
+    fi
+    rm -rf "/home/${BUILD_USER:?}" "/var/mail/$BUILD_USER" "/var/spool/mail/$BUILD_USER"
+    rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid-
+    usermod --lock --password '*' root
+}
+
+secrets() {
+    local home
+    rm -f /etc/ssh/ssh_host_*
+    for home in /root /home/*; do
+        [ -d "$home" ] || continue
+        rm -rf "$home/.ssh" "$home/.gnupg" "$home/.cache" "$home/.config/pip" "$home/.pip" "$home/.ansible"
+        rm -f "$home"/.*_history "$home"/.wget-hsts "$home"/.lesshst "$home"/.viminfo "$home"/.netrc "$home"/.pgpass \
+            "$home"/.Xauthority "$home"/.sudo_as_admin_successful "$home"/late.sh
+    done
+    rm -f /root/anaconda-ks.cfg /root/original-ks.cfg /root/install.log* /etc/pip.conf /etc/profile.d/*proxy*.sh
+    rm -rf /etc/pki/consumer/*.pem /etc/pki/entitlement/*.pem
+    sed -i -E '/^[[:space:]]*(export[[:space:]]+)?(https?|ftp|all|no)_proxy=/Id' /etc/environment 2>/dev/null || true
+}
+
+identity() {
+    rm -f /etc/machine-info /etc/mailname /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /boot/efi/loader/random-seed
+    # Empty and present: the next start makes a new one, on a read-only /etc too.
+    put /etc/machine-id 0444 </dev/null
+    if [ -d /var/lib/dbus ]; then
+        ln -sfn /etc/machine-id /var/lib/dbus/machine-id
+    fi
+    put /etc/hostname 0644 <<<localhost
+    put /etc/hosts 0644 <<'HOSTS'
+127.0.0.1 localhost
+::1 localhost ip6-localhost ip6-loopback
+ff02::1 ip6-allnodes
+ff02::2 ip6-allrouters
+HOSTS
+}
+
+network() {
+    rm -f /etc/udev/rules.d/70-persistent-* /etc/udev/rules.d/75-persistent-*
+    rm -rf /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/dhcpcd/* /var/lib/NetworkManager/* /var/lib/systemd/network/* /run/systemd/netif/leases/*
+    rm -f /etc/NetworkManager/system-connections/* /etc/sysconfig/network-scripts/ifcfg-e* /etc/netplan/*
+    rm -f /etc/network/interfaces.d/*
+    if [ -f /etc/network/interfaces ]; then
+        # cloud-init describes the real interfaces beside it.
+        put /etc/network/interfaces 0644 <<'CONF'
+source /etc/network/interfaces.d/*
+
+auto lo
+iface lo inet loopback
+CONF
+    fi
+    if [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ]; then
+        if mountpoint -q /etc/resolv.conf; then
+            die "/etc/resolv.conf is mounted from elsewhere and cannot be removed"
+        fi
+        rm -f /etc/resolv.conf
+    fi
+    sed -i '/[[:space:]]\/media\/cdrom[0-9]*[[:space:]]/d' /etc/fstab 2>/dev/null || true
+}
+
+cloud_init() {
+    have cloud-init || return 0
+    cloud-init clean --logs --seed >/dev/null 2>&1 || true
+    rm -rf /var/lib/cloud/* /run/cloud-init/* /var/log/cloud-init*
+    rm -f /etc/cloud/cloud.cfg.d/*subiquity* /etc/cloud/cloud.cfg.d/*curtin* /etc/cloud/cloud.cfg.d/*installer* \
+        /etc/cloud/cloud.cfg.d/00_debconf* /etc/cloud/cloud-init.disabled /etc/ssh/sshd_config.d/50-cloud-init.conf
+}
+
+logs() {
+    if started; then
+        journalctl --quiet --rotate || true
+        journalctl --quiet --vacuum-time=1s || true
+    fi
+    rm -rf /var/log/journal/* /run/log/journal/* /var/log/installer /var/log/anaconda /var/log/audit/audit.log.* \
+        /var/crash/* /var/lib/systemd/coredump/* /var/lib/systemd/timers/*
+    find /var/log -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.old' -o -name '*.[0-9]' -o -name '*-[0-9]*' \) -delete
+    find /var/log -type f -exec truncate --size=0 {} +
+}
+
+temporary_files() {
+    find /tmp /var/tmp -mindepth 1 -xdev -delete 2>/dev/null || true
+    rm -rf /var/lib/update-notifier/* /var/backups/*
+}
+
+# zero MOUNTPOINT: the file fills the file system for a moment; nothing else runs any more.
+zero() {
+    say "zeroes the free space of $1"
+    dd if=/dev/zero of="$1/.asyncpipe-zero" bs=1M status=none 2>/dev/null || true
+    sync
+    rm -f "$1/.asyncpipe-zero"
+}
+
+free_space() {
+    local where
+    [ "$ZERO" != never ] || return 0
+    if ! started; then
+        say "leaves free space alone: this tree is not started"
+        return 0
+    fi
+    for where in / /boot /boot/efi; do
+        mountpoint -q "$where" || continue
+        if [ "$ZERO" = always ] || ! fstrim "$where" 2>/dev/null; then
+            zero "$where"
+        fi
+    done
+    while read -r where _; do
+        swap_again "$where"
+    done < <(swapon --show=NAME,TYPE --noheadings 2>/dev/null | awk '$2 == "partition"')
+}
+
+# swap_again DEVICE: swap space keeps pieces of memory; the same UUID keeps fstab right.
+swap_again() {
+    local uuid
+    uuid=$(blkid -s UUID -o value "$1")
+    swapoff "$1"
+    dd if=/dev/zero of="$1" bs=1M status=none 2>/dev/null || true
+    mkswap --uuid "$uuid" "$1" >/dev/null
+}
+
+labels() {
+    if have fixfiles && have selinuxenabled && selinuxenabled; then
+        fixfiles -F restore /etc /root /var/log /home >/dev/null 2>&1 || true
+    fi
+}
+
+require_choice ZERO_FREE_SPACE "$ZERO" auto always never
+[[ $BUILD_USER =~ ^[a-z_][a-z0-9_-]*$ ]] || die "BUILD_USER is '$BUILD_USER', which is no user name"
+begin
+old_kernels
+packages
+cloud_init
+build_user
+secrets
+network
+identity
+labels
+logs
+temporary_files
+free_space
+sync
+say "done: the next log-in is to a new machine"

@@ -1,0 +1,107 @@
+# One VM on an XCP-ng or XenServer host, installed from an ISO and exported as an XVA.
+
+packer {
+  required_version = ">= 1.8.0"
+
+  required_plugins {
+    xenserver = {
+      version = "~> 0.11.4"
+      source  = "github.com/vatesfr/xenserver"
+    }
+  }
+}
+
+source "xenserver-iso" "template" {
+  remote_host     = var.remote_host
+  remote_username = var.remote_username
+  remote_password = var.remote_password
+  remote_ssh_port = var.remote_ssh_port
+
+  vm_name         = local.vm_name
+  vm_description  = "${local.os_title}, ${var.firmware}, profile ${var.hardening_profile}, built ${local.run_timestamp}"
+  vm_tags         = ["asyncpipe", "${local.os_name}${local.os_version}"]
+  clone_template  = var.clone_template != "" ? var.clone_template : local.clone_template
+  firmware        = var.firmware
+  vcpus_max       = var.vcpus
+  vcpus_atstartup = var.vcpus
+  vm_memory       = var.memory_mb
+
+  disk_name            = local.vm_name
+  disk_size            = var.disk_size_mb
+  sr_name              = var.sr_name
+  sr_iso_name          = var.sr_iso_name
+  network_names        = var.network_names
+  export_network_names = var.export_network_names
+  tools_iso_name       = var.tools_iso_name
+
+  iso_name     = var.iso_name
+  iso_url      = var.iso_name == "" ? "${var.iso_mirror}/${var.iso_path}" : null
+  iso_checksum = var.iso_checksum != "" ? var.iso_checksum : "file:${var.iso_mirror}/${var.iso_checksum_path}"
+
+  http_directory = local.http_dir
+  http_port_min  = var.http_port_min
+  http_port_max  = var.http_port_max
+  boot_wait      = var.boot_wait
+  boot_command   = local.boot_command
+
+  # The address is that of the last request to the HTTP server: the installer's, then, after the
+  # restart, the one that the installed system announces (templates/common/http/late.sh).
+  ip_getter       = "auto"
+  install_timeout = var.install_timeout
+
+  ssh_username           = var.build_username
+  ssh_password           = local.build_password
+  ssh_wait_timeout       = var.install_timeout
+  ssh_handshake_attempts = 1000
+
+  ssh_file_transfer_method = "sftp"
+
+  # No shutdown_command: the build user is gone by then; XAPI asks the guest's kernel to stop.
+  output_directory  = var.output_directory
+  format            = var.format
+  keep_vm           = "never"
+  skip_set_template = true
+}
+
+build {
+  sources = ["source.xenserver-iso.template"]
+
+  provisioner "file" {
+    source      = local.provisioning_dir
+    destination = "/tmp/"
+  }
+
+  # /tmp does not survive a restart.
+  provisioner "shell" {
+    inline          = ["install -d -m 0700 /var/lib/asyncpipe", "cp -R /tmp/provisioning/. /var/lib/asyncpipe/"]
+    execute_command = local.as_root
+  }
+
+  provisioner "shell" {
+    inline            = ["bash /var/lib/asyncpipe/provision.sh update"]
+    environment_vars  = local.provisioning_env
+    execute_command   = local.as_root
+    expect_disconnect = true
+    skip_clean        = true
+    timeout           = "60m"
+  }
+
+  # Survives the restart: Packer connects again, and the guest finishes starting before it is changed.
+  provisioner "shell" {
+    inline           = ["bash /var/lib/asyncpipe/provision.sh configure"]
+    environment_vars = local.provisioning_env
+    execute_command  = local.as_root
+    pause_before     = "20s"
+    timeout          = "60m"
+  }
+
+  # One process, because the clean-up removes the user that is logged in: nothing can be started
+  # after it, so that Packer must not try to delete its own script.
+  provisioner "shell" {
+    inline           = ["exec bash /var/lib/asyncpipe/provision.sh finish"]
+    environment_vars = local.provisioning_env
+    execute_command  = local.as_root
+    skip_clean       = true
+    timeout          = "30m"
+  }
+}

@@ -1,0 +1,27 @@
+# Rocky Linux 10. The other files of this folder are links to templates/common.
+
+variable "iso_mirror" {
+  type        = string
+  description = "Where the vendor's installation images are, or a mirror with the same folders."
+  default     = "https://download.rockylinux.org/pub/rocky"
+}
+
+variable "iso_path" {
+  type        = string
+  description = "The image's path below the mirror."
+  default     = "10/isos/x86_64/Rocky-10.2-x86_64-boot.iso"
+}
+
+variable "iso_checksum_path" {
+  type        = string
+  description = "Path of the vendor's file of sums below the mirror."
+  default     = "10/isos/x86_64/CHECKSUM"
+}
+
+locals {
+  os_name        = "rocky"
+  os_version     = "10"
+  os_title       = "Rocky Linux 10"
+  clone_template = "Red Hat Enterprise Linux 10"
+  package_mirror = "https://download.rockylinux.org/pub/rocky/10"
+}

@@ -1,0 +1,26 @@
+# Ubuntu 22.04 LTS (jammy). The other files of this folder are links to templates/common.
+
+variable "iso_mirror" {
+  type        = string
+  description = "Where the vendor's installation images are, or a mirror with the same folders."
+  default     = "https://releases.ubuntu.com"
+}
+
+variable "iso_path" {
+  type        = string
+  description = "The image's path below the mirror."
+  default     = "jammy/ubuntu-22.04.5-live-server-amd64.iso"
+}
+
+variable "iso_checksum_path" {
+  type        = string
+  description = "Path of the vendor's file of sums below the mirror."
+  default     = "jammy/SHA256SUMS"
+}
+
+locals {
+  os_name        = "ubuntu"
+  os_version     = "22.04"
+  os_title       = "Ubuntu 22.04 LTS (jammy)"
+  clone_template = "Ubuntu Jammy Jellyfish 22.04"
+}

@@ -1,0 +1,1 @@
+../../common/ubuntu.pkr.hcl

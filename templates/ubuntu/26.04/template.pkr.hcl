@@ -1,0 +1,26 @@
+# Ubuntu 26.04 LTS (resolute). The other files of this folder are links to templates/common.
+
+variable "iso_mirror" {
+  type        = string
+  description = "Where the vendor's installation images are, or a mirror with the same folders."
+  default     = "https://releases.ubuntu.com"
+}
+
+variable "iso_path" {
+  type        = string
+  description = "The image's path below the mirror."
+  default     = "resolute/ubuntu-26.04-live-server-amd64.iso"
+}
+
+variable "iso_checksum_path" {
+  type        = string
+  description = "Path of the vendor's file of sums below the mirror."
+  default     = "resolute/SHA256SUMS"
+}
+
+locals {
+  os_name        = "ubuntu"
+  os_version     = "26.04"
+  os_title       = "Ubuntu 26.04 LTS (resolute)"
+  clone_template = "Ubuntu Noble Numbat 24.04"
+}

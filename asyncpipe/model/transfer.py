@@ -29,6 +29,11 @@ class TransferOptions:
     complete_timeout_s: float = 900.0
     stall_timeout_s: float = 60.0  # least progress per part
     abort_timeout_s: float = 30.0
+    sha256: bool = True  # of the whole file, in order; costs more CPU than all the rest
+    attempts: int = 10  # per part and per small call, with growing pauses between them
+    backoff_base_s: float = 0.5
+    backoff_cap_s: float = 20.0
+    poll_interval_s: float = 0.05  # how often a growing file is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,7 @@ class FileDigests:
     """Digests of a whole source, computed in the one pass that sent it."""
 
     size_bytes: int
-    sha256_hex: str
+    sha256_hex: str  # empty when ``TransferOptions.sha256`` is off
     crc64nvme_base64: str
 
 
@@ -52,13 +57,18 @@ class StagedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedObject:
-    """The object is visible and was looked at afterwards; ``checks`` says what was compared."""
+    """The object is visible and was looked at afterwards.
+
+    ``checks`` names what was compared or enforced by the store: verified, not hoped.
+    """
 
     key: str
     url: str
     digests: FileDigests
     info: ObjectInfo
-    checks: tuple[str, ...]  # "size", "crc64nvme", "etag-md5", "create-only": verified, not hoped
+    checks: tuple[
+        str, ...
+    ]  # "size", "nonce", "crc64nvme", "sha256-parts", "etag-md5", "create-only"
     part_count: int
     resumed_bytes: int = 0  # bytes that an earlier attempt had already sent
     duration_s: float = 0.0

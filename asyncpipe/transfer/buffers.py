@@ -1,0 +1,130 @@
+"""Reused part buffers under one limit, first come, first served."""
+
+from __future__ import annotations
+
+import mmap
+from collections import deque
+from contextlib import suppress
+
+import anyio
+
+from asyncpipe.transfer.parts import MIB
+
+
+class Buffer:
+    """Page-aligned anonymous memory that several parts use one after the other."""
+
+    __slots__ = ("_memory", "_whole", "capacity_bytes")
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self.capacity_bytes = capacity_bytes
+        self._memory = mmap.mmap(-1, capacity_bytes)
+        self._whole = memoryview(self._memory)
+
+    def view(self, size_bytes: int) -> memoryview:
+        """Return the first ``size_bytes`` as a writable view."""
+        return self._whole[:size_bytes]
+
+    def free(self) -> None:
+        """Give the memory back to the system, at the latest when the last view of it dies."""
+        with suppress(BufferError):
+            self._whole.release()
+            self._memory.close()
+
+
+class _Waiter:
+    __slots__ = ("buffer", "event", "size_bytes")
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.event = anyio.Event()
+        self.buffer: Buffer | None = None
+
+
+class BufferPool:
+    """Hands out buffers; together they never exceed ``limit_bytes``, unless one alone does.
+
+    Whoever holds a buffer can make progress without another one, and with none in use a request
+    of any size is granted: so there is no deadlock, however many uploads share the pool.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.in_use_bytes = 0
+        self._idle: list[Buffer] = []
+        self._waiters: deque[_Waiter] = deque()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of all buffers that exist, in use or idle."""
+        return self.in_use_bytes + sum(buffer.capacity_bytes for buffer in self._idle)
+
+    async def take(self, size_bytes: int) -> Buffer:
+        """Wait for a buffer of at least ``size_bytes``; the caller owes a `give_back`."""
+        buffer = None if self._waiters else self._grant(size_bytes)
+        if buffer is not None:
+            return buffer
+        waiter = _Waiter(size_bytes)
+        self._waiters.append(waiter)
+        try:
+            await waiter.event.wait()
+        except BaseException:
+            self._withdraw(waiter)
+            raise
+        assert waiter.buffer is not None
+        return waiter.buffer
+
+    def give_back(self, buffer: Buffer) -> None:
+        """Return a buffer; its bytes may be overwritten from now on."""
+        self.in_use_bytes -= buffer.capacity_bytes
+        self._idle.append(buffer)
+        self._serve()
+
+    def close(self) -> None:
+        """Free the idle buffers."""
+        while self._idle:
+            self._idle.pop().free()
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        if waiter.buffer is not None:
+            self.give_back(waiter.buffer)
+            return
+        self._waiters.remove(waiter)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiters:
+            buffer = self._grant(self._waiters[0].size_bytes)
+            if buffer is None:
+                return
+            waiter = self._waiters.popleft()
+            waiter.buffer = buffer
+            waiter.event.set()
+
+    def _grant(self, size_bytes: int) -> Buffer | None:
+        needed_bytes = max(MIB, -(-size_bytes // MIB) * MIB)
+        buffer = self._reuse(needed_bytes) or self._create(needed_bytes)
+        if buffer is not None:
+            self.in_use_bytes += buffer.capacity_bytes
+        return buffer
+
+    def _fits(self, capacity_bytes: int) -> bool:
+        return self.in_use_bytes == 0 or self.in_use_bytes + capacity_bytes <= self.limit_bytes
+
+    def _reuse(self, needed_bytes: int) -> Buffer | None:
+        """The smallest idle buffer that fits, the one used last among equals: it is warm."""
+        best: Buffer | None = None
+        for buffer in self._idle:
+            fits = needed_bytes <= buffer.capacity_bytes and self._fits(buffer.capacity_bytes)
+            if fits and (best is None or buffer.capacity_bytes <= best.capacity_bytes):
+                best = buffer
+        if best is not None:
+            self._idle.remove(best)
+        return best
+
+    def _create(self, needed_bytes: int) -> Buffer | None:
+        if not self._fits(needed_bytes):
+            return None
+        while self._idle and self.held_bytes + needed_bytes > self.limit_bytes:
+            self._idle.pop(0).free()
+        return Buffer(needed_bytes)

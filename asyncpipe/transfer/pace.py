@@ -1,0 +1,100 @@
+"""How fast may be sent: parts in flight, bytes per second, pauses between attempts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import SystemRandom
+
+import anyio
+
+_RANDOM = SystemRandom()
+
+
+class SendGate:
+    """Lets a number of parts through at once, fewer after the store asked for less.
+
+    Additive increase, multiplicative decrease: a SlowDown halves the number (at most once per
+    second, since one burst answers many parts), every part that went well earns a share back.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._limit = float(most)
+        self._inside = 0
+        self._lowered_at_s = float("-inf")
+        self._waiters: deque[anyio.Event] = deque()
+
+    @property
+    def limit(self) -> int:
+        """How many parts may be in flight now."""
+        return max(1, int(self._limit))
+
+    @asynccontextmanager
+    async def passage(self) -> AsyncIterator[None]:
+        """Hold one place."""
+        await self._enter()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self._serve()
+
+    def slow_down(self) -> None:
+        """Take the store's word for it: half as many."""
+        now_s = anyio.current_time()
+        if now_s - self._lowered_at_s >= 1.0:
+            self._lowered_at_s = now_s
+            self._limit = max(1.0, self._limit / 2)
+
+    def went_well(self) -> None:
+        """A part was stored: allow a little more, up to the configured most."""
+        self._limit = min(float(self.most), self._limit + 1 / self._limit)
+
+    async def _enter(self) -> None:
+        if not self._waiters and self._inside < self.limit:
+            self._inside += 1
+            return
+        place = anyio.Event()
+        self._waiters.append(place)
+        try:
+            await place.wait()
+        except BaseException:
+            if place.is_set():
+                self._inside -= 1
+            else:
+                self._waiters.remove(place)
+            self._serve()
+            raise
+
+    def _serve(self) -> None:
+        while self._waiters and self._inside < self.limit:
+            self._inside += 1
+            self._waiters.popleft().set()
+
+
+class Bandwidth:
+    """A byte rate that all uploads share: a part starts when those before it are paid for."""
+
+    def __init__(self, bytes_per_s: float | None) -> None:
+        self.bytes_per_s = bytes_per_s
+        self._free_at_s = float("-inf")
+
+    async def pay(self, size_bytes: int) -> None:
+        """Wait until ``size_bytes`` may be sent."""
+        if self.bytes_per_s is None:
+            return
+        now_s = anyio.current_time()
+        start_s = max(now_s, self._free_at_s)
+        self._free_at_s = start_s + size_bytes / self.bytes_per_s
+        await anyio.sleep(start_s - now_s)
+
+
+async def pause(attempt: int, *, base_s: float, cap_s: float) -> None:
+    """Sleep before attempt ``attempt + 1``: exponential, with half of it random.
+
+    Half stays fixed so that a store that asked for less always gets some rest.
+    """
+    longest_s = min(cap_s, base_s * 2.0 ** min(attempt - 1, 16))
+    await anyio.sleep(longest_s * (0.5 + 0.5 * _RANDOM.random()))

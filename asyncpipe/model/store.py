@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -144,6 +144,13 @@ class StoreOptions:
     ca_bundle: Path | None = None
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
+    max_parts: int | None = None  # for stores that take fewer than they tell
+
+    def limited(self, capabilities: StoreCapabilities) -> StoreCapabilities:
+        """Apply the limits that were set by hand to what an endpoint honours."""
+        if self.max_parts is None or self.max_parts >= capabilities.max_parts:
+            return capabilities
+        return replace(capabilities, max_parts=self.max_parts)
 
 
 def crc64nvme_base64(value: int) -> str:

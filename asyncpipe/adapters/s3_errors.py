@@ -1,0 +1,174 @@
+"""Errors of botocore, aiohttp and the store -> errors of ours, one way; text bounded and escaped.
+
+Codes: S3 API reference, "Error responses"; what each server answers: docs/stores.md.
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from asyncpipe.errors import (
+    AccessDeniedError,
+    BucketMissingError,
+    ChecksumError,
+    ConflictError,
+    CredentialsExpiredError,
+    DestinationTakenError,
+    ObjectMissingError,
+    SlowDownError,
+    TransientStoreError,
+    UploadError,
+    UploadMissingError,
+)
+
+_TEXT_LIMIT = 200
+
+_BY_CODE: dict[str, tuple[type[UploadError], str]] = {
+    "AccessDenied": (AccessDeniedError, "Check the policy in docs/stores.md."),
+    "AllAccessDisabled": (AccessDeniedError, ""),
+    "AccountProblem": (AccessDeniedError, ""),
+    "InvalidAccessKeyId": (AccessDeniedError, "Check AWS_ACCESS_KEY_ID or AWS_PROFILE."),
+    "SignatureDoesNotMatch": (
+        AccessDeniedError,
+        "Check AWS_SECRET_ACCESS_KEY, the region and the endpoint.",
+    ),
+    "InvalidSecurity": (AccessDeniedError, ""),
+    "InvalidToken": (AccessDeniedError, "Check AWS_SESSION_TOKEN."),
+    "KMS.AccessDeniedException": (
+        AccessDeniedError,
+        "The key needs kms:GenerateDataKey and kms:Decrypt.",
+    ),
+    "NoSuchBucket": (BucketMissingError, "Create the bucket or correct the destination."),
+    "NoSuchUpload": (UploadMissingError, ""),
+    "NoSuchKey": (ObjectMissingError, ""),
+    "BadDigest": (ChecksumError, "The bytes changed on their way; send them again."),
+    "InvalidDigest": (ChecksumError, ""),
+    "XAmzContentSHA256Mismatch": (ChecksumError, ""),
+    "XAmzContentChecksumMismatch": (ChecksumError, ""),
+    "ExpiredToken": (CredentialsExpiredError, "Get fresh credentials; the upload can be resumed."),
+    "ExpiredTokenException": (CredentialsExpiredError, ""),
+    "RequestExpired": (CredentialsExpiredError, "Get fresh credentials."),
+    "RequestTimeTooSkewed": (UploadError, "Set this machine's clock, for example with NTP."),
+    "SlowDown": (SlowDownError, ""),
+    "TooManyRequests": (SlowDownError, ""),
+    "Throttling": (SlowDownError, ""),
+    "RequestLimitExceeded": (SlowDownError, ""),
+    "ConditionalRequestConflict": (ConflictError, ""),
+    "OperationAborted": (TransientStoreError, ""),
+    "InternalError": (TransientStoreError, ""),
+    "ServiceUnavailable": (TransientStoreError, ""),
+    "RequestTimeout": (TransientStoreError, ""),
+    "IncompleteBody": (TransientStoreError, ""),
+    "EntityTooSmall": (UploadError, "The store wants larger parts: --part-size."),
+    "EntityTooLarge": (UploadError, "The store wants smaller parts: --part-size."),
+    "NotImplemented": (UploadError, "Choose another --s3-profile: docs/stores.md."),
+    "PermanentRedirect": (UploadError, "The bucket is in another region: AWS_REGION."),
+    "AuthorizationHeaderMalformed": (UploadError, "Check the region: AWS_REGION."),
+}
+_BY_STATUS: dict[int, tuple[type[UploadError], str]] = {
+    401: (AccessDeniedError, ""),
+    403: (AccessDeniedError, "Check the credentials, and the policy in docs/stores.md."),
+    404: (ObjectMissingError, ""),
+    408: (TransientStoreError, ""),
+    409: (ConflictError, ""),
+    429: (SlowDownError, ""),
+}
+_OF_UPLOADS = {"upload_part", "complete_multipart_upload", "abort_multipart_upload", "list_parts"}
+_CHECKSUM_WORDS = ("checksum", "digest", "x-amz-mp-object-size", "mpuobjectsize")
+
+
+def translated(
+    error: Exception, *, operation: str, where: str, if_match: bool = False
+) -> UploadError:
+    """Return our error for a foreign one; ``where`` is the URL for people, never a signed one."""
+    if isinstance(error, ClientError):
+        return _from_answer(error, operation, where, if_match=if_match)
+    return _from_client(error, operation, where)
+
+
+def code_of(error: Exception) -> tuple[int, str]:
+    """Return status and S3 code of an answer; (0, "") when there was none."""
+    if not isinstance(error, ClientError):
+        return 0, ""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return int(status), str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _from_answer(error: ClientError, operation: str, where: str, *, if_match: bool) -> UploadError:
+    status, code = code_of(error)
+    text = bounded(str(error.response.get("Error", {}).get("Message", "")))
+    message = f"{_named(operation)} {where}: {bounded(code) or status}: {text}".rstrip(": ") + "."
+    kind, hint = _kind_of(status, code, text.lower(), operation)
+    if if_match and status in {404, 412}:
+        return ConflictError(f"{where} is no longer the object that was read.")
+    if status == 412 or code == "PreconditionFailed":
+        return DestinationTakenError(f"{where} exists already.")
+    return kind(message, hint=hint)
+
+
+def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[UploadError], str]:
+    kind, hint = _BY_CODE.get(code) or _BY_STATUS.get(status) or (UploadError, "")
+    if status >= 500 and not issubclass(kind, TransientStoreError) and status != 501:
+        kind = TransientStoreError
+    if status == 503 and kind is TransientStoreError and code in {"503", ""}:
+        kind = SlowDownError
+    if kind is ObjectMissingError and operation in _OF_UPLOADS:
+        kind = UploadMissingError  # Ceph 16 says NoSuchKey where S3 says NoSuchUpload
+    if status == 400 and kind is UploadError and any(word in text for word in _CHECKSUM_WORDS):
+        kind = ChecksumError  # InvalidRequest and InvalidPart tell of sizes and checksums in words
+    return kind, hint
+
+
+def _from_client(error: Exception, operation: str, where: str) -> UploadError:
+    what = f"{_named(operation)} {where}"
+    kind: type[UploadError] = TransientStoreError
+    text, hint = f"the connection failed: {_cause_of(error)}", ""
+    match error:
+        case NoCredentialsError() | PartialCredentialsError():
+            kind, text = AccessDeniedError, "there are no complete credentials"
+            hint = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+        case SSLError():
+            kind, text = UploadError, f"TLS failed: {_cause_of(error)}"
+            hint = "AWS_CA_BUNDLE names the certificates to trust."
+        case ConnectTimeoutError():
+            text = "no connection in time"
+        case ReadTimeoutError() | TimeoutError():
+            text = "no answer in time"
+        case ParamValidationError():
+            kind, text = UploadError, bounded(str(error))
+        case BotoCoreError() if not isinstance(error, HTTPClientError):
+            kind, text = UploadError, _cause_of(error)
+        case _:
+            pass
+    return kind(f"{what}: {text}.", hint=hint)
+
+
+def bounded(text: str) -> str:
+    """One line of at most 200 printable characters, without a full stop at the end."""
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
+    short = clean if len(clean) <= _TEXT_LIMIT else clean[: _TEXT_LIMIT - 1] + "…"
+    return short.rstrip(". ")
+
+
+def _cause_of(error: Exception) -> str:
+    """Tell the innermost cause: botocore's own text would repeat the request's URL."""
+    inner: BaseException = error
+    while isinstance(inner, BotoCoreError) and (inner.__cause__ or inner.__context__):
+        inner = inner.__cause__ or inner.__context__ or inner
+    if isinstance(inner, BotoCoreError):
+        return type(inner).__name__
+    return bounded(f"{type(inner).__name__} {inner}".strip())
+
+
+def _named(operation: str) -> str:
+    return operation.replace("_", " ").replace("multipart upload", "the upload of").capitalize()

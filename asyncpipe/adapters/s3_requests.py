@@ -1,0 +1,127 @@
+"""Our values -> parameters of S3 calls."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from awscrt.checksums import crc64nvme
+
+from asyncpipe.model.store import (
+    ChecksumMode,
+    PartDigests,
+    StoreCapabilities,
+    StoredPart,
+    StoreOptions,
+    crc64nvme_base64,
+)
+
+_PART_CHECKSUM = {
+    ChecksumMode.CRC64NVME_FULL: "ChecksumCRC64NVME",
+    ChecksumMode.SHA256_COMPOSITE: "ChecksumSHA256",
+}
+
+
+def object_parameters(options: StoreOptions, *, small: bool) -> dict[str, Any]:
+    """Encryption, tags, lock and storage class of a new object.
+
+    Small objects (metadata, log, pointers) keep the standard class, and pointers must stay
+    replaceable: class and lock are for the image.
+    """
+    wanted: dict[str, Any] = {
+        "ServerSideEncryption": options.sse.value if options.sse else None,
+        "SSEKMSKeyId": options.kms_key_id,
+        "Tagging": urlencode(options.tags) or None,
+    }
+    if not small:
+        until = options.lock_until_utc
+        wanted |= {
+            "StorageClass": options.storage_class,
+            "ObjectLockMode": options.lock_mode.value if options.lock_mode else None,
+            "ObjectLockRetainUntilDate": datetime.fromisoformat(until) if until else None,
+        }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def upload_parameters(options: StoreOptions, mode: ChecksumMode) -> dict[str, Any]:
+    """Parameters of CreateMultipartUpload beside key, type and metadata."""
+    checksum = {
+        ChecksumMode.CRC64NVME_FULL: {
+            "ChecksumAlgorithm": "CRC64NVME",
+            "ChecksumType": "FULL_OBJECT",
+        },
+        ChecksumMode.SHA256_COMPOSITE: {
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumType": "COMPOSITE",
+        },
+    }
+    return {**object_parameters(options, small=False), **checksum.get(mode, {})}
+
+
+def small_checksum(mode: ChecksumMode, body: bytes) -> dict[str, str]:
+    """The digest of a PutObject; Content-MD5 where nothing better is known, as S3 always had it."""
+    match mode:
+        case ChecksumMode.CRC64NVME_FULL:
+            return {"ChecksumCRC64NVME": crc64nvme_base64(crc64nvme(body))}
+        case ChecksumMode.SHA256_COMPOSITE:
+            return {"ChecksumSHA256": b64encode(hashlib.sha256(body).digest()).decode()}
+        case _:
+            md5 = hashlib.md5(body, usedforsecurity=False).digest()
+            return {"ContentMD5": b64encode(md5).decode()}
+
+
+def part_checksum(mode: ChecksumMode, digests: PartDigests) -> dict[str, str]:
+    """The precomputed digest of an UploadPart, as the store verifies it."""
+    if mode is ChecksumMode.CRC64NVME_FULL:
+        return {"ChecksumCRC64NVME": crc64nvme_base64(digests.crc64nvme)}
+    if mode is ChecksumMode.SHA256_COMPOSITE and digests.sha256_base64:
+        return {"ChecksumSHA256": digests.sha256_base64}
+    return {"ContentMD5": digests.md5_base64} if digests.md5_base64 else {}
+
+
+def complete_parameters(
+    capabilities: StoreCapabilities,
+    parts: Sequence[StoredPart],
+    *,
+    size_bytes: int,
+    crc64nvme_base64: str,
+    create_only: bool,
+) -> dict[str, Any]:
+    """Parameters of CompleteMultipartUpload: parts, and the conditions the store honours."""
+    mode = capabilities.checksum
+    wanted: dict[str, Any] = {
+        "MultipartUpload": {"Parts": [_completed(part, mode) for part in parts]},
+        **_whole(mode, parts, crc64nvme_base64),
+    }
+    if capabilities.object_size_checked:
+        wanted["MpuObjectSize"] = size_bytes
+    if create_only and capabilities.conditional_complete:
+        wanted["IfNoneMatch"] = "*"
+    return wanted
+
+
+def _completed(part: StoredPart, mode: ChecksumMode) -> Mapping[str, Any]:
+    values = {
+        "ChecksumCRC64NVME": part.crc64nvme_base64,
+        "ChecksumSHA256": part.sha256_base64,
+    }
+    name = _PART_CHECKSUM.get(mode, "")
+    checksum = {name: values[name]} if values.get(name) else {}
+    return {"PartNumber": part.number, "ETag": f'"{part.etag}"', **checksum}
+
+
+def _whole(
+    mode: ChecksumMode, parts: Sequence[StoredPart], crc64nvme_base64: str
+) -> dict[str, str]:
+    if mode is ChecksumMode.CRC64NVME_FULL:
+        return {"ChecksumCRC64NVME": crc64nvme_base64, "ChecksumType": "FULL_OBJECT"}
+    digests = [part.sha256_base64 for part in parts]
+    if mode is not ChecksumMode.SHA256_COMPOSITE or not all(digests):
+        return {}
+    joined = b"".join(b64decode(digest) for digest in digests if digest)
+    composite = b64encode(hashlib.sha256(joined).digest()).decode()
+    return {"ChecksumSHA256": f"{composite}-{len(parts)}", "ChecksumType": "COMPOSITE"}

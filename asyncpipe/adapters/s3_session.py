@@ -1,0 +1,186 @@
+"""A session of aiobotocore that reads one environment mapping, and credentials that renew."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aioboto3
+import anyio
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials, create_credential_resolver
+from aiobotocore.session import AioSession
+from anyio import to_thread
+from botocore.configprovider import (
+    BOTOCORE_DEFAUT_SESSION_VARIABLES,
+    ConfigChainFactory,
+    ConfigValueStore,
+)
+from botocore.exceptions import BotoCoreError
+
+from asyncpipe.adapters.s3_errors import bounded
+from asyncpipe.errors import AccessDeniedError, UsageError
+from asyncpipe.model.store import StoreOptions
+
+_DEFAULT_REGION = "us-east-1"
+_SMALL_ATTEMPTS = 4
+_COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
+
+
+class RenewableCredentials(AioCredentials):
+    """Credentials that every client shares and that can be looked up anew."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__("", "", "")
+        self._environment = environment
+        self._inner: Any = None
+        self._lock = anyio.Lock()
+
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # as aiobotocore does
+        """Return what the present credentials are; botocore calls this for each request."""
+        return await self._inner.get_frozen_credentials()
+
+    async def resolve(self) -> None:
+        """Look the credentials up: environment, profile, web identity, container, instance."""
+        found = await _session_of(self._environment)[1].load_credentials()
+        if found is None:
+            raise AccessDeniedError(
+                "There are no S3 credentials.",
+                hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
+            )
+        self._inner = found
+
+    async def renew(self, expired: str) -> bool:
+        """Look up again once for all who saw ``expired`` fail; True when the key is another."""
+        async with self._lock:
+            if await self.fingerprint() == expired:
+                await self.resolve()
+            return await self.fingerprint() != expired
+
+    async def fingerprint(self) -> str:
+        """Something that differs when the credentials do; not for display."""
+        frozen = await self.get_frozen_credentials()
+        return f"{frozen.access_key}\0{frozen.token or ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Clients:
+    """Clients of one endpoint; each has its own retries and timeouts."""
+
+    small: Any  # idempotent calls, retried
+    once: Any  # what must not be repeated blindly, and parts: transfer retries those
+    complete: Any  # waits long
+    credentials: RenewableCredentials
+    endpoint: str
+
+
+@asynccontextmanager
+async def open_clients(
+    environment: Mapping[str, str], options: StoreOptions
+) -> AsyncIterator[S3Clients]:
+    """Open the clients; UsageError for a bad profile, endpoint or bundle; AccessDeniedError."""
+    async with AsyncExitStack() as stack:
+        try:
+            clients = await _opened(stack, environment, options)
+        except BotoCoreError as error:
+            raise UsageError(f"The S3 settings cannot be used: {bounded(str(error))}.") from error
+        yield clients
+
+
+async def _opened(
+    stack: AsyncExitStack, environment: Mapping[str, str], options: StoreOptions
+) -> S3Clients:
+    core, _ = _session_of(environment)
+    credentials = RenewableCredentials(environment)
+    await credentials.resolve()
+    setattr(core, "_credentials", credentials)  # noqa: B010 - set_credentials() takes plain keys
+    # 10 MB of JSON: read in a thread, then cached by the session's loader
+    load = core.get_component("data_loader").load_service_model
+    await to_thread.run_sync(load, "s3", "service-2")
+    small, once, complete = await _clients(stack, core, environment, options)
+    return S3Clients(
+        small=small,
+        once=once,
+        complete=complete,
+        credentials=credentials,
+        endpoint=str(small.meta.endpoint_url),
+    )
+
+
+async def _clients(
+    stack: AsyncExitStack, core: AioSession, environment: Mapping[str, str], options: StoreOptions
+) -> list[Any]:
+    session = aioboto3.Session(botocore_session=core)
+    verify = options.ca_bundle or environment.get("AWS_CA_BUNDLE")
+    clients = []
+    for attempts, read_timeout_s in (
+        (_SMALL_ATTEMPTS, options.read_timeout_s),
+        (1, options.read_timeout_s),
+        (1, _COMPLETE_READ_TIMEOUT_S),
+    ):
+        try:
+            client = session.client(
+                "s3",
+                region_name=_region(core, environment, options),
+                endpoint_url=endpoint_of(environment, options),
+                verify=str(verify) if verify else None,
+                config=_config(options, attempts, read_timeout_s),
+            )
+            clients.append(await stack.enter_async_context(client))
+        except ValueError as error:
+            raise UsageError(f"The S3 endpoint is not a URL: {bounded(str(error))}.") from error
+    return clients
+
+
+def endpoint_of(environment: Mapping[str, str], options: StoreOptions) -> str | None:
+    """Return the endpoint that was set, None for AWS or what the profile says."""
+    return (
+        options.endpoint_url
+        or environment.get("AWS_ENDPOINT_URL_S3")
+        or environment.get("AWS_ENDPOINT_URL")
+        or None
+    )
+
+
+def _region(core: AioSession, environment: Mapping[str, str], options: StoreOptions) -> str:
+    found = options.region or environment.get("AWS_REGION") or core.get_config_variable("region")
+    return str(found or _DEFAULT_REGION)
+
+
+def _config(options: StoreOptions, attempts: int, read_timeout_s: float) -> AioConfig:
+    """No SDK checksums (ours are precomputed), no payload signature, explicit retries, limits."""
+    return AioConfig(
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"payload_signing_enabled": False, "addressing_style": options.addressing.value},
+        signature_version="s3v4",
+        max_pool_connections=options.max_connections,
+        connect_timeout=options.connect_timeout_s,
+        read_timeout=read_timeout_s,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        user_agent_appid="asyncpipe",
+    )
+
+
+def _session_of(environment: Mapping[str, str]) -> tuple[AioSession, Any]:
+    """Build a session and its credential resolver that see ``environment`` and nothing else."""
+    session = AioSession()
+    chains = ConfigChainFactory(session=session, environ=environment)
+    store: ConfigValueStore = session.get_component("config_store")
+    for name, (key, variables, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items():
+        chain = chains.create_config_chain(
+            instance_name=name,
+            env_var_names=variables,
+            config_property_names=key,
+            default=default,
+            conversion_func=convert,
+        )
+        store.set_config_provider(name, chain)
+    resolver = create_credential_resolver(session, region_name=environment.get("AWS_REGION"))
+    for provider in resolver.providers:
+        for attribute in ("environ", "_environ"):
+            if attribute in vars(provider):
+                setattr(provider, attribute, environment)
+    return session, resolver

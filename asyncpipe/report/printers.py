@@ -104,12 +104,15 @@ class PlainPrinter:
         return f"{clean(unit)} | {text}\n" if self.style.many and unit else f"{text}\n"
 
     def ending(self, event: RunFinished) -> str:
-        """The closing table, whole."""
-        text = closing(event.outcomes, colour=self.style.colour)
-        if event.cancelled:
-            text += self.line("", f"{OWN}cancelled")
-        text += "".join(self.line("", f"{OWN}remains: {clean(what)}") for what in event.remains)
-        return text
+        """The closing table, whole, and what a cancelled run leaves."""
+        lines = [f"{OWN}cancelled"] if event.cancelled else []
+        lines += [f"{OWN}remains: {clean(what)}" for what in event.remains]
+        table = closing(event.outcomes, width=self.width(), colour=self.style.colour)
+        return table + "".join(f"{line}\n" for line in lines)
+
+    def width(self) -> int:
+        """Columns for the closing table."""
+        return 120
 
     def tick(self, now_s: float) -> str:
         """A status line when one is due."""
@@ -150,12 +153,9 @@ class TerminalPrinter(PlainPrinter):
         """The region as it is now; no status lines in between."""
         return self._draw("", now_s)
 
-    def ending(self, event: RunFinished) -> str:
-        """The closing table as wide as the terminal."""
-        text = closing(event.outcomes, width=self._size()[0] - 1, colour=self.style.colour)
-        if event.cancelled:
-            text += self.line("", f"{OWN}cancelled")
-        return text + "".join(self.line("", f"{OWN}remains: {clean(r)}") for r in event.remains)
+    def width(self) -> int:
+        """As wide as the terminal."""
+        return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
         """Take the region away."""

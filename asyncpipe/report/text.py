@@ -23,6 +23,7 @@ def clean(text: str, *, limit: int = 8192) -> str:
 
     A tab becomes four blanks, every other line or paragraph break one blank.
     """
+    text = text[: 4 * limit]  # bounded work too, with room for what will be taken out
     if not (text.isascii() and text.isprintable()):
         text = "".join(map(_visible, _ESCAPES.sub("", text)))
     return bounded(text, limit)

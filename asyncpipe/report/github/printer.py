@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from asyncpipe.model.events import (
     Event,
@@ -11,9 +11,18 @@ from asyncpipe.model.events import (
     TemplateFinished,
     TemplateStarted,
 )
+from asyncpipe.report.github.annotations import annotation_commands
 from asyncpipe.report.github.shield import Shield, command, mask_commands
 from asyncpipe.report.printers import PlainPrinter, Style
 from asyncpipe.report.text import clean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GithubView:
+    """What GitHub's log needs: secrets to mask, GITHUB_WORKSPACE to name files relative to it."""
+
+    masks: tuple[str, ...] = field(default=(), repr=False)
+    workspace: str = ""
 
 
 class GithubPrinter(PlainPrinter):
@@ -23,10 +32,11 @@ class GithubPrinter(PlainPrinter):
     template that entered a phase; each line still says whose it is.
     """
 
-    def __init__(self, style: Style, *, masks: Sequence[str] = ()) -> None:
+    def __init__(self, style: Style, view: GithubView) -> None:
         super().__init__(style)
         self._shield = Shield()
-        self._masks = mask_commands(masks)
+        self._workspace = view.workspace
+        self._masks = mask_commands(view.masks)
         self._in_group = False
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
@@ -53,8 +63,11 @@ class GithubPrinter(PlainPrinter):
         return self._shield.guest(text, prefix=prefix)
 
     def ending(self, event: RunFinished) -> str:
-        """The closing table, line by line through the shield."""
-        return "".join(self._shield.guest(line) for line in super().ending(event).splitlines())
+        """The closing table, line by line through the shield, then the annotations."""
+        table = super().ending(event).split("\n")
+        lines = [self._shield.guest(line) for line in table[:-1]]
+        commands = annotation_commands(event.outcomes, workspace=self._workspace)
+        return "".join([*lines, *(self._shield.own(command) for command in commands)])
 
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
         """Commands enabled again, whatever came before; no group left open."""

@@ -1,0 +1,168 @@
+"""The closing table, the JSON report and log, the exit code and the webhook."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncpipe.model.build import Phase
+from asyncpipe.model.events import (
+    Event,
+    OutputLine,
+    PhaseChanged,
+    RunFinished,
+    TemplateFinished,
+    TemplateStarted,
+)
+from asyncpipe.model.publication import Outcome
+from asyncpipe.report import exit_code, json_report, webhook
+from asyncpipe.report.json_log import open_json_log
+from asyncpipe.report.table import closing, import_command
+from asyncpipe.report.text import duration_text, size_text
+from tests.report.samples import DEBIAN, SHA256, failed, published
+
+RUN = json_report.RunInfo(
+    run_id="20261123T170000Z-ab12",
+    destination="s3://images/golden/",
+    started_utc="2026-11-23T17:00:00.000Z",
+    ended_utc="2026-11-23T17:10:00.000Z",
+    duration_s=600.0,
+    exit_code=4,
+)
+
+
+class TestClosingTable:
+    def test_addresses_digest_and_command_are_whole_even_on_a_narrow_terminal(self) -> None:
+        text = closing([published()], width=40)
+        assert (
+            "xva:      s3://images/golden/templates/debian12/20261123T170000Z/debian12.xva" in text
+        )
+        assert SHA256 in text
+
+    def test_a_failure_says_cause_hint_place_log_and_code(self) -> None:
+        text = closing([failed(file="a.pkr.hcl", line=3, remains=("VM 1234 may be left",))])
+        for words in (
+            "FAILED (20)",
+            "error:    Packer ended with an error. (exit code 20)",
+            "at:       a.pkr.hcl:3",
+            "cause:    Script exited with non-zero exit status: 7",
+            "hint:     Look at the lines above the error.",
+            "log:      runs/r1/rocky-9/build.log",
+            "remains:  VM 1234 may be left",
+        ):
+            assert words in text
+
+    @pytest.mark.parametrize(
+        ("base", "command"),
+        [
+            ("file:///srv/a%20b/", "xe vm-import filename='/srv/a b/"),
+            ("https://host/", "xe vm-import url=https://host/"),
+            ("s3://bucket/", 'xe vm-import url="$(aws s3 presign s3://bucket/'),
+        ],
+    )
+    def test_the_import_command_fits_the_place(self, base: str, command: str) -> None:
+        assert import_command(published(base=base).publication).startswith(command)
+
+    def test_colours_only_when_asked_for(self) -> None:
+        outcomes: list[Outcome] = [published(), failed()]
+        assert "\x1b[" not in closing(outcomes)
+        assert "\x1b[" in closing(outcomes, colour=True)
+
+
+class TestJsonReport:
+    def test_it_is_json_and_names_every_template_once(self) -> None:
+        report = json.loads(json.dumps(json_report.render([published(), failed()], RUN)))
+        assert report["schema_version"] == 1
+        assert report["counts"] == {"published": 1, "failed": 1}
+        good, bad = report["templates"]
+        assert good["files"]["xva"]["sha256"] == SHA256
+        assert good["os"]["version"] == "12"
+        assert bad["exit_code"] == 20
+        assert bad["phases"][0]["phase"] == "provision"
+
+    @given(st.lists(st.text(), max_size=5))
+    def test_it_is_bounded_and_harmless_whatever_the_guest_said(self, words: list[str]) -> None:
+        lines = tuple(word * 500 for word in words) * 100
+        outcome = failed(error="".join(words), cause_lines=lines, log_tail=lines)
+        text = json.dumps(json_report.render([outcome], RUN))
+        assert len(text) < 3_000_000
+        assert "\\u001b" not in text
+
+
+class TestJsonLog:
+    def test_each_event_is_one_line_with_its_dotted_name_and_template(self) -> None:
+        stream = io.StringIO()
+        events: list[Event] = [
+            TemplateStarted(unit="u", template_path="templates/u", identity=DEBIAN),
+            OutputLine(unit="u", text='quote " and \x1b[0m escape'),
+            PhaseChanged(unit="u", phase=Phase.EXPORT),
+            TemplateFinished(unit="u", outcome=failed("u")),
+            RunFinished(run_id="r", outcomes=(failed("u"),), exit_code=20, duration_s=1.0),
+        ]
+        with open_json_log(stream=stream) as log:
+            for event in events:
+                log.emit(event)
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        assert [line["event"] for line in lines] == [event.name for event in events]
+        assert {line["unit"] for line in lines[:4]} == {"u"}
+        assert lines[1]["text"] == 'quote " and  escape'
+        assert lines[2]["phase"] == "export"
+        assert (lines[3]["level"], lines[3]["exit_code"]) == ("error", 20)
+        assert lines[4]["outcomes"]["u"]["result"] == "failed"
+        assert all(line["timestamp"].endswith("Z") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "count", "cancelled", "code"),
+    [
+        ([published()], 1, False, 0),
+        ([failed(exit_code=31)], 1, False, 31),
+        ([published(), failed(exit_code=31)], 2, False, 4),
+        ([failed(exit_code=31), failed(exit_code=31)], 2, False, 4),
+        ([published(), published()], 2, False, 0),
+        ([published()], 2, False, 4),
+        ([published()], 2, True, 130),
+        ([], 1, True, 130),
+    ],
+)
+def test_exit_codes(outcomes: list[Outcome], count: int, cancelled: bool, code: int) -> None:
+    assert exit_code.of(outcomes, template_count=count, cancelled=cancelled) == code
+
+
+class TestWebhook:
+    def test_failures_come_first_and_a_guest_mentions_nobody(self) -> None:
+        outcomes: list[Outcome] = [published(), failed(error="@channel <!here> [x](http://y)")]
+        payload = webhook.payload(outcomes, run_url="https://ci.example/run/1")
+        text = str(payload["text"])
+        lines = text.split("\n")
+        assert lines[0] == "asyncpipe: 1 published, 1 failed"
+        assert lines[1].startswith("- rocky-9: FAILED (20)")
+        assert "@channel" not in text
+        assert "<!here>" not in text
+        assert "[x](" not in text
+        assert lines[-1] == "https://ci.example/run/1"
+
+    def test_many_templates_stay_within_what_chats_take(self) -> None:
+        text = str(webhook.payload([failed(error="e" * 5000) for _ in range(500)])["text"])
+        assert len(text) <= 12_000
+        assert list(webhook.payload([])) == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 * 2**40, "3.0 TiB")],
+)
+def test_sizes(size_bytes: int, text: str) -> None:
+    assert size_text(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [(0, "0.0s"), (9.94, "9.9s"), (59.6, "1m00s"), (192, "3m12s"), (7500, "2h05m"), (-1, "0.0s")],
+)
+def test_durations(duration_s: float, text: str) -> None:
+    assert duration_text(duration_s) == text

@@ -40,11 +40,15 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Every command, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
@@ -54,7 +58,11 @@ class LazyGroup(click.Group):
         )
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
@@ -85,28 +93,22 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         result: Any = asyncpipe.main(args=arguments, prog_name="asyncpipe", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_CANCELLED
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return error.exit_code
-    except (AsyncpipeError, ExceptionGroup) as error:
-        if debug:
-            raise
-        return _explain(leaf_of(error))
-    except KeyboardInterrupt:
-        return EXIT_CANCELLED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_UNEXPECTED
     except Exception as error:
         if debug:
             raise
-        return _explain(error)
+        return _explain(leaf_of(error))
     return result if isinstance(result, int) else 0
 
 
 def _explain(error: BaseException) -> int:
+    if isinstance(error, BrokenPipeError):  # somebody closed the pipe we print to: no words
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNEXPECTED
     if isinstance(error, AsyncpipeError):
         click.echo(f"asyncpipe: {error.message}", err=True)
         if error.hint:

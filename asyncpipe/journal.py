@@ -103,12 +103,9 @@ def write_json_atomically(path: Path, document: object) -> None:
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8", opener=_private) as file:
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it has no path
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)

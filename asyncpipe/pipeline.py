@@ -6,17 +6,20 @@ value (``Failed``), so that it never harms its neighbours; a cancelled run is ca
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anyio
 import structlog
 
 from asyncpipe import artifact, build, metadata, plan, publish
-from asyncpipe.dossier import Dossier, Workshop
+from asyncpipe.dossier import Built, Dossier, Workshop
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, leaf_of
 from asyncpipe.export import Export
 from asyncpipe.model import layout
 from asyncpipe.model.build import BuildPlan, Phase
 from asyncpipe.model.events import TemplateFinished, TemplateStarted
-from asyncpipe.model.publication import Failed, Outcome, Published
+from asyncpipe.model.publication import Failed, Outcome, Publication, Published
+from asyncpipe.transfer.delivery import Delivery
 
 logger = structlog.get_logger()
 
@@ -49,7 +52,7 @@ async def process_template(build_plan: BuildPlan, shop: Workshop) -> Outcome:
 async def _build_and_publish(dossier: Dossier) -> Published:
     """The way of a template that ends well; every failure leaves by an exception."""
     async with anyio.create_task_group() as tasks:
-        export = Export(dossier, tasks)
+        export = Export(dossier, tasks, follow=dossier.shop.eager)
         async with dossier.open_log() as log:
             await dossier.note_state("building")
             dossier.build_exit = await build.run(
@@ -62,11 +65,45 @@ async def _build_and_publish(dossier: Dossier) -> Published:
             delivery = await export.deliver(xva_path)
             dossier.judge(delivery.inspector.finish())
             dossier.sealed = await log.seal()
-        dossier.on_phase(Phase.PUBLISH)
-        publication = await publish.publish(
-            dossier.shelf, dossier.folder_key, delivery, dossier.sealed, dossier.compose
-        )
-        publication = await dossier.move_pointer(publication)
+        publication = await _make_visible(dossier, delivery)
+    return await _concluded(dossier, publication, xva_path)
+
+
+async def publish_built(build_plan: BuildPlan, shop: Workshop, built: Built) -> Outcome:
+    """Publish what an interrupted run had built: the upload goes on from what the store has."""
+    dossier = Dossier(build_plan, shop, built)
+    try:
+        outcome: Outcome = await _publish_built(dossier, built)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await dossier.note_state("built")
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours go on
+        outcome = await _failed(dossier, leaf_of(error))
+    shop.reporter.emit(TemplateFinished(unit=dossier.unit, outcome=outcome))
+    return outcome
+
+
+async def _publish_built(dossier: Dossier, built: Built) -> Published:
+    dossier.on_phase(Phase.VERIFY)
+    async with anyio.create_task_group() as tasks:
+        dossier.sealed = await dossier.log_sealed_before()
+        delivery = await Export(dossier, tasks, follow=False).deliver(built.xva_path, resume=True)
+        dossier.judge(delivery.inspector.finish())
+        publication = await _make_visible(dossier, delivery)
+    return await _concluded(dossier, publication, built.xva_path)
+
+
+async def _make_visible(dossier: Dossier, delivery: Delivery) -> Publication:
+    assert dossier.sealed is not None
+    dossier.on_phase(Phase.PUBLISH)
+    publication = await publish.publish(
+        dossier.shelf, dossier.folder_key, delivery, dossier.sealed, dossier.compose
+    )
+    return await dossier.move_pointer(publication)
+
+
+async def _concluded(dossier: Dossier, publication: Publication, xva_path: Path) -> Published:
     await dossier.note_state("published")
     await dossier.remove_xva(xva_path)
     return dossier.published(publication)

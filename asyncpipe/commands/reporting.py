@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+import anyio
+import anyio.to_thread
 import click
 
 from asyncpipe import plan
@@ -20,6 +21,8 @@ from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
 from asyncpipe.ports import Reporter
 from asyncpipe.report import console, exit_code, github, json_log, json_report, webhook
+
+_TELL_S = 5.0
 
 if TYPE_CHECKING:
     from asyncpipe.commands.running import Prepared
@@ -89,3 +92,87 @@ class Finish:
             run_directory=str(self.prepared.journal.folder),
             cancelled=self.cancelled,
         )
+
+
+async def tell(finish: Finish, reporter: Reporter) -> None:
+    """The last event, the report file and GitHub's files; never fails a run that ended well."""
+    info = finish.info
+    reporter.emit(
+        RunFinished(
+            run_id=info.run_id,
+            outcomes=finish.outcomes,
+            exit_code=finish.exit_code,
+            duration_s=finish.duration_s,
+            run_directory=info.run_directory,
+            cancelled=finish.cancelled,
+        )
+    )
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_TELL_S):
+        await anyio.to_thread.run_sync(_write_files, finish)
+
+
+def _write_files(finish: Finish) -> None:
+    settings = finish.prepared.settings
+    if settings.report is not None:
+        document = json_report.render(finish.outcomes, finish.info)
+        _attempt(settings.report, "w", json.dumps(document, indent=1, sort_keys=True) + "\n")
+    if not settings.on_github:
+        return
+    written = {
+        "GITHUB_STEP_SUMMARY": lambda: github.summary(finish.outcomes, finish.info),
+        "GITHUB_OUTPUT": lambda: github.outputs(
+            finish.outcomes,
+            exit_code=finish.exit_code,
+            run_directory=finish.info.run_directory,
+        ),
+    }
+    for variable, render in written.items():
+        if settings.environment.get(variable):
+            _attempt(Path(settings.environment[variable]), "a", render())
+
+
+def _attempt(path: Path, mode: str, text: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        click.echo(f"asyncpipe: {path} could not be written: {error.strerror}", err=True)
+
+
+async def notify(finish: Finish) -> None:
+    """Tell the chat, when one was named; a failure of that is a warning."""
+    settings = finish.prepared.settings
+    if settings.webhook_url:
+        run_url = run_url_of(settings.environment)
+        payload = webhook.payload(finish.outcomes, run_url=run_url)
+        problem = await webhook_adapter.post(settings.webhook_url, payload)
+        if problem:
+            click.echo(f"asyncpipe: the webhook was not told: {problem}", err=True)
+
+
+def run_url_of(environment: Mapping[str, str]) -> str:
+    """The page of the workflow's run, empty elsewhere."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run_id = (environment.get(name, "") for name in names)
+    return f"{server}/{repository}/actions/runs/{run_id}" if run_id else ""
+
+
+def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:
+    """What would be built, from which source, and where it would go."""
+    lines = []
+    for one in plans:
+        place = plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        name = plan.published_name(one.static_identity, one.unit)
+        lines += [
+            f"{one.unit}",
+            f"  template     {one.template.path}",
+            f"  system       {name} (confidence {one.static_identity.confidence:.2f})",
+            f"  packer       {one.packer_path} {one.packer_version}",
+            f"  arguments    {' '.join(one.packer_arguments)}",
+            f"  destination  {destination.rstrip('/')}/{place}/{name}.xva",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

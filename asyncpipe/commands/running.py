@@ -7,8 +7,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +22,13 @@ from asyncpipe.adapters.logfile import AiofilesLogFiles
 from asyncpipe.adapters.process import AnyioProcessRunner
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.commands import reporting
-from asyncpipe.dossier import Workshop
-from asyncpipe.errors import EXIT_CANCELLED, UsageError
+from asyncpipe.dossier import Built, Workshop
+from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
 from asyncpipe.journal import RunJournal
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
-from asyncpipe.ports import ObjectStore, Reporter
+from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
 from asyncpipe.transfer.budget import Budget
 
@@ -55,17 +55,19 @@ def run_build(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
-    async with cancelled_by_signals() as cancelled:
+    exit_code = EXIT_CANCELLED
+    async with cancelled_by_signals():
         prepared = await _prepare(settings)
         if settings.dry_run:
             click.echo(reporting.dry_run(prepared.plans, settings.destination), nl=False)
-            return 0
-        return await _execute(prepared)
-    return cancelled()
+            exit_code = EXIT_PUBLISHED
+        else:
+            exit_code = await _execute(prepared)
+    return exit_code
 
 
 @asynccontextmanager
-async def cancelled_by_signals() -> AsyncIterator[Callable[[], int]]:
+async def cancelled_by_signals() -> AsyncIterator[None]:
     """Cancel what runs inside on SIGINT or SIGTERM; the first asks, later ones change nothing.
 
     A further signal is what the Actions runner sends while we clean up: the clean-up is bounded
@@ -88,7 +90,7 @@ async def cancelled_by_signals() -> AsyncIterator[Callable[[], int]]:
         tasks.start_soon(watch)
         await ready.wait()
         with anyio.CancelScope() as scope:
-            yield lambda: EXIT_CANCELLED
+            yield
         tasks.cancel_scope.cancel()
 
 
@@ -115,8 +117,11 @@ async def _prepare(settings: Settings) -> Prepared:
         for unit in units
         for variable in unit.template.variables.values()
         if variable.sensitive and isinstance(variable.value, str)
-    } | {f"{name}.{key}": value for name, made in build_secrets.items()
-         for key, value in made.items()}
+    } | {
+        f"{name}.{key}": value
+        for name, made in build_secrets.items()
+        for key, value in made.items()
+    }
     return Prepared(
         settings=settings,
         root=root,
@@ -219,14 +224,15 @@ async def _execute(prepared: Prepared) -> int:
     settings, journal = prepared.settings, prepared.journal
     started_utc, started_s = datetime.now(UTC), time.monotonic()
     runner = AnyioProcessRunner()
-    facts = await provenance.gather(
-        runner, environment=settings.environment, cwd=prepared.root
-    )
-    outcomes: list[Outcome] = []
+    facts = await provenance.gather(runner, environment=settings.environment, cwd=prepared.root)
+    outcomes: dict[str, Outcome] = {}
     cancelled = True
-    async with open_store(
-        settings.destination, environment=settings.environment, options=settings.store
-    ) as store, Budget(settings.transfer) as budget:
+    async with (
+        open_store(
+            settings.destination, environment=settings.environment, options=settings.store
+        ) as store,
+        Budget(settings.transfer) as budget,
+    ):
         await store.probe()
         journal.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with reporting.open_reporter(prepared, sys.stdout) as reporter:
@@ -250,12 +256,12 @@ async def _execute(prepared: Prepared) -> int:
             finally:
                 finish = reporting.Finish(
                     prepared=prepared,
-                    outcomes=tuple(outcomes),
+                    outcomes=tuple(outcomes.values()),
                     cancelled=cancelled,
                     started_utc=started_utc,
                     duration_s=time.monotonic() - started_s,
                 )
-                reporting.tell(finish, reporter)
+                await reporting.tell(finish, reporter)
     await reporting.notify(finish)
     return finish.exit_code
 
@@ -272,7 +278,7 @@ def _run_started(prepared: Prepared) -> RunStarted:
     )
 
 
-async def _run_jobs(prepared: Prepared, shop: Workshop, outcomes: list[Outcome]) -> None:
+async def _run_jobs(prepared: Prepared, shop: Workshop, outcomes: dict[str, Outcome]) -> None:
     settings = prepared.settings
     disk = matrix.DiskBudget(lambda: shutil.disk_usage(prepared.journal.folder).free)
     jobs = [_job(one, shop) for one in prepared.plans if not _is_published(one, shop)]
@@ -280,13 +286,14 @@ async def _run_jobs(prepared: Prepared, shop: Workshop, outcomes: list[Outcome])
     def on_retry(unit: str, message: str) -> None:
         shop.reporter.emit(Warned(unit=unit, code="retry", message=message))
 
-    outcomes += await matrix.process_matrix(
+    await matrix.process_matrix(
         jobs,
         at_once=settings.jobs,
         disk=disk,
         fail_fast=settings.fail_fast,
         retries=settings.retries,
         on_retry=on_retry,
+        on_outcome=lambda outcome: outcomes.__setitem__(outcome.unit, outcome),
     )
 
 
@@ -294,10 +301,15 @@ def _is_published(one: BuildPlan, shop: Workshop) -> bool:
     return shop.journal.unit(one.unit).get("state") == "published"
 
 
+def _built_before(one: BuildPlan, shop: Workshop) -> Built | None:
+    known = shop.journal.unit(one.unit)
+    return Built.read(Path(known["run_directory"])) if known.get("state") == "built" else None
+
+
 def _job(one: BuildPlan, shop: Workshop) -> matrix.Job:
     async def run(attempt: int) -> Outcome:
-        built = pipeline.built_before(one, shop)
-        if built is not None and attempt == 0:
+        built = _built_before(one, shop) if attempt == 0 else None
+        if built is not None:
             return await pipeline.publish_built(one, shop, built)
         folder = _fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one

@@ -1,0 +1,116 @@
+"""``asyncpipe matrix``: the plan of many builds, for a workflow's matrix."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncpipe.settings import Settings
+
+
+@click.command()
+@click.argument("templates", nargs=-1, metavar="TEMPLATE...")
+@click.option("--changed-since", metavar="REF", help="Only what changed since this commit.")
+@click.option(
+    "--runners",
+    type=click.IntRange(min=1, max=256),
+    default=1,
+    show_default=True,
+    help="Runners to spread over.",
+)
+@click.option("--only", "only_units", multiple=True, metavar="GLOB", help="Units to build.")
+@click.option("--destination", metavar="URL", help="Where past durations are looked up.")
+def matrix(
+    templates: tuple[str, ...],
+    changed_since: str | None,
+    runners: int,
+    only_units: tuple[str, ...],
+    destination: str | None,
+) -> None:
+    """Print which TEMPLATEs [templates] to build on which runner, as a JSON list.
+
+    The list has one object a runner ({"runner", "units", "templates", "expected_s"}) and is []
+    when nothing is to be built: guard the job with `if: matrix != '[]'`.
+    """
+    import anyio  # noqa: PLC0415 - keeps --help quick
+
+    from asyncpipe.settings import Settings  # noqa: PLC0415
+
+    options = {
+        "templates": templates or ("templates",),
+        "destination": destination,
+        "only_units": only_units,
+    }
+    settings = Settings.from_environ(dict(os.environ), options)
+    plan = anyio.run(_plan, settings, changed_since, runners)
+    click.echo(json.dumps(plan))
+
+
+async def _plan(
+    settings: Settings, changed_since: str | None, runner_count: int
+) -> list[dict[str, object]]:
+    from asyncpipe import matrix as units_of  # noqa: PLC0415
+    from asyncpipe import spread  # noqa: PLC0415
+
+    root = Path.cwd()
+    units = units_of.load_units(settings, units_of.discover(settings.templates, root), root)
+    if changed_since:
+        files = await _changed_files(changed_since, root, settings.environment)
+        loaded = {unit.name: unit.template for unit in units}
+        names = set(spread.changed(loaded, files, root))
+        units = [unit for unit in units if unit.name in names]
+    known = await _durations(settings)
+    pieces = [
+        spread.Piece(
+            unit=unit.name,
+            template=str(unit.template.path),
+            duration_s=spread.duration_of(unit.identity.short_id, unit.name, known),
+        )
+        for unit in units
+    ]
+    return spread.over_runners(pieces, runner_count)
+
+
+async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
+    from asyncpipe.adapters.process import output_of  # noqa: PLC0415
+    from asyncpipe.errors import UsageError  # noqa: PLC0415
+
+    if ref.startswith("-"):
+        raise UsageError(f"{ref!r} is not a commit.")
+    argv = ("git", "diff", "--name-only", "--no-renames", "-z", ref, "--")
+    text = await output_of(argv, cwd=root, environment=environment)
+    if text is None:
+        raise UsageError(
+            f"git does not know the commit {ref!r}, or this is no checkout.",
+            hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
+        )
+    return [Path(name) for name in text.split("\0") if name]
+
+
+async def _durations(settings: Settings) -> dict[str, float]:
+    """Past durations by unit and by system; empty where there is no catalogue yet."""
+    from asyncpipe import catalog  # noqa: PLC0415
+    from asyncpipe.adapters.stores import open_store  # noqa: PLC0415
+    from asyncpipe.errors import UploadError, UsageError  # noqa: PLC0415
+
+    try:
+        async with open_store(
+            settings.destination, environment=settings.environment, options=settings.store
+        ) as store:
+            entries = await catalog.list_versions(store)
+    except (UploadError, UsageError) as error:
+        click.echo(f"asyncpipe: no past durations: {error.message}", err=True)
+        return {}
+    oldest_first = sorted(entries, key=lambda entry: entry.timestamp)
+    known: dict[str, float] = {}
+    for entry in oldest_first:
+        if entry.duration_s:
+            known[entry.short_id] = known[entry.unit] = entry.duration_s
+    return known

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncpipe.errors import UsageError
+from asyncpipe.journal import RunJournal
+
+pytestmark = pytest.mark.anyio
+
+
+def begun(folder: Path) -> RunJournal:
+    return RunJournal.begin(
+        folder, run_id="r1", timestamp="20261123T170000Z", destination="s3://b/p"
+    )
+
+
+async def test_what_many_tasks_note_is_there_for_the_next_run(tmp_path: Path) -> None:
+    journal = begun(tmp_path / "run")
+    async with anyio.create_task_group() as tasks:
+        for number in range(10):
+            tasks.start_soon(lambda n=number: journal.update(f"unit-{n}", state="building"))
+    await journal.update("unit-3", state="published", folder_key="templates/x/y")
+    again = RunJournal.read(tmp_path / "run")
+    assert again.destination == "s3://b/p"
+    assert again.timestamp == "20261123T170000Z"
+    assert len(again.units) == 10
+    assert again.unit("unit-3") == {"state": "published", "folder_key": "templates/x/y"}
+    assert again.unit("never") == {}
+
+
+async def test_the_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    await begun(tmp_path).update("u", state="planned")
+    assert stat.S_IMODE((tmp_path / "run.json").stat().st_mode) == 0o600
+
+
+async def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not the folder of a run"):
+        RunJournal.read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 99}', "\x00\xff"])
+async def test_a_broken_journal_is_one_clear_message(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError):
+        RunJournal.read(tmp_path)

@@ -16,15 +16,18 @@
 BUILD_USER=${BUILD_USER:-packer}
 ZERO=${ZERO_FREE_SPACE:-auto}
 
+installed_kernels() {
+    { dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'linux-image-[0-9]*' 2>/dev/null || true; } |
+        sed -n 's/^installed //p' | sort -V
+}
+
 old_kernels() {
-    local newest name
+    local name newest
     case $OS_FAMILY in
         redhat) dnf_run remove --oldinstallonly >/dev/null 2>&1 || true ;;
         debian)
-            newest=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'linux-image-[0-9]*' 2>/dev/null |
-                sed -n 's/^installed //p' | sort -V | tail -n 1)
-            [ -n "$newest" ] || return 0
-            for name in $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'linux-image-[0-9]*' | sed -n 's/^installed //p'); do
+            newest=$(installed_kernels | tail -n 1)
+            for name in $(installed_kernels); do
                 if [ "$name" != "$newest" ] && [ "$name" != "linux-image-$(uname -r)" ]; then
                     apt_get purge "$name"
                 fi
@@ -56,11 +59,13 @@ build_user() {
     if id "$BUILD_USER" >/dev/null 2>&1; then
         # -f: the user is logged in, this very script is its work.
         userdel --force --remove "$BUILD_USER" >/dev/null 2>&1 || true
-        id "$BUILD_USER" >/dev/null 2>&1 && die "the user $BUILD_USER cannot be removed"
+        if id "$BUILD_USER" >/dev/null 2>&1; then
+            die "the user $BUILD_USER cannot be removed"
+        fi
     fi
     rm -rf "/home/${BUILD_USER:?}" "/var/mail/$BUILD_USER" "/var/spool/mail/$BUILD_USER"
+    usermod --password '*' root
     rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid-
-    usermod --lock --password '*' root
 }
 
 secrets() {

@@ -27,7 +27,7 @@ at_least() {
 
 # did REFERENCE TEXT: a line of the report.
 did() {
-    LINES+=("$(printf '%-46s %s' "$1" "$2")")
+    LINES+=("$(printf '%-56s %s' "$1" "$2")")
 }
 
 # --- firewall -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 # Sets:     OS_ID, OS_VERSION, OS_MAJOR, OS_FAMILY (debian or redhat).
 # Needs:    bash 4.4 or later, coreutils, root.
 
-set -euo pipefail
+set -Eeuo pipefail
 umask 022
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true \
     NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1 SYSTEMD_PAGER=
@@ -84,7 +84,7 @@ begin() {
 apt_get() {
     timeout --kill-after=30 "$PACKAGE_TIMEOUT_S" apt-get --quiet --quiet --yes \
         -o APT::Update::Error-Mode=any -o Acquire::Retries=3 -o Acquire::http::Timeout=30 \
-        -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Apt::Cmd::Disable-Script-Warning=true \
         -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" </dev/null
 }
 

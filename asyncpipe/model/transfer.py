@@ -33,7 +33,6 @@ class TransferOptions:
     attempts: int = 10  # per part and per small call, with growing pauses between them
     backoff_base_s: float = 0.5
     backoff_cap_s: float = 20.0
-    poll_interval_s: float = 0.05  # how often a growing file is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -93,9 +94,10 @@ class Stager:
         staged = Staged()
         reader = PartReader(self.sender.store.capabilities.checksum, self.inspector)
         jobs_in, jobs_out = anyio.create_memory_object_stream[_Job](float("inf"))
-        async with anyio.create_task_group() as group, jobs_in:
-            group.start_soon(self._hash_in_order, jobs_out, staged)
-            await self._read_all(group, reader, jobs_in, staged)
+        with jobs_in, jobs_out:  # open until every task has ended: sending never fails
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._hash_in_order, jobs_out, staged)
+                await self._read_all(group, reader, jobs_in, staged)
         await self.source.check(staged.parts)
         self._conclude(staged)
         return staged
@@ -137,12 +139,10 @@ class Stager:
 
     async def _hash_in_order(self, jobs: MemoryObjectReceiveStream[_Job], staged: Staged) -> None:
         sha256 = hashlib.sha256() if self.sender.options.sha256 else None
-        async with jobs:
-            async for job in jobs:
-                if sha256 is not None:
-                    body = job.body
-                    await self.budget.in_thread(lambda body=body: sha256.update(body))  # type: ignore[misc]
-                job.hashed.set()
+        async for job in jobs:
+            if sha256 is not None:
+                await self.budget.in_thread(partial(sha256.update, job.body))
+            job.hashed.set()
         staged.sha256_hex = sha256.hexdigest() if sha256 is not None else ""
 
     async def _store(self, handle: UploadHandle | None, job: _Job, staged: Staged) -> None:

@@ -34,7 +34,6 @@ def options() -> TransferOptions:
         part_size_bytes=MIB,
         backoff_base_s=0.001,
         backoff_cap_s=0.002,
-        poll_interval_s=0.005,
         abort_timeout_s=5.0,
         attempts=4,
     )

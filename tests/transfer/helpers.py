@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import anyio
 
 from asyncpipe.model.transfer import PublishedObject, StagedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
@@ -71,3 +74,9 @@ async def published(
     ) as upload:
         staged: StagedObject = await upload.stage()
         return await upload.complete(staged)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for a condition that no event tells of; the caller bounds it."""
+    while not true():  # noqa: ASYNC110 - the fakes under test have no event for it
+        await anyio.sleep(0.001)

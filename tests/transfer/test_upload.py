@@ -233,13 +233,17 @@ async def test_a_destination_taken_meanwhile_stays_as_it_is(
         )
     )
     source = FinishedFile(written(tmp_path / "f", BODY[:size_bytes]))
-    with anyio.fail_after(20), pytest.raises(DestinationTakenError):
+
+    async def run() -> None:
         async with open_upload(
             store, target, source, budget=Budget(options), options=options
         ) as upload:
             staged = await upload.stage()
             await store.put(target.key, b"faster", content_type="text/plain")
             await upload.complete(staged)
+
+    with anyio.fail_after(20), pytest.raises(DestinationTakenError):
+        await run()
     assert store.objects[target.key].body == b"faster"
     assert not store.uploads
 

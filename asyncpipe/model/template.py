@@ -50,13 +50,21 @@ class TemplateSource:
     label: str
     build_name: str | None  # name of the build block
     attributes: Mapping[str, Value]  # evaluated; what could not be is UNKNOWN
-    locations: Mapping[str, Location]  # of each attribute
+    locations: Mapping[str, Location]  # of each attribute; inside a block: "boot_iso.iso_url"
     location: Location
+    # Texts that are UNKNOWN as a whole, with U+FFFC for each unknown part: for detection only.
+    partial_texts: Mapping[str, str] = field(default_factory=dict)
+    legacy: bool = False  # of a JSON template with builders, which have one name
 
     @property
     def name(self) -> str:
-        """The name Packer prints, less the build's: ``xenserver-iso.debian``."""
-        return f"{self.type}.{self.label}"
+        """The name Packer prints, less the build's: ``xenserver-iso.debian``, legacy ``debian``."""
+        return self.label if self.legacy else f"{self.type}.{self.label}"
+
+    @property
+    def full_name(self) -> str:
+        """What ``-only`` and ``-except`` match: with the build's name in front if it has one."""
+        return f"{self.build_name}.{self.name}" if self.build_name else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +81,6 @@ class Template:
     local_locations: Mapping[str, Location] = field(default_factory=dict)
     sources: tuple[TemplateSource, ...] = ()  # selected by only/except, in the order of the file
     required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
-    referenced_files: tuple[
-        Path, ...
-    ] = ()  # scripts, cd_files, http_directory: for --changed-since
+    # Scripts, cd_files, http_directory ...: for --changed-since; a folder stands for all below it.
+    referenced_files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,69 @@
+"""``.pkr.hcl``, ``.pkr.json`` and legacy JSON, with var files -> Template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from asyncpipe.model.template import Template
+from asyncpipe.template import files, hcl, legacy, references, select, variables
+
+__all__ = ["load"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def load(
+    path: Path,
+    *,
+    var_files: Sequence[Path] = (),
+    variables: Mapping[str, str] = _NOTHING,
+    environment: Mapping[str, str] = _NOTHING,
+    only: Sequence[str] = (),
+    except_: Sequence[str] = (),
+    working_directory: Path | None = None,
+) -> Template:
+    """Read a template as Packer does and evaluate what can be known before the build.
+
+    ``environment`` is where ``PKR_VAR_*`` and ``env()`` look; ``working_directory`` is Packer's,
+    the current folder by default. Values that need the build are UNKNOWN; a variable without a
+    value is told by ``is_set``.
+
+    Raises:
+        TemplateError: no template there, broken, or too large; with file and line.
+    """
+    found = files.read(path, var_files)
+    inputs = _inputs(found, variables, environment)
+    chosen = select.chooser(only, except_)
+    cwd = working_directory or Path()
+    if found.legacy:
+        content = legacy.content_of(found, inputs, chosen)
+    else:
+        where = hcl.Where(folder=found.folder, working_directory=cwd)
+        content = hcl.content_of(found, inputs, where, chosen)
+    return Template(
+        path=path,
+        folder=found.folder,
+        kind="json" if found.legacy else "hcl2",
+        files=found.paths,
+        sha256_hex=found.sha256_hex(),
+        variables=content.variables,
+        locals=content.locals,
+        local_locations=content.local_locations,
+        sources=tuple(content.sources),
+        required_plugins=content.required_plugins,
+        referenced_files=references.existing(content.references, (cwd, found.folder)),
+        warnings=tuple(content.warnings),
+    )
+
+
+def _inputs(
+    found: files.Files, given: Mapping[str, str], environment: Mapping[str, str]
+) -> variables.Inputs:
+    return variables.Inputs(
+        auto_var_files=found.auto_var_files,
+        var_files=found.var_files,
+        variables=given,
+        environment=environment,
+    )

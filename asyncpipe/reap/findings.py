@@ -1,0 +1,68 @@
+"""What was left behind, and what reaping asks of store and machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class HasLifecycle(Protocol):
+    """A store that knows rules by which it removes abandoned uploads itself."""
+
+    async def abort_rule_days(self) -> int | None:
+        """Days after which it aborts unfinished uploads under our prefix; None: no such rule.
+
+        Raises:
+            UploadError: it does not say.
+        """
+        ...
+
+
+class Groups(Protocol):
+    """Left-over process groups (``adapters/leftovers.py``)."""
+
+    async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
+        """Tell whether anything of the group lives."""
+        ...
+
+    async def stop(
+        self, pid: int, start_ticks: int, marker: str, *, grace_s: float, kill_s: float = 5.0
+    ) -> bool:
+        """Stop the group; True when nothing of it is left."""
+        ...
+
+
+class Kind(StrEnum):
+    """What was left behind."""
+
+    PROCESS = "process"
+    UPLOAD = "upload"
+    FOLDER = "half-published"
+    FILES = "files"
+    VM = "vm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was left behind and what became of it."""
+
+    kind: Kind
+    what: str
+    removed: bool
+    problem: str = ""  # why it is still there
+    advice: str = ""  # the command that removes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """All that was found; ``warnings`` are about what may come."""
+
+    findings: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def left_open(self) -> bool:
+        """Something could not be removed (what a person has to look at, VMs, does not count)."""
+        return any(bool(finding.problem) for finding in self.findings)

@@ -1,0 +1,122 @@
+"""Finish one interrupted run, from its journal and its folder.
+
+The journal comes from a disk that a job can write to, so no path or key in it is believed: files
+are removed inside the run's folder only, keys must have the shape of ours and the run's timestamp.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from asyncpipe.errors import UploadError
+from asyncpipe.model import layout
+from asyncpipe.model.store import UploadHandle
+from asyncpipe.model.text import printable
+from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.ports import ObjectStore
+from asyncpipe.reap import local
+from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
+from asyncpipe.reap.local import Run
+from asyncpipe.reap.stored import abort, remove_folder
+from asyncpipe.transfer.journal import read_journal
+
+UPLOAD_JOURNAL_NAME: Final = "upload.json"
+
+
+async def reap_run(
+    run: Run,
+    store: ObjectStore,
+    groups: Groups,
+    *,
+    dry_run: bool,
+    keep_files: bool = False,
+    grace_s: float = 10.0,
+    options: TransferOptions | None = None,
+) -> Reaped:
+    """Finish an interrupted run: stop what runs, abort its uploads, remove half of what it wrote.
+
+    Published versions stay. Built XVAs that ``--resume`` can publish stay.
+    """
+    findings = [
+        *await local.stop_processes(run, groups, grace_s=grace_s, dry_run=dry_run),
+        *await _store_part(run, store, options or TransferOptions(), dry_run=dry_run),
+        *([] if keep_files else await local.remove_files(run, dry_run=dry_run)),
+        *local.virtual_machines(run),
+    ]
+    return Reaped(findings=tuple(findings))
+
+
+async def _store_part(
+    run: Run, store: ObjectStore, options: TransferOptions, *, dry_run: bool
+) -> list[Finding]:
+    """Uploads and folders of this run; a store that does not answer is one finding."""
+    try:
+        handles = {handle.upload_id: handle for handle in await _journaled_uploads(run, store)}
+        folders = _folders_of(run)
+        for root in layout.ROOTS:
+            for upload in await store.list_uploads(root):
+                key = layout.parse_version_key(upload.handle.key)
+                if key is not None and key.folder_key in folders:
+                    handles[upload.handle.upload_id] = upload.handle
+        found = [await abort(store, one, options, dry_run=dry_run) for one in handles.values()]
+        for folder in sorted(folders):
+            keys = [info.key async for info in store.list(f"{folder}/")]
+            if keys and f"{folder}/{layout.METADATA_NAME}" not in keys:
+                found.append(await remove_folder(store, folder, dry_run=dry_run))
+    except UploadError as error:
+        advice = f"asyncpipe reap --run {run.folder}"
+        problem = printable(error.message)
+        return [
+            Finding(kind=Kind.UPLOAD, what=store.url, removed=False, problem=problem, advice=advice)
+        ]
+    return found
+
+
+async def _journaled_uploads(run: Run, store: ObjectStore) -> list[UploadHandle]:
+    """Uploads of this run by its journals, if the store still has them."""
+    noted = [
+        UploadHandle(key=str(one.get("key", "")), upload_id=str(one.get("upload_id", "")))
+        for unit in run.units.values()
+        for one in _dicts(unit.get("uploads"))
+    ]
+    for path in await anyio.to_thread.run_sync(_upload_journals, run.folder):
+        entry = await read_journal(path)
+        if entry is not None and entry.store_url == store.url:
+            noted.append(UploadHandle(key=entry.key, upload_id=entry.upload_id))
+    open_ids = {
+        upload.handle.upload_id
+        for root in layout.ROOTS
+        for upload in await store.list_uploads(root)
+    }
+    ours = [handle for handle in noted if _is_of_run(handle.key, run.timestamp)]
+    return [handle for handle in ours if handle.upload_id in open_ids]
+
+
+def _upload_journals(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*/{UPLOAD_JOURNAL_NAME}"))
+
+
+def _is_of_run(key: str, timestamp: str) -> bool:
+    parsed = layout.parse_version_key(key)
+    return parsed is not None and parsed.timestamp == timestamp
+
+
+def _folders_of(run: Run) -> frozenset[str]:
+    """Folders the run may have written to: other runs may share its timestamp, not its units."""
+    named = [unit.get("folder_key") for unit in run.units.values()]
+    failed = [layout.failed_folder_key(unit, run.timestamp) for unit in run.units]
+    return frozenset(
+        key
+        for key in (*named, *failed)
+        if isinstance(key, str)
+        and layout.is_folder(key)
+        and key.rpartition("/")[2] == run.timestamp
+    )
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

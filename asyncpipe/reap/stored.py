@@ -1,0 +1,145 @@
+"""Orphaned uploads and half-published folders at a store, whichever run left them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from asyncpipe.errors import UploadError
+from asyncpipe.model import layout
+from asyncpipe.model.store import OpenUpload, UploadHandle
+from asyncpipe.model.text import printable
+from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.ports import ObjectStore
+from asyncpipe.reap.findings import Finding, HasLifecycle, Kind, Reaped
+from asyncpipe.transfer.aborting import abort_until_gone
+
+_POINTER_BYTES: Final = 1024 * 1024
+_TIMESTAMP: Final = "%Y%m%dT%H%M%SZ"
+
+
+async def sweep(
+    store: ObjectStore,
+    *,
+    before_utc: datetime,
+    dry_run: bool,
+    options: TransferOptions | None = None,
+) -> Reaped:
+    """Abort uploads and remove half-published folders of ours that began before ``before_utc``.
+
+    Raises:
+        UploadError: the store could not be listed.
+    """
+    bounds = options or TransferOptions()
+    findings: list[Finding] = []
+    for root in layout.ROOTS:
+        old = [one for one in await store.list_uploads(root) if _is_older(one, before_utc)]
+        findings += [await abort(store, one.handle, bounds, dry_run=dry_run) for one in old]
+    halves = [folder async for folder in _half_published(store, before_utc)]
+    findings += [await remove_folder(store, folder, dry_run=dry_run) for folder in halves]
+    return Reaped(findings=tuple(findings), warnings=await _lifecycle_warnings(store))
+
+
+async def abort(
+    store: ObjectStore, handle: UploadHandle, options: TransferOptions, *, dry_run: bool
+) -> Finding:
+    """Drop one upload until the store no longer knows it."""
+    what = f"{store.url_of(printable(handle.key, 1024))} ({printable(handle.upload_id, 300)})"
+    problem = "" if dry_run else await abort_until_gone(store, handle, options) or ""
+    return Finding(
+        kind=Kind.UPLOAD,
+        what=what,
+        removed=not dry_run and not problem,
+        problem=problem,
+        advice="asyncpipe reap --older-than 0s" if problem else "",
+    )
+
+
+async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -> Finding:
+    """Remove what a publication left in a folder, unless it was completed meanwhile."""
+    what, problem = store.url_of(folder_key), ""
+    try:
+        keys = [info.key async for info in store.list(f"{folder_key}/")]
+        # whole after all: its publisher was only slow
+        whole = f"{folder_key}/{layout.METADATA_NAME}" in keys
+        for key in [] if dry_run or whole else keys:
+            await store.delete(key)
+    except UploadError as error:
+        return Finding(kind=Kind.FOLDER, what=what, removed=False, problem=printable(error.message))
+    return Finding(kind=Kind.FOLDER, what=what, removed=not dry_run and not whole, problem=problem)
+
+
+def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
+    """Ours, and begun before the bound; a store that tells no time is asked by the key."""
+    key = layout.parse_version_key(upload.handle.key)
+    if key is None:
+        return False
+    begun = _instant(upload.initiated_utc) or _stamp(key.timestamp)
+    return begun is not None and begun < before_utc
+
+
+async def _half_published(store: ObjectStore, before_utc: datetime) -> AsyncIterator[str]:
+    """Folders of ours without metadata.json, untouched since the bound, that nothing names."""
+    for root in layout.ROOTS:
+        names: dict[str, set[str]] = {}
+        newest: dict[str, datetime] = {}
+        pointers: list[str] = []
+        async for info in store.list(root):
+            key = layout.parse_version_key(info.key)
+            if key is None:
+                pointers += [info.key] if _is_pointer(info.key) else []
+                continue
+            names.setdefault(key.folder_key, set()).add(key.name)
+            touched = _instant(info.modified_utc) or _stamp(key.timestamp) or before_utc
+            newest[key.folder_key] = max(touched, newest.get(key.folder_key, touched))
+        halves = [
+            folder
+            for folder, found in names.items()
+            if layout.METADATA_NAME not in found and newest[folder] < before_utc
+        ]
+        named = await _named_by(store, pointers) if halves else b""
+        for folder in halves:
+            if folder.encode() not in named:
+                yield folder
+
+
+def _is_pointer(key: str) -> bool:
+    return key.endswith("/latest.json") or layout.parse_channel_key(key) is not None
+
+
+async def _named_by(store: ObjectStore, pointers: Iterable[str]) -> bytes:
+    """The text of all pointers: whatever occurs in it is spared, readable or not."""
+    bodies = [(await store.get(key, max_bytes=_POINTER_BYTES)).body for key in pointers]
+    return b"\n".join(bodies)
+
+
+async def _lifecycle_warnings(store: ObjectStore) -> tuple[str, ...]:
+    if not isinstance(store, HasLifecycle):
+        return ()
+    try:
+        days = await store.abort_rule_days()
+    except UploadError as error:
+        return (f"The lifecycle rules of {store.url} cannot be read: {printable(error.message)}",)
+    if days is not None:
+        return ()
+    warning = (
+        f"{store.url} has no lifecycle rule that aborts incomplete multipart uploads: what a "
+        "killed run leaves is billed until asyncpipe reap runs (AbortIncompleteMultipartUpload)"
+    )
+    return (warning,)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _stamp(timestamp: str) -> datetime | None:
+    try:
+        return datetime.strptime(timestamp, _TIMESTAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from asyncpipe import reap
+from asyncpipe.adapters.memory import MemoryStore
+from asyncpipe.errors import AccessDeniedError, UploadError
+from asyncpipe.model.store import StoredBytes, UploadHandle
+from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.reap import Kind
+
+pytestmark = pytest.mark.anyio
+BOUND = datetime(2026, 11, 22, tzinfo=UTC)
+OLD, YOUNG = "2026-11-01T00:00:00Z", "2026-11-23T00:00:00Z"
+XVA = "templates/debian12/20261101T000000Z/debian12.xva"
+QUICK = TransferOptions(abort_timeout_s=0.5)
+
+
+async def _begin(store: MemoryStore, key: str, begun_utc: str) -> UploadHandle:
+    handle = await store.create_upload(key, content_type="x/x", metadata={})
+    store.uploads[handle.upload_id].initiated_utc = begun_utc
+    return handle
+
+
+async def _put(store: MemoryStore, key: str, touched_utc: str = OLD, body: bytes = b"x") -> None:
+    await store.put(key, body, content_type="x/x")
+    stored = store.objects[key]
+    store.objects[key] = StoredBytes(
+        info=replace(stored.info, modified_utc=touched_utc), body=stored.body
+    )
+
+
+async def _sweep(store: MemoryStore, *, dry_run: bool = False) -> reap.Reaped:
+    return await reap.sweep(store, before_utc=BOUND, dry_run=dry_run, options=QUICK)
+
+
+async def test_old_uploads_of_ours_are_aborted_and_all_others_stay() -> None:
+    store = MemoryStore()
+    await _begin(store, XVA, OLD)
+    await _begin(store, "failed/debian-12/20261101T000000Z/build.log", OLD)
+    kept = [
+        await _begin(store, XVA, YOUNG),
+        await _begin(store, "templates/debian12/something-of-others.bin", OLD),
+        await _begin(store, "backup/20261101T000000Z/disk.img", OLD),
+    ]
+    reaped = await _sweep(store)
+
+    assert [finding.removed for finding in reaped.findings] == [True, True]
+    assert set(store.uploads) == {handle.upload_id for handle in kept}
+    assert not reaped.left_open
+
+
+async def test_a_store_that_tells_no_time_is_judged_by_the_key() -> None:
+    store = MemoryStore()
+    await _begin(store, XVA, "")
+    await _begin(store, XVA.replace("20261101", "20261123"), "")
+    assert len((await _sweep(store)).findings) == 1
+
+
+async def test_an_upload_that_cannot_be_aborted_is_told_with_what_to_do() -> None:
+    store = MemoryStore()
+    await _begin(store, XVA, OLD)
+    store.fail("abort_upload", AccessDeniedError("no right to abort"), times=1000)
+    reaped = await _sweep(store)
+
+    assert reaped.left_open
+    assert "no right to abort" in reaped.findings[0].problem
+    assert reaped.findings[0].advice
+
+
+async def test_half_published_folders_go_and_whole_young_or_named_ones_stay() -> None:
+    store = MemoryStore()
+    half = "templates/debian12/20261101T000000Z"
+    whole = "templates/debian12/20261102T000000Z"
+    young = "templates/debian12/20261123T000000Z"
+    named = "templates/rocky9/20261101T000000Z"
+    await _put(store, f"{half}/debian12.xva")
+    await _put(store, f"{half}/build.log")
+    await _put(store, f"{whole}/debian12.xva")
+    await _put(store, f"{whole}/metadata.json")
+    await _put(store, f"{young}/debian12.xva", YOUNG)
+    await _put(store, f"{named}/rocky9.xva")
+    await _put(store, "templates/rocky9/channels/stable.json", body=f'"{named}"'.encode())
+    await _put(store, "failed/alpine/20261101T000000Z/build.log")
+    await _put(store, "templates/readme.txt")
+
+    reaped = await _sweep(store)
+
+    assert [finding.kind for finding in reaped.findings] == [Kind.FOLDER, Kind.FOLDER]
+    assert all(finding.removed for finding in reaped.findings)
+    assert set(store.objects) == {
+        f"{whole}/debian12.xva",
+        f"{whole}/metadata.json",
+        f"{young}/debian12.xva",
+        f"{named}/rocky9.xva",
+        "templates/readme.txt",
+        "templates/rocky9/channels/stable.json",
+    }
+
+
+async def test_a_dry_run_changes_nothing() -> None:
+    store = MemoryStore()
+    await _begin(store, XVA, OLD)
+    await _put(store, "templates/debian12/20261102T000000Z/debian12.xva")
+    reaped = await _sweep(store, dry_run=True)
+
+    assert len(reaped.findings) == 2
+    assert not any(finding.removed for finding in reaped.findings)
+    assert not reaped.left_open
+    assert len(store.uploads) == len(store.objects) == 1
+
+
+async def test_a_folder_that_cannot_be_removed_is_told_and_the_rest_goes_on() -> None:
+    store = MemoryStore()
+    await _put(store, "templates/a1/20261102T000000Z/a1.xva")
+    await _put(store, "templates/b1/20261102T000000Z/b1.xva")
+    store.fail("delete", AccessDeniedError("locked"))
+    reaped = await _sweep(store)
+    assert [bool(finding.problem) for finding in reaped.findings] == [True, False]
+    assert reaped.left_open
+
+
+class _Ruled(MemoryStore):
+    def __init__(self, days: int | UploadError | None) -> None:
+        super().__init__()
+        self.days = days
+
+    async def abort_rule_days(self) -> int | None:
+        if isinstance(self.days, UploadError):
+            raise self.days
+        return self.days
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [(None, "no lifecycle rule"), (7, ""), (UploadError("not implemented"), "cannot be read")],
+)
+async def test_the_lifecycle_rule_is_looked_for(
+    days: int | UploadError | None, expected: str
+) -> None:
+    warnings = (await _sweep(_Ruled(days))).warnings
+    assert expected in "".join(warnings)
+    assert bool(warnings) == bool(expected)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from asyncpipe.model.events import Event
-from asyncpipe.report.github.printer import GithubPrinter, GithubView
+from asyncpipe.report.github.printer import GithubPrinter
 from asyncpipe.report.mailbox import Mailbox
 from asyncpipe.report.printers import PlainPrinter, Printer, Style, TerminalPrinter
 from asyncpipe.report.sink import Sink, StreamSink
 
-__all__ = ["Console", "GithubView", "Style", "open_console"]
+__all__ = ["Console", "Style", "open_console"]
 
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -68,8 +68,9 @@ def open_console(
     stdout: TextIO,
     style: Style,
     is_terminal: bool,
-    size: Callable[[], tuple[int, int]] | None = None,
-    github: GithubView | None = None,
+    github: bool = False,
+    masks: Sequence[str] = (),
+    workspace: str = "",
     clock: Callable[[], float] = time.monotonic,
     close_timeout_s: float = _CLOSE_TIMEOUT_S,
 ) -> Iterator[Console]:
@@ -80,17 +81,17 @@ def open_console(
             descriptor, so nobody else should print to it meanwhile.
         style: the templates of this run, and how much is shown.
         is_terminal: a live board or status line may be drawn.
-        size: columns and lines of the terminal; asked at each drawing.
-        github: GitHub Actions reads this: guest lines are shielded, secrets masked before
-            anything else is printed, groups and annotations made.
+        github: GitHub Actions reads this: guest lines are shielded, groups and annotations made.
+        masks: secrets that GitHub's log shall hide; masked before anything else is printed.
+        workspace: GITHUB_WORKSPACE; annotations name files relative to it.
         clock: monotonic seconds.
         close_timeout_s: how long a stalled reader may hold the end of the run.
     """
     printer: Printer
-    if github is not None:
-        printer = GithubPrinter(style, github)
+    if github:
+        printer = GithubPrinter(style, masks=masks, workspace=workspace)
     elif is_terminal:
-        printer = TerminalPrinter(style, size or _terminal_size)
+        printer = TerminalPrinter(style, _terminal_size)
     else:
         printer = PlainPrinter(style)
     console = Console(printer, StreamSink(stdout), clock)

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from asyncpipe.model.build import PhaseSpan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.model.transfer import PublishedObject
+from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.table import import_command
 from asyncpipe.report.text import clean
+
+__all__ = ["SCHEMA_VERSION", "RunInfo", "render"]
 
 SCHEMA_VERSION = 1
 _MAX_LINES = 50
 _MAX_LINE_CHARACTERS = 2000
 
 Json = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo:
-    """What belongs to the run and to no template; times in UTC, ISO 8601."""
-
-    run_id: str
-    destination: str
-    started_utc: str
-    ended_utc: str
-    duration_s: float
-    exit_code: int
-    run_directory: str = ""
-    cancelled: bool = False
-    remains: tuple[str, ...] = ()  # what is left for a person or for reap to look at
 
 
 def render(outcomes: Sequence[Outcome], run: RunInfo) -> Json:

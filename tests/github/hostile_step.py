@@ -19,7 +19,7 @@ from asyncpipe.model.events import (
 from asyncpipe.model.publication import Outcome
 from asyncpipe.report import github
 from asyncpipe.report.console import Style, open_console
-from tests.report.samples import DEBIAN, failed, published
+from tests.report.samples import DEBIAN, RUN, failed, published
 
 
 def main() -> None:
@@ -30,9 +30,12 @@ def main() -> None:
         failed(units[0], error=hostile, cause_lines=tuple(lines), log_tail=tuple(lines)),
         *(published(unit, warnings=tuple(lines)) for unit in units[1:]),
     )
-    view = github.GithubView(masks=tuple(secrets))
     with open_console(
-        stdout=sys.stdout, style=Style(units=units), is_terminal=False, github=view
+        stdout=sys.stdout,
+        style=Style(units=units),
+        is_terminal=False,
+        github=True,
+        masks=tuple(secrets),
     ) as console:
         console.emit(RunStarted(run_id="r1", units=units, destination=hostile))
         for unit in units:
@@ -50,7 +53,7 @@ def main() -> None:
             "GITHUB_OUTPUT",
             github.outputs(outcomes, exit_code=4, run_directory=hostile),
         ),
-        github.append(os.environ, "GITHUB_STEP_SUMMARY", github.summary(outcomes, exit_code=4)),
+        github.append(os.environ, "GITHUB_STEP_SUMMARY", github.summary(outcomes, RUN)),
     )
     sys.exit(4 if not any(problems) else 1)
 

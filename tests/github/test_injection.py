@@ -131,13 +131,23 @@ def test_a_bracket_is_always_closed_and_holds_whatever_stands_in_it(lines: list[
     assert [command.data for command in step.obeyed] == ["ours"]
 
 
-@given(TEXT, TEXT)
+SAID = st.text(st.sampled_from(list("ab0ADC3%:,;=]\r\n #")), max_size=30)
+
+
+@given(SAID, SAID)
 def test_what_we_say_in_a_command_arrives_as_we_said_it(data: str, title: str) -> None:
-    text = github.command("error", data, {"title": title})
+    text = github.command("error", data, {"title": title, "line": "7"})
     command = parse(text).obeyed[0]
-    assert command.name == "error"
-    if data.isascii():
-        assert command.data == data
+    assert (command.name, command.data) == ("error", data)
+    assert command.properties == {"line": "7", **({"title": title} if title else {})}
+
+
+def test_the_bracket_alone_stops_commands_too() -> None:
+    shield = github.Shield()
+    raw = "::set-output name=forged::x\n##[error]x\n::stop-commands::abcdefgh\n"
+    step = parse(shield.guest("x") + raw + shield.own(github.command("notice", "ours")))
+    assert [command.name for command in step.obeyed] == ["notice"]
+    assert step.outputs == {}
 
 
 @given(st.text())

@@ -11,7 +11,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.report.changes import changes
 from asyncpipe.report.github import SUMMARY_LIMIT_BYTES, summary
 from asyncpipe.report.github.summary import escaped
-from tests.report.samples import SHA256, failed, published
+from tests.report.samples import RUN, SHA256, failed, published
 
 
 def version(size_bytes: int, **packages: str) -> dict[str, object]:
@@ -22,7 +22,7 @@ def version(size_bytes: int, **packages: str) -> dict[str, object]:
 
 
 def test_a_published_template_shows_where_it_is_and_how_to_use_it() -> None:
-    text = summary([published()], exit_code=0)
+    text = summary([published()], RUN)
     assert "## Templates: 1 published, 0 failed" in text
     assert f"<code>{SHA256}</code>" in text
     assert "1.4 GiB" in text
@@ -34,7 +34,7 @@ def test_a_published_template_shows_where_it_is_and_how_to_use_it() -> None:
 def test_the_difference_to_the_version_before_names_packages() -> None:
     now = version(3 * 1024**3, openssl="3.0.16", nginx="1.22", bash="5.2")
     before = version(2 * 1024**3, openssl="3.0.15", telnet="0.17", bash="5.2")
-    text = summary([published(metadata=now, previous=before)], exit_code=0)
+    text = summary([published(metadata=now, previous=before)], RUN)
     assert "size: +1.0 GiB against the version before" in text
     assert "packages added: 1: nginx 1&#46;22" in text
     assert "packages removed: 1: telnet 0&#46;17" in text
@@ -56,7 +56,7 @@ def test_a_version_before_of_another_shape_is_no_difference_and_no_error() -> No
 
 def test_a_failure_shows_cause_hint_place_and_the_end_of_its_log() -> None:
     outcome = failed(file="templates/x/a.pkr.hcl", line=12, log_tail=("before", "boom"))
-    text = summary([outcome], exit_code=20)
+    text = summary([outcome], RUN)
     assert "Script exited with non&#45;zero exit status&#58; 7" in text
     assert "hint: Look at the lines above the error" in text
     assert "a&#46;pkr&#46;hcl&#58;12" in text
@@ -78,7 +78,7 @@ def mixed(count: int, tail: str) -> list[Outcome]:
 
 def test_fifty_templates_with_long_logs_fit_and_none_is_missing() -> None:
     outcomes = mixed(50, "é" * 5000)
-    text = summary(outcomes, exit_code=4)
+    text = summary(outcomes, RUN)
     assert len(text.encode()) <= SUMMARY_LIMIT_BYTES
     table = text.partition("### ")[0]
     for outcome in outcomes:
@@ -87,7 +87,7 @@ def test_fifty_templates_with_long_logs_fit_and_none_is_missing() -> None:
 
 def test_what_is_needed_least_goes_first_when_there_is_no_room() -> None:
     outcomes = mixed(50, "x" * 500)
-    text = summary(outcomes, exit_code=4, limit_bytes=60_000)
+    text = summary(outcomes, RUN, limit_bytes=60_000)
     assert len(text.encode()) <= 60_000
     assert "more sections did not fit" in text
     assert "End of the log" not in text
@@ -97,7 +97,7 @@ def test_what_is_needed_least_goes_first_when_there_is_no_room() -> None:
 
 @given(st.integers(min_value=500, max_value=40_000))
 def test_any_limit_is_kept(limit_bytes: int) -> None:
-    text = summary(mixed(8, "x" * 300), exit_code=4, limit_bytes=limit_bytes)
+    text = summary(mixed(8, "x" * 300), RUN, limit_bytes=limit_bytes)
     assert len(text.encode()) <= limit_bytes
 
 
@@ -110,6 +110,6 @@ def test_a_guests_words_are_never_markup(text: str) -> None:
 
 def test_html_and_fences_in_a_log_stay_text() -> None:
     tail = ("</pre></details><script>x</script>", "", "```", "# head", "[a](b) @all https://x.y")
-    text = summary([failed(log_tail=tail)], exit_code=20)
+    text = summary([failed(log_tail=tail)], RUN)
     body = text.split("<pre>\n")[1].split("\n</pre>")[0]
     assert re.search(r"[<>`\[\]@]|https:", body) is None

@@ -7,11 +7,21 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.store import ObjectInfo
 from asyncpipe.model.transfer import FileDigests, PublishedObject
+from asyncpipe.report.run_info import RunInfo
 
 DEBIAN = OsIdentity(
     os_type="debian", os_version="12", release="12.11.0", arch="x86_64", confidence=1.0
 )
 SHA256 = "0123456789abcdef" * 4
+
+RUN = RunInfo(
+    run_id="20261123T170000Z-ab12",
+    destination="s3://images/golden/",
+    started_utc="2026-11-23T17:00:00.000Z",
+    ended_utc="2026-11-23T17:10:00.000Z",
+    duration_s=600.0,
+    exit_code=4,
+)
 
 
 def stored(name: str, size_bytes: int, base: str = "s3://images/golden/") -> PublishedObject:

@@ -23,16 +23,7 @@ from asyncpipe.report import exit_code, json_report, webhook
 from asyncpipe.report.json_log import open_json_log
 from asyncpipe.report.table import closing, import_command
 from asyncpipe.report.text import duration_text, size_text
-from tests.report.samples import DEBIAN, SHA256, failed, published
-
-RUN = json_report.RunInfo(
-    run_id="20261123T170000Z-ab12",
-    destination="s3://images/golden/",
-    started_utc="2026-11-23T17:00:00.000Z",
-    ended_utc="2026-11-23T17:10:00.000Z",
-    duration_s=600.0,
-    exit_code=4,
-)
+from tests.report.samples import DEBIAN, RUN, SHA256, failed, published
 
 
 class TestClosingTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from asyncpipe.model.events import (
     Event,
@@ -17,14 +17,6 @@ from asyncpipe.report.printers import PlainPrinter, Style
 from asyncpipe.report.text import clean
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GithubView:
-    """What GitHub's log needs: secrets to mask, GITHUB_WORKSPACE to name files relative to it."""
-
-    masks: tuple[str, ...] = field(default=(), repr=False)
-    workspace: str = ""
-
-
 class GithubPrinter(PlainPrinter):
     """Guest lines inside a bracket of stopped commands, groups of ours between brackets.
 
@@ -32,11 +24,11 @@ class GithubPrinter(PlainPrinter):
     template that entered a phase; each line still says whose it is.
     """
 
-    def __init__(self, style: Style, view: GithubView) -> None:
+    def __init__(self, style: Style, *, masks: Sequence[str] = (), workspace: str = "") -> None:
         super().__init__(style)
         self._shield = Shield()
-        self._workspace = view.workspace
-        self._masks = mask_commands(view.masks)
+        self._workspace = workspace
+        self._masks = mask_commands(masks)
         self._in_group = False
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:

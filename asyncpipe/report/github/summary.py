@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.report.changes import Changes, changes
+from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.table import import_command
 from asyncpipe.report.text import clean, duration_text, size_text
 from asyncpipe.report.timeline import gantt
@@ -22,9 +23,8 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:@&])")
 
 def summary(
     outcomes: Sequence[Outcome],
+    run: RunInfo,
     *,
-    exit_code: int,
-    run_id: str = "",
     limit_bytes: int = SUMMARY_LIMIT_BYTES,
 ) -> str:
     """Return the summary, at most ``limit_bytes`` in UTF-8.
@@ -34,7 +34,7 @@ def summary(
     tails of logs go first, then differences, then causes, then rows, each time with a note.
     """
     room_bytes = max(0, limit_bytes - min(_MARGIN_BYTES, limit_bytes // 10))
-    head = _head(outcomes, exit_code, run_id)
+    head = _head(outcomes, run)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
     sections = [  # the most needed first
@@ -66,11 +66,18 @@ def _fitted(head: str, sections: Sequence[str], room_bytes: int) -> str:
     return "\n".join(kept)
 
 
-def _head(outcomes: Sequence[Outcome], exit_code: int, run_id: str) -> str:
+def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
     published = sum(isinstance(outcome, Published) for outcome in outcomes)
-    run = f", run {escaped(run_id)}" if run_id else ""
-    failed = len(outcomes) - published
-    return f"## Templates: {published} published, {failed} failed\n\nExit code {exit_code}{run}.\n"
+    took = duration_text(run.duration_s)
+    lines = [
+        f"## Templates: {published} published, {len(outcomes) - published} failed",
+        "",
+        f"Run {escaped(run.run_id)} to {_code(run.destination)}: exit code {run.exit_code}, {took}",
+        "",
+    ]
+    lines += ["**Cancelled.**", ""] if run.cancelled else []
+    lines += [f"- remains: {escaped(what)}" for what in run.remains[:20]]
+    return "\n".join(lines) + "\n"
 
 
 def _table(outcomes: Sequence[Outcome], room_bytes: int) -> str:

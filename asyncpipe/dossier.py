@@ -6,6 +6,8 @@ of them found out and a later one needs.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,11 +25,12 @@ from asyncpipe.journal import BUILT_FILE_NAME, RunJournal, write_json_atomically
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
 from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.layout import LOG_NAME
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry, RunFacts
 from asyncpipe.model.transfer import PublishedObject, TransferOptions
-from asyncpipe.model.xva import XvaReport
+from asyncpipe.model.xva import XvaReport, report_to_dict
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.transfer.budget import Budget
 
@@ -52,10 +55,41 @@ class Workshop:
     keep_xva: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A build that ended well before its run was interrupted (``built.json``)."""
+
+    xva_path: Path
+    log_path: Path
+    folder_key: str
+    name: str  # of the XVA, less its suffix
+    redaction_count: int
+    draft: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, run_directory: Path) -> Built | None:
+        """Read it; None when there is none or its XVA is gone, so that one builds again."""
+        try:
+            document = json.loads((run_directory / BUILT_FILE_NAME).read_text(encoding="utf-8"))
+            built = cls(
+                xva_path=Path(document["xva"]),
+                log_path=run_directory / LOG_NAME,
+                folder_key=str(document["folder_key"]),
+                name=str(document["name"]),
+                redaction_count=int(document["redaction_count"]),
+                draft=dict(document["draft"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return built if built.xva_path.is_file() and built.log_path.is_file() else None
+
+
 class Dossier:
     """What one template's run has learned so far, and whom it tells."""
 
-    def __init__(self, build_plan: BuildPlan, shop: Workshop) -> None:
+    def __init__(self, build_plan: BuildPlan, shop: Workshop, built: Built | None = None) -> None:
+        self._built = built
+        self._redactor = redact.Redactor(shop.secrets)
         self.plan = build_plan
         self.shop = shop
         self.unit = build_plan.unit
@@ -79,12 +113,21 @@ class Dossier:
     @property
     def folder_key(self) -> str:
         """Where the version stands, as far as is known now."""
+        if self._built is not None:
+            return self._built.folder_key
         return plan.folder_key(self.identity, self.unit, self.plan.timestamp)
+
+    @property
+    def name(self) -> str:
+        """The published file's name, less its suffix."""
+        if self._built is not None:
+            return self._built.name
+        return plan.published_name(self.identity, self.unit)
 
     @property
     def xva_key(self) -> str:
         """The XVA's key."""
-        return f"{self.folder_key}/{plan.published_name(self.identity, self.unit)}.xva"
+        return f"{self.folder_key}/{self.name}.xva"
 
     @property
     def duration_s(self) -> float:
@@ -97,9 +140,9 @@ class Dossier:
     async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
         """Open build.log, with everybody who listens to it; it is sealed whatever happens."""
         async with buildlog.open_log(
-            self.plan.run_directory / "build.log",
+            self.plan.run_directory / LOG_NAME,
             log_files=self.shop.log_files,
-            redactor=redact.Redactor(self.shop.secrets),
+            redactor=self._redactor,
         ) as log:
             log.subscribe(self.on_line)
             try:
@@ -123,6 +166,13 @@ class Dossier:
         """Tell and keep a warning."""
         self.warnings.append(message)
         self.shop.reporter.emit(Warned(unit=self.unit, code=code, message=message))
+
+    async def log_sealed_before(self) -> SealedLog:
+        """The log of a build that an earlier process ran, as it lies on disk."""
+        assert self._built is not None
+        return await anyio.to_thread.run_sync(
+            _sealed_on_disk, self._built.log_path, self._built.redaction_count
+        )
 
     # -- who it is ---------------------------------------------------------------------------
 
@@ -163,13 +213,20 @@ class Dossier:
             self.warn(f"xva-{finding.code}", finding.message)
         if not report.accepted:
             raise XvaInvalidError(
-                f"The exported XVA is not valid: {report.reason}",
+                f"The exported XVA is not valid: {report.rejection}",
                 hint="Packer ended well all the same. Build again; look at the host's storage and "
                 "network if it happens twice.",
             )
 
+    @property
+    def xva_report(self) -> dict[str, object] | None:
+        """What metadata keeps of the verdict."""
+        return report_to_dict(self.report) if self.report else None
+
     def draft(self) -> dict[str, Any]:
         """The metadata as far as it is known without the files."""
+        if self._built is not None:
+            return dict(self._built.draft)
         return dict(
             metadata.draft(
                 plan=self.plan,
@@ -188,7 +245,7 @@ class Dossier:
             xva=FileEntry(key=xva.key, digests=xva.digests),
             log=FileEntry(key=log.key, digests=log.digests),
             sealed=self.sealed,
-            xva_report=self.report.to_dict() if self.report else None,
+            xva_report=self.xva_report,
             checks=xva.checks,
         )
         return metadata.encode(self.document)
@@ -238,7 +295,7 @@ class Dossier:
             phases=self.build_exit.phases if self.build_exit else (),
             identity=self.identity,
             warnings=tuple(self.warnings),
-            details={"xva": self.report.to_dict()} if self.report else {},
+            details={"xva": self.xva_report} if self.xva_report else {},
         )
 
     @property
@@ -258,6 +315,7 @@ class Dossier:
             self.unit,
             state=state,
             template=str(self.plan.template.path),
+            run_directory=str(self.plan.run_directory),
             output_directory=str(self.plan.output_directory),
             folder_key=self.folder_key,
             instance_uuids=list(self.instance_uuids),
@@ -266,7 +324,13 @@ class Dossier:
 
     async def keep_for_resume(self, xva_path: Path) -> None:
         """From here on the build is not needed again: the upload can be resumed from disk."""
-        built = {"xva": str(xva_path), "identity": self.identity.short_id, "draft": self.draft()}
+        built = {
+            "xva": str(xva_path),
+            "folder_key": self.folder_key,
+            "name": self.name,
+            "redaction_count": self._redactor.count,
+            "draft": self.draft(),
+        }
         path = self.plan.run_directory / BUILT_FILE_NAME
         await anyio.to_thread.run_sync(write_json_atomically, path, built)
         await self.note_state("built")
@@ -279,3 +343,19 @@ class Dossier:
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:
+    sha256, line_count, size_bytes = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            sha256.update(piece)
+            line_count += piece.count(b"\n")
+            size_bytes += len(piece)
+    return SealedLog(
+        path=path,
+        size_bytes=size_bytes,
+        sha256_hex=sha256.hexdigest(),
+        line_count=line_count,
+        redaction_count=redaction_count,
+    )

@@ -13,7 +13,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from asyncpipe import publish
+from asyncpipe import plan, publish
 from asyncpipe.dossier import Dossier
 from asyncpipe.errors import UploadError, XvaInvalidError
 from asyncpipe.model.events import ExportGrew, UploadProgress
@@ -25,20 +25,19 @@ from asyncpipe.xva.validator import XvaValidator
 logger = structlog.get_logger()
 
 _POLL_S = 0.2
-_MIB = 1024 * 1024
 
 
 class Export:
     """Watches the output folder of one build and sends the XVA that appears there."""
 
-    def __init__(self, dossier: Dossier, tasks: TaskGroup) -> None:
+    def __init__(self, dossier: Dossier, tasks: TaskGroup, *, follow: bool) -> None:
         self._dossier = dossier
         self._tasks = tasks
         self._finished = anyio.Event()
         self._eager: Delivery | None = None
         self._eager_path: Path | None = None
         self._watch = anyio.CancelScope()
-        if dossier.shop.eager:
+        if follow:
             tasks.start_soon(self._follow)
 
     async def deliver(self, xva_path: Path, *, resume: bool = False) -> Delivery:
@@ -46,7 +45,7 @@ class Export:
 
         Raises:
             UploadError: it could not be sent.
-            """
+        """
         self._watch.cancel()
         self._finished.set()
         eager = self._eager
@@ -119,29 +118,7 @@ class Export:
             options=dossier.shop.transfer,
             journal_path=dossier.plan.run_directory / "upload.json",
             progress=progress,
-            expected_size_bytes=expected_size_bytes(dossier),
+            expected_size_bytes=plan.expected_size_bytes(dossier.plan.template),
         )
         target = Target(key=key, content_type=publish.XVA_TYPE)
         return Delivery(route, target, source, XvaValidator(), resume=resume)
-
-
-def expected_size_bytes(dossier: Dossier) -> int | None:
-    """Estimate an upper bound of the XVA from the disks that the template asks for.
-
-    ``disk_size`` is in MB for xenserver-iso (the plugin's documentation); an XVA adds a header
-    and a checksum member, 1.5 KiB, to each MiB.
-    """
-    sizes_mib = [
-        size
-        for source in dossier.plan.template.sources
-        for size in _disk_sizes_mib(dict(source.attributes))
-    ]
-    return round(sum(sizes_mib) * _MIB * 1.01) + 64 * _MIB if sizes_mib else None
-
-
-def _disk_sizes_mib(attributes: dict[str, object]) -> list[int]:
-    disks = attributes.get("disks")
-    entries = disks if isinstance(disks, list) else [disks]
-    candidates = [attributes, *(entry for entry in entries if isinstance(entry, dict))]
-    found = (candidate.get("disk_size") for candidate in candidates)
-    return [int(size) for size in found if isinstance(size, int | float) and size > 0]

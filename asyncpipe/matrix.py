@@ -211,27 +211,36 @@ async def process_matrix(
     fail_fast: bool = False,
     retries: int = 0,
     on_retry: Callable[[str, str], None] = lambda _unit, _message: None,
+    on_outcome: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> tuple[Outcome, ...]:
     """Run every job, ``at_once`` at a time; outcomes in the order of ``jobs``.
+
+    ``on_outcome`` hears of each as it ends, so that a cancelled matrix knows what was done.
 
     With ``fail_fast`` no further job starts after a failure; those that run go on to their end.
     """
     outcomes: dict[str, Outcome] = {}
-    slots = anyio.CapacityLimiter(at_once)
+    slots = anyio.Semaphore(at_once)
+
+    async def outcome_of(job: Job) -> Outcome:
+        if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
+            return _not_started(job, "an earlier template failed (--fail-fast)")
+        try:
+            async with disk.reserve(job.expected_bytes):
+                return await _attempts(job, retries, on_retry)
+        except UsageError as error:
+            return _not_started(job, error.message, error)
 
     async def run(job: Job) -> None:
-        async with slots:
-            if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
-                outcomes[job.name] = _not_started(job, "an earlier template failed (--fail-fast)")
-                return
-            try:
-                async with disk.reserve(job.expected_bytes):
-                    outcomes[job.name] = await _attempts(job, retries, on_retry)
-            except UsageError as error:
-                outcomes[job.name] = _not_started(job, error.message, error)
+        try:
+            outcomes[job.name] = await outcome_of(job)
+            on_outcome(outcomes[job.name])
+        finally:
+            slots.release()
 
     async with anyio.create_task_group() as tasks:
         for job in jobs:
+            await slots.acquire()  # here, so that they start in the order they were named
             tasks.start_soon(run, job)
     return tuple(outcomes[job.name] for job in jobs)
 

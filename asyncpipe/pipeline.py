@@ -136,7 +136,7 @@ async def _publish_failure(dossier: Dossier, text: str, exit_code: int) -> str:
         error=text,
         exit_code=exit_code,
         sealed=dossier.sealed,
-        xva_report=dossier.report.to_dict() if dossier.report else None,
+        xva_report=dossier.xva_report,
     )
     try:
         return await publish.publish_failure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from asyncpipe.errors import UsageError
@@ -13,6 +13,8 @@ from asyncpipe.model import layout
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template, TemplateSource
+
+_MIB = 1024 * 1024
 
 # Kept from Packer and so from every script of a template (least privilege), unless asked for by
 # --packer-environment: the keys of our own upload, and what lets a process act as the workflow.
@@ -103,6 +105,44 @@ def slug(text: str) -> str:
     """Lower-case letters, digits, dots, dashes and underscores only; never empty, never ``..``."""
     cleaned = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")
     return cleaned[:100] or "unnamed"
+
+
+def moved(build_plan: BuildPlan, run_directory: Path) -> BuildPlan:
+    """The same build in another run folder: a further attempt starts from nothing."""
+    old = str(build_plan.output_directory)
+    if build_plan.output_directory.parent != build_plan.run_directory:
+        return replace(build_plan, run_directory=run_directory)
+    fresh = run_directory / build_plan.output_directory.name
+    arguments = tuple(
+        f"-var=output_directory={fresh}" if argument == f"-var=output_directory={old}" else argument
+        for argument in build_plan.packer_arguments
+    )
+    return replace(
+        build_plan,
+        run_directory=run_directory,
+        output_directory=fresh,
+        packer_arguments=arguments,
+    )
+
+
+def expected_size_bytes(template: Template) -> int | None:
+    """Estimate an upper bound of the XVA from the disks that the template asks for.
+
+    ``disk_size`` is in MB for xenserver-iso (the plugin's documentation); an XVA adds a header
+    and a checksum member, 1.5 KiB, to each MiB.
+    """
+    sizes_mib = [
+        size for source in template.sources for size in _disk_sizes_mib(dict(source.attributes))
+    ]
+    return round(sum(sizes_mib) * _MIB * 1.01) + 64 * _MIB if sizes_mib else None
+
+
+def _disk_sizes_mib(attributes: dict[str, object]) -> list[int]:
+    disks = attributes.get("disks")
+    entries = disks if isinstance(disks, list) else [disks]
+    candidates = [attributes, *(entry for entry in entries if isinstance(entry, dict))]
+    found = (candidate.get("disk_size") for candidate in candidates)
+    return [int(size) for size in found if isinstance(size, int | float) and size > 0]
 
 
 def unit_names(templates: Sequence[Template], root: Path) -> list[str]:

@@ -7,6 +7,7 @@ that readers wait for. What became visible before a failure is taken back.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +18,7 @@ from asyncpipe.errors import DestinationTakenError, TransientStoreError, UploadE
 from asyncpipe.model import layout
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Publication
-from asyncpipe.model.store import ObjectInfo
+from asyncpipe.model.store import ObjectInfo, crc64nvme_base64
 from asyncpipe.model.transfer import (
     FileDigests,
     PublishedObject,
@@ -27,7 +28,7 @@ from asyncpipe.model.transfer import (
 )
 from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.digests import digests_of
+from asyncpipe.transfer.digests import crc64nvme
 from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import open_upload
 
@@ -156,7 +157,11 @@ async def _ours(store: ObjectStore, key: str, body: bytes) -> ObjectInfo:
 
 
 def _small(store: ObjectStore, key: str, body: bytes, info: ObjectInfo) -> PublishedObject:
-    digests: FileDigests = digests_of(body)
+    digests = FileDigests(
+        size_bytes=len(body),
+        sha256_hex=hashlib.sha256(body).hexdigest(),
+        crc64nvme_base64=crc64nvme_base64(crc64nvme(body)),
+    )
     return PublishedObject(
         key=key,
         url=store.url_of(key),

@@ -138,6 +138,8 @@ class Settings:
             for name, value in (options or {}).items()
             if value is not None and value != ()
         }
+        if "variables" in given:
+            given["variables"] = dict(given["variables"])
         read = _Reader(environment, given)
         on_github = environment.get("GITHUB_ACTIONS") == "true"
         return cls(
@@ -166,7 +168,7 @@ class Settings:
             report=read("report", Path, None),
             webhook_url=read("webhook_url", str, None),
             log_format=read("log_format", str, "text"),
-            verbosity=int(given.get("verbosity", 0)),
+            verbosity=int(given.get("verbose", 0)) - int(given.get("quiet", 0)),
             transfer=_transfer(read),
             store=_store(read),
             on_github=on_github,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from asyncpipe.settings import Settings
 
+_GIT_S = 60.0
+_MAX_DIFF_BYTES = 64 * 1024 * 1024
+
 
 @click.command()
 @click.argument("templates", nargs=-1, metavar="TEMPLATE...")
@@ -79,19 +82,23 @@ async def _plan(
 
 
 async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
-    from asyncpipe.adapters.process import output_of  # noqa: PLC0415
+    from asyncpipe.adapters.process import SystemProcessRunner  # noqa: PLC0415
+    from asyncpipe.capture import capture  # noqa: PLC0415
     from asyncpipe.errors import UsageError  # noqa: PLC0415
+    from asyncpipe.ports import Command  # noqa: PLC0415
 
-    if ref.startswith("-"):
-        raise UsageError(f"{ref!r} is not a commit.")
-    argv = ("git", "diff", "--name-only", "--no-renames", "-z", ref, "--")
-    text = await output_of(argv, cwd=root, environment=environment)
-    if text is None:
+    # --end-of-options: a name that begins with a dash is a name; --relative: paths from here
+    arguments = ("--name-only", "--no-renames", "--relative", "-z", "--end-of-options", ref, "--")
+    command = Command(argv=("git", "diff", *arguments), cwd=root, environment=environment)
+    answer = await capture(
+        SystemProcessRunner(), command, timeout_s=_GIT_S, max_bytes=_MAX_DIFF_BYTES
+    )
+    if answer.return_code != 0:
         raise UsageError(
             f"git does not know the commit {ref!r}, or this is no checkout.",
             hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
         )
-    return [Path(name) for name in text.split("\0") if name]
+    return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,3 +34,70 @@ class Parsed(click.ParamType):
 SIZE = Parsed("size", "parse_size")
 DURATION = Parsed("duration", "parse_duration")
 VARIABLES = Parsed("variable", "parse_variable")
+
+
+def all_of(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """One decorator of many, in the order in which --help shows them."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+publishing_options = all_of(
+    (
+        click.option(
+            "--destination", metavar="URL", help="s3://bucket/prefix or a folder [published]."
+        ),
+        click.option("--os", "os", metavar="ID", help="The operating system, e.g. debian."),
+        click.option("--os-version", metavar="VERSION", help="Its version, e.g. 12."),
+        click.option(
+            "--strict-identity", is_flag=True, default=None, help="Refuse contradictions."
+        ),
+        click.option(
+            "--max-memory",
+            "max_memory_bytes",
+            type=SIZE,
+            metavar="SIZE",
+            help="For parts in flight of all uploads [128MiB].",
+        ),
+        click.option("--part-size", "part_size_bytes", type=SIZE, metavar="SIZE", help="[by size]"),
+        click.option("--concurrency", type=click.IntRange(min=1), help="Parts in flight."),
+        click.option(
+            "--bandwidth",
+            "bandwidth_bytes_per_s",
+            type=SIZE,
+            metavar="SIZE",
+            help="Bytes per second of all uploads.",
+        ),
+        click.option(
+            "--s3-profile", metavar="NAME", help="aws, minio, ceph, garage, generic [auto]."
+        ),
+        click.option("--sse", metavar="KIND", help="AES256 or aws:kms."),
+        click.option("--kms-key-id", metavar="ID"),
+        click.option("--storage-class", metavar="NAME"),
+        click.option(
+            "--work-directory",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Where runs live [.asyncpipe]; needs room for the XVAs.",
+        ),
+        click.option(
+            "--report",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write what happened as JSON.",
+        ),
+        click.option(
+            "--webhook-url",
+            metavar="URL",
+            help="Tell a chat at the end (a secret: better ASYNCPIPE_WEBHOOK_URL).",
+        ),
+        click.option("--log-format", type=click.Choice(["text", "json"])),
+        click.option("-v", "--verbose", count=True, help="Say more."),
+        click.option("-q", "--quiet", count=True, help="Say less."),
+    )
+)

@@ -48,6 +48,7 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Reporter]:
         is_terminal=stdout.isatty() and settings.environment.get("TERM") != "dumb",
         github=settings.on_github,
         masks=prepared.secrets.values if settings.on_github else (),
+        workspace=settings.environment.get("GITHUB_WORKSPACE", ""),
     ) as reporter:
         yield reporter
 

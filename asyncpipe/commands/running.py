@@ -18,8 +18,8 @@ import anyio.to_thread
 import click
 
 from asyncpipe import build, matrix, pipeline, plan, preflight, provenance, redact
-from asyncpipe.adapters.logfile import AiofilesLogFiles
-from asyncpipe.adapters.process import AnyioProcessRunner
+from asyncpipe.adapters.logfile import DiskLogFiles
+from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.commands import reporting
 from asyncpipe.dossier import Built, Workshop
@@ -62,7 +62,7 @@ async def _run(settings: Settings) -> int:
             click.echo(reporting.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
-            exit_code = await _execute(prepared)
+            exit_code = await execute(prepared)
     return exit_code
 
 
@@ -103,7 +103,7 @@ async def _prepare(settings: Settings) -> Prepared:
     settings = _as_before(settings, journal)
     paths = matrix.discover(settings.templates, root)
     units = await anyio.to_thread.run_sync(matrix.load_units, settings, paths, root)
-    runner = AnyioProcessRunner()
+    runner = SystemProcessRunner()
     packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
     version = await build.packer_version(runner, packer)
     build_secrets = {unit.name: _build_secrets() for unit in units}
@@ -220,10 +220,11 @@ def _vm_name(unit: matrix.Unit) -> str:
 # -- the run ---------------------------------------------------------------------------------
 
 
-async def _execute(prepared: Prepared) -> int:
+async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
+    """Run what was prepared (``built``: only its last part) and tell how it ended."""
     settings, journal = prepared.settings, prepared.journal
     started_utc, started_s = datetime.now(UTC), time.monotonic()
-    runner = AnyioProcessRunner()
+    runner = SystemProcessRunner()
     facts = await provenance.gather(runner, environment=settings.environment, cwd=prepared.root)
     outcomes: dict[str, Outcome] = {}
     cancelled = True
@@ -239,7 +240,7 @@ async def _execute(prepared: Prepared) -> int:
             reporter.emit(_run_started(prepared))
             shop = Workshop(
                 runner=runner,
-                log_files=AiofilesLogFiles(),
+                log_files=DiskLogFiles(),
                 store=store,
                 budget=budget,
                 reporter=reporter,
@@ -251,7 +252,7 @@ async def _execute(prepared: Prepared) -> int:
                 keep_xva=settings.keep_xva,
             )
             try:
-                await _run_jobs(prepared, shop, outcomes)
+                await _run_jobs(prepared, shop, outcomes, built)
                 cancelled = False
             finally:
                 finish = reporting.Finish(
@@ -278,10 +279,12 @@ def _run_started(prepared: Prepared) -> RunStarted:
     )
 
 
-async def _run_jobs(prepared: Prepared, shop: Workshop, outcomes: dict[str, Outcome]) -> None:
+async def _run_jobs(
+    prepared: Prepared, shop: Workshop, outcomes: dict[str, Outcome], built: Built | None
+) -> None:
     settings = prepared.settings
     disk = matrix.DiskBudget(lambda: shutil.disk_usage(prepared.journal.folder).free)
-    jobs = [_job(one, shop) for one in prepared.plans if not _is_published(one, shop)]
+    jobs = [_job(one, shop, built) for one in prepared.plans if not _is_published(one, shop)]
 
     def on_retry(unit: str, message: str) -> None:
         shop.reporter.emit(Warned(unit=unit, code="retry", message=message))
@@ -306,11 +309,11 @@ def _built_before(one: BuildPlan, shop: Workshop) -> Built | None:
     return Built.read(Path(known["run_directory"])) if known.get("state") == "built" else None
 
 
-def _job(one: BuildPlan, shop: Workshop) -> matrix.Job:
+def _job(one: BuildPlan, shop: Workshop, built: Built | None) -> matrix.Job:
     async def run(attempt: int) -> Outcome:
-        built = _built_before(one, shop) if attempt == 0 else None
-        if built is not None:
-            return await pipeline.publish_built(one, shop, built)
+        ready = built or (_built_before(one, shop) if attempt == 0 else None)
+        if ready is not None:
+            return await pipeline.publish_built(one, shop, ready)
         folder = _fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
         folder.mkdir(parents=True, mode=0o700)

@@ -72,6 +72,7 @@ class Secrets:
     """What must not be printed: every form of every secret, longest first; never shown itself."""
 
     forms: tuple[bytes, ...] = field(default=(), repr=False)
+    values: tuple[str, ...] = field(default=(), repr=False)  # as they are, one line each
 
 
 NO_SECRETS: Final = Secrets()
@@ -91,7 +92,10 @@ def secrets_of(environment: Mapping[str, str], sensitive: Mapping[str, str]) -> 
     values = [*sensitive.values(), *_of_environment(environment)]
     forms = {form for value in values for line in _lines(value) for form in _forms(line)}
     bounded = {form[:_LONGEST_FORM_BYTES] for form in forms}
-    return Secrets(forms=tuple(sorted(bounded, key=lambda form: (-len(form), form))))
+    return Secrets(
+        forms=tuple(sorted(bounded, key=lambda form: (-len(form), form))),
+        values=tuple(sorted({line for value in values for line in _lines(value)})),
+    )
 
 
 def _of_environment(environment: Mapping[str, str]) -> Iterator[str]:

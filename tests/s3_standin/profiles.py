@@ -1,0 +1,70 @@
+"""Which rules of S3 the stand-in keeps; the sets follow what real servers were seen to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is compared, refused or ignored."""
+
+    name: str = "strict"
+    crc64nvme: bool = True  # CRC64NVME headers are compared and told
+    sha256: bool = True  # SHA-256 headers are compared and told
+    content_md5: bool = True
+    conditional_put: bool = True
+    conditional_complete: bool = True
+    if_match: bool = True
+    bare_if_match: bool = False  # If-Match must be the ETag without quotes
+    object_size_checked: bool = True
+    random_etags: bool = False
+    idempotent_complete: bool = True
+    missing_upload_code: str = "NoSuchUpload"
+    max_parts: int = 10_000
+    min_part_bytes: int = 5 * 1024 * 1024
+    page_limit: int = 1000
+
+
+_STRICT = Profile()
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        _STRICT,
+        replace(_STRICT, name="minio", object_size_checked=False, idempotent_complete=False),
+        replace(
+            _STRICT,
+            name="ceph",
+            crc64nvme=False,
+            sha256=False,
+            conditional_complete=False,
+            bare_if_match=True,
+            object_size_checked=False,
+            missing_upload_code="NoSuchKey",
+        ),
+        replace(
+            _STRICT,
+            name="composite",
+            crc64nvme=False,
+            if_match=False,
+            object_size_checked=False,
+            idempotent_complete=False,
+        ),
+        replace(_STRICT, name="random-etags", random_etags=True),
+        replace(_STRICT, name="1000-parts", max_parts=1000),
+        replace(
+            _STRICT,
+            name="little",
+            crc64nvme=False,
+            sha256=False,
+            content_md5=False,
+            conditional_put=False,
+            conditional_complete=False,
+            if_match=False,
+            object_size_checked=False,
+            random_etags=True,
+            idempotent_complete=False,
+        ),
+        replace(_STRICT, name="short-pages", page_limit=2),
+    )
+}

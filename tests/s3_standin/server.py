@@ -1,0 +1,393 @@
+"""A strict S3 stand-in on loopback that can be told to fail; ``python -m tests.s3_standin.server``.
+
+Use in tests::
+
+    with running_standin(Faults([refuse("UploadPart", "SlowDown", times=3)])) as standin:
+        async with open_store(standin.destination, environment=standin.environment) as store: ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import signal
+import socket
+import struct
+import tempfile
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from awscrt.checksums import crc64nvme
+
+from tests.s3_standin.faults import STATUS_OF, Faults, Kind, Rule
+from tests.s3_standin.operations import Answer, Operations, Request, S3Error, encoded, error_body
+from tests.s3_standin.profiles import PROFILES, Profile
+from tests.s3_standin.signature import problem_of
+from tests.s3_standin.storage import Storage, Stored, Upload
+
+BUCKET = "bucket"
+ACCESS_KEY = "standin-key"
+SECRET_KEY = "standin-secret"
+_CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One request that was answered (status 0: the connection was cut)."""
+
+    operation: str
+    key: str
+    part_number: int | None
+    status: int
+    headers: dict[str, str] = field(repr=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class StandIn:
+    """A running stand-in."""
+
+    endpoint_url: str
+    bucket: str
+    storage: Storage
+    operations: Operations
+    faults: Faults
+    keys: dict[str, str]  # access key -> secret key
+    requests: list[Seen]
+
+    @property
+    def destination(self) -> str:
+        """``s3://bucket/p``, for open_store."""
+        return f"s3://{self.bucket}/p"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What open_store needs."""
+        access_key, secret_key = next(iter(self.keys.items()))
+        return {
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key,
+            "AWS_ENDPOINT_URL_S3": self.endpoint_url,
+        }
+
+    def objects(self) -> dict[str, Stored]:
+        """Every visible object by its full key."""
+        with self.storage.lock:
+            found = {
+                key: self.storage.get(self.bucket, key) for key in self.storage.keys(self.bucket)
+            }
+        return {key: stored for key, stored in found.items() if stored}
+
+    def read(self, key: str) -> bytes:
+        """The bytes of an object by its full key."""
+        return self.storage.object_path(self.bucket, key).read_bytes()
+
+    def uploads(self) -> list[Upload]:
+        """Every open upload."""
+        with self.storage.lock:
+            return self.storage.uploads(self.bucket)
+
+    def parts(self, upload_id: str) -> dict[int, Stored]:
+        """The parts of an open upload."""
+        with self.storage.lock:
+            return self.storage.parts(self.bucket, upload_id)
+
+    def seen(self, operation: str) -> list[Seen]:
+        """The requests of one operation, in order."""
+        return [request for request in self.requests if request.operation == operation]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+    request_queue_size = 128
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.closing = threading.Event()
+        self.connections: set[socket.socket] = set()
+        self.connections_lock = threading.Lock()
+        self.standin: StandIn | None = None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that the client cut."""
+
+    def stop(self) -> None:
+        """Stop, cut what is open, and wait for every thread."""
+        self.closing.set()
+        self.shutdown()
+        with self.connections_lock:
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+
+class _CutError(Exception):
+    """The connection is cut on purpose."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        server = self._server
+        with server.connections_lock:
+            server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        server = self._server
+        with server.connections_lock:
+            server.connections.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
+
+    @property
+    def _server(self) -> _Server:
+        return cast("_Server", self.server)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
+        """Be quiet; ``StandIn.requests`` has it all."""
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815
+
+    def handle_expect_100(self) -> bool:
+        """Wait with 100 Continue until the request was looked at."""
+        return True
+
+    def _serve(self) -> None:
+        standin = self._server.standin
+        assert standin is not None
+        request = self._request()
+        rule = standin.faults.take(request.operation, request.part_number)
+        status = 0
+        try:
+            status = self._answer_with(standin, request, rule)
+        except (_CutError, OSError):
+            self._cut()
+        finally:
+            if request.body is not None:
+                request.body.unlink(missing_ok=True)
+            standin.requests.append(
+                Seen(
+                    operation=request.operation,
+                    key=request.key,
+                    part_number=request.part_number,
+                    status=status,
+                    headers=request.headers,
+                )
+            )
+
+    def _answer_with(self, standin: StandIn, request: Request, rule: Rule | None) -> int:
+        try:
+            self._check(standin, rule)
+            self._receive(standin, request, rule)
+            request.flip = rule is not None and rule.kind is Kind.FLIP_BYTE
+            if rule is not None and rule.kind is Kind.ERROR_IN_200:
+                if rule.committed:
+                    standin.operations.perform(request)
+                answer = Answer(body=error_body(S3Error(200, rule.code)))
+            else:
+                answer = standin.operations.perform(request)
+        except S3Error as error:
+            self.close_connection = True  # the body may not have been read
+            answer = Answer(
+                status=error.status,
+                headers={"Content-Type": "application/xml", "Connection": "close"},
+                body=b"" if self.command == "HEAD" else error_body(error),
+            )
+        slow_s = rule.seconds if rule is not None and rule.kind is Kind.SLOW else 0.0
+        if rule is None or rule.kind is not Kind.LOST_ANSWER:
+            complete = request.operation == "CompleteMultipartUpload"
+            self._send(answer, slow_s=slow_s, keep_alive=complete)
+            return answer.status
+        self._cut()
+        return 0
+
+    # -- in ------------------------------------------------------------------------------------
+
+    def _request(self) -> Request:
+        parts = urlsplit(self.path)
+        bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
+        return Request(
+            method=self.command,
+            bucket=bucket,
+            key=key,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={name.lower(): value for name, value in self.headers.items()},
+        )
+
+    def _check(self, standin: StandIn, rule: Rule | None) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        code = problem_of(self.command, self.path, headers, standin.keys)
+        if code is not None:
+            raise S3Error(403, code)
+        if rule is not None and rule.kind is Kind.ERROR:
+            raise S3Error(STATUS_OF.get(rule.code, 400), rule.code)
+
+    def _receive(self, standin: StandIn, request: Request, rule: Rule | None) -> None:
+        """Take the body into a file, digesting it; cut or stall where the rule says so."""
+        if request.method not in {"PUT", "POST"}:
+            return
+        if "content-length" not in request.headers:
+            raise S3Error(411, "MissingContentLength")
+        if request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
+            raise S3Error(501, "NotImplemented", "chunked signatures are not taken")
+        if request.bucket not in standin.storage.buckets():
+            if request.operation != "CreateBucket":
+                raise S3Error(404, "NoSuchBucket")
+            standin.storage.create_bucket(request.bucket)
+        if request.headers.get("expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+        request.size_bytes = int(request.headers["content-length"])
+        request.body = standin.storage.incoming(request.bucket)
+        md5, sha256, crc, done = hashlib.md5(), hashlib.sha256(), 0, 0
+        stop = (
+            rule.after_bytes if rule and rule.kind in {Kind.RESET_BODY, Kind.STALL_BODY} else None
+        )
+        with request.body.open("wb") as file:
+            while done < request.size_bytes:
+                piece = self.rfile.read1(min(_CHUNK_BYTES, request.size_bytes - done))
+                if not piece:
+                    raise _CutError
+                done += len(piece)
+                if stop is not None and rule is not None and done >= stop:
+                    self._server.closing.wait(rule.seconds)
+                    raise _CutError
+                md5.update(piece)
+                sha256.update(piece)
+                crc = crc64nvme(piece, crc)
+                file.write(piece)
+        request.digests = {
+            "md5": md5.hexdigest(),
+            "sha256": b64encode(sha256.digest()).decode(),
+            "crc64nvme": encoded(crc),
+        }
+
+    # -- out -----------------------------------------------------------------------------------
+
+    def _send(self, answer: Answer, *, slow_s: float, keep_alive: bool) -> None:
+        if slow_s and keep_alive and answer.status == 200:
+            self._send_slowly(answer, slow_s)
+            return
+        if slow_s:
+            self._server.closing.wait(slow_s)
+        length = len(answer.body)
+        if answer.file is not None:
+            length = answer.file.stat().st_size - answer.start_bytes
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if answer.file is None:
+            self.wfile.write(answer.body)
+            return
+        with answer.file.open("rb") as file:
+            file.seek(answer.start_bytes)
+            while piece := file.read(_CHUNK_BYTES):
+                self.wfile.write(piece)
+
+    def _send_slowly(self, answer: Answer, slow_s: float) -> None:
+        """Send 200 at once, white space while it works, the answer at last: as S3 does."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        declaration, _, rest = answer.body.partition(b"\n")
+        self.wfile.write(declaration + b"\n")
+        for _ in range(max(1, int(slow_s / 0.1))):
+            self.wfile.write(b" ")
+            self.wfile.flush()
+            if self._server.closing.wait(0.1):
+                raise _CutError
+        self.wfile.write(rest)
+
+    def _cut(self) -> None:
+        """Reset the connection: the client sees ECONNRESET, not an end."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.shutdown(socket.SHUT_RD)
+            self.connection.close()
+
+
+@contextlib.contextmanager
+def running_standin(
+    faults: Faults | None = None,
+    *,
+    profile: Profile | str = "strict",
+    folder: Path | None = None,
+    port: int = 0,
+) -> Iterator[StandIn]:
+    """Serve from threads until the context ends; ``folder`` keeps what is stored."""
+    with contextlib.ExitStack() as stack:
+        root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        root.mkdir(parents=True, exist_ok=True)
+        storage = Storage(root)
+        storage.create_bucket(BUCKET)
+        rules = PROFILES[profile] if isinstance(profile, str) else profile
+        server = _Server(port)
+        standin = StandIn(
+            endpoint_url=f"http://127.0.0.1:{server.server_address[1]}",
+            bucket=BUCKET,
+            storage=storage,
+            operations=Operations(storage, rules),
+            faults=faults or Faults(),
+            keys={ACCESS_KEY: SECRET_KEY},
+            requests=[],
+        )
+        server.standin = standin
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="s3-standin")
+        thread.start()
+        try:
+            yield standin
+        finally:
+            server.stop()
+            thread.join()
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; prints one line of JSON when it listens."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--dir", type=Path, required=True)
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="strict")
+    parser.add_argument("--fault", action="append", default=[], help="a Rule as JSON")
+    arguments = parser.parse_args()
+    faults = Faults([_rule(text) for text in arguments.fault])
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with running_standin(
+        faults, profile=arguments.profile, folder=arguments.dir, port=arguments.port
+    ) as standin:
+        line = {"destination": standin.destination, "environment": standin.environment}
+        print(json.dumps(line), flush=True)  # noqa: T201 - the caller waits for it
+        stop.wait()
+
+
+def _rule(text: str) -> Rule:
+    raw = json.loads(text)
+    return Rule(**{**raw, "kind": Kind(raw["kind"])})
+
+
+if __name__ == "__main__":
+    main()

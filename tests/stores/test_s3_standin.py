@@ -1,0 +1,90 @@
+"""The contract over the strict stand-in, in the manners of several servers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from typing import ClassVar
+
+import pytest
+
+from asyncpipe.adapters.stores import open_store
+from asyncpipe.model.store import ChecksumMode, StoreOptions, StoreProfile
+from asyncpipe.ports import ObjectStore
+from tests.s3_standin.server import StandIn, running_standin
+from tests.stores.contract import ObjectStoreContract
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class OverTheStandIn(ObjectStoreContract):
+    server_profile: ClassVar[str] = "strict"
+    store_profile: ClassVar[StoreProfile] = StoreProfile.AUTO
+    checksum: ClassVar[ChecksumMode] = ChecksumMode.CRC64NVME_FULL
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def standin(cls) -> Iterator[StandIn]:
+        with running_standin(profile=cls.server_profile) as standin:
+            yield standin
+
+    @pytest.fixture
+    async def store(self, standin: StandIn) -> AsyncIterator[ObjectStore]:
+        async with open_store(
+            f"s3://{standin.bucket}/{secrets.token_hex(4)}/p",
+            environment=standin.environment,
+            options=StoreOptions(profile=self.store_profile),
+        ) as store:
+            await store.probe()
+            yield store
+
+    async def test_the_probe_finds_the_strongest_checksum(self, store: ObjectStore) -> None:
+        assert store.capabilities.checksum is self.checksum
+
+
+class TestStrict(OverTheStandIn):
+    pass
+
+
+class TestStrictNamedAws(OverTheStandIn):
+    store_profile = StoreProfile.AWS
+
+
+class TestCeph(OverTheStandIn):
+    server_profile = "ceph"
+    checksum = ChecksumMode.CONTENT_MD5
+
+
+class TestCephNamed(OverTheStandIn):
+    server_profile = "ceph"
+    store_profile = StoreProfile.CEPH
+    checksum = ChecksumMode.CONTENT_MD5
+
+
+class TestComposite(OverTheStandIn):
+    server_profile = "composite"
+    checksum = ChecksumMode.SHA256_COMPOSITE
+
+
+class TestRandomEtags(OverTheStandIn):
+    server_profile = "random-etags"
+
+
+class TestShortPages(OverTheStandIn):
+    server_profile = "short-pages"
+
+
+class TestLittle(OverTheStandIn):
+    server_profile = "little"
+    checksum = ChecksumMode.NONE
+
+
+class TestLittleNamedGeneric(OverTheStandIn):
+    server_profile = "little"
+    store_profile = StoreProfile.GENERIC
+    checksum = ChecksumMode.NONE

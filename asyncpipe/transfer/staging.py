@@ -27,6 +27,7 @@ from asyncpipe.transfer.resume import Resumption
 from asyncpipe.transfer.sender import Sender
 from asyncpipe.transfer.source import Source
 
+HASH_BACKLOG = 1  # parts that wait for the whole-file hash: more would only fill memory
 SMALL_BYTES = 5 * 1024 * 1024  # a source of at most this is stored by one PutObject
 
 
@@ -93,7 +94,7 @@ class Stager:
         """Read to the end; raises what the source, the inspector or the store object to."""
         staged = Staged()
         reader = PartReader(self.sender.store.capabilities.checksum, self.inspector)
-        jobs_in, jobs_out = anyio.create_memory_object_stream[_Job](float("inf"))
+        jobs_in, jobs_out = anyio.create_memory_object_stream[_Job](HASH_BACKLOG)
         with jobs_in, jobs_out:  # open until every task has ended: sending never fails
             async with anyio.create_task_group() as group:
                 group.start_soon(self._hash_in_order, jobs_out, staged)
@@ -119,10 +120,10 @@ class Stager:
                 break
             job = await self._read(reader, number, there_bytes)
             staged.parts.append(job.digested)
-            jobs.send_nowait(job)
             whole = number == 1 and there_bytes < end_bytes and there_bytes <= SMALL_BYTES
             handle = await self.begin() if self.send and not whole else None
             group.start_soon(self._store, handle, job, staged)
+            await jobs.send(job)
             if there_bytes < end_bytes:
                 break
         jobs.close()

@@ -1,0 +1,180 @@
+"""Uploads of one file by every client that is compared; each runs in a process of its own.
+
+boto3 and aioboto3 come with the project; obstore and rclone are installed by hand:
+``pip install obstore``, ``apt install rclone``. Credentials are taken from the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+REGION = "us-east-1"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "benchmark",
+    "AWS_SECRET_ACCESS_KEY": "benchmark",
+    "AWS_REGION": REGION,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One upload."""
+
+    endpoint: str
+    bucket: str
+    key: str
+    path: Path
+    profile: str = "aws"
+    ca_bundle: str | None = None
+
+    @property
+    def secure(self) -> bool:
+        return self.endpoint.startswith("https:")
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.endpoint).netloc
+
+
+def environment() -> dict[str, str]:
+    """Credentials of the caller, or invented ones for a server that looks at none."""
+    return {**ENVIRONMENT, **os.environ}
+
+
+def asyncpipe(job: Job, *, everything: bool) -> Callable[[], None]:
+    prepared: Callable[[], None] = importlib.import_module("benchmarks._ours").prepared(
+        job, everything=everything
+    )
+    return prepared
+
+
+def boto3(job: Job) -> Callable[[], None]:
+    client = importlib.import_module("boto3").client("s3", **_boto(job))
+    return partial(client.upload_file, str(job.path), job.bucket, job.key)
+
+
+def aioboto3(job: Job) -> Callable[[], None]:
+    session = importlib.import_module("aioboto3").Session()
+
+    async def upload() -> None:
+        async with session.client("s3", **_boto(job)) as client:
+            await client.upload_file(str(job.path), job.bucket, job.key)
+
+    return lambda: asyncio.run(upload())
+
+
+def obstore(job: Job) -> Callable[[], None]:
+    module = importlib.import_module("obstore")
+    store = importlib.import_module("obstore.store").S3Store(
+        job.bucket,
+        endpoint=job.endpoint,
+        region=REGION,
+        access_key_id=environment()["AWS_ACCESS_KEY_ID"],
+        secret_access_key=environment()["AWS_SECRET_ACCESS_KEY"],
+        virtual_hosted_style_request=False,
+        client_options={
+            "allow_http": True,
+            "allow_invalid_certificates": True,
+            "timeout": "10 minutes",
+        },
+    )
+    return partial(module.put, store, job.key, job.path)
+
+
+def awscrt(job: Job) -> Callable[[], None]:
+    """AWS's C client with CRC64NVME in a header, as it is in aws-crt-s3-benchmarks."""
+    auth = importlib.import_module("awscrt.auth")
+    http = importlib.import_module("awscrt.http")
+    crt_io = importlib.import_module("awscrt.io")
+    s3 = importlib.import_module("awscrt.s3")
+    tls = None
+    if job.secure:
+        context = crt_io.TlsContextOptions()
+        context.verify_peer = False
+        tls = crt_io.ClientTlsContext(context).new_connection_options()
+    values = environment()
+    client = s3.S3Client(
+        region=REGION,
+        tls_mode=s3.S3RequestTlsMode.ENABLED if job.secure else s3.S3RequestTlsMode.DISABLED,
+        tls_connection_options=tls,
+        credential_provider=auth.AwsCredentialsProvider.new_static(
+            values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"]
+        ),
+    )
+    headers = [
+        ("host", job.host),
+        ("content-length", str(job.path.stat().st_size)),
+        ("content-type", "application/octet-stream"),
+    ]
+    request = http.HttpRequest("PUT", f"/{job.bucket}/{job.key}", http.HttpHeaders(headers))
+
+    def upload() -> None:
+        done = threading.Event()
+        failures: list[object] = []
+
+        def finished(*, error: object = None, **_: object) -> None:
+            failures.extend([error] if error else [])
+            done.set()
+
+        running = client.make_request(
+            type=s3.S3RequestType.PUT_OBJECT,
+            request=request,
+            send_filepath=str(job.path),
+            checksum_config=s3.S3ChecksumConfig(
+                algorithm=s3.S3ChecksumAlgorithm.CRC64NVME,
+                location=s3.S3ChecksumLocation.HEADER,
+            ),
+            on_done=finished,
+        )
+        done.wait()
+        del running
+        if failures:
+            raise RuntimeError(str(failures[0]))
+
+    return upload
+
+
+def rclone(job: Job) -> Callable[[], None]:
+    remote = (
+        f":s3,provider=Other,env_auth,region={REGION},endpoint='{job.endpoint}',"
+        f"force_path_style:{job.bucket}/{job.key}"
+    )
+    command = ["rclone", "copyto", "--no-check-certificate", "--no-check-dest"]
+    clean = {name: value for name, value in environment().items() if name != "AWS_CA_BUNDLE"}
+    return lambda: _run([*command, str(job.path), remote], clean)
+
+
+def _run(command: list[str], variables: Mapping[str, str]) -> None:
+    subprocess.run(command, env=dict(variables), check=True, stdout=subprocess.DEVNULL)
+
+
+def _boto(job: Job) -> dict[str, object]:
+    values = environment()
+    verify: object = job.ca_bundle or not job.secure
+    return {
+        "endpoint_url": job.endpoint,
+        "region_name": REGION,
+        "aws_access_key_id": values["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": values["AWS_SECRET_ACCESS_KEY"],
+        "verify": verify,
+    }
+
+
+CLIENTS: dict[str, Callable[[Job], Callable[[], None]]] = {
+    "asyncpipe-crc": partial(asyncpipe, everything=False),
+    "asyncpipe": partial(asyncpipe, everything=True),
+    "boto3": boto3,
+    "aioboto3": aioboto3,
+    "obstore": obstore,
+    "awscrt": awscrt,
+    "rclone": rclone,
+}

@@ -1,0 +1,52 @@
+"""Files to upload: a valid XVA of any size with bytes that do not compress."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+from asyncpipe.xva.records import VmSpec
+from asyncpipe.xva.writer import RawSource, write_xva
+
+MIB = 1024 * 1024
+UNITS = {"": 1, "K": 1024, "M": MIB, "G": 1024 * MIB, "T": 1024 * 1024 * MIB}
+
+
+def parsed_size(text: str) -> int:
+    """Read ``2GiB``, ``512M``, ``100`` as bytes; raises ValueError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:iB|B)?", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no size: write 2GiB or 512MiB")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def make_disk(path: Path, size_bytes: int) -> Path:
+    """Write random bytes, one MiB of them repeated with its offset, so that no chunk is zero."""
+    block = bytearray(random.Random(7).randbytes(MIB))
+    with path.open("wb") as file:
+        for number in range(size_bytes // MIB):
+            block[:8] = number.to_bytes(8, "big")
+            file.write(block)
+    return path
+
+
+def make_xva(path: Path, size_bytes: int) -> Path:
+    """Write an XVA of about ``size_bytes`` with one disk."""
+    disk = make_disk(path.with_suffix(".raw"), size_bytes)
+    with path.open("wb") as out:
+        write_xva(
+            out,
+            VmSpec(name="benchmark"),
+            [RawSource(path=disk, name="disk")],
+            date_utc="20261123T170000Z",
+        )
+    disk.unlink()
+    return path
+
+
+def make_sparse(path: Path, size_bytes: int) -> Path:
+    """Make a file of zeroes that takes no room."""
+    with path.open("wb") as file:
+        file.truncate(size_bytes)
+    return path

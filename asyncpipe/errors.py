@@ -24,6 +24,7 @@ class AsyncpipeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint
+        self.build_exit: object | None = None  # a BuildExit, once Packer ended
 
 
 class UsageError(AsyncpipeError):

@@ -1,60 +1,6 @@
 # Every variable that the templates share, and what is made of them for one run.
 # Each template folder holds a symbolic link to this file, because Packer reads exactly one folder.
 
-# --- the host -----------------------------------------------------------------------------------
-
-variable "remote_host" {
-  type        = string
-  description = "Name or address of the pool's master. Set it as PKR_VAR_remote_host."
-}
-
-variable "remote_username" {
-  type        = string
-  description = "User that logs in to XAPI and, for the console's local address, to dom0 by SSH. Set it as PKR_VAR_remote_username."
-}
-
-variable "remote_password" {
-  type        = string
-  description = "That user's password. Set it as PKR_VAR_remote_password, never with -var: arguments are visible to every process."
-  sensitive   = true
-}
-
-variable "remote_ssh_port" {
-  type        = number
-  description = "SSH port of dom0."
-  default     = 22
-}
-
-variable "sr_name" {
-  type        = string
-  description = "Storage repository for the disk; empty is the pool's default."
-  default     = ""
-}
-
-variable "sr_iso_name" {
-  type        = string
-  description = "Storage repository to which the installation image is uploaded; empty is the pool's default."
-  default     = ""
-}
-
-variable "network_names" {
-  type        = list(string)
-  description = "Networks of the build VM, by name-label; empty is the management network. The guest must reach the runner's HTTP server and the package mirrors, the runner must reach the guest's port 22."
-  default     = []
-}
-
-variable "export_network_names" {
-  type        = list(string)
-  description = "Networks the exported VM is attached to instead; empty keeps those of the build."
-  default     = []
-}
-
-variable "clone_template" {
-  type        = string
-  description = "XAPI template whose hardware profile is used. An empty string is the system's usual one; 'Other install media' exists everywhere."
-  default     = ""
-}
-
 # --- the machine --------------------------------------------------------------------------------
 
 variable "vm_name" {
@@ -113,7 +59,7 @@ variable "firmware" {
   }
 }
 
-# --- the export ---------------------------------------------------------------------------------
+# --- the result ---------------------------------------------------------------------------------
 
 variable "output_directory" {
   type        = string
@@ -121,24 +67,7 @@ variable "output_directory" {
   default     = "output"
 }
 
-variable "format" {
-  type        = string
-  description = "xva, or xva_compressed (gzip made by the host: smaller on the wire, several times slower)."
-  default     = "xva"
-
-  validation {
-    condition     = contains(["xva", "xva_compressed"], var.format)
-    error_message = "The format is xva or xva_compressed."
-  }
-}
-
 # --- the installation ---------------------------------------------------------------------------
-
-variable "iso_name" {
-  type        = string
-  description = "Name of an installation image that is on an ISO repository already; empty downloads, verifies and uploads it."
-  default     = ""
-}
 
 variable "iso_checksum" {
   type        = string
@@ -278,12 +207,6 @@ variable "guest_agent_url" {
 variable "guest_agent_sha256" {
   type        = string
   description = "SHA-256 of that package; required with guest_agent_url."
-  default     = ""
-}
-
-variable "tools_iso_name" {
-  type        = string
-  description = "Name of the guest tools image on an ISO repository, attached during the build for the source 'iso'; usually guest-tools.iso."
   default     = ""
 }
 

@@ -1,0 +1,212 @@
+"""The installers' own readers accept the answer files, and the shell readers accept the scripts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.templates.needs import REPO, program
+
+HTTP = REPO / "templates" / "common" / "http"
+SCRIPTS = sorted(
+    [*REPO.glob("provisioning/**/*.sh"), *REPO.glob("templates/common/**/*.sh")],
+)
+VENV = Path(sys.executable).parent
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=REPO,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("release", ["RHEL9", "RHEL10"])
+def test_the_kickstart_is_valid_for_the_release(release: str) -> None:
+    result = run(VENV / "ksvalidator", "-e", "-v", release, HTTP / "redhat" / "ks.cfg")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("section", ["pre", "post"])
+def test_the_kickstart_s_scripts_are_sound_shell(section: str, tmp_path: Path) -> None:
+    text = (HTTP / "redhat" / "ks.cfg").read_text()
+    found = re.search(rf"^%{section} [^\n]*\n(.*?)^%end", text, re.DOTALL | re.MULTILINE)
+    assert found
+    script = tmp_path / f"{section}.sh"
+    script.write_text("#!/bin/bash\n" + found[1])
+    result = run(VENV / "shellcheck", script)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_kickstart_s_include_is_valid_for_both_releases(tmp_path: Path) -> None:
+    """What %pre writes, with the values of a boot command, is a kickstart too."""
+    text = (HTTP / "redhat" / "ks.cfg").read_text()
+    pre = re.search(r"^%pre [^\n]*\n(.*?)^%end", text, re.DOTALL | re.MULTILINE)
+    assert pre
+    (tmp_path / "cmdline").write_text(
+        "inst.text asyncpipe.http=http://192.0.2.1:8000 asyncpipe.user=packer"
+        " asyncpipe.hash=:6:salt:ha/sh. asyncpipe.locale=fr_FR.UTF-8 asyncpipe.keyboard=fr"
+        " asyncpipe.timezone=Europe/Paris asyncpipe.proxy=http://proxy.example:3128"
+        " asyncpipe.mirror=https://mirror.example/9\n"
+    )
+    script = (
+        pre[1]
+        .replace("/proc/cmdline", str(tmp_path / "cmdline"))
+        .replace("/tmp/asyncpipe.ks", str(tmp_path / "include.ks"))
+    )
+    lsblk = "lsblk() { printf 'fd0 disk\\nxvda disk\\nsr0 rom\\n'; }\n"
+    assert run("bash", "-c", lsblk + script).returncode == 0
+    include = (tmp_path / "include.ks").read_text()
+    assert "ignoredisk --only-use=xvda\n" in include
+    assert "--password=$6$salt$ha/sh.\n" in include
+    assert "url --url=https://mirror.example/9/BaseOS/x86_64/os/ --proxy=http://" in include
+    for release in ("RHEL9", "RHEL10"):
+        result = run(VENV / "ksvalidator", "-e", "-v", release, tmp_path / "include.ks")
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_kickstart_without_its_values_stops_with_their_name(tmp_path: Path) -> None:
+    text = (HTTP / "redhat" / "ks.cfg").read_text()
+    pre = re.search(r"^%pre [^\n]*\n(.*?)^%end", text, re.DOTALL | re.MULTILINE)
+    assert pre
+    (tmp_path / "cmdline").write_text("inst.text quiet\n")
+    result = run("bash", "-c", pre[1].replace("/proc/cmdline", str(tmp_path / "cmdline")))
+    assert result.returncode == 1
+    assert "asyncpipe.user is not on the kernel's command line" in result.stderr
+
+
+def test_debconf_accepts_the_preseed_file() -> None:
+    reader = program("debconf-set-selections", "debconf")
+    result = run(reader, "--checkonly", HTTP / "debian" / "preseed.cfg")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_preseed_commands_are_sound_shell(tmp_path: Path) -> None:
+    text = (HTTP / "debian" / "preseed.cfg").read_text().replace("\\\n", "\n")
+    for name in ("early_command", "late_command"):
+        found = re.search(
+            rf"^d-i preseed/{name} string\s*(.*?)^(?:#|d-i)", text, re.DOTALL | re.MULTILINE
+        )
+        assert found, name
+        script = tmp_path / f"{name}.sh"
+        # debconf joins the continued lines with blanks.
+        script.write_text("#!/bin/sh\n" + " ".join(found[1].split("\n")) + "\n")
+        result = run(VENV / "shellcheck", "-s", "dash", script)
+        assert result.returncode == 0, result.stdout
+
+
+def test_the_preseed_s_early_command_takes_the_run_s_values(tmp_path: Path) -> None:
+    text = (HTTP / "debian" / "preseed.cfg").read_text().replace("\\\n", " ")
+    found = re.search(r"^d-i preseed/early_command string\s*(.*)$", text, re.MULTILINE)
+    assert found
+    (tmp_path / "cmdline").write_text(
+        "auto=true asyncpipe.user=builder asyncpipe.hash=:2a:10:ab/c."
+        " asyncpipe.timezone=Europe/Paris --- quiet\n"
+    )
+    script = found[1].replace("/proc/cmdline", str(tmp_path / "cmdline"))
+    script = script.replace("/sys/firmware/efi", str(tmp_path))
+    result = run(
+        "dash",
+        "-c",
+        f'debconf-set() {{ echo "$1=$2"; }}\n{script}'.replace(
+            "debconf-set()", "debconf_set()"
+        ).replace("debconf-set ", "debconf_set "),
+    )
+    assert "passwd/username=builder" in result.stdout
+    assert "passwd/user-password-crypted=$2a$10$ab/c." in result.stdout
+    assert "time/zone=Europe/Paris" in result.stdout
+    assert "$iflabel{ gpt } $reusemethod{ } method{ efi }" in result.stdout
+
+
+@pytest.mark.heavy
+def test_cloud_init_accepts_the_autoinstall_file() -> None:
+    reader = program("cloud-init", "cloud-init", install=True)
+    result = run(reader, "schema", "--config-file", HTTP / "ubuntu" / "user-data")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def autoinstall() -> dict[str, object]:
+    text = (HTTP / "ubuntu" / "user-data").read_text()
+    assert text.startswith("#cloud-config\n")
+    loaded = yaml.safe_load(text)
+    assert list(loaded) == ["autoinstall"]
+    answers = loaded["autoinstall"]
+    assert isinstance(answers, dict)
+    return answers
+
+
+def test_the_autoinstall_keeps_subiquity_s_rules() -> None:
+    answers = autoinstall()
+    known = {
+        *("version", "early-commands", "late-commands", "refresh-installer", "source"),
+        *("locale", "keyboard", "timezone", "network", "proxy", "storage"),
+        *("identity", "ssh", "packages", "updates", "shutdown"),
+    }
+    assert answers["version"] == 1
+    assert set(answers) <= known
+    identity = answers["identity"]
+    assert isinstance(identity, dict)
+    assert {"hostname", "username", "password"} <= set(identity)
+    assert answers["updates"] in {"security", "all"}
+    assert answers["shutdown"] in {"reboot", "poweroff"}
+
+
+def test_the_autoinstall_s_password_is_none_until_the_run_s_is_put_in(tmp_path: Path) -> None:
+    """The early command, run on the file as the installer writes it."""
+    answers = autoinstall()
+    identity = answers["identity"]
+    commands = answers["early-commands"]
+    assert isinstance(identity, dict)
+    assert isinstance(commands, list)
+    assert not str(identity["password"]).startswith("$")
+    written = tmp_path / "autoinstall.yaml"
+    written.write_text(yaml.safe_dump(answers))
+    (tmp_path / "cmdline").write_text(
+        "autoinstall asyncpipe.user=builder asyncpipe.hash=:6:salt:ha/sh."
+        " asyncpipe.locale=fr_FR.UTF-8 asyncpipe.keyboard=fr asyncpipe.timezone=Europe/Paris"
+        " asyncpipe.proxy=http://proxy.example:3128 ---\n"
+    )
+    script = str(commands[1])
+    script = script.replace("/proc/cmdline", str(tmp_path / "cmdline"))
+    script = script.replace("/autoinstall.yaml", str(written))
+    result = run("sh", "-c", script)
+    assert result.returncode == 0, result.stderr
+    changed = yaml.safe_load(written.read_text())
+    assert changed["identity"]["password"] == "$6$salt$ha/sh."
+    assert changed["identity"]["username"] == "builder"
+    assert changed["locale"] == "fr_FR.UTF-8"
+    assert changed["timezone"] == "Europe/Paris"
+    assert changed["keyboard"] == {"layout": "fr"}
+    assert changed["proxy"] == "http://proxy.example:3128"
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    result = run(VENV / "shellcheck", "-x", *SCRIPTS)
+    assert result.stdout == ""
+
+
+def test_the_scripts_are_formatted() -> None:
+    result = run(VENV / "shfmt", "-i", "4", "-ci", "-d", *SCRIPTS)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_says_what_it_does_and_needs(script: Path) -> None:
+    head = script.read_text().split("\n\n")[0]
+    assert "# Does:" in head
+    assert "# Needs:" in head
+
+
+def test_the_answer_files_hold_no_password() -> None:
+    for path in HTTP.rglob("*"):
+        if path.is_file():
+            assert not re.search(r"\$[156y]\$|\$2[aby]\$", path.read_text()), path

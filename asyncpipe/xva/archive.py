@@ -197,7 +197,7 @@ class Archive:
     def _ova_data(self, view: memoryview) -> int:
         piece = self._take(view)
         assert self._ova is not None
-        self._ova.feed(bytes(piece))
+        self._ova.feed(piece)
         if self._state != self._ova_data:
             self._end_ova()
         return len(piece)

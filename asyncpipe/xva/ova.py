@@ -16,6 +16,7 @@ from asyncpipe.xva.reject import RejectError
 
 MAX_OVA_BYTES: Final = 16 * 1024 * 1024
 _MAX_DEPTH: Final = 200
+_STEP_BYTES: Final = 64 * 1024
 _MAX_OBJECTS: Final = 20_000
 _MAX_VALUE_CHARS: Final = 4096  # of one kept value; what is longer is cut
 _MEMBER: Final = "ova.xml"
@@ -108,6 +109,7 @@ class OvaParser:
 
     def __init__(self, offset_bytes: int) -> None:
         self._offset_bytes = offset_bytes  # where the member's data begins
+        self._pending = bytearray()
         self._keys: list[str] = []  # keys from the root to where the parser stands
         self._depth = 0
         self._text: list[str] = []
@@ -124,13 +126,16 @@ class OvaParser:
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._characters
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes.
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take the next bytes; they are parsed in steps of one size, whatever they come in.
 
         Raises:
             RejectError: ova-xml, ova-dtd, ova-not-xmlrpc, ova-too-big.
         """
-        self._parse(data, final=False)
+        self._pending += data
+        while len(self._pending) >= _STEP_BYTES:
+            self._parse(bytes(self._pending[:_STEP_BYTES]), final=False)
+            del self._pending[:_STEP_BYTES]
 
     def finish(self) -> OvaFacts:
         """Close the document and check what it says.
@@ -138,7 +143,7 @@ class OvaParser:
         Raises:
             RejectError: the codes of ``feed``, ova-fields, ova-dangling, ova-export-vsn.
         """
-        self._parse(b"", final=True)
+        self._parse(bytes(self._pending), final=True)
         if not self._version or not self._seen_objects:
             raise self._reject(
                 "ova-not-xmlrpc",

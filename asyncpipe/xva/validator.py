@@ -48,6 +48,7 @@ class XvaValidator:
         self._unpacker: Unpacker | None = None
         self._start = bytearray()  # until the wrapping is known
         self._size_bytes = 0
+        self._unpacked_bytes: int | None = None  # where the archive was rejected
         self._reject: Finding | None = None
         self._warnings: dict[str, Finding] = {}  # the first of each code
         self._report: XvaReport | None = None
@@ -114,6 +115,8 @@ class XvaValidator:
             self._refuse(error)
 
     def _refuse(self, error: RejectError) -> None:
+        if not isinstance(error, ContainerRejectError):
+            self._unpacked_bytes = error.offset_bytes
         unpacked = self._wrapped and not isinstance(error, ContainerRejectError)
         self._reject = Finding(
             code=error.code,
@@ -168,7 +171,9 @@ class XvaValidator:
             verdict=self._verdict(),
             findings=((self._reject,) if self._reject else ()) + tuple(self._warnings.values()),
             size_bytes=self._size_bytes,
-            unpacked_bytes=archive.offset_bytes,
+            unpacked_bytes=archive.offset_bytes
+            if self._unpacked_bytes is None
+            else self._unpacked_bytes,
             compression=self._unpacker.compression if self._unpacker else None,
             vm_name=_text(vm.get("name_label")),
             vm_description=_text(vm.get("name_description")),

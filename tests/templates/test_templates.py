@@ -47,7 +47,7 @@ def test_a_folder_holds_one_file_of_its_own_and_links(folder: str) -> None:
     links = {file.name: file.resolve() for file in path.iterdir() if file.is_symlink()}
     assert own == ["template.pkr.hcl"]
     expected = {"variables", "provisioning", "xenserver", FOLDERS[folder]}
-    assert links == {f"{name}.pkr.hcl": COMMON / f"{name}.pkr.hcl" for name in expected}
+    assert links == {f"{name}.pkr.hcl": COMMON / f"{name}.hcl" for name in expected}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -58,27 +58,32 @@ def test_a_folder_names_its_system_as_its_path_does(folder: str) -> None:
     assert locals_["os_version"].strip('"') == version
 
 
+def test_the_shared_folder_is_no_template() -> None:
+    """Whoever looks for templates by their files' names must not find half of one."""
+    assert not list(COMMON.rglob("*.pkr.hcl"))
+
+
 def test_every_variable_is_described() -> None:
-    for path in [*COMMON.glob("*.pkr.hcl"), *REPO.glob("templates/*/*/template.pkr.hcl")]:
+    for path in [*COMMON.glob("*.hcl"), *REPO.glob("templates/*/*/template.pkr.hcl")]:
         for name, body in variables(path).items():
             assert len(body.get("description", "").strip('"')) > 10, (path, name)
             assert "type" in body, (path, name)
 
 
 def test_what_the_pipeline_passes_is_declared() -> None:
-    declared = variables(COMMON / "variables.pkr.hcl")
+    declared = variables(COMMON / "variables.hcl")
     assert {"output_directory", "run_timestamp", "vm_name"} <= set(declared)
 
 
 @pytest.mark.parametrize("name", ["remote_password", "build_password", "build_password_hash"])
 def test_a_secret_is_sensitive_and_has_no_value(name: str) -> None:
-    declared = variables(COMMON / "variables.pkr.hcl") | variables(COMMON / "xenserver.pkr.hcl")
+    declared = variables(COMMON / "variables.hcl") | variables(COMMON / "xenserver.hcl")
     body = declared[name]
     assert body["sensitive"] is True
     assert body.get("default", '""') == '""'
 
 
 def test_no_template_stays_on_the_pool_and_no_vm_either() -> None:
-    source = (COMMON / "xenserver.pkr.hcl").read_text()
+    source = (COMMON / "xenserver.hcl").read_text()
     assert "skip_set_template = true" in source
     assert 'keep_vm           = "never"' in source

@@ -1,1 +1,1 @@
-../../common/xenserver.pkr.hcl
+../../common/xenserver.hcl

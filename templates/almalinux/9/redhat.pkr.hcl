@@ -1,1 +1,1 @@
-../../common/redhat.pkr.hcl
+../../common/redhat.hcl

@@ -1,1 +1,1 @@
-../../common/debian.pkr.hcl
+../../common/debian.hcl

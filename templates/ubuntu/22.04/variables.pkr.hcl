@@ -1,1 +1,1 @@
-../../common/variables.pkr.hcl
+../../common/variables.hcl

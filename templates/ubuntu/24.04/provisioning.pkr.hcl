@@ -1,1 +1,1 @@
-../../common/provisioning.pkr.hcl
+../../common/provisioning.hcl

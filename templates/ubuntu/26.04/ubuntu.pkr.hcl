@@ -1,1 +1,1 @@
-../../common/ubuntu.pkr.hcl
+../../common/ubuntu.hcl

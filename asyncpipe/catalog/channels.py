@@ -30,16 +30,17 @@ async def channels(store: ObjectStore, short_id: str | None = None) -> tuple[Cha
     """
     found: list[Channel] = []
     prefix = f"templates/{short_id}/channels/" if short_id else "templates/"
-    async for info in store.list(prefix):
-        named = layout.parse_channel_key(info.key)
-        body = await read_small(store, info.key) if named else None
+    keys = [info.key async for info in store.list(prefix)]
+    for key in keys:
+        named = layout.parse_channel_key(key)
+        body = await read_small(store, key) if named else None
         if named is None or body is None:
             continue
         try:
             entry = entries.decode_pointer(body)
         except UnreadableError as error:
             raise UnreadableError(
-                f"{store.url_of(info.key)} is unreadable: {error.message}",
+                f"{store.url_of(key)} is unreadable: {error.message}",
                 hint="Set the channel again, or unset it.",
             ) from error
         found.append(Channel(short_id=named[0], name=named[1], entry=entry))

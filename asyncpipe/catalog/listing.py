@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
+
+import anyio
 
 from asyncpipe.catalog import entries
 from asyncpipe.catalog.entries import UnreadableError
@@ -13,6 +15,8 @@ from asyncpipe.errors import ObjectMissingError, UploadError, UsageError
 from asyncpipe.model import layout
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
+
+_READ_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,23 +109,25 @@ async def rebuild_index(store: ObjectStore) -> Rebuilt:
     return Rebuilt(versions=scanned.versions, warnings=tuple(warnings))
 
 
-async def metadata_folders(store: ObjectStore) -> AsyncIterator[str]:
-    """The folder of every version that has its metadata: those that are whole."""
-    async for info in store.list("templates/"):
-        key = layout.parse_version_key(info.key)
-        if key is not None and key.name == layout.METADATA_NAME:
-            yield key.folder_key
-
-
 async def _scan(store: ObjectStore) -> Rebuilt:
+    """Look at every version that has its metadata, a few at a time."""
+    keys = [layout.parse_version_key(info.key) async for info in store.list("templates/")]
+    folders = [key.folder_key for key in keys if key and key.name == layout.METADATA_NAME]
     found: list[CatalogEntry] = []
     warnings: list[str] = []
-    async for folder_key in metadata_folders(store):
+    limiter = anyio.CapacityLimiter(_READ_AT_ONCE)
+
+    async def look_at(folder_key: str) -> None:
         try:
-            found.append(await version_at(store, folder_key))
+            async with limiter:
+                found.append(await version_at(store, folder_key))
         except (UnreadableError, ObjectMissingError, entries.NewerSchemaError) as error:
             warnings.append(f"{store.url_of(folder_key)} is not listed: {error.message}")
-    return Rebuilt(versions=entries.in_order(found), warnings=tuple(warnings))
+
+    async with anyio.create_task_group() as tasks:
+        for folder_key in folders:
+            tasks.start_soon(look_at, folder_key)
+    return Rebuilt(versions=entries.in_order(found), warnings=tuple(sorted(warnings)))
 
 
 def _known(body: bytes | None) -> dict[str, CatalogEntry]:

@@ -110,21 +110,25 @@ async def _fetch(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
     while sink.size_bytes < entry.xva_size_bytes:
         before_bytes = sink.size_bytes
         try:
-            async with store.stream(entry.xva_key, offset_bytes=before_bytes) as pieces:
-                async for piece in pieces:
-                    await anyio.to_thread.run_sync(sink.write, piece)
-                    _refuse_excess(entry, sink)
+            await _fetch_once(store, entry, sink)
         except TransientStoreError:
+            failures = 0 if sink.size_bytes > before_bytes else failures + 1
             if failures >= _ATTEMPTS:
                 raise
-        failures = 0 if sink.size_bytes > before_bytes else failures + 1
-        if failures >= _ATTEMPTS:
+            await anyio.sleep(min(10.0, 0.1 * 2.0**failures))
+            continue
+        if sink.size_bytes == before_bytes:
             raise ChecksumError(
-                f"{store.url_of(entry.xva_key)} ended after {sink.size_bytes} of "
+                f"{store.url_of(entry.xva_key)} ends after {sink.size_bytes} of "
                 f"{entry.xva_size_bytes} bytes."
             )
-        if failures:
-            await anyio.sleep(min(10.0, 0.2 * 2**failures))
+
+
+async def _fetch_once(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
+    async with store.stream(entry.xva_key, offset_bytes=sink.size_bytes) as pieces:
+        async for piece in pieces:
+            await anyio.to_thread.run_sync(sink.write, piece)
+            _refuse_excess(entry, sink)
 
 
 def _refuse_excess(entry: CatalogEntry, sink: _Sink) -> None:

@@ -1,0 +1,38 @@
+"""What a look before a long build found, and what a look at a URL saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CheckStatus(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One check; a failed one has the exit code that the build would have ended with."""
+
+    name: str  # "packer", "template", "validate", "variables", "disk", "destination", "iso" ...
+    status: CheckStatus
+    message: str
+    hint: str = ""
+    exit_code: int = 0
+    unit: str = ""  # the template it is about, empty for the machine and the destination
+    file: str = ""  # where, when a line of a template is at fault
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlSeen:
+    """What a HEAD request told; ``status`` 0: no answer, ``problem`` says why."""
+
+    status: int
+    size_bytes: int | None = None
+    problem: str = ""

@@ -1,0 +1,188 @@
+"""The checks, each a value; ``run`` makes all of them and never stops at the first failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import anyio
+
+from asyncpipe.errors import UploadError, UsageError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
+from asyncpipe.model.template import Location, Value
+from asyncpipe.model.text import printable, without_userinfo
+from asyncpipe.ports import ObjectStore, ProcessRunner
+from asyncpipe.preflight.packer import check_plugins, validate
+from asyncpipe.preflight.verdict import failure
+
+_AT_ONCE: Final = 2  # Packers that read templates: each takes a core for its start
+_STORE_S: Final = 30.0
+
+
+class Urls(Protocol):
+    """Looks at URLs (``adapters/http.py``)."""
+
+    async def look(self, url: str, *, timeout_s: float = 15.0) -> UrlSeen:
+        """Ask for ``url``; every failure is a value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is to be looked at, and by what means."""
+
+    plans: Sequence[BuildPlan]
+    runner: ProcessRunner
+    store: ObjectStore | None
+    free_bytes: int  # on the disk that will hold the XVAs
+    expected_bytes: Mapping[str, int | None]  # largest XVA, by unit; None: not known
+    today: str  # ISO date
+    at_once: int = 1  # builds
+    urls: Urls | None = None  # None: media are not asked for
+    redact: Callable[[str], str] = field(default=str)  # for what Packer prints
+
+
+async def run(inspection: Inspection) -> tuple[CheckResult, ...]:
+    """Make every check; results in the order: machine, destination, templates."""
+    found: dict[int, list[CheckResult]] = {}
+    limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def look_at(number: int, plan: BuildPlan) -> None:
+        async with limiter:
+            found[number] = await _template(plan, inspection)
+
+    async def look_at_store() -> None:
+        if inspection.store is not None:
+            found[-1] = [await check_destination(inspection.store)]
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look_at_store)
+        for number, plan in enumerate(inspection.plans):
+            tasks.start_soon(look_at, number, plan)
+    in_order = [result for number in sorted(found) for result in found[number]]
+    return (check_disk(inspection), *in_order)
+
+
+def check_disk(inspection: Inspection) -> CheckResult:
+    """Compare the free disk with the largest XVAs that are built at once."""
+    sizes = sorted((size or 0 for size in inspection.expected_bytes.values()), reverse=True)
+    needed_bytes = sum(sizes[: inspection.at_once])
+    free = _gib(inspection.free_bytes)
+    if inspection.free_bytes < needed_bytes:
+        return CheckResult(
+            name="disk",
+            status=CheckStatus.FAIL,
+            message=f"{free} are free, the XVAs may need {_gib(needed_bytes)}.",
+            hint="Free some, name a --work-directory on a larger disk, or lower --jobs.",
+            exit_code=UsageError.exit_code,
+        )
+    known = f", at most {_gib(needed_bytes)} needed" if needed_bytes else ""
+    return CheckResult(name="disk", status=CheckStatus.OK, message=f"{free} free{known}")
+
+
+async def check_destination(store: ObjectStore) -> CheckResult:
+    """Prove with the real credentials that the destination can be written to."""
+    try:
+        with anyio.fail_after(_STORE_S):
+            await store.probe()
+    except UploadError as error:
+        return failure("destination", error)
+    except TimeoutError:
+        slow = UploadError(f"{store.url} gave no answer within {_STORE_S:g} s.")
+        return failure("destination", slow)
+    return CheckResult(
+        name="destination", status=CheckStatus.OK, message=f"{store.url} can be written to"
+    )
+
+
+async def check_medium(plan: BuildPlan, urls: Urls) -> list[CheckResult]:
+    """Ask whether the installation media of a template are where it says."""
+    return [
+        _judge_medium(plan, url, location, await urls.look(url)) for url, location in _media(plan)
+    ]
+
+
+async def _template(plan: BuildPlan, inspection: Inspection) -> list[CheckResult]:
+    unset = _check_variables(plan)
+    if unset is not None:
+        return [unset]
+    try:
+        of_packer = [
+            await check_plugins(plan, inspection.runner),
+            await validate(plan, inspection.runner, inspection.redact),
+        ]
+    except UsageError as error:
+        of_packer = [failure("packer", error, unit=plan.unit)]
+    media = await check_medium(plan, inspection.urls) if inspection.urls else []
+    results = (*of_packer, *media, _check_age(plan, inspection.today))
+    return [result for result in results if result is not None]
+
+
+def _check_variables(plan: BuildPlan) -> CheckResult | None:
+    unset = [one for one in plan.template.variables.values() if not one.is_set]
+    if not unset:
+        return None
+    first = unset[0]
+    names = ", ".join(sorted(one.name for one in unset))
+    return CheckResult(
+        name="variables",
+        unit=plan.unit,
+        status=CheckStatus.FAIL,
+        message=f"{first.location}: no value for variable {names}.",
+        hint=f"Give it by PKR_VAR_{first.name}=..., -var {first.name}=... or a -var-file.",
+        exit_code=UsageError.exit_code,
+        file=first.location.file,
+        line=first.location.line,
+    )
+
+
+def _check_age(plan: BuildPlan, today: str) -> CheckResult | None:
+    identity = plan.static_identity
+    if identity.end_of_life is None or identity.end_of_life > today:
+        return None
+    return CheckResult(
+        name="end-of-life",
+        unit=plan.unit,
+        status=CheckStatus.WARN,
+        message=f"{identity.short_id} gets no updates since {identity.end_of_life}.",
+    )
+
+
+def _media(plan: BuildPlan) -> list[tuple[str, Location]]:
+    found: dict[str, Location] = {}
+    for source in plan.template.sources:
+        for name in ("iso_url", "iso_urls"):
+            for url in _texts(source.attributes.get(name))[:1]:
+                found.setdefault(url, source.locations.get(name, source.location))
+    return [(url, location) for url, location in found.items() if "://" in url]
+
+
+def _judge_medium(plan: BuildPlan, url: str, location: Location, seen: UrlSeen) -> CheckResult:
+    shown = printable(without_userinfo(url), 300)
+    size = f", {_gib(seen.size_bytes)}" if seen.size_bytes else ""
+    if 200 <= seen.status < 300:
+        return CheckResult(
+            name="iso", unit=plan.unit, status=CheckStatus.OK, message=f"{shown} is there{size}"
+        )
+    refused = 400 <= seen.status < 500
+    return CheckResult(
+        name="iso",
+        unit=plan.unit,
+        status=CheckStatus.FAIL if refused else CheckStatus.WARN,
+        message=f"{location}: {shown}: {seen.problem or f'HTTP {seen.status}'}",
+        hint="Media move when a point release comes: look for the new name and its checksum.",
+        exit_code=3 if refused else 0,
+        file=location.file,
+        line=location.line,
+    )
+
+
+def _texts(value: Value) -> list[str]:
+    several = value if isinstance(value, list) else [value]
+    return [one for one in several if isinstance(one, str) and one]
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / 1024**3:.1f} GiB"

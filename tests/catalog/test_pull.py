@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncpipe import catalog
+from asyncpipe.adapters.memory import MemoryStore
+from asyncpipe.errors import ChecksumError, ObjectMissingError, TransientStoreError, UsageError
+from asyncpipe.model.store import StoredBytes
+from tests.catalog.shelves import NEW, publish
+
+pytestmark = pytest.mark.anyio
+BODY = os.urandom(3 * 1024 * 1024 + 17)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Worker threads and trio's virtual clock do not mix."""
+    return "asyncio"
+
+
+class _Breaking(MemoryStore):
+    """Streams break off after one piece, as often as told."""
+
+    def __init__(self, breaks: int) -> None:
+        super().__init__()
+        self.breaks = breaks
+        self.offsets: list[int] = []
+
+    @asynccontextmanager
+    async def stream(
+        self, key: str, *, offset_bytes: int = 0
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.offsets.append(offset_bytes)
+        async with super().stream(key, offset_bytes=offset_bytes) as pieces:
+            yield self._broken(pieces)
+
+    async def _broken(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            yield piece
+            if self.breaks:
+                self.breaks -= 1
+                raise TransientStoreError("reset")
+
+
+async def test_what_is_fetched_is_what_was_published(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    pulled = await catalog.pull(store, entry, tmp_path / "new" / "debian.xva")
+    assert pulled.path.read_bytes() == BODY
+    assert pulled.verified == ("size", "sha256")
+    assert _names(pulled.path.parent) == ["debian.xva"]
+
+
+async def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW)
+    target = tmp_path / "debian.xva"
+    target.write_text("mine")
+    with pytest.raises(UsageError, match="exists"):
+        await catalog.pull(store, entry, target)
+    assert target.read_text() == "mine"
+
+
+async def test_a_broken_stream_is_taken_up_where_it_broke(tmp_path: Path) -> None:
+    store = _Breaking(breaks=2)
+    entry = await publish(store, NEW, body=BODY)
+    with anyio.fail_after(30):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert (tmp_path / "x.xva").read_bytes() == BODY
+    assert store.offsets == [0, 1024 * 1024, 2 * 1024 * 1024]
+
+
+async def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    token = entry.xva_sha256_hex[:16]
+    (tmp_path / f".x.xva.{token}.partial").write_bytes(BODY[:1000])
+    pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert pulled.resumed_bytes == 1000
+    assert pulled.path.read_bytes() == BODY
+
+
+async def test_wrong_bytes_never_get_the_name(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    stored = store.objects[entry.xva_key]
+    store.objects[entry.xva_key] = StoredBytes(info=stored.info, body=b"X" + BODY[1:])
+    with pytest.raises(ChecksumError, match="SHA-256"):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("body", [BODY[:-1], BODY + b"more"])
+async def test_another_size_is_refused(tmp_path: Path, body: bytes) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    stored = store.objects[entry.xva_key]
+    store.objects[entry.xva_key] = StoredBytes(info=stored.info, body=body)
+    with anyio.fail_after(60), pytest.raises(ChecksumError):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert not (tmp_path / "x.xva").exists()
+
+
+async def test_a_version_that_is_gone_is_told(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW)
+    await store.delete(entry.metadata_key)
+    with pytest.raises(ObjectMissingError):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncpipe import preflight
+from asyncpipe.adapters.memory import MemoryStore
+from asyncpipe.errors import (
+    AccessDeniedError,
+    BucketMissingError,
+    PackerMissingError,
+    TemplateError,
+)
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
+from asyncpipe.model.identity import OsIdentity
+from tests.metadata import documents as make
+from tests.preflight.programs import Answer, Programs
+
+pytestmark = pytest.mark.anyio
+GIB = 1024**3
+BROKEN = """\x1b[1;31mError: Unsupported attribute\x1b[0m
+
+  on disk.pkr.hcl line 12, in source "xenserver-iso" "debian":
+  (source code not available)
+
+This object has no argument "foo"; the password is tops3cret.
+
+Error: Second thing
+"""
+
+
+class _Urls:
+    def __init__(self, seen: UrlSeen) -> None:
+        self.seen = seen
+        self.asked: list[str] = []
+
+    async def look(self, url: str, *, timeout_s: float = 15.0) -> UrlSeen:
+        self.asked.append(url)
+        return self.seen
+
+
+def _plan(**changes: Any) -> BuildPlan:
+    return replace(make.plan(), packer_arguments=("-var=a=b",), **changes)
+
+
+async def _look(
+    plan: BuildPlan | None = None, programs: Programs | None = None, **changes: Any
+) -> dict[str, CheckResult]:
+    plan = plan or _plan()
+    inspection = preflight.Inspection(
+        plans=[plan],
+        runner=programs or Programs({"validate": Answer(), "plugins": Answer()}),
+        **{
+            "store": MemoryStore(),
+            "free_bytes": 100 * GIB,
+            "expected_bytes": {plan.unit: 20 * GIB},
+            "today": "2026-11-23",
+            **changes,
+        },
+    )
+    return {result.name: result for result in await preflight.run(inspection)}
+
+
+async def test_a_sound_template_passes_every_check() -> None:
+    results = await _look()
+    assert {name: result.status for name, result in results.items()} == {
+        "disk": CheckStatus.OK,
+        "destination": CheckStatus.OK,
+        "validate": CheckStatus.OK,
+    }
+    assert preflight.exit_code_of(list(results.values())) == 0
+
+
+async def test_packer_reads_the_template_with_the_variables_and_environment_of_the_build() -> None:
+    programs = Programs({"validate": Answer()})
+    await _look(_plan(packer_environment={"PKR_VAR_secret": "x"}), programs)
+    command = programs.seen[0]
+    assert command.argv[1:] == ("validate", "-var=a=b", "templates/debian/12")
+    assert command.environment["PKR_VAR_secret"] == "x"
+    assert command.cwd == Path("/srv/repository")
+
+
+async def test_what_packer_refuses_is_told_with_its_place_and_without_secrets() -> None:
+    results = await _look(
+        None,
+        Programs({"validate": Answer(BROKEN, 1)}),
+        redact=lambda text: text.replace("tops3cret", "****"),
+    )
+    found = results["validate"]
+    assert found.status is CheckStatus.FAIL
+    assert found.message == "disk.pkr.hcl:12: Unsupported attribute (and 1 more)"
+    assert (found.file, found.line, found.exit_code) == ("disk.pkr.hcl", 12, 3)
+
+
+async def test_a_packer_that_cannot_be_started_fails_the_check() -> None:
+    results = await _look(None, Programs({}))
+    assert results["packer"].exit_code == 2
+
+
+async def test_an_unset_variable_is_named_before_packer_is_asked() -> None:
+    unset = replace(make.variable("password", None), is_set=False)
+    programs = Programs({})
+    results = await _look(_plan(template=make.template(unset)), programs)
+    assert "password" in results["variables"].message
+    assert "PKR_VAR_password" in results["variables"].hint
+    assert results["variables"].exit_code == 2
+    assert programs.seen == []
+
+
+@pytest.mark.parametrize(
+    ("version", "installed", "status"),
+    [
+        ("1.11.2", "/p/github.com/vatesfr/xenserver/packer-plugin-xenserver_v0.11.4_x5.0", "ok"),
+        ("1.11.2", "", "fail"),
+        ("1.6.6", "", "warn"),
+    ],
+)
+async def test_required_plugins_are_looked_for(version: str, installed: str, status: str) -> None:
+    template = replace(
+        make.template(), required_plugins={"github.com/vatesfr/xenserver": ">= 0.11"}
+    )
+    programs = Programs({"plugins": Answer(installed), "validate": Answer()})
+    plugins = (await _look(_plan(template=template, packer_version=version), programs))["plugins"]
+    assert plugins.status.value == status
+    if status == "fail":
+        assert "init templates/debian/12" in plugins.hint
+
+
+async def test_the_disk_must_hold_what_is_built_at_once() -> None:
+    sizes = {"a": 30 * GIB, "b": 30 * GIB, "c": None}
+    roomy = await _look(expected_bytes=sizes, free_bytes=40 * GIB, at_once=1)
+    tight = await _look(expected_bytes=sizes, free_bytes=40 * GIB, at_once=2)
+    assert roomy["disk"].status is CheckStatus.OK
+    assert tight["disk"].status is CheckStatus.FAIL
+    assert tight["disk"].exit_code == 2
+    assert "60.0 GiB" in tight["disk"].message
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [(AccessDeniedError("wrong keys"), 42), (BucketMissingError("no bucket"), 2)],
+)
+async def test_a_destination_that_cannot_be_written_fails_with_its_own_code(
+    error: Any, exit_code: int
+) -> None:
+    store = MemoryStore()
+    store.fail("probe", error)
+    results = await _look(store=store)
+    assert results["destination"].status is CheckStatus.FAIL
+    assert results["destination"].exit_code == exit_code
+
+
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [
+        (UrlSeen(status=200, size_bytes=GIB), "ok"),
+        (UrlSeen(status=404), "fail"),
+        (UrlSeen(status=503), "warn"),
+        (UrlSeen(status=0, problem="no route"), "warn"),
+    ],
+)
+async def test_the_medium_is_looked_at_when_asked(seen: UrlSeen, status: str) -> None:
+    urls = _Urls(seen)
+    results = await _look(urls=urls)
+    assert results["iso"].status.value == status
+    assert len(urls.asked) == 1
+    assert "hunter2" not in results["iso"].message
+
+
+async def test_a_system_past_its_end_of_life_is_told() -> None:
+    old = OsIdentity(os_type="debian", os_version="10", end_of_life="2024-06-30")
+    results = await _look(_plan(static_identity=old))
+    assert results["end-of-life"].status is CheckStatus.WARN
+    assert preflight.exit_code_of(list(results.values())) == 0
+
+
+def test_the_exit_code_is_that_of_the_first_failure() -> None:
+    first = preflight.failure("template", TemplateError("broken", file="x.pkr.hcl", line=3))
+    second = preflight.failure("destination", AccessDeniedError("no"))
+    fine = CheckResult(name="disk", status=CheckStatus.OK, message="fine")
+    assert preflight.exit_code_of([fine, first, second]) == 3
+    text = preflight.render([fine, first, second])
+    assert "3 checks: 2 failed, 0 to look at" in text
+
+
+def test_packer_is_found_where_it_was_named_or_on_the_path() -> None:
+    def which(name: str, path: str | None = None) -> str | None:
+        return {"packer": "/usr/bin/packer", "/opt/packer": "/opt/packer"}.get(name)
+
+    assert preflight.locate_packer(None, {}, which) == Path("/usr/bin/packer")
+    assert preflight.locate_packer("/opt/packer", {}, which) == Path("/opt/packer")
+    assert preflight.locate_packer(None, {"PACKER": "/opt/packer"}, which) == Path("/opt/packer")
+    with pytest.raises(PackerMissingError, match="/nowhere"):
+        preflight.locate_packer("/nowhere", {}, which)
+
+
+def test_a_machine_without_packer_is_told_the_commands() -> None:
+    with pytest.raises(PackerMissingError) as caught:
+        preflight.locate_packer(None, {}, lambda _name, path=None: None)
+    assert "sudo apt-get install packer" in caught.value.hint
+    assert caught.value.exit_code == 2

@@ -145,29 +145,42 @@ class TestAction:
         (step,) = load(ACTION)["runs"]["steps"]
         given = {value: name for name, value in step["env"].items()}
         assert set(given) == {f"${{{{ inputs.{name} }}}}" for name in load(ACTION)["inputs"]}
-        assert set(given.values()) <= environment.asked
+        # The role is the script's own: it becomes a profile of the AWS configuration.
+        assert set(given.values()) - {"ASYNCPIPE_AWS_ROLE"} <= environment.asked
 
     def test_every_output_is_one_that_a_run_writes(self) -> None:
         written = outputs([], exit_code=0, run_directory="r")
         names = {line.split("<<")[0] for line in written.splitlines() if "<<" in line}
         assert set(load(ACTION)["outputs"]) == names
 
-    def test_a_cancel_reaches_the_program_at_once_and_nothing_is_left(self, tmp_path: Path) -> None:
-        program = tmp_path / "bin/build-template"
-        program.parent.mkdir()
-        program.write_text(
-            "#!/bin/sh\nexec "
-            f"{sys.executable} -c 'import signal,sys;"
-            'signal.signal(2, lambda *_: sys.exit(130));print("ready", flush=True);'
-            "signal.pause()'\n"
-        )
-        program.chmod(0o755)
-        environment = {
+    @pytest.fixture
+    def checkout(self, tmp_path: Path) -> Path:
+        (tmp_path / ".github/actions/build-template").mkdir(parents=True)
+        (tmp_path / "bin").mkdir()
+        return tmp_path
+
+    def begin(self, checkout: Path, program: str, **environment: str) -> RunningStep:
+        entry = checkout / "bin/build-template"
+        entry.write_text(program)
+        entry.chmod(0o755)
+        given = {
             "PATH": os.environ["PATH"],
-            "GITHUB_ACTION_PATH": str(tmp_path / ".github/actions/build-template"),
+            "GITHUB_ACTION_PATH": str(checkout / ".github/actions/build-template"),
+            "RUNNER_TEMP": str(checkout),
+            "ASYNCPIPE_AWS_ROLE": "",
         }
-        Path(environment["GITHUB_ACTION_PATH"]).mkdir(parents=True)
-        step = RunningStep(script_of("Build and publish"), folder=tmp_path, environment=environment)
+        return RunningStep(
+            script_of("Build and publish"), folder=checkout, environment={**given, **environment}
+        )
+
+    def test_a_cancel_reaches_the_program_at_once_and_nothing_is_left(self, checkout: Path) -> None:
+        program = (
+            "import signal, sys\n"
+            "signal.signal(signal.SIGINT, lambda *_: sys.exit(130))\n"
+            "print('ready', flush=True)\n"
+            "signal.pause()\n"
+        )
+        step = self.begin(checkout, f"#!{sys.executable}\n{program}")
         try:
             step.wait_for_line(lambda line: line == "ready", 30)
             done = step.cancel()
@@ -175,6 +188,21 @@ class TestAction:
             assert step.alive() == ()
         finally:
             step.sweep()
+
+    def test_a_role_becomes_a_profile_that_renews_itself(self, checkout: Path) -> None:
+        program = '#!/bin/sh\ncat "$AWS_CONFIG_FILE"; echo "$AWS_PROFILE<$AWS_ACCESS_KEY_ID>"\n'
+        role = "arn:aws:iam::123456789012:role/publish"
+        given = {"ASYNCPIPE_AWS_ROLE": role, "AWS_ACCESS_KEY_ID": "stale"}
+        done = self.begin(checkout, program, **given).wait(30)
+        assert done.log == [
+            "[profile asyncpipe]",
+            f'credential_process = "{checkout}/.github/actions/build-template/aws-credentials"',
+            "asyncpipe<>",
+        ]
+
+    def test_without_a_role_the_environments_credentials_stay(self, checkout: Path) -> None:
+        program = '#!/bin/sh\necho "$AWS_PROFILE<$AWS_ACCESS_KEY_ID>"\n'
+        assert self.begin(checkout, program, AWS_ACCESS_KEY_ID="key").wait(30).log == ["<key>"]
 
 
 class TestScripts:

@@ -35,6 +35,7 @@ class Job:
     path: Path
     profile: str = "aws"
     ca_bundle: str | None = None
+    copies: int = 1
 
     @property
     def secure(self) -> bool:
@@ -53,6 +54,13 @@ def environment() -> dict[str, str]:
 def asyncpipe(job: Job, *, everything: bool) -> Callable[[], None]:
     prepared: Callable[[], None] = importlib.import_module("benchmarks._ours").prepared(
         job, everything=everything
+    )
+    return prepared
+
+
+def asyncpipe_many(job: Job) -> Callable[[], None]:
+    prepared: Callable[[], None] = importlib.import_module("benchmarks._ours").prepared_many(
+        job, job.copies
     )
     return prepared
 
@@ -172,6 +180,7 @@ def _boto(job: Job) -> dict[str, object]:
 CLIENTS: dict[str, Callable[[Job], Callable[[], None]]] = {
     "asyncpipe-crc": partial(asyncpipe, everything=False),
     "asyncpipe": partial(asyncpipe, everything=True),
+    "asyncpipe-many": asyncpipe_many,
     "boto3": boto3,
     "aioboto3": aioboto3,
     "obstore": obstore,

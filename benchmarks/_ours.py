@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
 import anyio
 
-import asyncpipe.adapters.s3
+from asyncpipe.adapters import s3
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.model.store import StoreOptions, StoreProfile
-from asyncpipe.model.transfer import PublishedObject, Target, TransferOptions
+from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile, Source
+from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import Inspector, open_upload
 from asyncpipe.xva.validator import XvaValidator
 from benchmarks._clients import REGION, Job, environment
 
-__all__ = ["asyncpipe", "prepared", "published"]
+__all__ = [
+    "opened",
+    "prepared",
+    "prepared_many",
+    "s3",
+    "target_of",
+]  # s3: imported before the clock runs
 
 
 def prepared(job: Job, *, everything: bool) -> Callable[[], object]:
@@ -28,32 +36,60 @@ def prepared(job: Job, *, everything: bool) -> Callable[[], object]:
     return partial(anyio.run, partial(alone, job, options, inspector))
 
 
+def prepared_many(job: Job, copies: int) -> Callable[[], object]:
+    """Return ``copies`` uploads of one file at once, with SHA-256, under one budget."""
+    return partial(anyio.run, partial(many, job, copies, TransferOptions()))
+
+
+async def many(job: Job, copies: int, options: TransferOptions) -> None:
+    """Upload one file several times at once, as the templates of a matrix are."""
+    async with (
+        Budget(options) as budget,
+        opened(job) as store,
+        anyio.create_task_group() as group,
+    ):
+        for number in range(copies):
+            target = target_of(f"{job.key}-{number}")
+            group.start_soon(_published, store, target, job.path, budget, options)
+
+
+async def _published(
+    store: ObjectStore, target: Target, path: Path, budget: Budget, options: TransferOptions
+) -> None:
+    async with open_upload(
+        store, target, FinishedFile(path), budget=budget, options=options
+    ) as upload:
+        await upload.complete(await upload.stage())
+
+
 async def alone(job: Job, options: TransferOptions, inspector: Inspector | None) -> None:
     """Upload one finished file with a budget of its own."""
-    async with Budget(options) as budget:
-        await published(job, FinishedFile(job.path), budget, options, inspector)
+    async with (
+        Budget(options) as budget,
+        opened(job) as store,
+        open_upload(
+            store,
+            target_of(job.key),
+            FinishedFile(job.path),
+            budget=budget,
+            options=options,
+            inspector=inspector,
+        ) as upload,
+    ):
+        await upload.complete(await upload.stage())
 
 
-async def published(
-    job: Job,
-    source: Source,
-    budget: Budget,
-    options: TransferOptions,
-    inspector: Inspector | None,
-) -> PublishedObject:
-    """Upload one source."""
-    store_options = StoreOptions(
+def target_of(key: str) -> Target:
+    """An object that a later round may replace."""
+    return Target(key=key, content_type="application/octet-stream", overwrite=True)
+
+
+def opened(job: Job) -> AbstractAsyncContextManager[ObjectStore]:
+    """Open the endpoint."""
+    options = StoreOptions(
         endpoint_url=job.endpoint,
         region=REGION,
         profile=StoreProfile(job.profile),
         ca_bundle=Path(job.ca_bundle) if job.ca_bundle else None,
     )
-    target = Target(key=job.key, content_type="application/octet-stream", overwrite=True)
-    where = f"s3://{job.bucket}"
-    async with (
-        open_store(where, environment=environment(), options=store_options) as store,
-        open_upload(
-            store, target, source, budget=budget, options=options, inspector=inspector
-        ) as upload,
-    ):
-        return await upload.complete(await upload.stage())
+    return open_store(f"s3://{job.bucket}", environment=environment(), options=options)

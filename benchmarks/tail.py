@@ -1,0 +1,128 @@
+"""Time from the end of an export to its publication, when the upload follows the export.
+
+``python -m benchmarks.tail --endpoint http://127.0.0.1:9100 --sizes 1GiB,2GiB,8GiB``. A writer
+exports a valid XVA at ``--export`` bytes per second; the upload follows it through a link of
+``--link`` bytes per second. The clock runs from the writer's last byte until the object is
+completed and compared, metadata is stored and the pointer has moved. One part time is the time
+that one part needs on the link.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+
+from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.transfer.budget import Budget
+from asyncpipe.transfer.source import GrowingFile
+from asyncpipe.transfer.upload import open_upload
+from asyncpipe.xva.validator import XvaValidator
+from benchmarks._clients import Job
+from benchmarks._ours import opened, target_of
+from benchmarks._sources import MIB, make_xva, parsed_size
+from benchmarks.upload import machine
+
+
+def main() -> None:
+    arguments = parsed_arguments()
+    print(f"\n{machine()}; export {arguments.export:g} B/s, link {arguments.link:g} B/s\n")
+    print("| size GiB | writer's end to pointer s | part MiB | part times | parts |")
+    print("|---|---|---|---|---|")
+    for size_text in arguments.sizes.split(","):
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            run_one(arguments, parsed_size(size_text), Path(folder))
+
+
+def parsed_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.tail", description=__doc__)
+    parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--bucket", default="bucket")
+    parser.add_argument("--sizes", default="1GiB,2GiB,8GiB")
+    parser.add_argument("--export", type=float, default=100e6, help="bytes per second")
+    parser.add_argument("--link", type=float, default=120e6, help="bytes per second")
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--profile", default="aws")
+    return parser.parse_args()
+
+
+def run_one(arguments: argparse.Namespace, size_bytes: int, folder: Path) -> None:
+    whole = make_xva(folder / "whole.xva", size_bytes)
+    with link_to(arguments.endpoint, arguments.link) as endpoint:
+        job = Job(
+            endpoint=endpoint,
+            bucket=arguments.bucket,
+            key=f"tail/{size_bytes}",
+            path=folder / "export.xva",
+            profile=arguments.profile,
+        )
+        tail_s, parts = anyio.run(followed, job, whole, whole.stat().st_size, arguments.export)
+    part_bytes = -(-whole.stat().st_size // parts // MIB) * MIB
+    part_times = tail_s / (part_bytes / arguments.link)
+    gib = size_bytes / 1024 / MIB
+    print(f"| {gib:g} | {tail_s:.3f} | {part_bytes // MIB} | {part_times:.2f} | {parts} |")
+
+
+async def followed(
+    job: Job, whole: Path, size_bytes: int, export_bytes_per_s: float
+) -> tuple[float, int]:
+    """Export and upload at once; return (seconds of the tail, parts)."""
+    options = TransferOptions()
+    finished = anyio.Event()
+    ended_s = 0.0
+
+    async def export() -> None:
+        nonlocal ended_s
+        command = [sys.executable, "-m", "benchmarks._writer", str(whole), str(job.path)]
+        done = await anyio.run_process([*command, str(export_bytes_per_s)], stderr=None)
+        ended_s = float(done.stdout)
+        finished.set()
+
+    async with (
+        Budget(options) as budget,
+        opened(job) as store,
+        anyio.create_task_group() as group,
+        open_upload(
+            store,
+            target_of(job.key),
+            GrowingFile(job.path, finished),
+            budget=budget,
+            options=options,
+            inspector=XvaValidator(),
+            expected_size_bytes=size_bytes,
+        ) as upload,
+    ):
+        group.start_soon(export)
+        published = await upload.complete(await upload.stage())
+        for name in ("metadata.json", "latest.json"):
+            await store.put(f"{job.key}-{name}", b"{}", content_type="application/json")
+        tail_s = time.monotonic() - ended_s
+    return tail_s, published.part_count
+
+
+@contextmanager
+def link_to(endpoint: str, bytes_per_s: float) -> Iterator[str]:
+    """Put a link of limited rate before a plain http endpoint."""
+    where = urlsplit(endpoint)
+    assert where.scheme == "http", "the link carries plain http"
+    command = [sys.executable, "-m", "benchmarks._link", str(where.hostname)]
+    with subprocess.Popen(
+        [*command, str(where.port or 80), str(bytes_per_s)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    main()

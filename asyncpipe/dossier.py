@@ -162,6 +162,10 @@ class Dossier:
         """Tell the phase."""
         self.shop.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
 
+    def on_exit(self, build_exit: BuildExit) -> None:
+        """Keep how Packer ended, also when that ends the run."""
+        self.build_exit = build_exit
+
     def warn(self, code: str, message: str) -> None:
         """Tell and keep a warning."""
         self.warnings.append(message)

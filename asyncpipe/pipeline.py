@@ -56,7 +56,11 @@ async def _build_and_publish(dossier: Dossier) -> Published:
         async with dossier.open_log() as log:
             await dossier.note_state("building")
             dossier.build_exit = await build.run(
-                dossier.plan, runner=dossier.shop.runner, log=log, on_phase=dossier.on_phase
+                dossier.plan,
+                runner=dossier.shop.runner,
+                log=log,
+                on_phase=dossier.on_phase,
+                on_exit=dossier.on_exit,
             )
             xva_path = artifact.collect(dossier.plan, dossier.build_exit)
             dossier.identify()

@@ -38,7 +38,8 @@ def parse_size(text: str) -> int:
         raise UsageError(f"{text!r} is not a size.", hint="Write for example 16MiB or 4GiB.")
     number, unit, suffix = match.groups()
     base = 1000 if unit and suffix.lower() == "b" else 1024
-    return round(float(number) * base ** _POWER[unit.lower()])
+    factor: int = base ** _POWER[unit.lower()]
+    return round(float(number) * factor)
 
 
 def parse_duration(text: str) -> float:

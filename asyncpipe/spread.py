@@ -67,8 +67,8 @@ def over_runners(pieces: Sequence[Piece], runner_count: int) -> list[dict[str, o
     return [
         {
             "runner": number,
-            "units": " ".join(piece.unit for piece in runner.pieces),
-            "templates": " ".join(dict.fromkeys(piece.template for piece in runner.pieces)),
+            "units": [piece.unit for piece in runner.pieces],
+            "templates": list(dict.fromkeys(piece.template for piece in runner.pieces)),
             "expected_s": round(runner.duration_s),
         }
         for number, runner in enumerate(busy, start=1)

@@ -11,7 +11,7 @@ import click
 from asyncpipe.errors import UsageError
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType[Any]):
     """An option read by a function of ``settings``."""
 
     def __init__(self, name: str, function_name: str) -> None:

@@ -119,17 +119,17 @@ def _write_files(finish: Finish) -> None:
         _attempt(settings.report, "w", json.dumps(document, indent=1, sort_keys=True) + "\n")
     if not settings.on_github:
         return
-    written = {
-        "GITHUB_STEP_SUMMARY": lambda: github.summary(finish.outcomes, finish.info),
-        "GITHUB_OUTPUT": lambda: github.outputs(
+    summary = settings.environment.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        _attempt(Path(summary), "a", github.summary(finish.outcomes, finish.info))
+    output = settings.environment.get("GITHUB_OUTPUT")
+    if output:
+        text = github.outputs(
             finish.outcomes,
             exit_code=finish.exit_code,
             run_directory=finish.info.run_directory,
-        ),
-    }
-    for variable, render in written.items():
-        if settings.environment.get(variable):
-            _attempt(Path(settings.environment[variable]), "a", render())
+        )
+        _attempt(Path(output), "a", text)
 
 
 def _attempt(path: Path, mode: str, text: str) -> None:

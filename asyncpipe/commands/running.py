@@ -165,7 +165,7 @@ def _build_secrets() -> dict[str, str]:
     password = random_source.token_urlsafe(_PASSWORD_CHARACTERS)
     return {
         "build_password": password,
-        "build_password_hash": sha512_crypt.using(rounds=5000).hash(password),
+        "build_password_hash": str(sha512_crypt.hash(password)),
     }
 
 

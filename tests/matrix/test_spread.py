@@ -20,7 +20,10 @@ pieces = st.lists(
 @given(pieces, st.integers(min_value=1, max_value=10))
 def test_every_unit_is_built_once_and_no_runner_is_idle(given_: list[Piece], count: int) -> None:
     plan = over_runners(given_, count)
-    units = [unit for runner in plan for unit in str(runner["units"]).split()]
+    units: list[str] = []
+    for runner in plan:
+        assert isinstance(runner["units"], list)
+        units += runner["units"]
     assert sorted(units) == sorted(piece.unit for piece in given_)
     assert len(plan) == min(count, len(given_))
 

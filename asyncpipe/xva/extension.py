@@ -78,7 +78,7 @@ def _records(data: bytes, offset_bytes: int) -> list[tuple[str, str]]:
         length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
         record = rest[:length]
         key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
-        if length <= len(digits) + 1 or not equals or not record.endswith(b"\n"):
+        if len(record) != length or not equals or not record.endswith(b"\n"):
             raise RejectError("tar-header", offset_bytes, "a pax header here is malformed")
         found.append((key.decode("utf-8", "replace"), value.decode("utf-8", "replace")))
         rest = rest[length:]

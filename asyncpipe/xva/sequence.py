@@ -95,7 +95,7 @@ class ChunkSequence:
         if index is None:
             self._refuse_stranger(name)
         else:
-            self._advance(index)
+            self._advance(index, suffix)
         disk = self.disks[self._current]
         counter = self._counter(disk, suffix)
         gap_bytes = (counter - disk.last - 1) * self._unit_bytes
@@ -113,12 +113,14 @@ class ChunkSequence:
             raise _Refused("extra-member", f'"{shown}" follows the last disk, nothing may')
         raise _Refused("unknown-disk", f'"{shown}" belongs to no disk that ova.xml declares')
 
-    def _advance(self, index: int) -> None:
+    def _advance(self, index: int, suffix: str) -> None:
         """Make disk ``index`` the current one, or say why it may not be."""
         disk = self.disks[self._current]
         if index == self._current:
             if disk.complete:
                 last = self._current == len(self.disks) - 1
+                if not last:
+                    self._counter(disk, suffix)  # repeated or swapped says more than too much
                 raise _Refused(
                     "extra-member" if last else "disk-overrun",
                     f"disk {disk.label} is complete, another chunk of it follows",

@@ -63,6 +63,8 @@ class PartBody(Payload):
     ) -> None:
         """Send the buffer, or its first ``content_length`` bytes."""
         end = len(self) if content_length is None else min(content_length, len(self))
+        # held on to: on cancellation aiohttp forgets a transport that is still flushing
+        transport = writer.transport if isinstance(writer, StreamWriter) else None
         try:
             for start in range(0, end, SLICE_BYTES):
                 piece = self._body[start : min(start + SLICE_BYTES, end)]
@@ -70,8 +72,7 @@ class PartBody(Payload):
                 if self._progress:
                     self._progress(piece.nbytes)
         except BaseException:
-            # the transport may still hold a slice of a buffer that is about to be reused
-            transport = writer.transport if isinstance(writer, StreamWriter) else None
+            # it may hold a slice of a buffer that is about to be reused, for a server that stalls
             if transport is not None:
                 transport.abort()
             raise

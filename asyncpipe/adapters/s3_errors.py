@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from asyncpipe.errors import (
     AccessDeniedError,
@@ -146,7 +147,7 @@ def _from_client(error: Exception, operation: str, where: str) -> UploadError:
             text = "no answer in time"
         case ParamValidationError():
             kind, text = UploadError, bounded(str(error))
-        case BotoCoreError() if not isinstance(error, HTTPClientError):
+        case BotoCoreError() if not isinstance(error, HTTPClientError | BotoConnectionError):
             kind, text = UploadError, _cause_of(error)
         case _:
             pass

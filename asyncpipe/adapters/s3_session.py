@@ -11,6 +11,7 @@ import aioboto3
 import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials, create_credential_resolver
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from anyio import to_thread
 from botocore.configprovider import (
@@ -27,6 +28,19 @@ from asyncpipe.model.store import StoreOptions
 _DEFAULT_REGION = "us-east-1"
 _SMALL_ATTEMPTS = 4
 _COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
+
+
+class OneAttemptSession(AIOHTTPSession):
+    """An HTTP session without aiohttp's own silent second attempt at a PUT that was cut.
+
+    A repeated create-only PUT would be refused because of its first half, and a part's attempts
+    are counted by the upload engine.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)  # type: ignore[misc]  # not in the stubs
+        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch
+        return session
 
 
 class RenewableCredentials(AioCredentials):
@@ -161,6 +175,7 @@ def _config(options: StoreOptions, attempts: int, read_timeout_s: float) -> AioC
         read_timeout=read_timeout_s,
         retries={"total_max_attempts": attempts, "mode": "standard"},
         user_agent_appid="asyncpipe",
+        http_session_cls=OneAttemptSession,
     )
 
 

@@ -172,25 +172,36 @@ class _Handler(BaseHTTPRequestHandler):
         assert standin is not None
         request = self._request()
         rule = standin.faults.take(request.operation, request.part_number)
-        status = 0
         try:
-            status = self._answer_with(standin, request, rule)
-        except (_CutError, OSError):
+            answer = self._answer_to(standin, request, rule)
+            lost = rule is not None and rule.kind is Kind.LOST_ANSWER
+            # logged first: a client that has its answer may look at once
+            self._log(standin, request, 0 if lost else answer.status)
+            if lost:
+                self._cut()
+            else:
+                self._send(answer, request, rule)
+        except _CutError:
+            self._log(standin, request, 0)
+            self._cut()
+        except OSError:
             self._cut()
         finally:
             if request.body is not None:
                 request.body.unlink(missing_ok=True)
-            standin.requests.append(
-                Seen(
-                    operation=request.operation,
-                    key=request.key,
-                    part_number=request.part_number,
-                    status=status,
-                    headers=request.headers,
-                )
-            )
 
-    def _answer_with(self, standin: StandIn, request: Request, rule: Rule | None) -> int:
+    def _log(self, standin: StandIn, request: Request, status: int) -> None:
+        standin.requests.append(
+            Seen(
+                operation=request.operation,
+                key=request.key,
+                part_number=request.part_number,
+                status=status,
+                headers=request.headers,
+            )
+        )
+
+    def _answer_to(self, standin: StandIn, request: Request, rule: Rule | None) -> Answer:
         try:
             self._check(standin, rule)
             self._receive(standin, request, rule)
@@ -198,23 +209,15 @@ class _Handler(BaseHTTPRequestHandler):
             if rule is not None and rule.kind is Kind.ERROR_IN_200:
                 if rule.committed:
                     standin.operations.perform(request)
-                answer = Answer(body=error_body(S3Error(200, rule.code)))
-            else:
-                answer = standin.operations.perform(request)
+                return Answer(body=error_body(S3Error(200, rule.code)))
+            return standin.operations.perform(request)
         except S3Error as error:
             self.close_connection = True  # the body may not have been read
-            answer = Answer(
+            return Answer(
                 status=error.status,
                 headers={"Content-Type": "application/xml", "Connection": "close"},
                 body=b"" if self.command == "HEAD" else error_body(error),
             )
-        slow_s = rule.seconds if rule is not None and rule.kind is Kind.SLOW else 0.0
-        if rule is None or rule.kind is not Kind.LOST_ANSWER:
-            complete = request.operation == "CompleteMultipartUpload"
-            self._send(answer, slow_s=slow_s, keep_alive=complete)
-            return answer.status
-        self._cut()
-        return 0
 
     # -- in ------------------------------------------------------------------------------------
 
@@ -279,8 +282,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- out -----------------------------------------------------------------------------------
 
-    def _send(self, answer: Answer, *, slow_s: float, keep_alive: bool) -> None:
-        if slow_s and keep_alive and answer.status == 200:
+    def _send(self, answer: Answer, request: Request, rule: Rule | None) -> None:
+        slow_s = rule.seconds if rule is not None and rule.kind is Kind.SLOW else 0.0
+        complete = request.operation == "CompleteMultipartUpload"
+        if slow_s and complete and answer.status == 200:
             self._send_slowly(answer, slow_s)
             return
         if slow_s:
@@ -315,9 +320,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(declaration + b"\n")
         for _ in range(max(1, int(slow_s / 0.1))):
             self.wfile.write(b" ")
-            self.wfile.flush()
             if self._server.closing.wait(0.1):
-                raise _CutError
+                return
         self.wfile.write(rest)
 
     def _cut(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.model.store import ChecksumMode, StoreOptions, StoreProfile
 from asyncpipe.ports import ObjectStore
+from tests.s3_standin.profiles import PROFILES
 from tests.s3_standin.server import StandIn, running_standin
 from tests.stores.contract import ObjectStoreContract
 
@@ -24,14 +26,20 @@ def anyio_backend() -> str:
 
 class OverTheStandIn(ObjectStoreContract):
     server_profile: ClassVar[str] = "strict"
+    least_part_bytes: ClassVar[int] = 1  # S3 wants 5 MiB; small parts are quick
     store_profile: ClassVar[StoreProfile] = StoreProfile.AUTO
     checksum: ClassVar[ChecksumMode] = ChecksumMode.CRC64NVME_FULL
 
     @pytest.fixture(scope="class")
     @classmethod
     def standin(cls) -> Iterator[StandIn]:
-        with running_standin(profile=cls.server_profile) as standin:
+        profile = replace(PROFILES[cls.server_profile], min_part_bytes=cls.least_part_bytes)
+        with running_standin(profile=profile) as standin:
             yield standin
+
+    @pytest.fixture
+    def part_bytes(self) -> int:
+        return max(self.least_part_bytes, 70_000)
 
     @pytest.fixture
     async def store(self, standin: StandIn) -> AsyncIterator[ObjectStore]:
@@ -48,7 +56,7 @@ class OverTheStandIn(ObjectStoreContract):
 
 
 class TestStrict(OverTheStandIn):
-    pass
+    least_part_bytes = 5 * 1024 * 1024
 
 
 class TestStrictNamedAws(OverTheStandIn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 
 class Weight(IntEnum):
@@ -65,8 +66,36 @@ class OsIdentity:
 
     @property
     def short_id(self) -> str | None:
-        """``debian12``: the folder and file name of what is published."""
-        return f"{self.os_type}{self.os_version or ''}" if self.os_type else None
+        """``debian12``: the folder and file name of what is published; libosinfo's where it has one."""
+        return short_id_of(self.os_type, self.os_version) if self.os_type else None
+
+
+# libosinfo's spelling of the systems whose short id is not os_type and version put together.
+_SHORT_NAMES: Final = {
+    "alpine": "alpinelinux",
+    "arch": "archlinux",
+    "opensuse-leap": "opensuse",
+    "opensuse-tumbleweed": "opensusetumbleweed",
+    "oraclelinux": "ol",
+    "windows": "win",
+}
+
+
+def short_id_of(os_type: str, os_version: str | None) -> str:
+    """``("windows-server", "2022")`` -> ``win2k22``, ``("debian", "12")`` -> ``debian12``."""
+    version = os_version or ""
+    if os_type == "windows-server":
+        return (
+            f"win2k{version.removeprefix('20').removeprefix('0')}" if version else "windows-server"
+        )
+    if version == "rolling":
+        version = ""
+    if os_type == "sles" and "." in version and not version.startswith("16"):
+        major, pack = version.split(".", 1)
+        return f"{'sle' if major == '15' else 'sles'}{major}sp{pack}"
+    if os_type == "nixos" and version:
+        return f"nixos-{version}"
+    return f"{_SHORT_NAMES.get(os_type, os_type)}{version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

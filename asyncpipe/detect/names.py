@@ -1,0 +1,206 @@
+"""Name, label, path or URL -> what it says about the operating system. A table and its reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from asyncpipe.detect import windows
+from asyncpipe.detect.distribution import ROLLING, Distribution
+from asyncpipe.detect.table import DISTRIBUTIONS
+from asyncpipe.detect.text import prepare, split_url
+
+_HOLE = "\ufffc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a text says; None = says nothing of it."""
+
+    os_type: str
+    os_version: str | None = None
+    release: str | None = None
+    codename: str | None = None
+    arch: str | None = None
+    from_path: bool = False  # only the folders of the URL told the system or its version
+
+
+@lru_cache(maxsize=4096)
+def read_medium(text: str) -> Reading | None:
+    """Read a medium's name or URL: the file name first, then the path, then the host.
+
+    Guest tools, drivers, and whatever no entry of the table knows are None.
+    """
+    name, folder, hidden = split_url(text)
+    prepared = prepare(name)
+    if not prepared.is_os:
+        return None
+    reading = _read(prepared.text) or windows.read(prepared.text, Reading)
+    if reading is None or reading.os_version is None:
+        reading = _with_folder(reading, folder, prepared.text)
+    if reading is None or reading.os_version is None:
+        reading = next(filter(None, map(read_medium, hidden)), reading)
+    if reading is None:
+        return None
+    if reading.arch is not None:  # of a name inside the query
+        return reading
+    arch = prepared.arch or (prepare(folder).arch if folder else None)
+    return replace(reading, arch=arch)
+
+
+@lru_cache(maxsize=4096)
+def read_label(text: str) -> Reading | None:
+    """Read a label, a VM's name or a folder: ``ubuntu-2404``, ``debian/13/uefi-lvm``."""
+    prepared = prepare(text)
+    if not prepared.is_os:
+        return None
+    reading = _read(prepared.text, label=True) or windows.read(prepared.text, Reading)
+    return replace(reading, arch=prepared.arch) if reading else None
+
+
+def _with_folder(known: Reading | None, folder: str, name: str) -> Reading | None:
+    """Complete or find the answer by the URL's folders: those behind the host first."""
+    host, _, path = folder.partition("/")
+    for where in filter(None, (path, folder, host) if "." in host else (folder,)):
+        text = prepare(f"{where}/").text
+        found = _read_path(text, name, known.os_type if known else None)
+        if found is not None and (known is None or found.os_version is not None):
+            return (
+                found
+                if known is None
+                else replace(found, codename=found.codename or known.codename)
+            )
+    return known
+
+
+def _read_path(text: str, name: str, wanted: str | None) -> Reading | None:
+    for entry in DISTRIBUTIONS:
+        if wanted is not None and entry.os_type != wanted:
+            continue
+        if entry.path_pattern and (match := entry.path_pattern.search(f"{text}{name}")):
+            version = ".".join(filter(None, match.groups())) or None
+            return replace(_reading(entry, version, None), from_path=True)
+        if wanted is None and not any(hint in text for hint in entry.hints):
+            continue
+        match = entry.word_pattern.search(text)
+        if match is None and wanted is None:
+            continue
+        tail = text[match.end() :] if match else text
+        found = _versioned(entry, tail)
+        if found is not None and (found.os_version is not None or not entry.needs_version):
+            return replace(found, from_path=True)
+    return None
+
+
+def _read(text: str, *, label: bool = False) -> Reading | None:
+    for entry in DISTRIBUTIONS:
+        if entry.alone_pattern is not None and (found := _alone(entry, text)) is not None:
+            return found
+        if not any(hint in text for hint in entry.hints):
+            continue
+        match = entry.word_pattern.search(text)
+        if match is None:
+            continue
+        found = _versioned(entry, text[match.end() :], text)
+        if found.os_version is not None or not entry.needs_version:
+            return found
+    return _by_codename(text) if label else None
+
+
+def _alone(entry: Distribution, text: str) -> Reading | None:
+    assert entry.alone_pattern is not None
+    match = entry.alone_pattern.search(text)
+    if match is None:
+        return None
+    word = next((group for group in match.groups() if group), None)
+    if word is not None and word in entry.codenames:
+        return _reading(entry, entry.codenames[word], word, stated=False)
+    return _reading(entry, ".".join(filter(None, match.groups())) or None, None)
+
+
+def _by_codename(text: str) -> Reading | None:
+    """A codename as a word of a label, where no product's name stands."""
+    for entry in DISTRIBUTIONS:
+        if entry.os_type in {"debian", "ubuntu"} and entry.codename_pattern is not None:
+            match = entry.codename_pattern.search(text)
+            if match is not None and match[1] in entry.codenames:
+                return _reading(entry, entry.codenames[match[1]], match[1], stated=False)
+    return None
+
+
+def _versioned(entry: Distribution, tail: str, whole: str = "") -> Reading:
+    """Find the version behind the product's name; then by codename; then without its dots."""
+    match = entry.version_pattern.search(tail)
+    if match is not None:
+        groups = [group for group in match.groups()[1:] if group]
+        version = entry.prefix + (".".join(groups) if groups else match["all"])
+        return _reading(entry, version, _codename_in(entry, tail), tail=tail)
+    for text in (tail, whole):
+        codename = _codename_in(entry, text) if text else None
+        if codename is not None:
+            return _reading(entry, entry.codenames[codename], codename, stated=False)
+    channel = (
+        entry.codename_pattern.search(tail) if entry.channels and entry.codename_pattern else None
+    )
+    if channel is not None:
+        return _reading(entry, channel[1], None, stated=False)
+    if entry.compact_pattern is not None and (match := entry.compact_pattern.search(tail)):
+        return _reading(entry, ".".join(match.groups()), None)
+    return _reading(entry, None, None)
+
+
+def _codename_in(entry: Distribution, text: str) -> str | None:
+    if not entry.codenames or entry.codename_pattern is None:
+        return None
+    return next(
+        (m[1] for m in entry.codename_pattern.finditer(text) if m[1] in entry.codenames), None
+    )
+
+
+def _reading(
+    entry: Distribution,
+    version: str | None,
+    codename: str | None,
+    *,
+    stated: bool = True,
+    tail: str = "",
+) -> Reading:
+    if entry.rolling:
+        dated = version if version and stated else None
+        return Reading(os_type=entry.os_type, os_version=ROLLING, release=dated)
+    if version is None:
+        return Reading(os_type=entry.os_type, codename=codename)
+    series = entry.series_of(version)
+    release = version if stated and version[:1].isdigit() and version != series else None
+    for stamp, exact in entry.releases.items() if tail else ():
+        if exact.startswith(f"{series}.") and re.search(rf"(?<!\d){stamp}(?!\d)", tail):
+            release = exact
+    return Reading(
+        os_type=entry.os_type,
+        os_version=series,
+        release=release,
+        codename=codename or codename_of(entry, series),
+    )
+
+
+def codename_of(entry: Distribution, series: str) -> str | None:
+    """The codename of a series, where the table knows one."""
+    return next((name for name, of in entry.codenames.items() if of == series), None)
+
+
+def entry_of(os_type: str) -> Distribution | None:
+    """Return the table's entry of an operating system, by its name or an alias."""
+    return _BY_ALIAS.get(re.sub(r"[\s_-]+", "", os_type.lower()))
+
+
+def _aliases(entries: Sequence[Distribution]) -> dict[str, Distribution]:
+    found: dict[str, Distribution] = {}
+    for entry in entries:
+        for alias in (entry.os_type, *entry.ids):
+            found.setdefault(re.sub(r"[\s_-]+", "", alias.lower()), entry)
+    return found
+
+
+_BY_ALIAS = _aliases(DISTRIBUTIONS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from asyncpipe.report.progress import Row, State
 from asyncpipe.report.styled import Cell, render_table
-from asyncpipe.report.text import bounded, duration_text, rate_text, size_text
+from asyncpipe.report.text import bounded, clean, duration_text, rate_text, size_text
 
 _STYLES = {
     State.WAITING: "dim",
@@ -15,6 +15,7 @@ _STYLES = {
     State.PUBLISHED: "green",
     State.FAILED: "bold red",
 }
+_FULL_WIDTH = 72  # below, the rate makes room for the names
 _COLUMNS = ("template", "phase", "elapsed", "bytes", "rate", "ETA")
 
 
@@ -55,7 +56,10 @@ def board(
     """
     room = max(1, max_lines - 2)
     shown = _most_telling(rows, room) if len(rows) > max_lines - 1 else list(rows)
-    lines = render_table(_COLUMNS, [_cells(row) for row in shown], width=width, colour=colour)
+    is_narrow = width < _FULL_WIDTH
+    columns = tuple(name for name in _COLUMNS if not (is_narrow and name == "rate"))
+    cells = [tuple(map(_cells(row, is_narrow=is_narrow).__getitem__, columns)) for row in shown]
+    lines = render_table(columns, cells, width=width, colour=colour)
     if len(shown) < len(rows):
         hidden = Counter(row.state for row in rows if row not in shown)
         text = ", ".join(f"{count} {state.value}" for state, count in hidden.items())
@@ -69,25 +73,29 @@ def _most_telling(rows: Sequence[Row], room: int) -> list[Row]:
     return [row for row in rows if row in chosen]
 
 
-def _cells(row: Row) -> tuple[Cell, ...]:
+def _cells(row: Row, *, is_narrow: bool) -> dict[str, Cell]:
     running = row.state is State.RUNNING
     rate = rate_text(row.rate_bytes_per_s) if running and row.rate_bytes_per_s is not None else ""
-    return (
-        Cell(row.unit, _STYLES[row.state]),
-        Cell(row.phase if running else row.state.value, _STYLES[row.state]),
-        Cell("" if row.state is State.WAITING else duration_text(row.elapsed_s), "", right=True),
-        Cell(_bytes(row), "", right=True),
-        Cell(rate, "", right=True),
-        Cell(duration_text(row.eta_s) if row.eta_s is not None else "", "", right=True),
-    )
+    is_waiting = row.state is State.WAITING
+    eta = duration_text(row.eta_s) if row.eta_s is not None else ""
+    return {
+        "template": Cell(clean(row.unit), _STYLES[row.state]),
+        "phase": Cell(row.phase if running else row.state.value, _STYLES[row.state]),
+        "elapsed": Cell("" if is_waiting else duration_text(row.elapsed_s), "", right=True),
+        "bytes": Cell(_bytes(row, is_short=is_narrow), "", right=True),
+        "rate": Cell(rate, "", right=True),
+        "ETA": Cell(eta, "", right=True),
+    }
 
 
-def _bytes(row: Row) -> str:
+def _bytes(row: Row, *, is_short: bool = False) -> str:
     if row.done_bytes is None:
         return ""
     if row.total_bytes is None:
         return size_text(row.done_bytes)
     share = f"{row.done_bytes / row.total_bytes:.0%}" if row.total_bytes else "100%"
+    if is_short:
+        return f"{share} of {size_text(row.total_bytes)}"
     return f"{size_text(row.done_bytes)} of {size_text(row.total_bytes)} {share}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -13,11 +15,13 @@ from structlog.typing import EventDict
 
 from asyncpipe.model.events import (
     Event,
+    ExportGrew,
     IdentityChanged,
     OutputLine,
     RunFinished,
     TemplateFinished,
     TemplateStarted,
+    UploadProgress,
     Warned,
 )
 from asyncpipe.model.identity import OsIdentity
@@ -53,9 +57,11 @@ class JsonPrinter:
     """One JSON object per event: ``event`` (its dotted name), ``level``, ``timestamp`` and more."""
 
     period_s = 1.0
+    progress_period_s = 5.0  # of each object: machines need no film
 
     def __init__(self, now_utc: Callable[[], str] = _utc_now) -> None:
         self._lines = _Lines()
+        self._shown_s: dict[tuple[str, str, str], float] = {}
 
         def stamp(_logger: object, _method: str, entry: EventDict) -> EventDict:
             return {"timestamp": now_utc(), **entry}
@@ -71,10 +77,11 @@ class JsonPrinter:
             cache_logger_on_first_use=False,
         )
 
-    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:  # noqa: ARG002
+    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
         """Lines in the order of the events, then how many lines of output were left out."""
         for event in events:
-            self._emit(event)
+            if self._is_due(event, now_s):
+                self._emit(event)
         for unit, count in left_out.items():
             self._log.warning("build.output_left_out", unit=unit, count=count)
         return self._lines.take()
@@ -86,6 +93,16 @@ class JsonPrinter:
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
         """Nothing: every line was whole."""
         return ""
+
+    def _is_due(self, event: Event, now_s: float) -> bool:
+        if not isinstance(event, UploadProgress | ExportGrew):
+            return True
+        is_whole = isinstance(event, UploadProgress) and event.sent_bytes == event.total_bytes
+        key = (event.name, event.unit, getattr(event, "key", ""))
+        if not is_whole and now_s - self._shown_s.get(key, -math.inf) < self.progress_period_s:
+            return False
+        self._shown_s[key] = now_s
+        return True
 
     def _emit(self, event: Event) -> None:
         values = _values(event)
@@ -102,7 +119,7 @@ def open_json_log(
     *, stream: TextIO, close_timeout_s: float = _CLOSE_TIMEOUT_S
 ) -> Iterator[Console]:
     """Open a reporter that writes a JSON line per event to ``stream``, under a console's rules."""
-    console = Console(JsonPrinter(), StreamSink(stream), lambda: 0.0)
+    console = Console(JsonPrinter(), StreamSink(stream), time.monotonic)
     console.start()
     try:
         yield console

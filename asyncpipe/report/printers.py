@@ -99,8 +99,8 @@ class PlainPrinter:
 
     def line(self, unit: str, text: str, *, guest: bool = False) -> str:
         """One whole line with its prefix."""
-        style = "" if guest else ("bold red" if "FAILED" in text else "cyan")
-        text = styled(text, style, colour=self.style.colour and not guest)
+        if self.style.colour and not guest:
+            text = styled(text, _style_of(text), colour=True)
         return f"{clean(unit)} | {text}\n" if self.style.many and unit else f"{text}\n"
 
     def ending(self, event: RunFinished) -> str:
@@ -128,6 +128,12 @@ class PlainPrinter:
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
         """Nothing: every line was whole."""
         return ""
+
+
+def _style_of(own_line: str) -> str:
+    if own_line.startswith(f"{OWN}FAILED"):
+        return "bold red"
+    return "yellow" if own_line.startswith(f"{OWN}warning") else "cyan"
 
 
 class TerminalPrinter(PlainPrinter):

@@ -101,7 +101,7 @@ async def keys_of(store: ObjectStore, prefix: str) -> list[str]:
 class ObjectStoreContract:
     """Subclass with a ``store`` fixture; parts have the least size the store takes."""
 
-    work_on_an_aborted_upload: type[UploadError] = UploadMissingError
+    work_on_an_aborted_upload: tuple[type[UploadError], ...] = (UploadMissingError,)
 
     @pytest.fixture
     def part_bytes(self, store: ObjectStore) -> int:

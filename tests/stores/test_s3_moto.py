@@ -49,7 +49,7 @@ def bucket(endpoint_url: str) -> str:
 
 
 class TestS3OverMoto(ObjectStoreContract):
-    work_on_an_aborted_upload = TransientStoreError  # moto answers with status 500
+    work_on_an_aborted_upload = (TransientStoreError,)  # moto answers with status 500
 
     @pytest.fixture
     async def store(self, endpoint_url: str, bucket: str) -> AsyncIterator[ObjectStore]:

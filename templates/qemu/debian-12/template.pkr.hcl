@@ -49,11 +49,10 @@ variable "efi_firmware_vars" {
 }
 
 locals {
-  os_name        = "debian"
-  os_version     = "12"
-  os_title       = "Debian 12 (bookworm)"
-  clone_template = ""
-  disk           = "${var.output_directory}/disk/${local.vm_name}.raw"
+  os_name    = "debian"
+  os_version = "12"
+  os_title   = "Debian 12 (bookworm)"
+  disk       = "${var.output_directory}/disk/${local.vm_name}.raw"
 }
 
 source "qemu" "template" {

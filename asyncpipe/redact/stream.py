@@ -68,17 +68,16 @@ class Redactor:
     def flush(self) -> bytes:
         """Return all that is left: the stream ended, or the line is broken off here."""
         tail, self._tail = self._tail, b""
-        cut = self._known_prefix_from(tail)
-        if len(tail) - cut >= _LEAST_PREFIX_BYTES:
-            self._count += 1
-            return self._mask_block(tail[:cut]) + MASK
-        return self._mask_block(tail)
+        cut = _prefix_from(tail, self._forms, self._longest)
+        if self._pem_lines_left or len(tail) - cut < _LEAST_PREFIX_BYTES:
+            return self._mask_block(tail)
+        return self._masked(tail, _merged([*self._spans(tail), (cut, len(tail))]))
 
     def whole(self, value: str) -> tuple[str, int]:
         """Redact a text that is whole, beside the stream; return it and how much was masked."""
         other = Redactor(self._secrets)
-        clean = other.feed(value.encode("utf-8", "backslashreplace")) + other.flush()
-        return clean.decode("utf-8", "replace"), other.count
+        clean = other.feed(value.encode("utf-8", "backslashreplace") + b"\n")
+        return clean[:-1].decode("utf-8", "replace"), other.count
 
     def _mask_block(self, block: bytes) -> bytes:
         if self._pem_lines_left or patterns.PEM_BEGIN in block:
@@ -123,9 +122,6 @@ class Redactor:
             opened.start() if opened else len(tail),
             _prefix_from(tail, self._openers, self._longest),
         )
-
-    def _known_prefix_from(self, tail: bytes) -> int:
-        return _prefix_from(tail, self._forms, self._longest)
 
 
 def text(value: str, secrets: Secrets = NO_SECRETS) -> str:

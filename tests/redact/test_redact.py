@@ -202,3 +202,11 @@ def test_nothing_is_lost_of_a_recording_but_its_secrets(name: str) -> None:
     assert clean.count(b"\n") == data.count(b"\n")
     assert b"session_id=OpaqueRef" not in clean
     assert (clean == data) == (count == 0)
+
+
+def test_a_secret_that_ends_as_it_begins_is_masked_whole() -> None:
+    secrets = redact.secrets_of({}, {"pw": "hunter2-hunter2"})
+    assert redact.text("with hunter2-hunter2", secrets) == "with ****"
+    redactor = redact.Redactor(secrets)
+    redactor.feed(b"with hunter2-hunter2")
+    assert redactor.settle() + redactor.flush() == b"with ****"

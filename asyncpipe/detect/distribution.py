@@ -49,7 +49,7 @@ class Distribution:
     def version_pattern(self) -> re.Pattern[str]:
         """A version, not inside a longer number, a size or a hash."""
         return re.compile(
-            rf"(?:(?<![0-9a-z.])|(?<![a-z])[vr])(?P<all>{self.version})"
+            rf"(?<![0-9a-z.])[vr]?(?P<all>{self.version})"
             r"(?![0-9]|\.[0-9]|[gmt]b?(?![a-z])|bit|[0-9a-f]{4})"
         )
 

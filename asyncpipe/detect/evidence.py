@@ -210,7 +210,7 @@ def _declared(said: _Declared, weight: Weight, kind: str, origin: str) -> Eviden
     return Evidence(
         weight=weight,
         kind=kind,
-        text=_shown(" ".join(filter(None, (os, version, codename)))),
+        text=_shown(" ".join(filter(None, (said.os, said.version, said.codename)))),
         origin=origin,
         os_type=os_type,
         os_version=series,

@@ -89,7 +89,7 @@ def _read_path(text: str, name: str, wanted: str | None) -> Reading | None:
             continue
         tail = text[match.end() :] if match else text
         found = _versioned(entry, tail)
-        if found is not None and (found.os_version is not None or not entry.needs_version):
+        if found.os_version is not None or not entry.needs_version:
             return replace(found, from_path=True)
     return None
 

@@ -196,9 +196,13 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="trisquel",
-        word=r"trisquel(?:[-_](?:mini|netinst|sugar|server))?",
-        hints=("trisquel",),
-        examples=(("trisquel-mini_10.0.1_amd64.iso", "10"), ("trisquel_11.0_amd64.iso", "11")),
+        word=r"tris(?:qu|k)el(?:[-_](?:mini|netinst|sugar|server))?",
+        hints=("tris",),
+        examples=(
+            ("trisquel-mini_10.0.1_amd64.iso", "10"),
+            ("trisquel_11.0_amd64.iso", "11"),
+            ("triskel_9.0.2_amd64.iso", "9"),
+        ),
     ),
     Distribution(
         os_type="pureos",

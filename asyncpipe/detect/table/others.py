@@ -23,8 +23,8 @@ SUSE_FAMILY = (
     ),
     Distribution(
         os_type="opensuse-tumbleweed",
-        word=r"(?:opensuse[-_])?tumbleweed",
-        hints=("tumbleweed",),
+        word=r"(?:opensuse[-_])?(?:tumbleweed|kubic|aeon|kalpa)|opensuse(?=/tumbleweed)",
+        hints=("tumbleweed", "kubic", "aeon", "kalpa"),
         version=r"20\d{6}",
         rolling=True,
         ids=("tumbleweed",),
@@ -506,6 +506,7 @@ UNIX = (
         version=r"(?<=r)1(?:alpha|beta|rc)?\d?",
         series=0,
         channels=("nightly",),
+        prefix="r",
         examples=(
             ("haiku-r1beta5-x86_64-anyboot.iso", "r1beta5"),
             ("haiku-r1beta3-x86_gcc2h-anyboot.iso", "r1beta3"),

@@ -320,14 +320,15 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="alt",
-        word=r"alt(?:[-_ ]?linux)?(?:[-_](?:workstation|kworkstation|server|server-v|education|simply|platform|sp))*",
-        hints=("alt",),
+        word=r"alt(?:[-_ ]?linux)?(?:[-_](?:workstation|kworkstation|server|server-v|education|simply|platform|sp))*|slinux(?:-live)?",
+        hints=("alt", "slinux"),
         version=r"\d{1,2}\.\d(?:\.\d)?",
         series=2,
         needs_version=True,
         ids=("altlinux",),
         examples=(
             ("alt-workstation-10.0-x86_64.iso", "10.0"),
+            ("slinux-live-10.0-x86_64.iso", "10.0"),
             ("alt-kworkstation-10.1-install-x86_64.iso", "10.1"),
             ("altlinux-7.0.5-centaurus-x86_64-ru-install-dvd5.iso", "7.0"),
             ("https://mirror.yandex.ru/altlinux/4.0/Server/current/iso/compact-3.0.4.iso", "4.0"),

@@ -270,8 +270,10 @@ def _write_output(output: str, write: Any) -> None:
     try:
         with file:
             write(file)
-    except BaseException:
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
         raise
 
 

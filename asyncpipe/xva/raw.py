@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,17 +28,13 @@ class RawDisk:
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
         self.path = path
-        try:
-            self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise UsageError(f"{path} is no disk: its size cannot be told.") from error
-        self._check_not_empty()
-
-    def _check_not_empty(self) -> None:
+        mode = os.fstat(self._descriptor).st_mode
+        is_disk = stat.S_ISREG(mode) or stat.S_ISBLK(mode)
+        self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END) if is_disk else 0
         if not self._size_bytes:
             self.close()
-            raise UsageError(f"{self.path} is empty.", hint="Give a raw disk image.")
+            what = "is empty" if is_disk else "is neither a file nor a block device"
+            raise UsageError(f"{path} {what}.", hint="Give a raw disk image.")
 
     @property
     def virtual_size_bytes(self) -> int:
@@ -54,7 +51,7 @@ class RawDisk:
         The first and the last chunk always come, other all-zero ones only without ``keep_gaps``.
 
         Raises:
-            UsageError: the file shrank while it was read.
+            UsageError: the file cannot be read, or shrank while it was read.
         """
         buffer = bytearray(CHUNK_BYTES)
         whole = memoryview(buffer)
@@ -73,11 +70,19 @@ class RawDisk:
         wanted = min(len(target), self._size_bytes - offset_bytes)
         got = 0
         while got < wanted:
-            count = os.preadv(self._descriptor, [target[got:wanted]], offset_bytes + got)
+            count = self._read(target[got:wanted], offset_bytes + got)
             if not count:
                 raise UsageError(f"{self.path} became shorter while it was read.")
             got += count
         target[wanted:] = bytes(len(target) - wanted)
+
+    def _read(self, target: memoryview, offset_bytes: int) -> int:
+        try:
+            return os.preadv(self._descriptor, [target], offset_bytes)
+        except OSError as error:
+            raise UsageError(
+                f"{self.path} cannot be read at byte {offset_bytes:,}: {error.strerror}."
+            ) from error
 
     def _next_counter(self, counter: int, last: int) -> int:
         """Return the next chunk that may hold data, skipping holes of the file."""

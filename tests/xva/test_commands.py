@@ -1,0 +1,200 @@
+"""verify, inspect, extract and xva create as a person calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from asyncpipe.adapters import stores
+from asyncpipe.adapters.directory import DirectoryStore
+from asyncpipe.cli import run
+from tests.xva.damage import GOOD
+
+CUT = GOOD[: len(GOOD) - 2000]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.xva"
+    path.write_bytes(GOOD)
+    return path
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Path:
+    path = tmp_path / "cut.xva"
+    path.write_bytes(CUT)
+    return path
+
+
+def test_verify_accepts_and_says_what_is_inside(
+    good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", str(good)]) == 0
+    out = capsys.readouterr().out
+    assert "accepted" in out
+    assert '"sample & co", 2 disk(s), 5 chunks verified (xxh64)' in out
+
+
+def test_verify_of_several_files_ends_with_31_when_one_is_bad(
+    good: Path, cut: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", str(cut), "/nowhere/x.xva", str(good)]) == 31
+    captured = capsys.readouterr()
+    assert "cut.xva: REJECTED truncated: " in captured.out
+    assert "good.xva: accepted" in captured.out
+    assert "/nowhere/x.xva cannot be read: No such file" in captured.err
+
+
+def test_verify_as_json_is_one_object_per_line(
+    good: Path, cut: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", "--json", str(good), str(cut)]) == 31
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["verdict"], second["verdict"]) == ("accept", "reject")
+    assert first["disks"][0]["virtual_size_bytes"] == 3_670_016
+    assert second["findings"][0]["code"] == "truncated"
+
+
+def test_a_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "/nowhere/x.xva"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_inspect_lists_the_disks_from_the_description_alone(
+    cut: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(cut)]) == 0
+    out = capsys.readouterr().out
+    assert "sample & co" in out
+    assert "firmware uefi" in out
+    assert "Disk 1      1.5 MiB  disk" in out
+    assert run(["inspect", "--json", str(cut)]) == 0
+    assert json.loads(capsys.readouterr().out)["disks"][0]["number"] == 0
+
+
+def test_inspect_of_something_else_ends_with_31(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.xva"
+    page.write_text("<html>" + "no " * 400)
+    assert run(["inspect", str(page)]) == 31
+    assert "web or XML page" in capsys.readouterr().err
+
+
+def test_create_verify_extract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw, xva, back = (tmp_path / name for name in ("a,b.raw", "a.xva", "b.raw"))
+    raw.write_bytes(b"boot" * 128 + bytes(3_000_000 - 512 + 320) + b"end!" * 16)
+    command = ["xva", "create", "--name", "demo", "--memory", "2GiB", "--compress", "zstd"]
+    assert run([*command, "--disk", f"{raw},root", "-o", str(xva)]) == 0
+    assert run(["verify", str(xva)]) == 0
+    assert run(["inspect", str(xva)]) == 0
+    assert "root" in capsys.readouterr().out
+    assert run(["extract", str(xva), "--disk", "0", "-o", str(back)]) == 0
+    content = raw.read_bytes()
+    assert back.read_bytes() == content + bytes(-len(content) % 512)
+    assert run([*command, "--disk", str(raw), "-o", str(xva)]) == 2
+    assert run(["extract", str(xva), "-o", str(back)]) == 2
+
+
+def test_a_failed_create_leaves_no_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.xva"
+    missing = str(tmp_path / "missing.raw")
+    assert run(["xva", "create", "--name", "x", "--disk", missing, "-o", str(target)]) == 2
+    assert not target.exists()
+
+
+def test_create_works_in_a_pipe(tmp_path: Path) -> None:
+    raw = tmp_path / "a.raw"
+    raw.write_bytes(b"x" * 2_000_384)
+    command = [sys.executable, "-m", "asyncpipe"]
+    create = [*command, "xva", "create", "--name", "x", "--disk", str(raw), "-o", "-"]
+    made = subprocess.run(create, capture_output=True, check=True, timeout=60)
+    assert made.stderr == b""
+    checked = subprocess.run(
+        [*command, "verify", "/dev/stdin"],
+        input=made.stdout,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, b"")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path not in {"/good.xva", "/cut.xva", "/broken.xva"}:
+            self.send_error(403 if path == "/secret" else 404)
+            return
+        body = CUT if path == "/cut.xva" else GOOD
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:-100_000] if path == "/broken.xva" else body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{httpd.server_port}"
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+def test_verify_reads_from_a_web_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", f"{server}/good.xva?signature=hunter2"]) == 0
+    assert run(["verify", f"{server}/cut.xva"]) == 31
+    assert "hunter2" not in capsys.readouterr().out
+
+
+def test_a_download_that_breaks_off_says_nothing_about_the_xva(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", f"{server}/broken.xva"]) == 40
+    assert "broke off 100,000 bytes before its end" in capsys.readouterr().err
+
+
+def test_what_a_server_refuses_has_its_own_exit_codes(server: str) -> None:
+    assert run(["verify", f"{server}/nothing"]) == 40
+    assert run(["verify", f"{server}/secret"]) == 42
+    assert run(["verify", "http://127.0.0.1:9/closed"]) == 40
+
+
+def test_verify_reads_from_a_store(
+    good: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    @asynccontextmanager
+    async def open_store(url: str, **_: object) -> AsyncIterator[DirectoryStore]:
+        asked.append(url)
+        yield DirectoryStore(good.parent)
+
+    monkeypatch.setattr(stores, "open_store", open_store)
+    assert run(["verify", "s3://bucket/some/folder/good.xva"]) == 0
+    assert asked == ["s3://bucket/some/folder/"]
+    assert run(["verify", "s3://bucket/nothing.xva"]) == 40
+    assert run(["verify", "s3://bucket"]) == 2
+    assert "names no object" in capsys.readouterr().err

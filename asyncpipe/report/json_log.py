@@ -44,7 +44,9 @@ class _Lines:
         self.parts: list[str] = []
 
     def msg(self, message: str) -> None:
-        self.parts.append(message + "\n")
+        # The same JSON, but no workflow command should GitHub's runner read it. A '#' stands in
+        # strings only, other characters of note are escaped by json as it is.
+        self.parts.append(message.replace("##[", "#\\u0023[") + "\n")
 
     debug = info = warning = error = msg
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncpipe.model.events import OutputLine, Warned
 from asyncpipe.report import github
+from asyncpipe.report.json_log import JsonPrinter
 from tests.github.runner_standin import (
     COMMANDS,
     Parser,
@@ -140,6 +142,15 @@ def test_what_we_say_in_a_command_arrives_as_we_said_it(data: str, title: str) -
     command = parse(text).obeyed[0]
     assert (command.name, command.data) == ("error", data)
     assert command.properties == {"line": "7", **({"title": title} if title else {})}
+
+
+@given(TEXT, st.sampled_from(HOSTILE))
+def test_the_json_log_is_no_command_either_and_loses_nothing(text: str, hostile: str) -> None:
+    printer = JsonPrinter()
+    warned = Warned(unit="u", code="x", message=hostile + text)
+    written = printer.show((OutputLine(unit="u", text=hostile), warned), {}, 0.0)
+    assert parse(written).obeyed == []
+    assert json.loads(written.split("\n")[1])["message"] == hostile + text
 
 
 def test_the_bracket_alone_stops_commands_too() -> None:

@@ -42,6 +42,7 @@ class SystemProcessRunner:
             running.kill_group()
             with anyio.CancelScope(shield=True), anyio.move_on_after(_REAP_S):
                 await process.aclose()
+                await _await_end_of(process.pid)
 
 
 class _SystemProcess:
@@ -107,6 +108,19 @@ async def _spawn(command: Command) -> Process:
             f"Cannot start {program} in {printable(str(command.cwd), 300)}: {reason}.",
             hint="Check that the program exists and is executable, and that the folder exists.",
         ) from error
+
+
+async def _await_end_of(session_id: int) -> None:
+    """Wait until the killed members are gone: a signal returns before its work is done."""
+    for pid in list(_living_members(session_id)):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:  # it ended meanwhile
+            continue
+        try:
+            await anyio.wait_readable(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _living_members(session_id: int) -> Iterator[int]:

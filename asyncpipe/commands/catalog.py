@@ -17,11 +17,11 @@ _DESTINATION = click.option(
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _run(name: str, destination: str | None, **options: Any) -> int:
+def _run(action: str, destination: str | None, /, **options: Any) -> int:
     """Call one function of ``cataloguing`` with the open store."""
     from asyncpipe.commands import cataloguing  # noqa: PLC0415 - keeps --help quick
 
-    return cataloguing.run(name, destination, options)
+    return cataloguing.run(action, destination, options)
 
 
 @click.command("list")

@@ -32,11 +32,11 @@ class Said:
     warnings: tuple[str, ...] = ()
 
 
-def run(name: str, destination: str | None, options: dict[str, Any]) -> int:
-    """Do what ``name`` says with ``options``; returns the exit code."""
+def run(action: str, destination: str | None, options: dict[str, Any]) -> int:
+    """Do what ``action`` says with ``options``; returns the exit code."""
     as_json = bool(options.pop("as_json"))
     settings = Settings.from_environ(dict(os.environ), {"destination": destination})
-    said = anyio.run(_with_store, _ACTIONS[name], settings, options)
+    said = anyio.run(_with_store, _ACTIONS[action], settings, options)
     for warning in said.warnings:
         click.echo(f"asyncpipe: {warning}", err=True)
     if as_json:

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncpipe import catalog, cli, metadata
+from asyncpipe.adapters.directory import DirectoryStore
+from asyncpipe.model import layout
+from tests.catalog.shelves import MIDDLE, NEW, OLD
+from tests.metadata import documents as make
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with three versions of debian12; it is the default destination."""
+    folder = tmp_path / "published"
+    monkeypatch.setenv("ASYNCPIPE_DESTINATION", str(folder))
+    monkeypatch.chdir(tmp_path)
+
+    async def fill() -> None:
+        store = DirectoryStore(folder)
+        for timestamp in (OLD, MIDDLE, NEW):
+            body = timestamp.encode()
+            document = make.published(timestamp=timestamp, body=body)
+            entry = catalog.entry_of(document)
+            await store.put(entry.xva_key, body, content_type="x/x")
+            await store.put(
+                entry.metadata_key, metadata.encode(document), content_type="application/json"
+            )
+            await catalog.move_pointer(store, entry)
+
+    anyio.run(fill)
+    return folder
+
+
+def _say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = cli.run(list(arguments))
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert cli.run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_what_is_published_is_listed_with_what_names_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _say(capsys, "channel", "set", "debian12:stable", MIDDLE)[0] == 0
+    code, text = _say(capsys, "list")
+    assert code == 0
+    lines = text.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        f"debian12@{timestamp}" for timestamp in (NEW, MIDDLE, OLD)
+    ]
+    assert lines[0].endswith("latest")
+    assert lines[1].endswith("stable")
+    document = _json(capsys, "list")
+    assert [version["names"] for version in document["versions"]] == [["latest"], ["stable"], []]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_version_is_fetched_by_a_name_and_never_over_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = _say(capsys, "pull", f"debian12@{OLD}", "-o", "old.xva")
+    assert code == 0
+    assert "sha256" in text
+    assert (tmp_path / "old.xva").read_bytes() == OLD.encode()
+    assert _say(capsys, "pull", "debian12")[0] == 0
+    assert (tmp_path / "debian12.xva").read_bytes() == NEW.encode()
+
+    code, text = _say(capsys, "pull", "debian12")
+    assert code == 2
+    assert "not overwritten" in text
+
+
+@pytest.mark.usefixtures("shelf")
+def test_pruning_shows_first_and_removes_when_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nothing was removed" in _say(capsys, "prune", "--keep", "1")[1]
+    assert len(_json(capsys, "list", "--fresh")["versions"]) == 3
+    removed = _json(capsys, "prune", "--keep", "1", "--yes")["removed"]
+    assert [version["timestamp"] for version in removed] == [MIDDLE, OLD]
+    assert len(_json(capsys, "list")["versions"]) == 1
+
+
+def test_a_lost_index_is_rebuilt(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shelf / layout.INDEX_KEY).write_text("lost")
+    code, text = _say(capsys, "list")
+    assert code == 40
+    assert "unreadable" in text or "JSON" in text
+    assert _json(capsys, "index", "rebuild") == {"schema_version": 1, "versions": 3}
+    assert len(_json(capsys, "list")["versions"]) == 3
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_latest_version_is_printed_with_where_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, text = _say(capsys, "latest", "debian12")
+    assert code == 0
+    assert text.splitlines()[0] == f"debian12@{NEW}"
+    assert text.splitlines()[1].startswith("file://")
+
+
+@pytest.mark.usefixtures("shelf")
+def test_what_is_not_there_is_told_with_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = _say(capsys, "latest", "rocky9")
+    assert code == 40
+    assert "No version of rocky9" in text
+    assert _say(capsys, "channel", "unset", "debian12:none")[0] == 40
+    assert _say(capsys, "channel", "set", "debian12", NEW)[0] == 2

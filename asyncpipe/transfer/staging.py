@@ -118,6 +118,8 @@ class Stager:
             there_bytes = await self.source.available(end_bytes)
             if there_bytes <= end_bytes - self.plan.part_size_bytes:
                 break
+            if there_bytes < end_bytes:
+                self.sender.progress.total_bytes = there_bytes
             job = await self._read(reader, number, there_bytes)
             staged.parts.append(job.digested)
             whole = number == 1 and there_bytes < end_bytes and there_bytes <= SMALL_BYTES

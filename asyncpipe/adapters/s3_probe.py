@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import secrets
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from asyncpipe.adapters.s3_answers import unquoted
 from asyncpipe.adapters.s3_errors import code_of, translated
 from asyncpipe.adapters.s3_profiles import RECORDS, S3Record
-from asyncpipe.adapters.s3_requests import object_parameters
+from asyncpipe.adapters.s3_requests import object_parameters, upload_parameters
 from asyncpipe.errors import UploadError
 from asyncpipe.model.store import (
     ChecksumMode,
@@ -34,7 +34,6 @@ _CRC = crc64nvme_base64(crc64nvme(_BODY))
 _CRC_WRONG = crc64nvme_base64(crc64nvme(b"!"))
 _SHA256_WRONG = b64encode(hashlib.sha256(b"!").digest()).decode()
 _MD5_WRONG = b64encode(hashlib.md5(b"!", usedforsecurity=False).digest()).decode()
-_FULL = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
 _LIMIT_S = 60
 _CLEAN_UP_S = 20
 _REFUSALS = {400, 404, 409, 412, 501}  # an answer about the request, not about access or load
@@ -102,9 +101,9 @@ async def ask(request: Request, options: StoreOptions) -> S3Record:
     """Find out what the endpoint honours; what was not seen to be honoured is not claimed."""
     async with _probing(request, options) as probe:
         answer = await probe.put()
-        checksum = await _checksum(probe)
+        checksums = await _checksums(probe)
         swap, quoted = await _compare_and_swap(probe, unquoted(answer))
-        multipart = await _multipart(probe, checksum)
+        multipart = await _multipart(probe, checksums)
         conditional_put = await probe.put_refused(status=412, IfNoneMatch="*")
     encrypted = options.sse is ServerSideEncryption.KMS
     safe = RECORDS[StoreProfile.AUTO].capabilities
@@ -133,16 +132,17 @@ async def _probing(request: Request, options: StoreOptions) -> AsyncIterator[_Pr
             await request("delete_object", key)
 
 
-async def _checksum(probe: _Probe) -> ChecksumMode:
-    """The strongest digest of a PutObject whose wrong value is refused."""
+async def _checksums(probe: _Probe) -> list[ChecksumMode]:
+    """The digests of a PutObject whose wrong value is refused, strongest first, NONE last."""
+    found = []
     wrong_refused = await probe.put_refused(status=400, ChecksumCRC64NVME=_CRC_WRONG)
     if wrong_refused and not await probe.put_refused(ChecksumCRC64NVME=_CRC):
-        return ChecksumMode.CRC64NVME_FULL
+        found.append(ChecksumMode.CRC64NVME_FULL)
     if await probe.put_refused(status=400, ChecksumSHA256=_SHA256_WRONG):
-        return ChecksumMode.SHA256_COMPOSITE
+        found.append(ChecksumMode.SHA256_COMPOSITE)
     if await probe.put_refused(status=400, ContentMD5=_MD5_WRONG):
-        return ChecksumMode.CONTENT_MD5
-    return ChecksumMode.NONE
+        found.append(ChecksumMode.CONTENT_MD5)
+    return [*found, ChecksumMode.NONE]
 
 
 async def _compare_and_swap(probe: _Probe, etag: str) -> tuple[bool, bool]:
@@ -157,21 +157,16 @@ async def _compare_and_swap(probe: _Probe, etag: str) -> tuple[bool, bool]:
     return not await probe.put_refused(IfMatch=etag), False
 
 
-async def _multipart(probe: _Probe, checksum: ChecksumMode) -> dict[str, Any]:
+async def _multipart(probe: _Probe, checksums: Sequence[ChecksumMode]) -> dict[str, Any]:
     """What Complete compares; the object of the probe is there all the time."""
-    creation: dict[str, Any] = {}
-    if checksum is ChecksumMode.CRC64NVME_FULL:
-        creation = dict(_FULL)
-    elif checksum is ChecksumMode.SHA256_COMPOSITE:
-        creation = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"}
+    checksum = checksums[0]
+    creation = upload_parameters(StoreOptions(), checksum)
     conditional = await _complete_refused(probe, creation, status=412, IfNoneMatch="*")
     size = await _complete_refused(probe, creation, MpuObjectSize=2)
     if checksum is ChecksumMode.CRC64NVME_FULL and not await _complete_refused(
         probe, creation, ChecksumCRC64NVME=_CRC_WRONG, ChecksumType="FULL_OBJECT"
     ):
-        checksum = ChecksumMode.CONTENT_MD5  # parts only; MD5 is compared by every such store
-        if not await probe.put_refused(status=400, ContentMD5=_MD5_WRONG):
-            checksum = ChecksumMode.NONE
+        checksum = checksums[1]  # Swift compares it for parts, but not for the whole
     etag, idempotent = await _completed_twice(probe, creation)
     return {
         "checksum": checksum,

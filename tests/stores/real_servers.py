@@ -7,6 +7,7 @@ install them. Both keep their state in one folder and are stopped by the process
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import shutil
 import socket
@@ -55,9 +56,8 @@ def running_swift(folder: Path) -> Iterator[RealServer]:
     with contextlib.ExitStack() as stack:
         for kind in ("account", "container", "object", "proxy"):
             argv = [programs / f"swift-{kind}-server", folder / f"{kind}-server.conf"]
-            stack.enter_context(_running(f"swift {kind}", argv, folder / f"{kind}.log"))
-        for port in ports.values():
-            _await_http(f"http://127.0.0.1:{port}/healthcheck", folder)
+            child = stack.enter_context(_running(f"swift {kind}", argv, folder / f"{kind}.log"))
+            _await_http(f"http://127.0.0.1:{ports[kind]}/healthcheck", child)
         endpoint_url = f"http://127.0.0.1:{ports['proxy']}"
         yield _with_bucket("swift", endpoint_url, "test:tester", "testing")
 
@@ -99,7 +99,7 @@ def _write_swift_configuration(folder: Path, programs: Path, ports: Mapping[str,
     subprocess.run([programs / "python", "-c", dedent(rings)], check=True, capture_output=True)
     for kind, port in ports.items():
         text = _PROXY if kind == "proxy" else _BACKEND.format(kind=kind)
-        common = _COMMON.format(port=port, folder=folder)
+        common = _COMMON.format(port=port, folder=folder, user=getpass.getuser())
         (folder / f"{kind}-server.conf").write_text(dedent(common) + dedent(text))
 
 
@@ -109,6 +109,7 @@ _COMMON = """
     bind_port = {port}
     workers = 0
     swift_dir = {folder}
+    user = {user}
     devices = {folder}/dev
     mount_check = false
     recon_cache_path = {folder}/cache
@@ -129,7 +130,7 @@ _BACKEND = """
 _PROXY = """
     client_timeout = 120
     [pipeline:main]
-    pipeline = catch_errors gatekeeper healthcheck listing_formats bulk s3api tempauth slo dlo versioned_writes proxy-server
+    pipeline = catch_errors gatekeeper healthcheck listing_formats bulk s3api tempauth slo proxy-server
     [app:proxy-server]
     use = egg:swift#proxy
     account_autocreate = true
@@ -157,12 +158,6 @@ _PROXY = """
     max_manifest_segments = 10000
     max_manifest_size = 16777216
     yield_frequency = 10
-    [filter:dlo]
-    use = egg:swift#dlo
-    [filter:versioned_writes]
-    use = egg:swift#versioned_writes
-    allow_versioned_writes = true
-    allow_object_versioning = true
 """  # noqa: E501 - a pipeline is one line
 
 
@@ -183,19 +178,20 @@ def running_ceph(folder: Path) -> Iterator[RealServer]:
     _ceph("ceph-mon", "-c", conf, "--mkfs", "-i", "a", "--monmap", folder / "monmap")
     with contextlib.ExitStack() as stack:
 
-        def serve(name: str, *argv: str | Path) -> None:
-            stack.enter_context(_running(name, [*argv, "-f"], folder / "log" / f"{name}.out"))
+        def serve(name: str, *argv: str | Path) -> subprocess.Popen[bytes]:
+            log = folder / "log" / f"{name}.out"
+            return stack.enter_context(_running(name, [*argv, "-f"], log))
 
         serve("mon", "ceph-mon", "-c", conf, "-i", "a")
         osd = _uuid()
         _ceph("ceph", "-c", conf, "osd", "new", osd)
         _ceph("ceph-osd", "-c", conf, "-i", "0", "--mkfs", "--osd-uuid", osd)
         serve("osd", "ceph-osd", "-c", conf, "-i", "0")
-        serve("rgw", "radosgw", "-c", conf, "-n", "client.rgw.a")
+        child = serve("rgw", "radosgw", "-c", conf, "-n", "client.rgw.a")
         user = ["--uid=test", "--display-name=test", "--access-key=test", "--secret-key=testtest"]
         _ceph("radosgw-admin", "-c", conf, "-n", "client.rgw.a", "user", "create", *user)
         endpoint_url = f"http://127.0.0.1:{gateway}"
-        _await_http(endpoint_url, folder)
+        _await_http(endpoint_url, child)
         yield _with_bucket("ceph", endpoint_url, "test", "testtest")
 
 
@@ -281,13 +277,13 @@ def _ceph(*argv: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def _running(name: str, argv: Sequence[str | Path], log: Path) -> Iterator[None]:
+def _running(name: str, argv: Sequence[str | Path], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        yield
+        yield child
         assert child.poll() is None, f"{name} died: {log.read_text(errors='replace')[-2000:]}"
     finally:
         child.terminate()
@@ -298,15 +294,15 @@ def _running(name: str, argv: Sequence[str | Path], log: Path) -> Iterator[None]
             child.wait()
 
 
-def _await_http(url: str, folder: Path) -> None:
+def _await_http(url: str, child: subprocess.Popen[bytes]) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + _START_S
-    while time.monotonic() < until:
+    while time.monotonic() < until and child.poll() is None:
         with contextlib.suppress(OSError), opener.open(url, timeout=5) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.1)  # nothing tells when another program listens
-    pytest.fail(f"no answer from {url} within {_START_S} s; see {folder}")
+    pytest.fail(f"no answer from {url} within {_START_S} s (exit status: {child.poll()})")
 
 
 def _with_bucket(name: str, endpoint_url: str, access_key: str, secret_key: str) -> RealServer:

@@ -20,11 +20,13 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import buildlog, catalog, detect, metadata, plan, publish, redact
+from asyncpipe.detect import evidence
+from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.errors import IdentityConflictError, XvaInvalidError
 from asyncpipe.journal import BUILT_FILE_NAME, RunJournal, write_json_atomically
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
-from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.identity import Conflict, OsIdentity
 from asyncpipe.model.layout import LOG_NAME
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
@@ -94,7 +96,7 @@ class Dossier:
         self.shop = shop
         self.unit = build_plan.unit
         self.identity = build_plan.static_identity
-        self.guest = detect.GuestCollector()
+        self.guest = GuestCollector()
         self.build_exit: BuildExit | None = None
         self.sealed: SealedLog | None = None
         self.report: XvaReport | None = None
@@ -182,7 +184,7 @@ class Dossier:
 
     def identity_now(self) -> OsIdentity:
         """The answer with what the guest has said until now."""
-        guest = detect.from_guest(self.guest.facts())
+        guest = evidence.from_guest(self.guest.facts())
         return detect.determine_os_info((*self.plan.static_identity.evidence, *guest))
 
     def identify(self) -> None:
@@ -191,10 +193,10 @@ class Dossier:
         self.shop.reporter.emit(IdentityChanged(unit=self.unit, identity=self.identity))
         series = [conflict for conflict in self.identity.conflicts if conflict.series]
         for conflict in self.identity.conflicts:
-            self.warn("identity-conflict", detect.describe(conflict))
+            self.warn("identity-conflict", _told(conflict))
         if series and self.plan.strict_identity:
             raise IdentityConflictError(
-                detect.describe(series[0]),
+                _told(series[0]),
                 hint="Correct the template, say --os/--os-version, or drop --strict-identity.",
             )
         if self.identity.os_type is None:
@@ -347,6 +349,14 @@ class Dossier:
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _told(conflict: Conflict) -> str:
+    """One sentence: who says what, and what was taken."""
+    return (
+        f"{conflict.field}: {conflict.chosen_origin} says {conflict.chosen}, "
+        f"{conflict.other_origin} says {conflict.other}; {conflict.chosen} was taken."
+    )
 
 
 def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from asyncpipe import detect, plan, template
+from asyncpipe.detect import evidence
 from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
@@ -119,11 +120,10 @@ def load_units(settings: Settings, paths: Sequence[Path], root: Path) -> list[Un
 
 
 def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
-    explicit = detect.from_options(settings.os, settings.os_version)
+    explicit = evidence.from_options(settings.os, settings.os_version)
     if len(loaded.sources) <= 1:
         source = loaded.sources[0] if loaded.sources else None
-        evidence = (*explicit, *detect.from_template(loaded))
-        identity = detect.determine_os_info(evidence)
+        identity = detect.determine_os_info((*explicit, *evidence.from_template(loaded)))
         return [Unit(name=name, template=loaded, source=source, identity=identity)]
     return [
         Unit(
@@ -131,7 +131,7 @@ def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
             template=loaded,
             source=source,
             identity=detect.determine_os_info(
-                (*explicit, *detect.from_template(loaded, source=source))
+                (*explicit, *evidence.from_template(loaded, source=source))
             ),
             only=(_selector(source),),
         )

@@ -15,6 +15,7 @@ import anyio.to_thread
 from asyncpipe import detect, metadata, plan, provenance
 from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.commands import running
+from asyncpipe.detect import evidence
 from asyncpipe.dossier import Built
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.journal import FILE_NAME, RunJournal
@@ -58,11 +59,12 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
 
 
 def _identity(settings: Settings, file: Path) -> OsIdentity:
-    evidence = (
-        *detect.from_options(settings.os, settings.os_version),
-        *detect.from_name(file.name.removesuffix(".xva")),
+    identity = detect.determine_os_info(
+        (
+            *evidence.from_options(settings.os, settings.os_version),
+            *evidence.from_name(file.name.removesuffix(".xva")),
+        )
     )
-    identity = detect.determine_os_info(evidence)
     if identity.os_type is None:
         raise UsageError(
             f"{file.name} does not tell its operating system.",

@@ -30,6 +30,10 @@ variable "fail_in_provisioner" {
 }
 
 locals {
+  # Said here since there is no ISO to read it from; the guest's evidence confirms it.
+  os_name    = "debian"
+  os_version = "12"
+
   # What a real template would install from; nothing is downloaded here.
   iso_name = "debian-12.11.0-amd64-netinst.iso"
   vm_name  = "demo"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -22,7 +23,7 @@ async def test_what_many_tasks_note_is_there_for_the_next_run(tmp_path: Path) ->
     journal = begun(tmp_path / "run")
     async with anyio.create_task_group() as tasks:
         for number in range(10):
-            tasks.start_soon(lambda n=number: journal.update(f"unit-{n}", state="building"))
+            tasks.start_soon(partial(journal.update, f"unit-{number}", state="building"))
     await journal.update("unit-3", state="published", folder_key="templates/x/y")
     again = RunJournal.read(tmp_path / "run")
     assert again.destination == "s3://b/p"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -45,7 +46,7 @@ async def test_outcomes_come_in_the_order_of_the_jobs_whatever_ends_first() -> N
 
 
 async def test_with_fail_fast_nothing_starts_after_a_failure() -> None:
-    jobs = [job(name, lambda _, n=name: failed(n)) for name in ("a", "b", "c")]
+    jobs = [job(name, partial(lambda n, _: failed(n), name)) for name in ("a", "b", "c")]
     outcomes = await matrix.process_matrix(jobs, at_once=1, disk=roomy(), fail_fast=True)
     errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
     assert errors[0] == "no"

@@ -1,0 +1,141 @@
+"""Lines of Packer's output -> what the guest printed about itself.
+
+Two forms are read: the marked block that our provisioning prints (one self-marked line each, so
+that interleaved output does no harm), and, weaker, consecutive lines of an ``os-release`` file
+that merely occurred in the log. Lines are untrusted: everything kept is bounded and plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from asyncpipe.model.identity import GuestFacts, Package
+from asyncpipe.model.text import printable
+
+MARK: Final = "asyncpipe-evidence/1"
+MAX_PACKAGES: Final = 20_000
+MAX_OS_RELEASE_LINES: Final = 64
+MAX_LINE_CHARS: Final = 2000
+_MAX_VALUE_CHARS: Final = 300
+_MAX_COUNT: Final = 10**9
+_PREFIX = re.compile(r"\A(?:(?:==>|-->)\s+|\s{2,})[^\s:][^:]{0,200}:\s?")
+_ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]{0,60})=(.*)")
+
+
+class GuestCollector:
+    """Collects facts line by line; the last complete block wins over an incomplete one."""
+
+    def __init__(self) -> None:
+        self._facts = GuestFacts()
+        self._block: _Block | None = None
+        self._loose: dict[str, str] = {}
+        self._best_loose: dict[str, str] = {}
+
+    def feed_line(self, text: str) -> None:
+        """Take one line as Packer prints it, with or without the build's name in front."""
+        found = text.find(MARK, 0, 400)
+        if found >= 0:
+            self._marked(text[found + len(MARK) : found + MAX_LINE_CHARS])
+        elif "=" in text:
+            self._unmarked(text[:MAX_LINE_CHARS])
+        elif self._loose and text.strip():
+            self._end_loose()
+
+    def facts(self) -> GuestFacts:
+        """Return what is known by now; unmarked lines only where no block was printed."""
+        if self._facts.marked:
+            return self._facts
+        if self._block is not None and self._block.os_release:
+            return self._block.facts(complete=False)
+        self._end_loose()
+        return GuestFacts(os_release=dict(self._best_loose)) if self._best_loose else GuestFacts()
+
+    def _marked(self, rest: str) -> None:
+        keyword, _, value = rest.strip().partition(" ")
+        if keyword == "begin":
+            self._block = _Block()
+        elif self._block is None:
+            return
+        elif keyword == "end":
+            complete = self._block.lines == _count(value)
+            if complete or not self._facts.complete:
+                self._facts = self._block.facts(complete=complete)
+            self._block = None
+        else:
+            self._block.take(keyword, value.strip())
+
+    def _unmarked(self, text: str) -> None:
+        match = _ASSIGNMENT.fullmatch(_PREFIX.sub("", text).strip())
+        if match is None:
+            self._end_loose()
+        elif len(self._loose) < MAX_OS_RELEASE_LINES:
+            self._loose[match[1]] = _unquoted(match[2])
+
+    def _end_loose(self) -> None:
+        """Keep the lines seen so far if they are an os-release file: ID and a version or a name."""
+        if self._loose.get("ID") and self._loose.keys() & {
+            "VERSION_ID",
+            "PRETTY_NAME",
+            "VERSION_CODENAME",
+        }:
+            self._best_loose = self._loose
+        self._loose = {}
+
+
+class _Block:
+    """One marked block while it is read."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.os_release: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._packages: list[Package] = []
+
+    def take(self, keyword: str, value: str) -> None:
+        """Take one line between begin and end."""
+        self.lines += 1
+        if keyword == "os-release":
+            match = _ASSIGNMENT.fullmatch(value)
+            if match is not None and len(self.os_release) < MAX_OS_RELEASE_LINES:
+                self.os_release[match[1]] = _unquoted(match[2])
+        elif keyword == "package":
+            self._package(value.split())
+        elif keyword in {"debian-version", "kernel", "arch", "hardening-profile", "agent"}:
+            self._values[keyword] = printable(value, _MAX_VALUE_CHARS)
+
+    def _package(self, words: list[str]) -> None:
+        if len(words) >= 2 and len(self._packages) < MAX_PACKAGES:
+            name, version, *rest = (printable(word, _MAX_VALUE_CHARS) for word in words[:3])
+            self._packages.append(Package(name=name, version=version, arch=rest[0] if rest else ""))
+
+    def facts(self, *, complete: bool) -> GuestFacts:
+        """Return what the block said."""
+        values = self._values
+        return GuestFacts(
+            marked=complete,
+            complete=complete,
+            os_release=dict(self.os_release),
+            debian_version=values.get("debian-version"),
+            kernel=values.get("kernel"),
+            arch=values.get("arch"),
+            hardening_profile=values.get("hardening-profile"),
+            agent=values.get("agent"),
+            packages=tuple(self._packages),
+        )
+
+
+def _count(text: str) -> int:
+    text = text.strip()
+    return (
+        min(int(text), _MAX_COUNT)
+        if text.isascii() and text[:12].isdigit() and len(text) < 12
+        else -1
+    )
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+        text = re.sub(r"\\([\"'\\$`])", r"\1", text[1:-1])
+    return printable(text, _MAX_VALUE_CHARS)

@@ -28,7 +28,14 @@ class _Process:
 
 
 class ProcessGroups:
-    """Looks for left-over groups in /proc and stops them."""
+    """Looks for left-over groups in /proc and stops them.
+
+    ``marker`` is the folder of a run: Packer and all it starts have it in ``PACKER_LOG_PATH``.
+    """
+
+    async def find(self, marker: str) -> list[tuple[int, int]]:
+        """Return (session id, start ticks) of what lives of a run, whoever noted it or not."""
+        return await anyio.to_thread.run_sync(_marked_sessions, marker)
 
     async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
         """Tell whether anything lives of the group that ``pid`` led since ``start_ticks``."""
@@ -40,7 +47,7 @@ class ProcessGroups:
         """SIGTERM, ``grace_s`` to clean up, SIGKILL; returns whether all of the group is gone.
 
         The leader alone gets SIGTERM, as Packer wants it; where it is gone already, what is left
-        is recognised by ``marker`` (the run's folder) in its environment.
+        is recognised by ``marker``.
         """
 
         async def gone_within(limit_s: float, number: signal.Signals) -> bool:
@@ -112,6 +119,29 @@ def _members(pid: int, start_ticks: int, marker: str) -> list[_Process]:
     return [p for p in found if p.start_ticks >= start_ticks and _is_marked(p.pid, marker)]
 
 
+def _marked_sessions(marker: str) -> list[tuple[int, int]]:
+    sessions: dict[int, int] = {}
+    for process in _all():
+        if process.alive and process.session > 1 and _is_marked(process.pid, marker):
+            earliest = sessions.get(process.session, process.start_ticks)
+            sessions[process.session] = min(earliest, process.start_ticks)
+    return sorted(
+        (session, _leader_ticks(session, ticks))
+        for session, ticks in sessions.items()
+        if not _is_ours(session)
+    )
+
+
+def _leader_ticks(session: int, otherwise: int) -> int:
+    leader = _read(session)
+    return leader.start_ticks if leader else otherwise
+
+
+def _is_ours(session: int) -> bool:
+    """Never the session that reaps."""
+    return session == os.getsid(0)
+
+
 def _all() -> list[_Process]:
     pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
     return [process for process in map(_read, pids) if process is not None]
@@ -140,4 +170,4 @@ def _is_marked(pid: int, marker: str) -> bool:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:
         return False
-    return bool(marker) and os.fsencode(marker) in environment
+    return b"PACKER_LOG_PATH=" + os.fsencode(marker) + b"/" in environment

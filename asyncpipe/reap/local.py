@@ -44,13 +44,14 @@ async def stop_processes(
 ) -> list[Finding]:
     """Stop the Packers of the run that still live."""
     found: list[Finding] = []
-    for name, unit in run.units.items():
-        pid, ticks = unit.get("packer_pid"), unit.get("packer_started_ticks")
-        if not isinstance(pid, int) or not isinstance(ticks, int) or pid <= 1:
+    marker = str(run.folder)
+    noted = _noted_groups(run)
+    # a run that was killed while it started Packer had no time to note it
+    unnoted = dict.fromkeys(await groups.find(marker), "an interrupted build")
+    for (pid, ticks), name in {**unnoted, **noted}.items():
+        if not await groups.alive(pid, ticks, marker):
             continue
-        if not await groups.alive(pid, ticks, str(run.folder)):
-            continue
-        stopped = not dry_run and await groups.stop(pid, ticks, str(run.folder), grace_s=grace_s)
+        stopped = not dry_run and await groups.stop(pid, ticks, marker, grace_s=grace_s)
         stuck = not dry_run and not stopped
         finding = Finding(
             kind=Kind.PROCESS,
@@ -61,6 +62,16 @@ async def stop_processes(
         )
         found.append(finding)
     return found
+
+
+def _noted_groups(run: Run) -> dict[tuple[int, int], str]:
+    """(pid, start ticks) of the Packers in the journal, with the unit's name."""
+    noted: dict[tuple[int, int], str] = {}
+    for name, unit in run.units.items():
+        pid, ticks = unit.get("packer_pid"), unit.get("packer_started_ticks")
+        if isinstance(pid, int) and isinstance(ticks, int) and pid > 1:
+            noted[pid, ticks] = name
+    return noted
 
 
 async def remove_files(run: Run, *, dry_run: bool) -> list[Finding]:

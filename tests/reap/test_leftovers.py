@@ -88,6 +88,15 @@ async def test_what_outlived_its_leader_is_known_by_the_folder_of_the_run(tmp_pa
         assert await groups.stop(pid, ticks, str(tmp_path), grace_s=0.3)
 
 
+async def test_the_packers_of_a_run_are_found_by_its_folder(tmp_path: Path) -> None:
+    groups = ProcessGroups()
+    run, other = tmp_path / "run", tmp_path / "run2"
+    with anyio.fail_after(30), _group(run) as mine, _group(other) as theirs:
+        assert await groups.find(str(run)) == [mine]
+        assert await groups.find(str(other)) == [theirs]
+    assert await groups.find(str(run)) == []
+
+
 async def test_a_process_that_is_gone_is_gone() -> None:
     pid = _pid_of_the_past()
     assert start_ticks_of(pid) is None

@@ -24,6 +24,10 @@ class _Groups:
     def __init__(self, *, living: bool = True, stubborn: bool = False) -> None:
         self.living, self.stubborn = living, stubborn
         self.stopped: list[tuple[int, int]] = []
+        self.strays: list[tuple[int, int]] = []
+
+    async def find(self, marker: str) -> list[tuple[int, int]]:
+        return self.strays
 
     async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
         return self.living
@@ -81,6 +85,14 @@ async def test_a_killed_run_is_finished(tmp_path: Path) -> None:
     groups.living = False
     again = await _reap(_run(tmp_path, debian={**unit, "instance_uuids": []}), store, groups)
     assert again.findings == ()
+
+
+async def test_a_packer_that_nobody_noted_is_stopped_too(tmp_path: Path) -> None:
+    groups = _Groups()
+    groups.strays = [(4711, 99), (815, 7)]
+    unit = {"state": "building", "packer_pid": 4711, "packer_started_ticks": 99}
+    await _reap(_run(tmp_path, debian=unit), MemoryStore(), groups)
+    assert sorted(groups.stopped) == [(815, 7), (4711, 99)]
 
 
 async def test_what_was_published_stays(tmp_path: Path) -> None:

@@ -277,15 +277,25 @@ def _labels(template: Template, sources: tuple[TemplateSource, ...]) -> Iterator
         yield _label(source.label, "source_label", origin)
         if source.build_name:
             yield _label(source.build_name, "build_name", origin)
-    yield _label(_path_words(template.path), "path", str(template.path))
+    yield _path(template.path)
 
 
-def _path_words(path: Path) -> str:
-    """The last folders and the file's name: ``debian/13/uefi-lvm``."""
-    absolute = path if path.is_absolute() else Path.cwd() / path
-    parts = list(absolute.parts[-3:])
-    parts[-1] = re.sub(r"\.(pkr\.hcl|pkr\.json|json)$", "", parts[-1])
-    return "/".join(part for part in parts if part != "/")
+def _path(path: Path) -> Evidence:
+    """The file's name, then with more and more of its folders: ``debian/13/uefi-lvm``."""
+    parts = _telling_parts(path)
+    texts = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+    readings = [reading for text in texts if (reading := read_label(text[:MAX_TEXT_CHARS]))]
+    best = next((one for one in readings if one.os_version), readings[0] if readings else None)
+    return _evidence(best, Weight.LABEL, "path", "/".join(parts), str(path))
+
+
+def _telling_parts(path: Path) -> list[str]:
+    """Up to three last parts; never a user's home folder, which may be called ``ubuntu``."""
+    parts = [part for part in path.parts if part not in {".", "..", "/"}]
+    if path.is_absolute():
+        parts = parts[2:] if parts[:1] == ["home"] and len(parts) > 2 else parts[-2:]
+    parts = parts[-3:] or [path.absolute().name]
+    return [*parts[:-1], re.sub(r"\.(pkr\.hcl|pkr\.json|json)$", "", parts[-1])]
 
 
 def _weak(source: TemplateSource) -> Iterator[Evidence]:

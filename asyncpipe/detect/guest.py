@@ -18,8 +18,8 @@ MAX_PACKAGES: Final = 20_000
 MAX_OS_RELEASE_LINES: Final = 64
 MAX_LINE_CHARS: Final = 2000
 _MAX_VALUE_CHARS: Final = 300
-_MAX_COUNT: Final = 10**9
 _PREFIX = re.compile(r"\A(?:(?:==>|-->)\s+|\s{2,})[^\s:][^:]{0,200}:\s?")
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]{0,60})=(.*)")
 
 
@@ -34,17 +34,18 @@ class GuestCollector:
 
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it, with or without the build's name in front."""
-        found = text.find(MARK, 0, 400)
-        if found >= 0:
-            self._marked(text[found + len(MARK) : found + MAX_LINE_CHARS])
-        elif "=" in text:
-            self._unmarked(text[:MAX_LINE_CHARS])
+        if MARK in text or "=" in text:
+            plain = _PREFIX.sub("", _ANSI.sub("", text[:MAX_LINE_CHARS])).strip()
+            if plain.startswith(f"{MARK} "):
+                self._marked(plain[len(MARK) :])
+            else:
+                self._unmarked(plain)
         elif self._loose and text.strip():
             self._end_loose()
 
     def facts(self) -> GuestFacts:
         """Return what is known by now; unmarked lines only where no block was printed."""
-        if self._facts.marked:
+        if self._facts.os_release:
             return self._facts
         if self._block is not None and self._block.os_release:
             return self._block.facts(complete=False)
@@ -66,7 +67,7 @@ class GuestCollector:
             self._block.take(keyword, value.strip())
 
     def _unmarked(self, text: str) -> None:
-        match = _ASSIGNMENT.fullmatch(_PREFIX.sub("", text).strip())
+        match = _ASSIGNMENT.fullmatch(text)
         if match is None:
             self._end_loose()
         elif len(self._loose) < MAX_OS_RELEASE_LINES:
@@ -126,12 +127,7 @@ class _Block:
 
 
 def _count(text: str) -> int:
-    text = text.strip()
-    return (
-        min(int(text), _MAX_COUNT)
-        if text.isascii() and text[:12].isdigit() and len(text) < 12
-        else -1
-    )
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else -1
 
 
 def _unquoted(text: str) -> str:

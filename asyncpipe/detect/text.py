@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 MAX_CHARS: Final = 2000
 
 _ARCHES: Final = {
-    "x86_64": "amd64|x86[_-]64|x86_64v\\d|x64(?:fre[a-z]*|v\\d)?|64[-_]?bit|em64t|amd64\\+i386",
+    "x86_64": "amd64(?:fre[a-z]*)?|x86[_-]64|x86_64v\\d|x64(?:fre[a-z]*|v\\d)?|64[-_]?bit|em64t|amd64\\+i386",
     "aarch64": "aarch64|arm64(?:v8)?|64arm|a64(?:fre)?",
     "i686": "i[3-6]86|x86(?:fre[a-z]*)?|32[-_]?bit|ia32|x32",
     "armv7l": "armhf|armhfp|armv7(?:l|hl)?",
@@ -41,10 +41,12 @@ _SUFFIX: Final = re.compile(
 )
 # Not operating systems: drivers, guest tools, seeds, boot loaders, rescue and disk tools.
 _NOT_AN_OS: Final = re.compile(
-    r"(?<![a-z])(?:virtio(?:[-_]?win)?|guest[-_ ]?(?:tools|additions|agent)|vboxguestadditions|xs[-_]?tools"
+    r"(?<![a-z])(?:virtio(?:[-_]?win)?"
+    r"|guest[-_ ]?(?:tools|additions|agent)|vboxguestadditions|xs[-_]?tools"
     r"|xe[-_]?(?:guest|tools)\w*|xen(?:server)?[-_ ]?(?:vm)?[-_ ]?tools|managementagent\w*"
     r"|vmware[-_ ]?tools|vmtools|open-vm-tools|parallels[-_ ]?tools|prl-tools\w*|qemu-ga"
-    r"|ipxe|undionly|gpxe|netboot\.?xyz|cidata|seed|cloud-?init|nocloud|config-?drive|autounattend|unattend"
+    r"|ipxe|undionly|gpxe|netboot\.?xyz|cidata|seed|cloud-?init(?=$)|config-?drive"
+    r"|autounattend|unattend"
     r"|autoinstall|answer-?file|kickstart|ks|oemdrv|drivers?|memtest(?:86)?\w*|clonezilla|gparted"
     r"|system-?rescue\w*|rescuezilla|rescatux|hirens?\w*|hbcd\w*|ubcd\w*|ultimate-?boot|supergrub\w*|sgd"
     r"|super_grub2\w*|finnix|dban|shredos|ventoy\w*|rufus|spice-guest|winpe\w*|redo-?backup|redorescue"

@@ -1,5 +1,6 @@
 """Windows media: by product and year, by build number, by edition."""
 
+# ruff: noqa: E501 -- Microsoft names its media this long
 from __future__ import annotations
 
 import re
@@ -44,12 +45,12 @@ _BUILDS: Final[dict[str, tuple[str, str, str]]] = {
 }
 _BUILD = re.compile(rf"(?<![0-9.])({'|'.join(_BUILDS)})(\.\d{{1,5}})?(?![0-9])")
 _SIGNAL = re.compile(
-    r"windows|(?<![a-z])(?:win(?=[-_ ]?(?:\d|xp|vista|server|srv|pro|ent|edu|nt|std|ltsc))|ws(?=20[0-9]{2})|w2k|win2k"
+    r"windows|(?<![a-z])(?:win(?=[-_ ]?(?:\d|xp|vista|server|svrs?|srv|pro|ent|edu|nt|std|ltsc))|ws(?=20[0-9]{2})|w2k|win2k"
     r"|sw_dvd|sss_|svc_refresh|hyper-?v[-_ ]server)|(?:server|client\w*)[-_ ]?(?:eval|standard|datacenter)"
     r"|_(?:rtm|release)_(?:svc|server|client)|rs\d_release|th\d_release|winblue|wint(?=_)|_ccoma_|_cor_|microsoft"
 )
 _SERVER = re.compile(
-    r"server|(?<![a-z])srv|w(?:in)?2k(?=[0-9])|(?<![a-z])ws(?=20)|hyper-?v|datacenter|(?<![a-z])winsrv"
+    r"server|(?<![a-z])(?:srv|svrs?)|w(?:in)?2k(?=[0-9])|(?<![a-z])ws(?=20)|hyper-?v|datacenter|(?<![a-z])winsrv"
 )
 _YEAR = re.compile(
     r"(?<![0-9])(2000|2003|2008|2012|2016|2019|2022|2025)(?:[-_ .]?(r2))?(?![0-9a-z])"
@@ -89,6 +90,8 @@ EXAMPLES: Final = (
     ("Win8.1_English_x64.iso", "windows", "8.1"),
     ("en_windows_7_enterprise_with_sp1_x64_dvd_u_677651.iso", "windows", "7"),
     ("7601.17514.101119-1850_x64fre_server_eval_en-us-GRMSXEVAL_EN_DVD.iso", "windows-server", "2008r2"),
+    ("win-2019.iso", "windows-server", "2019"),
+    ("SW_DVD9_Win_Svr_STD_Core_and_DataCtr_Core_2016_64Bit_English_-2_MLF_X21-22843.ISO", "windows-server", "2016"),
     ("win2k22.iso", "windows-server", "2022"),
     ("SERVER_EVAL_x64FRE_en-us.iso", None, None),
     ("windows.iso", None, None),
@@ -113,6 +116,8 @@ def read(text: str, make: Callable[..., T]) -> T | None:
         server = server or (not client and bool(server_year))
         version = version or by_build or None
         release = build[1] + (build[2] or "")
+    if version is None and (year := _YEAR.search(text)) is not None:
+        server, version = True, year[1] + (year[2] or "")  # "win-2019": clients have no years
     if version is None:
         return None
     feature = _FEATURE.search(text)
@@ -124,8 +129,8 @@ def read(text: str, make: Callable[..., T]) -> T | None:
 
 
 def _server_version(text: str) -> str | None:
-    behind = text[_SERVER.search(text).start() :] if _SERVER.search(text) else text  # type: ignore[union-attr]
-    for where in (behind, text):
+    word = _SERVER.search(text)
+    for where in (text[word.start() :] if word else text, text):
         year = _YEAR.search(where)
         if year is not None:
             return year[1] + (year[2] or "")

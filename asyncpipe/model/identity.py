@@ -66,7 +66,7 @@ class OsIdentity:
 
     @property
     def short_id(self) -> str | None:
-        """``debian12``: the folder and file name of what is published; libosinfo's where it has one."""
+        """``debian12``: the folder and file name of what is published; libosinfo's spelling."""
         return short_id_of(self.os_type, self.os_version) if self.os_type else None
 
 

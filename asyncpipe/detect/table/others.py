@@ -617,7 +617,7 @@ HYPERVISORS = (
     ),
     Distribution(
         os_type="esxi",
-        word=r"vmware[-_ ]vmvisor(?:[-_ ]installer)?|(?:vmware[-_ ])?esxi?",
+        word=r"vmware[-_ ]vmvisor(?:[-_ ]installer)?|(?:vmware[-_ ])?esx(?:i|(?=[-_]?[3-6]\.))",
         hints=("vmvisor", "esx"),
         version=r"([4-9])\.(\d)(?:\.\d)?(?:\.?u\w+)?",
         series=2,

@@ -32,7 +32,10 @@ REDHAT_FAMILY = (
         word=r"cent[-_ ]?os[-_ ]?stream|c(?:10|9|8)s",
         hints=("stream",),
         version=r"(?:8|9|1[0-9])(?:-20\d{6}(?:\.\d)?)?",
-        path=r"(?:centos\.org|/centos)(?:/[^/]+)*?/([89]|1\d)-stream/|stream\.centos\.org/([89]|1\d)-stream/|centos-stream/([89]|1\d)/",
+        path=(
+            r"(?:centos\.org|/centos)(?:/[^/]{1,60}){0,6}?/([89]|1\d)-stream/"
+            r"|stream\.centos\.org/([89]|1\d)-stream/|centos-stream/([89]|1\d)/"
+        ),
         ids=("centosstream",),
         examples=(
             ("CentOS-Stream-9-latest-x86_64-dvd1.iso", "9"),
@@ -320,7 +323,7 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="alt",
-        word=r"alt(?:[-_ ]?linux)?(?:[-_](?:workstation|kworkstation|server|server-v|education|simply|platform|sp))*|slinux(?:-live)?",
+        XX
         hints=("alt", "slinux"),
         version=r"\d{1,2}\.\d(?:\.\d)?",
         series=2,

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 MAX_CHARS: Final = 2000
 
 _ARCHES: Final = {
-    "x86_64": "amd64(?:fre[a-z]*)?|x86[_-]64|x86_64v\\d|x64(?:fre[a-z]*|v\\d)?|64[-_]?bit|em64t|amd64\\+i386",
+    "x86_64": ("amd64(?:fre[a-z]*)?|x86[_-]64|x86_64v\\d|x64(?:fre[a-z]*|v\\d)?|64[-_]?bit|em64t"),
     "aarch64": "aarch64|arm64(?:v8)?|64arm|a64(?:fre)?",
     "i686": "i[3-6]86|x86(?:fre[a-z]*)?|32[-_]?bit|ia32|x32",
     "armv7l": "armhf|armhfp|armv7(?:l|hl)?",

@@ -110,7 +110,10 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="rhel",
-        word=r"rhel(?:[-_ ]?(?:server|baseos|client|workstation|computenode|es|as|ws|everything|boot))*|red[-_ ]?hat(?:[-_ ]enterprise)?(?:[-_ ]linux)?(?:[-_ ]server)?",
+        word=(
+            r"rhel(?:[-_ ]?(?:server|baseos|client|workstation|computenode|es|as|ws|everything))*"
+            r"|red[-_ ]?hat(?:[-_ ]enterprise)?(?:[-_ ]linux)?(?:[-_ ]server)?"
+        ),
         hints=("rhel", "hat"),
         version=r"(?:10|[2-9])(?:\.\d{1,2}){0,2}",
         compact=_EL_COMPACT,
@@ -323,7 +326,10 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="alt",
-        XX
+        word=(
+            r"alt(?:[-_ ]?linux)?(?:[-_](?:k?workstation|server|server-v|education|simply|sp))*"
+            r"|slinux(?:-live)?"
+        ),
         hints=("alt", "slinux"),
         version=r"\d{1,2}\.\d(?:\.\d)?",
         series=2,

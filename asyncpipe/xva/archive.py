@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +26,9 @@ from asyncpipe.xva.tar import BLOCK, ZERO_BLOCK, TarHeader, padding_of, parse_he
 
 _RECORD_BYTES: Final = 10_240  # tar programs fill up to this; longer zeroes replaced data
 _LAST_BYTES: Final = 4096  # of an unfinished chunk, to look for an error page at the end
+
+# inside a chunk only an answer that reports an error counts: guests' disks hold HTTP as well
+_ERROR_PAGE: Final = re.compile(rb"HTTP/1\.[01] [45]\d\d [^\r\n]{0,80}\r\n")
 
 Warn = Callable[[str, int, str, str], None]  # code, offset, member, sentence
 State = Callable[[memoryview], int]  # takes what it can, returns how much
@@ -72,7 +76,12 @@ class Archive:
             self.offset_bytes += taken
         self._open.settle()
         if self._state == self._chunk:
-            self._last = (self._last + bytes(view[-_LAST_BYTES:]))[-_LAST_BYTES:]
+            self._remember_end(view)
+
+    def _remember_end(self, view: memoryview) -> None:
+        """Keep the last bytes of the chunk that is not whole yet, and no others."""
+        kept = min(_LAST_BYTES, self._member.size_bytes - self._left_bytes)
+        self._last = (self._last + bytes(view[-_LAST_BYTES:]))[-kept:] if kept else b""
 
     @property
     def checksum(self) -> ChunkChecksum | None:
@@ -306,9 +315,10 @@ class Archive:
             raise http_reject(start, at_bytes - len(start))
         if at_bytes < BLOCK:
             foreign.refuse_short(start)
-        page_at = self._last.find(HTTP_MARK) if self._state == self._chunk else -1
-        if page_at >= 0:
-            raise http_reject(self._last[page_at:], at_bytes - len(self._last) + page_at)
+        page = _ERROR_PAGE.search(self._last) if self._state == self._chunk else None
+        if page:
+            page_at_bytes = at_bytes - len(self._last) + page.start()
+            raise http_reject(self._last[page.start() :], page_at_bytes)
         if self._state == self._second_zero and start.strip(b"\0"):
             raise _zeroed_header(at_bytes - len(start))
         raise self._ends_early(start)

@@ -83,3 +83,11 @@ def test_hostile_names_are_escaped_and_bounded() -> None:
     assert finding is not None
     assert "\x1b" not in str(finding)
     assert "\u202e" not in str(finding)
+
+
+def test_http_in_the_data_of_a_guest_is_no_failed_export() -> None:
+    log = b"GET / HTTP/1.1\r\nHTTP/1.1 200 OK\r\n" * 20
+    place = len(GOOD) - 300_000
+    finding = validate(GOOD[:place] + log).rejection
+    assert finding is not None
+    assert finding.code == "truncated"

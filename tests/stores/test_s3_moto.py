@@ -10,16 +10,18 @@ import pytest
 from botocore.session import Session
 from moto.server import ThreadedMotoServer
 
-from asyncpipe.adapters.stores import open_store
+from asyncpipe.adapters.s3_session import S3Clients
 from asyncpipe.errors import TransientStoreError
+from asyncpipe.model.store import StoreProfile
 from asyncpipe.ports import ObjectStore
 from tests.stores.contract import ObjectStoreContract
+from tests.stores.shared_clients import fresh_store, shared_clients
 
 pytestmark = pytest.mark.anyio
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -51,11 +53,12 @@ def bucket(endpoint_url: str) -> str:
 class TestS3OverMoto(ObjectStoreContract):
     work_on_an_aborted_upload = (TransientStoreError,)  # moto answers with status 500
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def clients(cls, endpoint_url: str) -> AsyncIterator[S3Clients]:
+        async with shared_clients({**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": endpoint_url}) as clients:
+            yield clients
+
     @pytest.fixture
-    async def store(self, endpoint_url: str, bucket: str) -> AsyncIterator[ObjectStore]:
-        environment = {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": endpoint_url}
-        async with open_store(
-            f"s3://{bucket}/{secrets.token_hex(4)}/prefix", environment=environment
-        ) as store:
-            await store.probe()
-            yield store
+    async def store(self, bucket: str, clients: S3Clients) -> ObjectStore:
+        return await fresh_store(clients, bucket, StoreProfile.AUTO)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
 CEPH_COMPLETES_NOTHING_AS_500 = (UploadMissingError, TransientStoreError)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
-from asyncpipe.adapters.stores import open_store
-from asyncpipe.model.store import ChecksumMode, StoreOptions, StoreProfile
+from asyncpipe.adapters.s3_session import S3Clients
+from asyncpipe.model.store import ChecksumMode, StoreProfile
 from asyncpipe.ports import ObjectStore
 from tests.s3_standin.profiles import PROFILES
 from tests.s3_standin.server import StandIn, running_standin
 from tests.stores.contract import ObjectStoreContract
+from tests.stores.shared_clients import fresh_store, shared_clients
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -41,15 +41,15 @@ class OverTheStandIn(ObjectStoreContract):
     def part_bytes(self) -> int:
         return max(self.least_part_bytes, 70_000)
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    async def clients(cls, standin: StandIn) -> AsyncIterator[S3Clients]:
+        async with shared_clients(standin.environment) as clients:
+            yield clients
+
     @pytest.fixture
-    async def store(self, standin: StandIn) -> AsyncIterator[ObjectStore]:
-        async with open_store(
-            f"s3://{standin.bucket}/{secrets.token_hex(4)}/p",
-            environment=standin.environment,
-            options=StoreOptions(profile=self.store_profile),
-        ) as store:
-            await store.probe()
-            yield store
+    async def store(self, standin: StandIn, clients: S3Clients) -> ObjectStore:
+        return await fresh_store(clients, standin.bucket, self.store_profile)
 
     async def test_the_probe_finds_the_strongest_checksum(self, store: ObjectStore) -> None:
         assert store.capabilities.checksum is self.checksum

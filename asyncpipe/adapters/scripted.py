@@ -72,7 +72,6 @@ class ScriptedProcessRunner:
                     yield process
                 finally:
                     process.kill_group()
-                    tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:  # of one: what the caller's own block raised
             raise (group.exceptions[0] if len(group.exceptions) == 1 else group) from None
 
@@ -88,6 +87,7 @@ class ScriptedProcess:
         self._return_code: int | None = None
         self._exited = anyio.Event()
         self._asked = anyio.Event()
+        self._life = anyio.CancelScope(shield=True)  # a real child hears of no cancellation
         self._changed = anyio.Event()
         self._pipe: deque[bytes] = deque()
         self._pipe_closed = False
@@ -134,6 +134,7 @@ class ScriptedProcess:
             self.signals.append(signal.SIGKILL)
             self._exit(-int(signal.SIGKILL))
             self._close_pipe()
+        self._life.cancel()
 
     def group_alive(self) -> bool:
         """Tell whether it runs or a descendant holds the pipe."""
@@ -141,6 +142,10 @@ class ScriptedProcess:
 
     async def play(self) -> None:
         """Run the script to its end; the runner starts this."""
+        with self._life:
+            await self._perform()
+
+    async def _perform(self) -> None:
         if self._script.on_start:
             self._script.on_start(self._command)
         code = await self._play_until_asked()

@@ -75,7 +75,8 @@ NFT
 
 firewall_redhat() {
     install_packages firewalld
-    firewall-offline-cmd --quiet --set-default-zone=public
+    [ "$(firewall-offline-cmd --get-default-zone)" = public ] ||
+        firewall-offline-cmd --quiet --set-default-zone=public
     firewall-offline-cmd --quiet --zone=public --query-service=ssh ||
         firewall-offline-cmd --quiet --zone=public --add-service=ssh
     if firewall-offline-cmd --quiet --zone=public --query-service=cockpit; then
@@ -231,12 +232,10 @@ UNIT
 
 permissions() {
     local path
-    for path in /etc/crontab /etc/cron.hourly /etc/cron.daily /etc/cron.weekly /etc/cron.monthly /etc/cron.d; do
+    for path in /etc/crontab /etc/cron.hourly /etc/cron.daily /etc/cron.weekly /etc/cron.monthly /etc/cron.d \
+        /boot/grub /boot/grub2; do
         [ ! -e "$path" ] || chmod go-rwx "$path"
     done
-    if [ -d /boot/grub ]; then
-        chmod go-rwx /boot/grub
-    fi
     did "ANSSI R29, CIS Configure cron" "cron's folders and the boot loader's are root's alone"
 }
 
@@ -264,8 +263,10 @@ if [ "\$(id -u)" -ge 1000 ]; then umask $mask; fi
 $(at_least strict && printf '%s' 'readonly TMOUT=900; export TMOUT' || true)
 PROFILE
     did "ANSSI R36, CIS User Accounts and Environment" "umask $mask for people$(at_least strict && printf ', idle shells end after 15 minutes' || true)"
-    login_def PASS_MIN_DAYS 1
     login_def PASS_WARN_AGE 7
+    if at_least strict; then
+        login_def PASS_MIN_DAYS 1
+    fi
     passwords
 }
 
@@ -301,7 +302,9 @@ PAM
         pam-auth-update --package --enable asyncpipe-faillock asyncpipe-faillock-notify
     else
         install_packages libpwquality authselect
-        authselect current >/dev/null 2>&1 || authselect select minimal --force >/dev/null
+        # Without a profile: release 10 has renamed 'minimal' to 'local'.
+        authselect current >/dev/null 2>&1 || authselect select local --force >/dev/null 2>&1 ||
+            authselect select minimal --force >/dev/null
         authselect enable-feature with-faillock >/dev/null
     fi
     put /etc/security/pwquality.conf.d/90-asyncpipe.conf 0644 <<'CONF'

@@ -124,7 +124,7 @@ check_hardening() {
         holds "audit rules are missing" test -s /etc/audit/rules.d/50-asyncpipe.rules
         holds "kernel modules are not blocked" test -s /etc/modprobe.d/90-asyncpipe.conf
         holds "password rules are missing" test -s /etc/security/pwquality.conf.d/90-asyncpipe.conf
-        holds "failed logins are not counted" grep -rq pam_faillock /etc/pam.d
+        holds "failed logins are not counted" grep -Rq pam_faillock /etc/pam.d
     fi
 }
 

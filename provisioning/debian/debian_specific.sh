@@ -46,8 +46,8 @@ host_keys() {
     put /etc/systemd/system/asyncpipe-host-keys.service 0644 <<'UNIT'
 [Unit]
 Description=Make the SSH host keys of a new machine
-Before=ssh.service ssh.socket
-After=cloud-init.service
+Before=ssh.service
+After=cloud-init.service cloud-init-network.service
 ConditionPathExistsGlob=!/etc/ssh/ssh_host_*_key
 
 [Service]

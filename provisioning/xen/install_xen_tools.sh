@@ -39,7 +39,7 @@ new_enough() {
 offered_version() {
     case $OS_FAMILY in
         debian) apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([^(].*\)$/\1/p' ;;
-        redhat) dnf_run repoquery --latest-limit=1 --qf '%{version}\n' "$1" 2>/dev/null | tail -n 1 ;;
+        redhat) dnf_run repoquery --latest-limit=1 --qf '%{version}' "$1" 2>/dev/null | grep -m 1 . || true ;;
     esac
 }
 

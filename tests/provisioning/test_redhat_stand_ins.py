@@ -55,12 +55,17 @@ case $* in
 esac
 """
 
+# As the real one: PAM's files are links to what authselect makes.
 _AUTHSELECT = r"""
-[ "$1" != enable-feature ] || echo "auth required pam_faillock.so preauth" >/etc/pam.d/system-auth
+[ "$1" = enable-feature ] || exit 0
+mkdir -p /etc/authselect
+echo "auth required pam_faillock.so preauth" >/etc/authselect/system-auth
+ln -sf /etc/authselect/system-auth /etc/pam.d/system-auth
 """
 
 _FIREWALL = """
 case $* in
+    --get-default-zone) echo drop ;;
     *--query-service=cockpit*) [ ! -e /var/no-cockpit ] ;;
     *--remove-service*) : >/var/no-cockpit ;;
 esac

@@ -13,13 +13,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from asyncpipe.adapters.keys import checked_key
 from asyncpipe.adapters.s3_answers import (
+    abort_days,
+    covers,
     object_info,
     open_upload,
     stored_part,
     unquoted,
 )
 from asyncpipe.adapters.s3_body import PartBody
-from asyncpipe.adapters.s3_errors import translated
+from asyncpipe.adapters.s3_errors import code_of, translated
 from asyncpipe.adapters.s3_probe import ask, prove
 from asyncpipe.adapters.s3_profiles import RECORDS, S3Record
 from asyncpipe.adapters.s3_requests import (
@@ -311,6 +313,23 @@ class S3Store:
                 "KeyMarker": page["NextKeyMarker"],
                 "UploadIdMarker": page["NextUploadIdMarker"],
             }
+
+    async def abort_rule_days(self) -> int | None:
+        """After how many days a lifecycle rule aborts uploads below the prefix; None: no rule.
+
+        Raises:
+            UploadError: the rules cannot be read.
+        """
+        client = self._clients.small
+        try:
+            answer = await client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
+        except _FOREIGN as error:
+            if code_of(error)[1] == "NoSuchLifecycleConfiguration":
+                return None
+            raise self._translated(error, "get_bucket_lifecycle_configuration", None) from error
+        rules = answer.get("Rules", [])
+        days = [abort_days(rule) for rule in rules if covers(rule, self._prefix)]
+        return min((number for number in days if number), default=None)
 
     # -- what the endpoint honours -------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from awscrt.checksums import crc64nvme
 
+from asyncpipe.adapters.s3 import S3Store
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import (
     AccessDeniedError,
@@ -429,3 +430,29 @@ async def test_text_of_the_store_is_bounded_and_printable(standin: StandIn) -> N
                 await store.list_parts(replace(handle, upload_id="\x1b[31m" + "x" * 5000))
     assert len(str(caught.value)) < 500
     assert str(caught.value).isprintable()
+
+
+LIFECYCLE = b"""<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status>
+<Filter><Prefix>%s</Prefix></Filter><AbortIncompleteMultipartUpload>
+<DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>
+</Rule></LifecycleConfiguration>"""
+
+
+@pytest.mark.parametrize(("prefix", "days"), [(b"", 7), (b"p/", 7), (b"other/", None)])
+async def test_the_lifecycle_rule_counts_when_it_covers_the_prefix(
+    standin: StandIn, prefix: bytes, days: int | None
+) -> None:
+    async with opened(standin) as store:
+        assert isinstance(store, S3Store)
+        with anyio.fail_after(LIMIT_S):
+            assert await store.abort_rule_days() is None
+            standin.operations.lifecycle = LIFECYCLE % prefix
+            assert await store.abort_rule_days() == days
+
+
+async def test_lifecycle_rules_that_may_not_be_read_are_told(standin: StandIn) -> None:
+    standin.faults.add(refuse("GetBucketLifecycleConfiguration", "AccessDenied"))
+    async with opened(standin) as store:
+        assert isinstance(store, S3Store)
+        with anyio.fail_after(LIMIT_S), pytest.raises(AccessDeniedError):
+            await store.abort_rule_days()

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from asyncpipe.commands.options import SIZE
+from asyncpipe.commands.xva_show import (
+    Progress,
+    human,
+    name_of,
+    print_report,
+    print_vm,
+    print_vm_json,
+)
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
 
 if TYPE_CHECKING:
     from asyncpipe.model.xva import XvaReport
-    from asyncpipe.xva.writer import Progress, Sink
-
-_SHOW_EVERY_S = 0.25
+    from asyncpipe.xva.writer import Sink
 
 
 class _Taker(Protocol):
@@ -49,7 +55,7 @@ def verify(files: tuple[str, ...], as_json: bool, allow_metadata_only: bool) -> 
             click.echo(f"asyncpipe: {error.message} {error.hint}".rstrip(), err=True)
             code = code or error.exit_code
             continue
-        _print_report(url, report, as_json=as_json)
+        print_report(url, report, as_json=as_json)
         code = code if report.accepted else XvaInvalidError.exit_code
     return code
 
@@ -70,42 +76,18 @@ async def _pump(url: str, taker: _Taker) -> None:
 
     from asyncpipe.commands.xva_source import open_source  # noqa: PLC0415
 
-    async with open_source(url) as source:
-        shown = _Progress(source.name, source.size_bytes)
+    async with open_source(url) as source, aclosing(source.pieces) as pieces:
+        shown = Progress(source.name, source.size_bytes)
         done_bytes = 0
-        async for piece in source.pieces:
-            await anyio.to_thread.run_sync(taker.feed, piece)
-            done_bytes += len(piece)
-            shown.update(done_bytes)
-            if taker.rejected:
-                break
-        shown.clear()
-
-
-def _print_report(url: str, report: XvaReport, *, as_json: bool) -> None:
-    from asyncpipe.commands.xva_source import name_of  # noqa: PLC0415
-    from asyncpipe.model.xva import report_to_dict  # noqa: PLC0415
-
-    name = name_of(url)
-    if as_json:
-        click.echo(json.dumps({"file": name, **report_to_dict(report)}, ensure_ascii=False))
-        return
-    if report.rejection is not None:
-        click.echo(f"{name}: REJECTED {report.rejection}")
-    else:
-        click.echo(f"{name}: accepted, {_summary(report)}")
-    for warning in report.warnings:
-        click.echo(f"{name}: warning {warning}")
-
-
-def _summary(report: XvaReport) -> str:
-    kind = report.compression.value if report.compression else "none"
-    sum_kind = f" ({report.checksum.value})" if report.checksum else ""
-    return (
-        f'{_human(report.size_bytes)}, compression {kind}, VM "{report.vm_name}", '
-        f"{len(report.disks)} disk(s), {report.chunks_verified:,} chunks verified{sum_kind}, "
-        f"imports into xapi {report.xapi_version} and later"
-    )
+        try:
+            async for piece in pieces:
+                await anyio.to_thread.run_sync(taker.feed, piece)
+                done_bytes += len(piece)
+                shown.update(done_bytes)
+                if taker.rejected:
+                    break
+        finally:
+            shown.clear()
 
 
 # -- inspect and extract ------------------------------------------------------------------------
@@ -118,25 +100,15 @@ def inspect(file: str, as_json: bool) -> None:  # noqa: FBT001 - click
     """Print the VM and the disks of an XVA; reads its description only, verifies nothing else."""
     import anyio  # noqa: PLC0415
 
-    from asyncpipe.commands.xva_source import name_of  # noqa: PLC0415
-    from asyncpipe.model.xva import report_to_dict  # noqa: PLC0415
-
     head = _Head()
     anyio.run(_pump, file, head)
     report = head.validator.finish()
     if head.validator.facts is None:
         raise XvaInvalidError(f"{name_of(file)} is not valid: {report.rejection}")
     if as_json:
-        kept = ("compression", "vm", "disk_count", "networks", "product_brand", "product_version")
-        told = report_to_dict(report)
-        disks = [
-            {"number": number, "name": disk.name, "virtual_size_bytes": disk.virtual_size_bytes}
-            for number, disk in enumerate(report.disks)
-        ]
-        told = {key: told[key] for key in (*kept, "xapi_version")} | {"disks": disks}
-        click.echo(json.dumps({"file": name_of(file), **told}, ensure_ascii=False))
-        return
-    _print_vm(report)
+        print_vm_json(file, report)
+    else:
+        print_vm(report)
 
 
 class _Head:
@@ -155,21 +127,6 @@ class _Head:
         self.validator.feed(data)
 
 
-def _print_vm(report: XvaReport) -> None:
-    memory = _human(report.memory_bytes) if report.memory_bytes else "unknown"
-    firmware = report.firmware or "not told"
-    click.echo(f"VM       {report.vm_name}")
-    if report.vm_description:
-        click.echo(f"         {report.vm_description}")
-    click.echo(f"Machine  {report.vcpus} vCPU, {memory} of memory, firmware {firmware}")
-    version = f"{report.product_brand} {report.product_version}, xapi {report.xapi_version}"
-    click.echo(f"From     {version} (a host with an older xapi refuses the import)")
-    for network in report.networks:
-        click.echo(f"Network  {network}")
-    for number, disk in enumerate(report.disks):
-        click.echo(f"Disk {number:<3} {_human(disk.virtual_size_bytes):>10}  {disk.name}")
-
-
 @click.command()
 @click.argument("file", metavar="FILE|URL")
 @click.option("--disk", type=click.IntRange(min=0), default=0, help="Its number [0].")
@@ -184,7 +141,7 @@ def extract(file: str, disk: int, output: Path) -> None:
         anyio.run(_pump, file, extractor)
         report = extractor.finish()
     found = report.disks[disk]
-    size, data = _human(found.virtual_size_bytes), _human(found.data_bytes)
+    size, data = human(found.virtual_size_bytes), human(found.data_bytes)
     click.echo(f"{output}: {size}, {data} of it data, from disk {disk} ({found.name})", err=True)
 
 
@@ -224,11 +181,10 @@ def create(disks: tuple[str, ...], output: str, compress: str, **options: Any) -
     rate_bytes_per_s = options.pop("rate_bytes_per_s")
     spec = VmSpec(networks=tuple(options.pop("networks")), **options)
     sources = [RawSource(path=path, name=name) for path, name in map(_disk_argument, disks)]
-    shown = _Progress(output, None)
+    shown = Progress(output, None)
 
     def write(sink: Sink) -> None:
         limited = _Limited(sink, rate_bytes_per_s) if rate_bytes_per_s else sink
-        progress: Progress = shown.update_of
         date_utc = time.strftime("%Y%m%dT%H:%M:%SZ", time.gmtime())
         write_xva(
             limited,
@@ -236,11 +192,13 @@ def create(disks: tuple[str, ...], output: str, compress: str, **options: Any) -
             sources,
             date_utc=date_utc,
             compression=Compression(compress),
-            progress=progress,
+            progress=shown.update_of,
         )
 
-    _write_output(output, write)
-    shown.clear()
+    try:
+        _write_output(output, write)
+    finally:
+        shown.clear()
 
 
 def _disk_argument(text: str) -> tuple[Path, str]:
@@ -291,41 +249,3 @@ class _Limited:
         self._sent_bytes += len(data)
         due_s = self._sent_bytes / self._rate_bytes_per_s
         time.sleep(max(0.0, due_s - (time.monotonic() - self._started_s)))
-
-
-# -- for people ---------------------------------------------------------------------------------
-
-
-class _Progress:
-    """One line on stderr, on a terminal only."""
-
-    def __init__(self, name: str, total_bytes: int | None) -> None:
-        self._name = name
-        self._total_bytes = total_bytes
-        self._terminal = sys.stderr.isatty()
-        self._next_s = 0.0
-
-    def update_of(self, done_bytes: int, total_bytes: int) -> None:
-        self._total_bytes = total_bytes
-        self.update(done_bytes)
-
-    def update(self, done_bytes: int) -> None:
-        if not self._terminal or time.monotonic() < self._next_s:
-            return
-        self._next_s = time.monotonic() + _SHOW_EVERY_S
-        of = f" of {_human(self._total_bytes)}" if self._total_bytes else ""
-        share = f" {100 * done_bytes // self._total_bytes} %" if self._total_bytes else ""
-        click.echo(f"\r{self._name}: {_human(done_bytes)}{of}{share}\x1b[K", nl=False, err=True)
-
-    def clear(self) -> None:
-        if self._terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-
-def _human(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

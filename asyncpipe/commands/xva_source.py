@@ -6,7 +6,7 @@ import http.client
 import io
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.error import HTTPError, URLError
@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import anyio
 import anyio.to_thread
 
+from asyncpipe.commands.xva_show import name_of
 from asyncpipe.errors import (
     AccessDeniedError,
     ObjectMissingError,
@@ -35,19 +36,11 @@ class Source:
 
     name: str  # for people: without the query of a signed URL
     size_bytes: int | None
-    pieces: AsyncIterator[memoryview]
+    pieces: AsyncGenerator[memoryview, None]
 
 
 class _Reader(Protocol):
     def readinto(self, buffer: memoryview, /) -> int | None: ...
-
-
-def name_of(url: str) -> str:
-    """Return what may be printed: neither user information nor the query of a URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https", "s3"}:
-        return safe_text(url)
-    return safe_text(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 @asynccontextmanager
@@ -79,7 +72,7 @@ def _open_raw(path: str) -> io.FileIO:
     return io.FileIO(path)
 
 
-async def _pieces(reader: _Reader) -> AsyncIterator[memoryview]:
+async def _pieces(reader: _Reader) -> AsyncGenerator[memoryview, None]:
     buffer = memoryview(bytearray(_PIECE_BYTES))
     while count := await _read(reader, buffer):
         yield buffer[:count]
@@ -125,9 +118,12 @@ def _http_error(status: int, name: str) -> UploadError:
     return TransientStoreError(message) if status >= 500 else UploadError(message)
 
 
-async def _http_pieces(response: http.client.HTTPResponse, name: str) -> AsyncIterator[memoryview]:
-    async for piece in _pieces(response):
-        yield piece
+async def _http_pieces(
+    response: http.client.HTTPResponse, name: str
+) -> AsyncGenerator[memoryview, None]:
+    async with aclosing(_pieces(response)) as pieces:
+        async for piece in pieces:
+            yield piece
     if response.length:  # what Content-Length promised and did not come
         raise TransientStoreError(
             f"The download of {name} broke off {response.length:,} bytes before its end.",
@@ -150,6 +146,6 @@ async def _open_s3(url: str) -> AsyncGenerator[Source, None]:
             yield Source(name=url, size_bytes=found.size_bytes, pieces=_views(stream))
 
 
-async def _views(stream: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
+async def _views(stream: AsyncIterator[bytes]) -> AsyncGenerator[memoryview, None]:
     async for piece in stream:
         yield memoryview(piece)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from asyncpipe.model.xva import ChunkChecksum, safe_text
-from asyncpipe.xva import foreign
+from asyncpipe.xva import foreign, refusals
 from asyncpipe.xva.chunks import (
     ChunkSink,
     OpenChunk,
@@ -18,7 +18,8 @@ from asyncpipe.xva.chunks import (
     zero_digest,
 )
 from asyncpipe.xva.extension import EXTENSION_KINDS, MAX_EXTENSION_BYTES, Extension
-from asyncpipe.xva.ova import MAX_OVA_BYTES, OvaFacts, OvaParser
+from asyncpipe.xva.ova import MAX_OVA_BYTES, OvaParser
+from asyncpipe.xva.ova_facts import OvaFacts
 from asyncpipe.xva.reject import HTTP_MARK, RejectError, http_reject
 from asyncpipe.xva.sequence import ChunkSequence
 from asyncpipe.xva.tail import ZeroTail
@@ -139,7 +140,7 @@ class Archive:
                 f'the first member is "{safe_text(header.name, 100)}", ova.xml must be',
                 member=header.name,
             )
-        _check_kind(header, at_bytes)
+        refusals.check_kind(header, at_bytes)
         if header.size_bytes > MAX_OVA_BYTES:
             raise RejectError(
                 "ova-too-big",
@@ -161,13 +162,15 @@ class Archive:
         self._begin(header, self._extension_data)
 
     def _begin_member(self, header: TarHeader, at_bytes: int) -> None:
-        _check_kind(header, at_bytes)
+        refusals.check_kind(header, at_bytes)
         self._extension.check(header, at_bytes)
         suffix = checksum_suffix(header.name)
         opened = self._open.chunk
         if opened is not None:
             if not suffix or header.name != opened.name + suffix:
-                raise _no_checksum(opened.name, f'"{safe_text(header.name, 100)}"', at_bytes)
+                raise refusals.no_checksum(
+                    opened.name, f'"{safe_text(header.name, 100)}"', at_bytes
+                )
             self._suffix = suffix
             check_size(suffix, header.size_bytes, at_bytes, header.name)
             self._begin(header, self._checksum_data)
@@ -284,7 +287,7 @@ class Archive:
         if block.startswith(HTTP_MARK):
             raise http_reject(block, at_bytes)
         if block != ZERO_BLOCK:
-            raise _zeroed_header(at_bytes)
+            raise refusals.zeroed_header(at_bytes)
         self._tail = ZeroTail(at_bytes + BLOCK, "the end of the archive")
         self._state = self._after_end
         return taken
@@ -320,7 +323,7 @@ class Archive:
             page_at_bytes = at_bytes - len(self._last) + page.start()
             raise http_reject(self._last[page.start() :], page_at_bytes)
         if self._state == self._second_zero and start.strip(b"\0"):
-            raise _zeroed_header(at_bytes - len(start))
+            raise refusals.zeroed_header(at_bytes - len(start))
         raise self._ends_early(start)
 
     def _ends_early(self, start: bytes) -> RejectError:
@@ -359,37 +362,6 @@ class Archive:
                 "file, but its end was never written",
             )
         if opened:
-            raise _no_checksum(opened.name, "the end of the archive", at_bytes)
+            raise refusals.no_checksum(opened.name, "the end of the archive", at_bytes)
         if missing and not (missing[0] == "metadata-only" and self._allow_metadata_only):
             raise RejectError(missing[0], at_bytes, missing[1])
-
-
-def _check_kind(header: TarHeader, at_bytes: int) -> None:
-    if header.kind in {b"\0", b"0"}:
-        return
-    kinds = {b"1": "a hard link", b"2": "a symbolic link", b"5": "a directory", b"S": "sparse"}
-    kind = kinds.get(header.kind, f'of type "{safe_text(header.kind.decode("latin-1"))}"')
-    raise RejectError(
-        "tar-type",
-        at_bytes,
-        f'"{safe_text(header.name, 100)}" is {kind}; an XVA holds plain files only',
-        member=header.name,
-    )
-
-
-def _no_checksum(chunk: str, instead: str, at_bytes: int) -> RejectError:
-    return RejectError(
-        "checksum-missing",
-        at_bytes,
-        f"the chunk {safe_text(chunk, 100)} must be followed by its own checksum, not by {instead}",
-        member=chunk,
-    )
-
-
-def _zeroed_header(at_bytes: int) -> RejectError:
-    return RejectError(
-        "zeroed-header",
-        at_bytes,
-        "zeroes stand where a tar header must, and data follows: a part of the file was never "
-        "written",
-    )

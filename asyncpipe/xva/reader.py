@@ -9,7 +9,7 @@ from typing import Self
 
 from asyncpipe.errors import UsageError, XvaInvalidError
 from asyncpipe.model.xva import XvaReport
-from asyncpipe.xva.ova import DeclaredDisk
+from asyncpipe.xva.ova_facts import DeclaredDisk
 from asyncpipe.xva.sequence import Chunk
 from asyncpipe.xva.validator import XvaValidator
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from asyncpipe.model.xva import safe_text
-from asyncpipe.xva.ova import DeclaredDisk
+from asyncpipe.xva.ova_facts import DeclaredDisk
 from asyncpipe.xva.reject import MIB, RejectError
 
 CHUNK_BYTES: Final = MIB

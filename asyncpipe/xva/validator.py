@@ -17,18 +17,12 @@ from asyncpipe.model.xva import (
 )
 from asyncpipe.xva.archive import Archive
 from asyncpipe.xva.chunks import ChunkSink
-from asyncpipe.xva.container import (
-    GZIP_MAGIC,
-    ZSTD_MAGIC,
-    ContainerRejectError,
-    GzipUnpacker,
-    PlainUnpacker,
-    Unpacker,
-    ZstdUnpacker,
-)
-from asyncpipe.xva.ova import OvaFacts
+from asyncpipe.xva.container import ContainerRejectError, PlainUnpacker, Unpacker
+from asyncpipe.xva.gzip_stream import GZIP_MAGIC, GzipUnpacker
+from asyncpipe.xva.ova_facts import OvaFacts
 from asyncpipe.xva.reject import RejectError
 from asyncpipe.xva.tar import BLOCK
+from asyncpipe.xva.zstd_stream import ZSTD_MAGIC, ZstdUnpacker
 
 
 class XvaValidator:

@@ -27,7 +27,7 @@ class TransferOptions:
     concurrency: int | None = None  # parts in flight; None: what memory and store allow
     bandwidth_bytes_per_s: float | None = None
     complete_timeout_s: float = 900.0
-    stall_timeout_s: float = 60.0  # least progress per part
+    stall_timeout_s: float = 60.0  # a part must advance by 1 MiB, and be answered, within this
     abort_timeout_s: float = 30.0
     sha256: bool = True  # of the whole file, in order; costs more CPU than all the rest
     attempts: int = 10  # per part and per small call, with growing pauses between them

@@ -19,6 +19,9 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.digests import DigestedPart, crc64nvme, range_crc64nvme
 from asyncpipe.transfer.pace import pause
+from asyncpipe.transfer.parts import MIB
+
+LEAST_PROGRESS_BYTES = MIB  # per stall timeout, or a part is sent anew
 
 
 class Progress:
@@ -85,8 +88,10 @@ class Sender:
 
                 def count(just_sent_bytes: int) -> None:
                     nonlocal counted_bytes
+                    before = counted_bytes // LEAST_PROGRESS_BYTES
                     counted_bytes += just_sent_bytes
-                    watch.deadline = anyio.current_time() + stall_s
+                    if counted_bytes // LEAST_PROGRESS_BYTES > before:
+                        watch.deadline = anyio.current_time() + stall_s
                     self.progress.add(just_sent_bytes)
 
                 try:

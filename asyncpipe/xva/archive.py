@@ -269,9 +269,11 @@ class Archive:
 
     def _padding(self, view: memoryview) -> int:
         piece = view[: self._left_bytes]
-        if bytes(piece).strip(b"\0"):
+        rest = bytes(piece).lstrip(b"\0")
+        if rest:
+            at_bytes = self.offset_bytes + len(piece) - len(rest)
             message = "the padding behind this member is not zero"
-            self._warn("pad-nonzero", self.offset_bytes, self._member.name, message)
+            self._warn("pad-nonzero", at_bytes, self._member.name, message)
         self._left_bytes -= len(piece)
         if not self._left_bytes:
             self._state = self._header

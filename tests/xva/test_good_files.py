@@ -147,6 +147,8 @@ def test_padding_that_is_not_zero_warns() -> None:
     data = bytearray(pack(members))
     data[-1025] = 7
     assert warned(bytes(data)) == {"pad-nonzero"}
+    for seed in range(20):
+        assert in_pieces(bytes(data), seed) == validate(bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 _POLL_S: Final = 0.05
+_REST_S: Final = 3.0
 _PROC = Path("/proc")
 
 
@@ -25,6 +28,9 @@ class _Process:
     session: int
     start_ticks: int
     alive: bool  # a zombie only waits for its parent
+
+
+_Who = Callable[[], list[_Process]]
 
 
 class ProcessGroups:
@@ -46,27 +52,32 @@ class ProcessGroups:
     ) -> bool:
         """SIGTERM, ``grace_s`` to clean up, SIGKILL; returns whether all of the group is gone.
 
-        The leader alone gets SIGTERM, as Packer wants it; where it is gone already, what is left
-        is recognised by ``marker``.
+        The leader gets SIGTERM first and alone, as Packer wants it. What it leaves is recognised
+        by ``marker``, gets SIGTERM and a short while, then SIGKILL.
         """
 
-        async def gone_within(limit_s: float, number: signal.Signals) -> bool:
+        async def gone_within(limit_s: float, who: _Who, number: signal.Signals) -> bool:
             with anyio.move_on_after(limit_s):
-                await self._until_gone(number, pid, start_ticks, marker)
+                await _until_gone(who, number)
                 return True
             return False
 
-        return await gone_within(grace_s, signal.SIGTERM) or await gone_within(
-            kill_s, signal.SIGKILL
-        )
+        leader = partial(_leader, pid, start_ticks)
+        members = partial(_members, pid, start_ticks, marker)
+        await gone_within(grace_s, leader, signal.SIGTERM)
+        # what Packer itself left running has no clean-up of its own to do
+        return await gone_within(
+            min(grace_s, _REST_S), members, signal.SIGTERM
+        ) or await gone_within(kill_s, members, signal.SIGKILL)
 
-    async def _until_gone(self, number: signal.Signals, pid: int, ticks: int, marker: str) -> None:
-        """Signal and look until nothing is left; SIGKILL again, for what was just forked."""
-        send = True
-        while await anyio.to_thread.run_sync(_signal_members, send, number, pid, ticks, marker):
-            send = number is signal.SIGKILL
-            with anyio.move_on_after(_POLL_S):
-                await anyio.sleep_forever()
+
+async def _until_gone(who: _Who, number: signal.Signals) -> None:
+    """Signal and look until nobody is left; SIGKILL again, for what was just forked."""
+    send = True
+    while await anyio.to_thread.run_sync(_signal_all, who, number if send else None):
+        send = number is signal.SIGKILL
+        with anyio.move_on_after(_POLL_S):
+            await anyio.sleep_forever()
 
 
 def start_ticks_of(pid: int) -> int | None:
@@ -75,20 +86,19 @@ def start_ticks_of(pid: int) -> int | None:
     return process.start_ticks if process else None
 
 
-def _signal_members(
-    send: bool,  # noqa: FBT001 - to_thread passes by position
-    number: signal.Signals,
-    pid: int,
-    start_ticks: int,
-    marker: str,
-) -> bool:
-    """Signal those that still live, if ``send``; returns whether any did."""
-    members = _members(pid, start_ticks, marker)
-    leader = [process for process in members if process.pid == pid]
-    for process in leader if leader and number is signal.SIGTERM else members:
-        if send:
+def _signal_all(who: _Who, number: signal.Signals | None) -> bool:
+    """Signal those that still live, if with anything; returns whether any did."""
+    living = who()
+    if number is not None:
+        for process in living:
             _signal(process, number)
-    return bool(members)
+    return bool(living)
+
+
+def _leader(pid: int, start_ticks: int) -> list[_Process]:
+    process = _read(pid)
+    ours = process is not None and process.alive and process.start_ticks == start_ticks
+    return [process] if process is not None and ours else []
 
 
 def _signal(process: _Process, number: signal.Signals) -> None:

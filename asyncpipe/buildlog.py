@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+import structlog
 from anyio.lowlevel import checkpoint
 
 from asyncpipe.model import console_text
 from asyncpipe.model.log import SealedLog
 from asyncpipe.ports import LogFile, LogFiles
 from asyncpipe.redact import Redactor
+
+logger = structlog.get_logger()
 
 PARTIAL_WAIT_S: Final = 0.03  # quiet after which an unfinished line is shown as far as it got
 LINE_LIMIT_CHARS: Final = 8192  # of a line for subscribers
@@ -258,8 +261,9 @@ class _Audience:
         for callback in tuple(callbacks):
             try:
                 callback(text)
-            except Exception:  # noqa: BLE001 - whoever listens badly is dropped, the build goes on
+            except Exception as error:
                 callbacks.remove(callback)
+                logger.warning("buildlog.listener_dropped", exc_info=error)
 
 
 class _Sink:

@@ -146,6 +146,8 @@ class Dossier:
             log_files=self.shop.log_files,
             redactor=self._redactor,
         ) as log:
+            # apart: a defect in one listener must not silence the other
+            log.subscribe(self.guest.feed_line, whole_lines=True)
             log.subscribe(self.on_line)
             try:
                 yield log
@@ -155,7 +157,6 @@ class Dossier:
 
     def on_line(self, text: str) -> None:
         """Take one redacted line of Packer's output."""
-        self.guest.feed_line(text)
         self.tail.append(text)
         del self.tail[:-_LOG_TAIL_LINES]
         self.shop.reporter.emit(OutputLine(unit=self.unit, text=text))

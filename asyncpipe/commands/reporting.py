@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import anyio
 import anyio.to_thread
 import click
+import structlog
 
 from asyncpipe import plan
 from asyncpipe.adapters import webhook as webhook_adapter
@@ -21,11 +24,34 @@ from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
 from asyncpipe.ports import Reporter
 from asyncpipe.report import console, exit_code, github, json_log, json_report, webhook
+from asyncpipe.settings import Settings
 
 _TELL_S = 5.0
 
 if TYPE_CHECKING:
     from asyncpipe.commands.running import Prepared
+
+
+def configure_logging(settings: Settings) -> None:
+    """Our own log goes to stderr: warnings, and with -v everything; JSON with --log-format json."""
+    render = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=wants_colour(settings.environment, sys.stderr))
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if settings.verbosity > 0 else logging.WARNING
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @contextmanager

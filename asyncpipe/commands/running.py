@@ -223,6 +223,7 @@ def _vm_name(unit: matrix.Unit) -> str:
 async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
     """Run what was prepared (``built``: only its last part) and tell how it ended."""
     settings, journal = prepared.settings, prepared.journal
+    reporting.configure_logging(settings)
     started_utc, started_s = datetime.now(UTC), time.monotonic()
     runner = SystemProcessRunner()
     facts = await provenance.gather(runner, environment=settings.environment, cwd=prepared.root)

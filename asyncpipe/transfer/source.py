@@ -5,7 +5,7 @@ What makes a digest true: every byte digested must be the byte on disk when the 
 * A file that shrinks, is deleted or replaced (another device or inode under its path) is seen by
   the next look at it, and at the latest by the last one: SourceChangedError.
 * A rewrite in place leaves size and inode alone. It is *suspected* when the modification time
-  moved without growth (between two looks at a growing file; at all for a finished one), and
+  moved without growth (of a growing file: and no growth followed within `SETTLING_S`), and
   decided by reading every part again and comparing its CRC64NVME. A suspicion may be false
   (``touch``); the comparison is not.
 * A rewrite that hides behind growth within one poll interval moves no time of its own. Therefore
@@ -34,6 +34,7 @@ from asyncpipe.transfer.digests import DigestedPart, range_crc64nvme
 from asyncpipe.transfer.parts import MIB
 
 SAMPLE_BYTES = 64 * MIB
+SETTLING_S = 0.02  # far longer than one write takes, shorter than anybody waits for
 
 _RANDOM = SystemRandom()
 
@@ -51,6 +52,10 @@ class FileState:
     def identity(self) -> tuple[int, int]:
         """Which file it is, whatever it contains."""
         return (self.device, self.inode)
+
+    def moved_without_growth(self, before: FileState) -> bool:
+        """Tell whether the modification time moved while the size stayed."""
+        return self.mtime_ns != before.mtime_ns and self.size_bytes == before.size_bytes
 
 
 class Source(Protocol):
@@ -103,7 +108,6 @@ class _OpenFile:
         self.path = path
         self._descriptor: int | None = None
         self._state: FileState | None = None
-        self._suspect = False
 
     @property
     def descriptor(self) -> int:
@@ -135,8 +139,6 @@ class _OpenFile:
             raise _changed(self.path, "was deleted or replaced by another file")
         if now.size_bytes < before.size_bytes:
             raise _changed(self.path, f"shrank from {before.size_bytes} to {now.size_bytes} bytes")
-        if now.mtime_ns != before.mtime_ns and now.size_bytes == before.size_bytes:
-            self._suspect = True
         self._state = now
         return now
 
@@ -169,7 +171,7 @@ class FinishedFile(_OpenFile):
         now = await self._look()
         if now.size_bytes != before.size_bytes:
             raise _changed(self.path, f"grew from {before.size_bytes} to {now.size_bytes} bytes")
-        if self._suspect:
+        if now.moved_without_growth(before):
             await self._compare(parts)
 
 
@@ -182,6 +184,7 @@ class GrowingFile(_OpenFile):
         super().__init__(path)
         self._finished = finished
         self._poll_interval_s = poll_interval_s
+        self._suspect = False
 
     async def open(self) -> None:
         """Wait for the file and open it; raises ArtifactError when it never appears."""
@@ -216,6 +219,20 @@ class GrowingFile(_OpenFile):
         last = await self._look()
         if last != now:
             raise _changed(self.path, "is still being written to after its end was announced")
+
+    async def _look(self) -> FileState:
+        """Look; a change of time that no growth explains makes the file suspect.
+
+        An append moves the time before the size: what looks like a rewrite is looked at twice.
+        """
+        before = self.state
+        now = await super()._look()
+        if self._suspect or not now.moved_without_growth(before):
+            return now
+        await anyio.sleep(SETTLING_S)
+        later = await super()._look()
+        self._suspect = later.size_bytes == now.size_bytes
+        return later
 
     async def _exists(self) -> bool:
         return await anyio.to_thread.run_sync(os.path.exists, self.path)

@@ -269,6 +269,7 @@ class RunningStep:
         self._scale = time_scale
         self._seen = threading.Condition()
         self._lines: list[str] = []
+        self._ended = False
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(entry)],
             cwd=folder,
@@ -288,7 +289,7 @@ class RunningStep:
         self._reader.start()
 
     def wait_for_line(self, wanted: Callable[[str], bool], timeout_s: float) -> str:
-        """Wait until a raw line satisfies ``wanted`` and return it; TimeoutError."""
+        """Wait until a raw line satisfies ``wanted``, return it; TimeoutError, also at the end."""
         deadline_s = time.monotonic() + timeout_s
         position = 0
         with self._seen:
@@ -297,7 +298,8 @@ class RunningStep:
                     if wanted(line):
                         return line
                 position = len(self._lines)
-                if not self._seen.wait(max(0.0, deadline_s - time.monotonic())):
+                remaining_s = max(0.0, deadline_s - time.monotonic())
+                if self._ended or not self._seen.wait(remaining_s):
                     raise TimeoutError("\n".join(self._lines[-30:]))
 
     def cancel(self) -> Step:
@@ -353,6 +355,9 @@ class RunningStep:
                 self._parser.feed(line.rstrip("\n"))
                 self._seen.notify_all()
         stream.close()
+        with self._seen:
+            self._ended = True
+            self._seen.notify_all()
 
     def _read_files(self, step: Step) -> None:
         try:

@@ -41,7 +41,7 @@ def _telling(failure: Failed) -> tuple[bool, bool, str]:
 
 
 def _error(failure: Failed, workspace: str) -> str:
-    file = _relative(failure.error_file or failure.template_path, workspace)
+    file = _relative(failure.error_file, workspace)
     lines = [failure.error, *failure.cause_lines[:_MAX_CAUSE_LINES]]
     lines += [f"Hint: {failure.hint}"] if failure.hint else []
     return command(

@@ -119,7 +119,7 @@ class Causes:
         return [error for error in self._errored if error.error not in _HALTED]
 
     def _context(self, *, exhaustive: bool) -> list[str]:
-        """Return the last lines of the builds that failed; those that sound like it, if any do."""
+        """Return the last lines of the builds that failed, those that sound like it first."""
         names = {error.build_name for error in self._errored}
         lines = [
             line
@@ -127,8 +127,8 @@ class Causes:
             if line.build_name.split(" (")[0] in names and not _EPILOGUE.match(line.text)
         ]
         telling = [line for line in lines if line.said and _TELLING.search(line.text)]
-        chosen = telling if exhaustive and telling else lines
-        return [f"{line.build_name}: {line.text}" for line in chosen[-_CONTEXT:]]
+        rest = [] if exhaustive and telling else lines[-_CONTEXT:]
+        return [f"{line.build_name}: {line.text}" for line in (*telling[-_CONTEXT:], *rest)]
 
 
 def hint_for(lines: tuple[str, ...]) -> str:

@@ -117,6 +117,22 @@ def test_a_failed_provisioner_is_the_cause_and_its_last_words_follow() -> None:
     assert "provisioning script failed" in packer_output.hint_for(lines)
 
 
+def test_what_a_provisioner_said_on_stderr_comes_before_its_other_last_words() -> None:
+    causes, _ = _read(
+        [
+            "    null.demo: Setting up systemd",
+            "==> null.demo: E: Unable to locate package x",
+            "    null.demo: bye",
+            "Build 'null.demo' errored after 1 second: Script exited with exit status: 7",
+        ]
+    )
+    assert causes.lines()[1:] == (
+        "null.demo: E: Unable to locate package x",
+        "null.demo: Setting up systemd",
+        "null.demo: bye",
+    )
+
+
 def test_a_halted_build_names_the_reason_that_stands_before() -> None:
     causes, _ = _read(lines_of("tty-download-plain"))
     lines = causes.lines()

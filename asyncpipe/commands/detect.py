@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,8 @@ def detect(
     an answer and does not.
     """
     if from_stdin:
-        lines = click.get_text_stream("stdin", encoding="utf-8", errors="replace")
-        subjects = (*subjects, *(line.strip() for line in lines if line.strip()))
+        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+        subjects = (*subjects, *(line.strip() for line in text.split("\n") if line.strip()))
     if not subjects:
         raise click.UsageError("Name a template, a URL or an ISO, or use --stdin.")
     answers = [_answer(subject, loading) for subject in subjects]

@@ -1,0 +1,5 @@
+vm_guest_os_name    = "sles"
+vm_guest_os_version = "15.6"
+vm_guest_os_type    = "sles15_64Guest"
+iso_path            = "iso/linux/sles"
+iso_file            = "SLE-15-SP6-Full-x86_64-GM-Media1.iso"

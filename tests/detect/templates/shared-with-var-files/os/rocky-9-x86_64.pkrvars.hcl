@@ -1,0 +1,5 @@
+os_name      = "rockylinux"
+os_version   = "9.6"
+os_arch      = "x86_64"
+iso_url      = "https://download.rockylinux.org/pub/rocky/9/isos/x86_64/Rocky-9.7-x86_64-boot.iso"
+iso_checksum = "file:https://download.rockylinux.org/pub/rocky/9/isos/x86_64/CHECKSUM"

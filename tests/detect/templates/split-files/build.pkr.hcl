@@ -1,0 +1,3 @@
+build {
+  sources = ["qemu.gencloud-x86_64"]
+}

@@ -41,7 +41,7 @@ class _Taker(Protocol):
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
 @click.option("--allow-metadata-only", is_flag=True, help="Accept exports without disk data.")
 def verify(files: tuple[str, ...], as_json: bool, allow_metadata_only: bool) -> int:  # noqa: FBT001 - click
-    """Check XVA files whole: local, http(s):// or s3://.
+    """Check XVA files whole: local, http(s):// or s3://; "-" is standard input.
 
     Ends with 0 when all are accepted (warnings included), 31 when one is rejected.
     """

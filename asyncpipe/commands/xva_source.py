@@ -45,7 +45,7 @@ class _Reader(Protocol):
 
 @asynccontextmanager
 async def open_source(url: str) -> AsyncGenerator[Source, None]:
-    """Open a path, ``http(s)://`` (certificates are checked) or ``s3://bucket/key``.
+    """Open a path, ``-`` (stdin), ``http(s)://`` (certificates are checked) or ``s3://bucket/key``.
 
     Raises:
         UsageError: it cannot be opened.
@@ -69,7 +69,7 @@ async def _open_file(path: str) -> AsyncGenerator[Source, None]:
 
 
 def _open_raw(path: str) -> io.FileIO:
-    return io.FileIO(path)
+    return io.FileIO(0, closefd=False) if path == "-" else io.FileIO(path)
 
 
 async def _pieces(reader: _Reader) -> AsyncGenerator[memoryview, None]:

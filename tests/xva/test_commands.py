@@ -116,11 +116,12 @@ def test_create_works_in_a_pipe(tmp_path: Path) -> None:
     raw = tmp_path / "a.raw"
     raw.write_bytes(b"x" * 2_000_384)
     command = [sys.executable, "-m", "asyncpipe"]
-    create = [*command, "xva", "create", "--name", "x", "--disk", str(raw), "-o", "-"]
+    options = ["--name", "x", "--disk", str(raw), "--limit-rate", "1GiB"]
+    create = [*command, "xva", "create", *options, "-o", "-"]
     made = subprocess.run(create, capture_output=True, check=True, timeout=60)
     assert made.stderr == b""
     checked = subprocess.run(
-        [*command, "verify", "/dev/stdin"],
+        [*command, "verify", "-"],
         input=made.stdout,
         capture_output=True,
         timeout=60,

@@ -111,6 +111,7 @@ async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
     else:
         reference = short_id if version == "latest" else f"{short_id}:{version}"
     entry = await catalog.resolve(store, reference)
+    await store.probe()  # tells whether the store honours compare-and-swap
     warnings = await catalog.set_channel(store, channel, entry)
     return Said(
         text=f"{name} is {entry.short_id}@{entry.timestamp}",
@@ -146,6 +147,8 @@ async def _prune(
 ) -> Said:
     bound = _stamp_before(older_than_s) if older_than_s is not None else None
     pruning = await catalog.plan_pruning(store, keep=keep, older_than=bound, short_id=template)
+    if yes:
+        await store.probe()  # tells whether the store honours compare-and-swap
     warnings = await catalog.prune(store, pruning) if yes else ()
     done = "removed" if yes else "would go"
     lines = [
@@ -168,6 +171,7 @@ async def _prune(
 
 
 async def _rebuild(store: ObjectStore) -> Said:
+    await store.probe()  # tells whether the store honours compare-and-swap
     rebuilt = await catalog.rebuild_index(store)
     return Said(
         text=f"{store.url_of(layout.INDEX_KEY)}: {len(rebuilt.versions)} versions",

@@ -99,7 +99,7 @@ class Stager:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._hash_in_order, jobs_out, staged)
                 await self._read_all(group, reader, jobs_in, staged)
-        await self.source.check(staged.parts)
+                await self.source.check(staged.parts)  # while the last parts are on their way
         self._conclude(staged)
         return staged
 

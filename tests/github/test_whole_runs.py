@@ -81,3 +81,4 @@ def test_a_cancel_is_safe_in_time_and_reap_finishes_it(
         timeout=60, check=False,
     )  # fmt: skip
     assert reaped.returncode == 0, reaped.stdout + reaped.stderr
+    assert list(tmp_path.glob("published/templates/**/*.*")) == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
-from asyncpipe.detect import end_of_life
+from asyncpipe.detect import end_of_life, names
 from asyncpipe.model.identity import Conflict, Evidence, OsIdentity, Weight
 
 _CONFIDENCE: Final = {
@@ -33,11 +34,12 @@ def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
     everything = tuple(evidence)
     ranked = sorted(everything, key=lambda one: -one.weight)  # stable: order of a weight stays
     telling = [one for one in ranked if one.os_type]
-    versions = [one for one in ranked if one.os_version]
     if not telling:
         return OsIdentity(evidence=everything)
     system = telling[0]
     os_type = system.os_type
+    ranked = [_of_system(one, os_type) for one in ranked]
+    versions = [one for one in ranked if one.os_version]
     series = next((one for one in versions if one.os_type == os_type or one.os_type is None), None)
     os_version = series.os_version if series else None
     conflicts = _conflicts(ranked, system, series)
@@ -61,6 +63,17 @@ def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
 
 
 _GUEST: Final = frozenset({Weight.GUEST, Weight.GUEST_UNMARKED})
+
+
+def _of_system(one: Evidence, os_type: str | None) -> Evidence:
+    """A version that came without a system (``--os-version 9.4``), read as that system's."""
+    entry = names.entry_of(os_type) if os_type else None
+    stated = one.os_version
+    if one.os_type is not None or stated is None or entry is None:
+        return one
+    series = entry.codenames.get(stated) or entry.series_of(stated)
+    release = stated if stated != series and stated[:1].isdigit() else one.release
+    return replace(one, os_version=series, release=release)
 
 
 def _agrees(one: Evidence, os_type: str | None, os_version: str | None) -> bool:

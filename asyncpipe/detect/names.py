@@ -95,18 +95,26 @@ def _read_path(text: str, name: str, wanted: str | None) -> Reading | None:
 
 
 def _read(text: str, *, label: bool = False) -> Reading | None:
-    for entry in DISTRIBUTIONS:
-        if entry.alone_pattern is not None and (found := _alone(entry, text)) is not None:
-            return found
-        if not any(hint in text for hint in entry.hints):
-            continue
+    for entry in _hinted(text):
         match = entry.word_pattern.search(text)
         if match is None:
             continue
         found = _versioned(entry, text[match.end() :], text)
         if found.os_version is not None or not entry.needs_version:
             return found
+    for entry in _STANDING_ALONE:
+        if (alone := _alone(entry, text)) is not None:
+            return alone
     return _by_codename(text) if label else None
+
+
+def _hinted(text: str) -> list[Distribution]:
+    """The few entries worth trying, in the order of the table."""
+    return [DISTRIBUTIONS[i] for i in sorted({i for hint, i in _HINTS if hint in text})]
+
+
+_HINTS = tuple((hint, i) for i, entry in enumerate(DISTRIBUTIONS) for hint in entry.hints)
+_STANDING_ALONE = tuple(entry for entry in DISTRIBUTIONS if entry.alone)
 
 
 def _alone(entry: Distribution, text: str) -> Reading | None:

@@ -72,6 +72,8 @@ def test_what_was_asked_for_decides_the_place_even_against_the_guest() -> None:
 def test_options_may_complete_what_the_iso_says() -> None:
     found = determine_os_info([*from_options(None, "9"), *from_name("rocky-boot-x86_64.iso")])
     assert found.short_id == "rocky9"
+    found = determine_os_info([*from_options(None, "9.4"), *from_name("rocky-boot-x86_64.iso")])
+    assert (found.short_id, found.release) == ("rocky9", "9.4")
 
 
 def test_options_take_codenames_aliases_and_unknown_systems() -> None:

@@ -35,7 +35,10 @@ def evaluate(folder: Path, *expressions: str) -> list[Value]:
         ("var.o.*.n", ["x", "y"]),
         ("[for i, v in var.l : format(\"%s%02d\", v, i) if v != \"b\"]", ["a00", "c02"]),
         ("{for k, v in var.m : upper(k) => v}", {"K": "v", "D-E": 2}),
-        ("{for v in [1, 2, 3] : v % 2 == 0 ? \"even\" : \"odd\" => v...}", {"odd": [1, 3], "even": [2]}),
+        (
+            '{for v in [1, 2, 3] : v % 2 == 0 ? "even" : "odd" => v...}',
+            {"odd": [1, 3], "even": [2]},
+        ),
         ('var.m.k == "v" && !false ? "yes" : "no"', "yes"),
         ("1 + 2 * 3 - 4 / 2", 5),
         ("-(2)", -2),

@@ -178,7 +178,8 @@ def test_undeclared_variables_and_sources_are_warned_of(tmp_path: Path) -> None:
 def test_inner_blocks_are_lists_with_locations(tmp_path: Path) -> None:
     write(
         tmp_path,
-        a__pkr__hcl='source "x" "y" {\n  boot_iso {\n    iso_url = "u"\n  }\n}\nbuild { sources = ["x.y"] }',
+        a__pkr__hcl='source "x" "y" {\n  boot_iso {\n    iso_url = "u"\n  }\n}\n'
+        'build { sources = ["x.y"] }',
     )
     source = template.load(tmp_path).sources[0]
     assert source.attributes["boot_iso"] == [{"iso_url": "u"}]
@@ -232,12 +233,10 @@ def test_partial_texts_keep_what_is_known(tmp_path: Path) -> None:
 
 
 _pieces = st.sampled_from(
-    [
-        'variable "x" {', "locals {", 'source "a" "b" {', "build {", "}", "default = ", '"${var.x}"',
-        "a = ", "[", "]", "(", "for k, v in ", " : ", "...", '"', "${", "<<EOF\n", "EOF\n", "\n", "1",
-        "var.x", "local.a", "?", "%{ if true }", "sources = ", '["source.a.b"]', "#", "/*", "\\", "é",
-    ]
-)  # fmt: skip
+    """variable "x" {|locals {|source "a" "b" {|build {|}|default = |"${var.x}"|a = |[|]|(|?|1|"|#|é|
+    |for k, v in | : |...|${|<<EOF\n|EOF\n|\n|var.x|local.a|%{ if true }|sources = |["source.a.b"]|/*
+    """.split("|")  # noqa: SIM905 -- twenty pieces of quotes and brackets read better unquoted
+)
 
 
 @settings(
@@ -249,6 +248,7 @@ def test_no_text_does_anything_but_load_or_be_refused(tmp_path: Path, name: str,
     path = tmp_path / name
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        assert isinstance(template.load(path), Template)
-    except TemplateError as error:
-        assert error.file == str(path)
+        loaded: Template | None = template.load(path)
+    except TemplateError:
+        loaded = None
+    assert loaded is None or loaded.files == (path,)

@@ -9,8 +9,11 @@ from typing import Final
 
 from asyncpipe.detect.distribution import Distribution
 from asyncpipe.detect.table.debian import DEBIAN_FAMILY
-from asyncpipe.detect.table.others import HYPERVISORS, INDEPENDENT, SUSE_FAMILY, UNIX
+from asyncpipe.detect.table.hypervisors import HYPERVISORS
+from asyncpipe.detect.table.independent import INDEPENDENT
 from asyncpipe.detect.table.redhat import REDHAT_FAMILY
+from asyncpipe.detect.table.suse import SUSE_FAMILY
+from asyncpipe.detect.table.unix import UNIX
 
 DISTRIBUTIONS: Final[tuple[Distribution, ...]] = (
     *HYPERVISORS,

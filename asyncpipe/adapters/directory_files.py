@@ -13,6 +13,7 @@ Layout below the root, next to the published files::
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -31,6 +32,7 @@ from asyncpipe.errors import (
     ConflictError,
     DestinationTakenError,
     ObjectMissingError,
+    UploadError,
     UploadMissingError,
 )
 from asyncpipe.model.store import ObjectInfo, UploadHandle
@@ -179,6 +181,15 @@ class DirectoryFiles:
             if not target.samefile(data):  # else: an earlier call of ours was cut after the link
                 sidecar.unlink(missing_ok=True)
                 raise DestinationTakenError(f"{target} exists already.") from None
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV}:
+                raise
+            sidecar.unlink(missing_ok=True)
+            raise UploadError(
+                f"{target.parent} takes no hard links from {self.work}, so a name cannot be"
+                " created in one step.",
+                hint="Publish to a folder within one native Linux file system.",
+            ) from error
 
     def delete(self, key: str) -> None:
         """Remove an object, its sidecar, and folders that this leaves empty."""

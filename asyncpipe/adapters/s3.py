@@ -342,10 +342,10 @@ class S3Store:
         """
         if self._options.profile is StoreProfile.AUTO:
             if self._identity not in _FOUND:
-                _FOUND[self._identity] = await ask(self._request, self._options)
+                _FOUND[self._identity] = await ask(self._request, self.url, self._options)
             self._record = _FOUND[self._identity]
         else:
-            await prove(self._request, self._options, self._record)
+            await prove(self._request, self.url, self._options, self._record)
 
     # -- one call ------------------------------------------------------------------------------
 

@@ -123,6 +123,8 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
         kind = TransientStoreError
     if status == 503 and kind is TransientStoreError and code in {"503", ""}:
         kind = SlowDownError
+    if status == 400 and code in {"400", ""} and operation.startswith("head_"):
+        kind = CredentialsExpiredError  # HEAD has no body to say so, and nothing else to refuse
     if kind is ObjectMissingError and operation in _OF_UPLOADS:
         kind = UploadMissingError  # Ceph 16 says NoSuchKey where S3 says NoSuchUpload
     if status == 400 and kind is UploadError and any(word in text for word in _CHECKSUM_WORDS):

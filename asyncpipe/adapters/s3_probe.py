@@ -20,7 +20,7 @@ from asyncpipe.adapters.s3_answers import unquoted
 from asyncpipe.adapters.s3_errors import code_of, translated
 from asyncpipe.adapters.s3_profiles import RECORDS, S3Record
 from asyncpipe.adapters.s3_requests import object_parameters, upload_parameters
-from asyncpipe.errors import UploadError
+from asyncpipe.errors import TransientStoreError, UploadError
 from asyncpipe.model.store import (
     ChecksumMode,
     ServerSideEncryption,
@@ -33,6 +33,7 @@ _BODY = b"?"
 _CRC = crc64nvme_base64(crc64nvme(_BODY))
 _CRC_WRONG = crc64nvme_base64(crc64nvme(b"!"))
 _SHA256_WRONG = b64encode(hashlib.sha256(b"!").digest()).decode()
+_MD5 = b64encode(hashlib.md5(_BODY, usedforsecurity=False).digest()).decode()
 _MD5_WRONG = b64encode(hashlib.md5(b"!", usedforsecurity=False).digest()).decode()
 _LIMIT_S = 60
 _CLEAN_UP_S = 20
@@ -73,19 +74,26 @@ class _Probe:
 
     async def put(self, **parameters: Any) -> dict[str, Any]:
         answer: dict[str, Any] = await self.request(
-            "put_object", self.key, Body=_BODY, **self.extra, **parameters
+            "put_object", self.key, Body=_BODY, **self.extra, **_with_digest(parameters)
         )
         return answer
 
     async def put_refused(self, *, status: int | None = None, **parameters: Any) -> bool:
         return await self.refused(
-            "put_object", status=status, Body=_BODY, **self.extra, **parameters
+            "put_object", status=status, Body=_BODY, **self.extra, **_with_digest(parameters)
         )
 
 
-async def prove(request: Request, options: StoreOptions, record: S3Record) -> None:
+def _with_digest(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Add Content-MD5 where no digest is there yet: buckets with Object Lock want one."""
+    if any(name.startswith(("Checksum", "ContentMD5")) for name in parameters):
+        return parameters
+    return {**parameters, "ContentMD5": _MD5}
+
+
+async def prove(request: Request, url: str, options: StoreOptions, record: S3Record) -> None:
     """Prove that objects can be made below the prefix, and the claim that none is replaced."""
-    async with _probing(request, options) as probe:
+    async with _probing(request, url, options) as probe:
         create_only = {"IfNoneMatch": "*"} if record.capabilities.conditional_put else {}
         await probe.put(**create_only)
         if create_only and not await probe.put_refused(status=412, **create_only):
@@ -97,9 +105,9 @@ async def prove(request: Request, options: StoreOptions, record: S3Record) -> No
             )
 
 
-async def ask(request: Request, options: StoreOptions) -> S3Record:
+async def ask(request: Request, url: str, options: StoreOptions) -> S3Record:
     """Find out what the endpoint honours; what was not seen to be honoured is not claimed."""
-    async with _probing(request, options) as probe:
+    async with _probing(request, url, options) as probe:
         answer = await probe.put()
         checksums = await _checksums(probe)
         swap, quoted = await _compare_and_swap(probe, unquoted(answer))
@@ -117,7 +125,7 @@ async def ask(request: Request, options: StoreOptions) -> S3Record:
 
 
 @asynccontextmanager
-async def _probing(request: Request, options: StoreOptions) -> AsyncIterator[_Probe]:
+async def _probing(request: Request, url: str, options: StoreOptions) -> AsyncIterator[_Probe]:
     key = f".asyncpipe-probe/{secrets.token_hex(8)}"
     extra = object_parameters(options, small=True)
     probe = _Probe(request=request, key=key, extra=extra)
@@ -125,7 +133,9 @@ async def _probing(request: Request, options: StoreOptions) -> AsyncIterator[_Pr
         with anyio.fail_after(_LIMIT_S):
             yield probe
     except _FOREIGN as error:
-        raise translated(error, operation="probe", where=f"the destination ({key})") from error
+        raise translated(error, operation="probe", where=url + key) from error
+    except TimeoutError as error:
+        raise TransientStoreError(f"{url} was not probed within {_LIMIT_S} s.") from error
     finally:
         with anyio.move_on_after(_CLEAN_UP_S, shield=True), contextlib.suppress(*_FOREIGN):
             # without the right to delete, one object of one byte stays behind

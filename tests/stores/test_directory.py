@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,7 @@ from asyncpipe.errors import (
     ChecksumError,
     ConflictError,
     DestinationTakenError,
+    UploadError,
     UploadMissingError,
 )
 from tests.stores.contract import (
@@ -227,3 +229,16 @@ async def test_a_folder_that_cannot_be_written_is_access_denied(
     (tmp_path / "published").mkdir(mode=0o500)
     with pytest.raises(AccessDeniedError):
         await store.probe()
+
+
+async def test_a_file_system_without_hard_links_is_told(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with pytest.raises(UploadError, match="hard links") as caught:
+        await store.probe()
+    assert not isinstance(caught.value, AccessDeniedError)
+    assert seen_in(tmp_path / "published") == []

@@ -294,6 +294,9 @@ async def test_expired_credentials_are_renewed_from_the_profile_and_the_part_goe
             _write_profile(file, standin.environment, token="new")
             standin.faults.add(refuse("UploadPart", "ExpiredToken"))
             await one_part(store, handle)
+            _write_profile(file, standin.environment, token="newer")
+            standin.faults.add(refuse("HeadObject", "ExpiredToken"))  # a HEAD cannot say why
+            assert await store.head("x.xva") is None
     tokens = [seen.headers["x-amz-security-token"] for seen in standin.seen("UploadPart")]
     assert tokens == ["old", "new"]
 

@@ -258,7 +258,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
             finally:
                 finish = reporting.Finish(
                     prepared=prepared,
-                    outcomes=tuple(outcomes.values()),
+                    outcomes=_in_order(prepared, outcomes),
                     cancelled=cancelled,
                     started_utc=started_utc,
                     duration_s=time.monotonic() - started_s,
@@ -266,6 +266,11 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
                 await reporting.tell(finish, reporter)
     await reporting.notify(finish)
     return finish.exit_code
+
+
+def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:
+    """As they were named, whatever ended first; a cancelled unit has none."""
+    return tuple(outcomes[one.unit] for one in prepared.plans if one.unit in outcomes)
 
 
 def _eager(settings: Settings, store: ObjectStore) -> bool:

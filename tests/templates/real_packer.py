@@ -53,14 +53,27 @@ class RealPacker:
         )
 
 
-def real_packer() -> RealPacker:
-    """Both binaries, from the cache or built now; skips with the reason where neither can be."""
+def current_packer() -> RealPacker:
+    """Packer alone, from the cache or built now; skips with the reason where it cannot be."""
     folder = cache_dir() / f"packer-{PACKER}-plugin-{PLUGIN}"
     built = RealPacker(packer=folder / "packer", plugin_path=folder / "plugins")
+    if not built.packer.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _build(folder, "packer", f"require github.com/hashicorp/packer {PACKER}\n", "-s -w")
+    return built
+
+
+def real_packer() -> RealPacker:
+    """Packer with the plugin installed beside it; skips likewise."""
+    built = current_packer()
+    folder = built.packer.parent
     done = folder / "done"
     if not done.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _build_both(_go(), folder, built)
+        _build_plugin(folder)
+        plugin = str(folder / "packer-plugin-xenserver")
+        arguments = ("plugins", "install", "--path", plugin, "github.com/vatesfr/xenserver")
+        installed = built.run(*arguments, cwd=folder)
+        assert installed.returncode == 0, installed.stdout
         done.touch()
     return built
 
@@ -72,30 +85,23 @@ def _go() -> str:
     return go
 
 
-def _build_both(go: str, folder: Path, built: RealPacker) -> None:
-    _build(go, folder, "packer", f"require github.com/hashicorp/packer {PACKER}\n", "-s -w")
+def _build_plugin(folder: Path) -> None:
     source = os.environ.get("ASYNCPIPE_XENSERVER_PLUGIN_SOURCE", f"{PLUGIN_REPOSITORY} {PLUGIN}")
     version = f"{PLUGIN_MODULE}/version"
     _build(
-        go,
         folder,
         "packer-plugin-xenserver",
         f"require {PLUGIN_MODULE} {PLUGIN}\nreplace {PLUGIN_MODULE} => {source}\n",
         f"-s -w -X {version}.Version={PLUGIN.removeprefix('v')} -X {version}.VersionPrerelease=",
     )
-    plugin = folder / "packer-plugin-xenserver"
-    installed = built.run(
-        "plugins", "install", "--path", str(plugin), "github.com/vatesfr/xenserver", cwd=folder
-    )
-    assert installed.returncode == 0, installed.stdout
 
 
-def _build(go: str, folder: Path, name: str, requires: str, ldflags: str) -> None:
+def _build(folder: Path, name: str, requires: str, ldflags: str) -> None:
     module = folder / f"module-{name}"
     module.mkdir(exist_ok=True)
     (module / "go.mod").write_text(f"module build\n\ngo {GO}\n\n{requires}{_REPLACE}")
     what = "github.com/hashicorp/packer" if name == "packer" else PLUGIN_MODULE
-    command = [go, "build", "-mod=mod", "-trimpath", "-ldflags", ldflags]
+    command = [_go(), "build", "-mod=mod", "-trimpath", "-ldflags", ldflags]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": ""}
     result = subprocess.run(
         [*command, "-o", str(folder / name), what],

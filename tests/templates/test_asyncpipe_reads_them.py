@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.templates.needs import REPO, need_root
-from tests.templates.real_packer import real_packer
+from tests.templates.real_packer import current_packer
 
 SYSTEMS = {
     "templates/debian/12": "debian12",
@@ -79,7 +79,7 @@ def test_a_dry_run_shows_what_would_be_built_and_where_it_would_go(tmp_path: Pat
 @pytest.mark.real_packer
 def test_a_disk_made_here_is_published_with_the_identity_of_its_guest(tmp_path: Path) -> None:
     need_root()
-    packer = real_packer()
+    packer = current_packer()
     published = tmp_path / "published"
     result = asyncpipe(
         "build",
@@ -92,5 +92,12 @@ def test_a_disk_made_here_is_published_with_the_identity_of_its_guest(tmp_path: 
     version = next((published / "templates/debian12").glob("*Z"))
     assert asyncpipe("verify", str(version / "debian12.xva")).returncode == 0
     metadata = json.loads((version / "metadata.json").read_text())
-    assert "xe-guest-utilities" in json.dumps(metadata)
+    assert metadata["os"]["short_id"] == "debian12"
+    assert metadata["os"]["release"].startswith("12.")
+    assert "os-release" in {evidence["kind"] for evidence in metadata["os"]["evidence"]}
+    assert metadata["guest"]["complete"]
+    assert metadata["guest"]["agent"] == "xe-guest-utilities 8.4.0-1"
+    assert metadata["guest"]["hardening_profile"] == "baseline"
+    assert "cloud-init" in json.dumps(metadata["packages"])
+    assert metadata["xva"]["verdict"] == "accept"
     assert "asyncpipe-evidence/1 os-release ID=debian" in (version / "build.log").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.templates.needs import REPO, need_root
-from tests.templates.real_packer import real_packer
+from tests.templates.real_packer import current_packer
 
 SCRIPT = REPO / "templates" / "common" / "disk-to-xva.sh"
 
@@ -86,7 +86,7 @@ def test_what_is_missing_is_named_and_the_disk_stays(
 @pytest.mark.real_packer
 def test_a_provisioned_disk_becomes_an_accepted_xva_through_packer(tmp_path: Path) -> None:
     need_root()
-    packer = real_packer()
+    packer = current_packer()
     output = tmp_path / "output"
     result = subprocess.run(
         [

@@ -180,7 +180,7 @@ def _reading(
         return Reading(os_type=entry.os_type, os_version=ROLLING, release=dated)
     if version is None:
         return Reading(os_type=entry.os_type, codename=codename)
-    series = entry.series_of(version)
+    series = entry.series_of(version) if stated else version
     release = version if stated and version[:1].isdigit() and version != series else None
     for stamp, exact in entry.releases.items() if tail else ():
         if exact.startswith(f"{series}.") and re.search(rf"(?<!\d){stamp}(?!\d)", tail):

@@ -53,6 +53,7 @@ _NOT_AN_OS: Final = re.compile(
     r"|grml\w*|languagepack|langpack|fod|features?[-_ ]on[-_ ]demand|inbox_?apps|"
     r"netgate-installer\w*|empty|dummy|blank)(?![a-z])"
 )
+_HOME: Final = re.compile(r"\A/home/[^/]+")  # of a user who may be called "ubuntu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def split_url(text: str) -> tuple[str, str, tuple[str, ...]]:
     folder, _, name = rest.rpartition("/")
     if scheme.lower() == "file":
         folder = ""
+    elif not found:
+        folder = _HOME.sub("", folder)
     hidden = []
     if query and len(query) < MAX_CHARS:
         values = [value for _, value in parse_qsl(query, max_num_fields=None)][:20]

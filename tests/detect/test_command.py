@@ -72,6 +72,12 @@ def test_a_template_that_cannot_be_read_is_told_and_the_others_are_answered(
     assert "no such file" in answers[2]["error"]
 
 
+def test_variables_reach_the_template() -> None:
+    name = str(TEMPLATES / "auto-vars" / "template.pkr.hcl")
+    found = json.loads(run("--json", "-var", "release=13.5.0", name).stdout)[0]
+    assert (found["short_id"], found["release"]) == ("debian13", "13.5.0")
+
+
 def test_control_characters_of_an_argument_are_escaped() -> None:
     assert "\x1b" not in run("--explain", "\x1b[31mdebian-12.iso").stdout
 

@@ -60,6 +60,7 @@ def test_every_entry_has_an_example_and_a_name_of_its_own() -> None:
         "https://mirrors.xcp-ng.org/isos/8.2/guest-tools.iso",
         "disk1.qcow2",
         "1.iso",
+        "/home/debian/isos/custom.iso",
         "",
         "/",
         "://",

@@ -233,9 +233,9 @@ def test_partial_texts_keep_what_is_known(tmp_path: Path) -> None:
 
 
 _pieces = st.sampled_from(
-    """variable "x" {|locals {|source "a" "b" {|build {|}|default = |"${var.x}"|a = |[|]|(|?|1|"|#|é|
-    |for k, v in | : |...|${|<<EOF\n|EOF\n|\n|var.x|local.a|%{ if true }|sources = |["source.a.b"]|/*
-    """.split("|")  # noqa: SIM905 -- twenty pieces of quotes and brackets read better unquoted
+    """variable "x" {|locals {|source "a" "b" {|build {|}|default = |"${var.x}"|a = |[|]|(|?|1|"|#
+|for k, v in | : |...|${|<<EOF\n|EOF\n|\n|var.x|local.a|%{ if true }|sources = |["source.a.b"]
+|/*""".split("|")  # noqa: SIM905 -- pieces of quotes and brackets read better unquoted
 )
 
 

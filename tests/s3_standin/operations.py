@@ -6,87 +6,31 @@ import hashlib
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from email.utils import format_datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from awscrt.checksums import crc64nvme
 
+from tests.s3_standin.messages import (
+    NAMESPACE,
+    Answer,
+    Request,
+    S3Error,
+    apply_range,
+    body_of,
+    boolean,
+    check_none_match,
+    checksum_headers,
+    encoded,
+    flip_first_byte,
+    http_date,
+    kept,
+    part_entry,
+    text,
+    xml,
+)
 from tests.s3_standin.profiles import Profile
 from tests.s3_standin.storage import Storage, Stored, Upload, now_utc
-
-NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-KEPT_HEADERS = ("content-type",)
-
-
-class S3Error(Exception):
-    """An answer that refuses."""
-
-    def __init__(self, status: int, code: str, message: str = "") -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-        self.message = message or f"The stand-in says {code}"
-
-
-@dataclass(slots=True, kw_only=True)
-class Request:
-    """One request, its body already in a file (None when there was none)."""
-
-    method: str
-    bucket: str
-    key: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Path | None = None
-    digests: Mapping[str, str] = field(default_factory=dict)
-    size_bytes: int = 0
-    flip: bool = False
-
-    @property
-    def part_number(self) -> int | None:
-        """The number of the part that this is about."""
-        text = self.query.get("partNumber", "")
-        return int(text) if text.isdigit() else None
-
-    @property
-    def operation(self) -> str:
-        """S3's name of what is asked."""
-        return _operation_of(self)
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """Status, headers, and a body in memory or in a file."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    file: Path | None = None
-    start_bytes: int = 0
-
-
-def _operation_of(request: Request) -> str:
-    query, method = request.query, request.method
-    if not request.key:
-        listing = "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
-        if "lifecycle" in query:
-            return f"{method.title()}BucketLifecycleConfiguration"
-        return {"PUT": "CreateBucket", "GET": listing, "HEAD": "HeadBucket"}.get(method, "?")
-    if "uploads" in query:
-        return "CreateMultipartUpload"
-    if "uploadId" in query:
-        return {
-            "PUT": "UploadPart",
-            "POST": "CompleteMultipartUpload",
-            "DELETE": "AbortMultipartUpload",
-            "GET": "ListParts",
-        }.get(method, "?")
-    names = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
-    return names.get(method, "?")
 
 
 class Operations:
@@ -140,17 +84,17 @@ class Operations:
         if "if-match" in request.headers:
             self._check_match(request.headers["if-match"], present)
         if self.profile.conditional_put:
-            _check_none_match(request, present)
+            check_none_match(request, present)
         told = self._check_body(request)
         stored = Stored(
             size_bytes=request.size_bytes,
             etag=self._etag(request.digests["md5"]),
-            headers=_kept(request.headers),
+            headers=kept(request.headers),
             checksums=told,
             modified_utc=now_utc(),
         )
-        self.storage.put(request.bucket, request.key, _body_of(request), stored)
-        return Answer(headers={"ETag": f'"{stored.etag}"', **_checksum_headers(told)})
+        self.storage.put(request.bucket, request.key, body_of(request), stored)
+        return Answer(headers={"ETag": f'"{stored.etag}"', **checksum_headers(told)})
 
     def _check_match(self, wanted: str, present: Stored | None) -> None:
         if not self.profile.if_match:
@@ -175,10 +119,10 @@ class Operations:
             headers={"ETag": f'"{stored.etag}"', "Accept-Ranges": "bytes", **stored.headers},
             file=self.storage.object_path(request.bucket, request.key),
         )
-        answer.headers["Last-Modified"] = _http_date(stored.modified_utc)
+        answer.headers["Last-Modified"] = http_date(stored.modified_utc)
         if request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-            answer.headers |= _checksum_headers(stored.checksums)
-        _apply_range(request, answer, stored.size_bytes)
+            answer.headers |= checksum_headers(stored.checksums)
+        apply_range(request, answer, stored.size_bytes)
         return answer
 
     def _delete_object(self, request: Request) -> Answer:
@@ -193,14 +137,14 @@ class Operations:
         page = keys[: self.profile.page_limit]
         items = "".join(self._entry(request, key) for key in page)
         more = len(keys) > len(page)
-        token = f"<NextContinuationToken>{_text(page[-1])}</NextContinuationToken>" if more else ""
-        return _xml("ListBucketResult", f"<IsTruncated>{_bool(more)}</IsTruncated>{token}{items}")
+        token = f"<NextContinuationToken>{text(page[-1])}</NextContinuationToken>" if more else ""
+        return xml("ListBucketResult", f"<IsTruncated>{boolean(more)}</IsTruncated>{token}{items}")
 
     def _entry(self, request: Request, key: str) -> str:
         stored = self.storage.get(request.bucket, key)
         if stored is None:
             return ""
-        shown = _text(key)
+        shown = text(key)
         return (
             f"<Contents><Key>{shown}</Key><Size>{stored.size_bytes}</Size>"
             f"<ETag>&quot;{stored.etag}&quot;</ETag>"
@@ -210,14 +154,14 @@ class Operations:
     # -- uploads -------------------------------------------------------------------------------
 
     def _create_upload(self, request: Request) -> Answer:
-        headers = _kept(request.headers)
+        headers = kept(request.headers)
         for name in ("x-amz-checksum-algorithm", "x-amz-checksum-type"):
             if name in request.headers:
                 headers[name] = request.headers[name]
         upload = self.storage.create_upload(request.bucket, request.key, headers)
-        return _xml(
+        return xml(
             "InitiateMultipartUploadResult",
-            f"<Bucket>{request.bucket}</Bucket><Key>{_text(request.key)}</Key>"
+            f"<Bucket>{request.bucket}</Bucket><Key>{text(request.key)}</Key>"
             f"<UploadId>{upload.upload_id}</UploadId>",
         )
 
@@ -239,11 +183,11 @@ class Operations:
             checksums=told,
             modified_utc=now_utc(),
         )
-        body = _body_of(request)
+        body = body_of(request)
         if request.flip:
             flip_first_byte(body)
         self.storage.put_part(request.bucket, upload.upload_id, number, body, stored)
-        return Answer(headers={"ETag": f'"{stored.etag}"', **_checksum_headers(told)})
+        return Answer(headers={"ETag": f'"{stored.etag}"', **checksum_headers(told)})
 
     def _complete(self, request: Request) -> Answer:
         upload_id = request.query["uploadId"]
@@ -251,7 +195,7 @@ class Operations:
             return self._completed(request, self._done[upload_id], {})
         upload = self._upload_of(request)
         if self.profile.conditional_complete:
-            _check_none_match(request, self.storage.get(request.bucket, request.key))
+            check_none_match(request, self.storage.get(request.bucket, request.key))
         chosen = self._chosen_parts(request, upload)
         data, checksums, size_bytes = self._joined(request, upload, chosen)
         try:
@@ -280,14 +224,14 @@ class Operations:
             for name, value in checksums.items()
             if name != "type"
         )
-        return _xml(
+        return xml(
             "CompleteMultipartUploadResult",
-            f"<Bucket>{request.bucket}</Bucket><Key>{_text(request.key)}</Key>"
+            f"<Bucket>{request.bucket}</Bucket><Key>{text(request.key)}</Key>"
             f"<ETag>&quot;{etag}&quot;</ETag>{told}",
         )
 
     def _chosen_parts(self, request: Request, upload: Upload) -> dict[int, Stored]:
-        body = _body_of(request).read_bytes()
+        body = body_of(request).read_bytes()
         try:
             root = ET.fromstring(body)
         except ET.ParseError as error:
@@ -361,10 +305,10 @@ class Operations:
         parts = self.storage.parts(request.bucket, upload.upload_id)
         numbers = [number for number in parts if number > after]
         page = numbers[: self.profile.page_limit]
-        items = "".join(_part_entry(number, parts[number]) for number in page)
+        items = "".join(part_entry(number, parts[number]) for number in page)
         more = len(numbers) > len(page)
         marker = f"<NextPartNumberMarker>{page[-1]}</NextPartNumberMarker>" if more else ""
-        return _xml("ListPartsResult", f"<IsTruncated>{_bool(more)}</IsTruncated>{marker}{items}")
+        return xml("ListPartsResult", f"<IsTruncated>{boolean(more)}</IsTruncated>{marker}{items}")
 
     def _list_uploads(self, request: Request) -> Answer:
         prefix = request.query.get("prefix", "")
@@ -376,19 +320,20 @@ class Operations:
         ]
         page = found[: self.profile.page_limit]
         items = "".join(
-            f"<Upload><Key>{_text(upload.key)}</Key><UploadId>{upload.upload_id}</UploadId>"
+            f"<Upload><Key>{text(upload.key)}</Key><UploadId>{upload.upload_id}</UploadId>"
             f"<Initiated>{upload.initiated_utc}</Initiated></Upload>"
             for upload in page
         )
         more = len(found) > len(page)
         marker = (
-            f"<NextKeyMarker>{_text(page[-1].key)}</NextKeyMarker>"
+            f"<NextKeyMarker>{text(page[-1].key)}</NextKeyMarker>"
             f"<NextUploadIdMarker>{page[-1].upload_id}</NextUploadIdMarker>"
             if more
             else ""
         )
-        return _xml(
-            "ListMultipartUploadsResult", f"<IsTruncated>{_bool(more)}</IsTruncated>{marker}{items}"
+        return xml(
+            "ListMultipartUploadsResult",
+            f"<IsTruncated>{boolean(more)}</IsTruncated>{marker}{items}",
         )
 
     # -- checks --------------------------------------------------------------------------------
@@ -417,88 +362,3 @@ class Operations:
         if payload not in {"UNSIGNED-PAYLOAD", payload_hex}:
             raise S3Error(400, "XAmzContentSHA256Mismatch")
         return told
-
-
-def encoded(crc: int) -> str:
-    """A CRC64NVME as S3 writes it."""
-    return b64encode(crc.to_bytes(8, "big")).decode()
-
-
-def flip_first_byte(path: Path) -> None:
-    """Change one byte of a file."""
-    with path.open("r+b") as file:
-        byte = file.read(1)
-        file.seek(0)
-        file.write(bytes([byte[0] ^ 0xFF]))
-
-
-def error_body(error: S3Error) -> bytes:
-    """The XML of a refusal."""
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
-    ).encode()
-
-
-def _body_of(request: Request) -> Path:
-    if request.body is None:
-        raise S3Error(411, "MissingContentLength")
-    return request.body
-
-
-def _check_none_match(request: Request, present: Stored | None) -> None:
-    if request.headers.get("if-none-match") == "*" and present is not None:
-        raise S3Error(412, "PreconditionFailed")
-
-
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in headers.items()
-        if name in KEPT_HEADERS or name.startswith("x-amz-meta-")
-    }
-
-
-def _checksum_headers(checksums: Mapping[str, str]) -> dict[str, str]:
-    return {f"x-amz-checksum-{name}": value for name, value in checksums.items()}
-
-
-def _apply_range(request: Request, answer: Answer, size_bytes: int) -> None:
-    text = request.headers.get("range", "")
-    start = int(text.removeprefix("bytes=").rstrip("-")) if text else 0
-    if text and start >= size_bytes:
-        raise S3Error(416, "InvalidRange")
-    if text:
-        answer.status = 206
-        answer.headers["Content-Range"] = f"bytes {start}-{size_bytes - 1}/{size_bytes}"
-    answer.start_bytes = start
-
-
-def _part_entry(number: int, part: Stored) -> str:
-    crc = part.checksums.get("crc64nvme")
-    sha256 = part.checksums.get("sha256")
-    told = f"<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME>" if crc else ""
-    told += f"<ChecksumSHA256>{sha256}</ChecksumSHA256>" if sha256 else ""
-    return (
-        f"<Part><PartNumber>{number}</PartNumber><Size>{part.size_bytes}</Size>"
-        f"<ETag>&quot;{part.etag}&quot;</ETag>{told}"
-        f"<LastModified>{part.modified_utc}</LastModified></Part>"
-    )
-
-
-def _xml(root: str, inner: str) -> Answer:
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}">{inner}</{root}>'
-    return Answer(headers={"Content-Type": "application/xml"}, body=body.encode())
-
-
-def _text(text: str) -> str:
-    return escape(text)
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _http_date(text: str) -> str:
-
-    return format_datetime(datetime.fromisoformat(text), usegmt=True)

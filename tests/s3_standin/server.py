@@ -28,7 +28,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from awscrt.checksums import crc64nvme
 
 from tests.s3_standin.faults import STATUS_OF, Faults, Kind, Rule
-from tests.s3_standin.operations import Answer, Operations, Request, S3Error, encoded, error_body
+from tests.s3_standin.messages import Answer, Request, S3Error, encoded, error_body
+from tests.s3_standin.operations import Operations
 from tests.s3_standin.profiles import PROFILES, Profile
 from tests.s3_standin.signature import problem_of
 from tests.s3_standin.storage import Storage, Stored, Upload

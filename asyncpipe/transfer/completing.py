@@ -111,21 +111,23 @@ class Completion:
         return info
 
     async def verified(
-        self, info: ObjectInfo, *, etag: str | None, multipart: bool
+        self, info: ObjectInfo, *, etag: str | None, multipart: bool, earlier: bool
     ) -> tuple[str, ...]:
         """Compare what the store shows with what was sent, and return the checks that held.
 
-        A wrong object of ours is removed. ``etag`` is the expected one where it is comparable.
+        A wrong object is removed, unless an ``earlier`` process had published it: then it was
+        right, and the local file is another one now. ``etag`` is the expected one where it is
+        comparable.
 
         Raises:
             ChecksumError: size or checksum differ.
-            DestinationTakenError: somebody else's object stands there.
+            DestinationTakenError: the object of another upload, or of another file, stands there.
         """
-        if not self.is_ours(info):
-            raise DestinationTakenError(
-                f"{self.store.url_of(self.target.key)} is the object of another upload"
-            )
         wrong = self._differences(info, etag)
+        if not self.is_ours(info) or (wrong and earlier):
+            raise DestinationTakenError(
+                f"{self.store.url_of(self.target.key)} is the object of another upload or file"
+            )
         if wrong:
             await self.store.delete(self.target.key)
             raise ChecksumError(

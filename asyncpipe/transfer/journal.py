@@ -84,7 +84,7 @@ class Journal:
             return
         self._dirty = anyio.Event()
         entry = replace(self._entry, parts=dict(self._parts))
-        await anyio.to_thread.run_sync(_replace_file, self.path, encoded(entry))
+        await anyio.to_thread.run_sync(lambda: _replace_file(self.path, encoded(entry)))
 
     async def remove(self) -> None:
         """Forget the upload: it is completed or gone."""

@@ -105,8 +105,13 @@ class Upload:
             digests=staged.digests,
         )
         info = await self._make_visible(completion)
-        multipart = self._attempt.handle is not None
-        checks = await completion.verified(info, etag=self._etag(info), multipart=multipart)
+        earlier = self._attempt.visible_already
+        checks = await completion.verified(
+            info,
+            etag=self._etag(info),
+            multipart=earlier or self._attempt.handle is not None,
+            earlier=earlier,
+        )
         await self._attempt.forget()
         return PublishedObject(
             key=request.target.key,

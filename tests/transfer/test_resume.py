@@ -8,8 +8,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from asyncpipe.adapters.directory import DirectoryStore
 from asyncpipe.adapters.memory import MEMORY_CAPABILITIES, MemoryStore
-from asyncpipe.errors import SourceChangedError, TransientStoreError, UploadError
+from asyncpipe.errors import (
+    DestinationTakenError,
+    SourceChangedError,
+    TransientStoreError,
+    UploadError,
+)
 from asyncpipe.model.store import ChecksumMode
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
@@ -175,6 +181,48 @@ async def test_an_upload_that_was_completed_before_the_crash_is_recognised(
     assert result.digests.sha256_hex == sha256_hex(BODY)
     assert parts_sent(store) == []
     assert not there(journal)
+
+
+async def test_a_published_object_outlives_a_resumption_with_another_file(
+    store: MemoryStore, target: Target, options: TransferOptions, path: Path, journal: Path
+) -> None:
+    with anyio.fail_after(20):
+        await interrupted(store, target, options, path, journal)
+        text = read(journal)
+        heal(store)
+        await published(store, target, path, options, journal_path=journal, resume=True)
+        written(journal, text)
+        written(path, BODY[1:])
+        with pytest.raises(DestinationTakenError):
+            await published(store, target, path, options, journal_path=journal, resume=True)
+    assert store.objects[target.key].body == BODY
+
+
+async def test_a_folder_is_a_store_that_resumes_as_well(
+    target: Target, options: TransferOptions, path: Path, journal: Path, tmp_path: Path
+) -> None:
+    folder = DirectoryStore(tmp_path / "published")
+
+    async def cut_short() -> None:
+        async with open_upload(
+            folder,
+            target,
+            FinishedFile(path),
+            budget=Budget(options),
+            options=options,
+            journal_path=journal,
+            keep_for_resume=True,
+        ) as upload:
+            await upload.stage()
+            raise TransientStoreError("told by the caller")
+
+    with anyio.fail_after(20):
+        with pytest.raises(TransientStoreError):
+            await cut_short()
+        result = await published(folder, target, path, options, journal_path=journal, resume=True)
+    assert read(tmp_path / "published" / target.key) == BODY
+    assert result.resumed_bytes == len(BODY)
+    assert not await folder.list_uploads("")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asyncpipe.commands.options import VARIABLES
 from asyncpipe.errors import TemplateError
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.text import printable
-from asyncpipe.settings import variables_of
 
 if TYPE_CHECKING:
     from asyncpipe.model.template import Template
@@ -29,7 +29,7 @@ _TEMPLATE_SUFFIXES = (".hcl", ".json")
 @click.option(
     "-var-file", "--var-file", "var_files", multiple=True, type=click.Path(path_type=Path)
 )
-@click.option("-var", "--var", "assignments", multiple=True, metavar="NAME=VALUE")
+@click.option("-var", "--var", "assignments", multiple=True, type=VARIABLES, metavar="NAME=VALUE")
 @click.option("-only", "--only-source", "only", multiple=True, metavar="GLOB")
 @click.option("-except", "--except-source", "except_", multiple=True, metavar="GLOB")
 @click.argument("subjects", nargs=-1, metavar="PATH|URL|ISO-NAME...")
@@ -39,7 +39,7 @@ def detect(
     as_json: bool,
     explain: bool,
     from_stdin: bool,
-    assignments: tuple[str, ...],
+    assignments: tuple[tuple[str, str], ...],
     **loading: Any,
 ) -> None:
     """Tell operating system and version of templates, URLs and ISO names.
@@ -52,7 +52,7 @@ def detect(
         subjects = (*subjects, *(line.strip() for line in text.split("\n") if line.strip()))
     if not subjects:
         raise click.UsageError("Name a template, a URL or an ISO, or use --stdin.")
-    loading["variables"] = variables_of(assignments)
+    loading["variables"] = dict(assignments)
     answers = [_answer(subject, loading) for subject in subjects]
     if as_json:
         click.echo(json.dumps(answers, indent=1))

@@ -81,6 +81,6 @@ class Template:
     local_locations: Mapping[str, Location] = field(default_factory=dict)
     sources: tuple[TemplateSource, ...] = ()  # selected by only/except, in the order of the file
     required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
-    # Scripts, cd_files, http_directory ...: for --changed-since; a folder stands for all below it.
+    # Scripts, cd_files, http_directory ...: for --changed-since; folders and all files in them.
     referenced_files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

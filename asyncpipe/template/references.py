@@ -5,6 +5,7 @@ Packer resolves such paths against its working directory; the template's folder 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -48,15 +49,23 @@ def _strings(value: Any) -> list[str]:
 
 
 def existing(texts: Iterable[str], folders: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the paths that exist, sorted; a folder stands for everything below it."""
+    """Return the paths that exist, sorted: a folder with all files below it; bounded."""
     roots = list(folders)
     found: set[Path] = set()
     for text in dict.fromkeys(texts):
         if text and len(text) <= _MAX_PATH_CHARS and "\0" not in text and "://" not in text:
-            found.update(_find(text, roots))
+            for path in _find(text, roots):
+                found.update((path, *_below(path)))
         if len(found) > _MAX_FILES:
             break
     return tuple(sorted(found)[:_MAX_FILES])
+
+
+def _below(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return list(itertools.islice(files, _MAX_FILES))
 
 
 def _find(text: str, roots: list[Path]) -> list[Path]:

@@ -133,6 +133,16 @@ def test_a_secret_never_becomes_evidence() -> None:
     assert "hunter2" not in repr(identity)
 
 
+def test_a_folder_that_is_served_counts_with_its_files(tmp_path: Path) -> None:
+    (tmp_path / "http").mkdir()
+    (tmp_path / "http" / "preseed.cfg").write_text("d")
+    (tmp_path / "a.pkr.hcl").write_text(
+        'source "x" "y" { http_directory = "http" }\nbuild { sources = ["x.y"] }'
+    )
+    found = template.load(tmp_path, working_directory=tmp_path).referenced_files
+    assert found == (tmp_path / "http", tmp_path / "http" / "preseed.cfg")
+
+
 def test_files_of_the_machine_that_a_template_uses_are_known() -> None:
     def names(name: str) -> list[str]:
         return [path.name for path in load(name, working_directory=Path("/")).referenced_files]

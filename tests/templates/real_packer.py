@@ -113,5 +113,5 @@ def _build(folder: Path, name: str, requires: str, ldflags: str) -> None:
         timeout=BUILD_TIMEOUT_S,
     )
     if result.returncode:
-        reason = result.stderr.strip().splitlines()[-1:] or ["no message"]
-        pytest.skip(f"{name} cannot be built from Go modules here: {reason[0]}")
+        reason = " ".join(result.stderr.split("\n")[-3:]).split() or ["no message"]
+        pytest.skip(f"{name} cannot be built from Go modules here: {' '.join(reason)[-300:]}")

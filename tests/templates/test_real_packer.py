@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.templates.needs import REPO
-from tests.templates.real_packer import RealPacker, real_packer
+from tests.templates.real_packer import RealPacker, current_packer, real_packer
 
 pytestmark = [pytest.mark.heavy, pytest.mark.real_packer]
 
@@ -132,12 +132,12 @@ def test_nothing_secret_is_shown_by_inspect(packer: RealPacker) -> None:
     assert "asyncpipe.hash=<sensitive>" in result.stdout
 
 
-def test_the_files_are_formatted(packer: RealPacker) -> None:
-    result = packer.run("fmt", "-check", "-diff", "-recursive", "templates", cwd=REPO)
+def test_the_files_are_formatted() -> None:
+    result = current_packer().run("fmt", "-check", "-diff", "-recursive", "templates", cwd=REPO)
     assert result.stdout == ""
     assert result.returncode == 0
 
 
-def test_the_qemu_template_is_sound_syntax(packer: RealPacker) -> None:
-    result = packer.run("validate", "-syntax-only", "templates/qemu/debian-12", cwd=REPO)
+def test_the_qemu_template_is_sound_syntax() -> None:
+    result = current_packer().run("validate", "-syntax-only", "templates/qemu/debian-12", cwd=REPO)
     assert "Syntax-only check passed." in result.stdout

@@ -1,0 +1,81 @@
+"""What happens only in a started system: the restart, and the installers' last act."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.provisioning.trees import Tree, bare_tree
+from tests.templates.needs import REPO
+
+pytestmark = pytest.mark.heavy
+
+# A started system is one with this folder; its systemctl records what it is asked for.
+_STARTED = (
+    "mkdir -p /run/systemd/system"
+    " && printf '#!/bin/sh\\necho \"systemctl $*\"\\n' >/usr/local/bin/systemctl"
+    " && chmod 755 /usr/local/bin/systemctl && "
+)
+_UPDATE = "bash /var/lib/asyncpipe/common/update_system.sh"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    folder = tmp_path_factory.mktemp("started")
+    tree = bare_tree("bookworm", folder)
+    tree.copy_scripts()
+    yield tree
+    shutil.rmtree(folder)
+
+
+def started(tree: Tree, command: str, *, reboot: str = "true") -> subprocess.CompletedProcess[str]:
+    result = tree.run("sh", "-c", _STARTED + command, UPDATE_REBOOT=reboot)
+    (tree.root / "usr/local/bin/systemctl").unlink()
+    return result
+
+
+def test_a_newer_kernel_restarts_the_machine_and_only_then(tree: Tree) -> None:
+    assert "reboot" not in started(tree, _UPDATE).stdout
+    kernel = tree.write("boot/vmlinuz-99.1.0-1-amd64", "x")
+    try:
+        assert "systemctl --no-block reboot" in started(tree, _UPDATE).stdout
+        kept = started(tree, _UPDATE, reboot="false")
+        assert (kept.returncode, "reboot" in kept.stdout) == (0, False)
+        checked = started(tree, f"{_UPDATE} --check")
+    finally:
+        kernel.unlink()
+    assert checked.returncode == 1
+    assert "99.1.0-1-amd64 is installed: the restart did not happen" in checked.stdout
+
+
+def test_a_restart_that_the_distribution_asks_for_is_made(tree: Tree) -> None:
+    result = started(tree, f"touch /run/reboot-required && {_UPDATE}")
+    assert "systemctl --no-block reboot" in result.stdout
+
+
+def late(tree: Tree, cmdline: str) -> subprocess.CompletedProcess[str]:
+    tree.write("late.sh", (REPO / "templates/common/http/late.sh").read_text())
+    tree.write("cmdline", cmdline)
+    return tree.run("sh", "-c", "mount --bind /cmdline /proc/cmdline && sh /late.sh")
+
+
+def test_the_installers_last_act_opens_the_system_for_the_build(tree: Tree) -> None:
+    result = late(tree, "quiet asyncpipe.http=http://192.0.2.1:8000 asyncpipe.user=builder\n")
+    assert result.returncode == 0, result.stdout
+    rights = tree.root / "etc/sudoers.d/asyncpipe-build"
+    assert rights.stat().st_mode & 0o777 == 0o440
+    assert rights.read_text() == "builder ALL=(ALL) NOPASSWD: ALL\n"
+    assert tree.run("visudo", "-c").returncode == 0
+    unit = "etc/systemd/system/asyncpipe-announce.service"
+    assert "http://192.0.2.1:8000/ready" in (tree.root / unit).read_text()
+    wants = tree.root / "etc/systemd/system/multi-user.target.wants/asyncpipe-announce.service"
+    assert wants.is_symlink()
+
+
+def test_the_installers_last_act_fails_without_its_values(tree: Tree) -> None:
+    result = late(tree, "quiet asyncpipe.user=builder\n")
+    assert result.returncode == 1
+    assert "asyncpipe.http are not on the kernel's command line" in result.stdout

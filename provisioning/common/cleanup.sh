@@ -42,7 +42,7 @@ packages() {
             apt_get autoremove --purge
             apt_get clean
             rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/lib/dpkg/*-old
-            rm -f /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf
+            rm -f /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf /etc/systemd/system/snapd.service.d/snap_proxy.conf
             rm -rf /etc/apt/auth.conf /etc/apt/auth.conf.d/*
             ;;
         redhat)

@@ -160,6 +160,17 @@ def test_the_autoinstall_keeps_subiquity_s_rules() -> None:
     assert answers["shutdown"] in {"reboot", "poweroff"}
 
 
+def test_the_autoinstall_s_commands_are_sound_shell(tmp_path: Path) -> None:
+    answers = autoinstall()
+    for name in ("early-commands", "late-commands"):
+        commands = answers[name]
+        assert isinstance(commands, list)
+        script = tmp_path / f"{name}.sh"
+        script.write_text("#!/bin/sh\n" + "\n".join(map(str, commands)) + "\n")
+        result = run(VENV / "shellcheck", script)
+        assert result.returncode == 0, result.stdout
+
+
 def test_the_autoinstall_s_password_is_none_until_the_run_s_is_put_in(tmp_path: Path) -> None:
     """The early command, run on the file as the installer writes it."""
     answers = autoinstall()

@@ -37,6 +37,7 @@ class Export:
         self._eager: Delivery | None = None
         self._eager_path: Path | None = None
         self._watch = anyio.CancelScope()
+        self._send_early = dossier.shop.eager and follow
         if follow:
             tasks.start_soon(self._follow)
 
@@ -74,13 +75,14 @@ class Export:
         return True
 
     async def _follow(self) -> None:
-        """Wait for the file, then send it as it grows."""
+        """Wait for the file, then tell how it grows and, when wanted, send it."""
         with self._watch:
             path = await self._appearance()
-            self._eager_path = path
-            self._dossier.identity = self._dossier.identity_now()
-            self._eager = self._delivery(GrowingFile(path, self._finished))
-            self._tasks.start_soon(self._eager.run)
+            if self._send_early:
+                self._dossier.identity = self._dossier.identity_now()
+                self._eager_path = path
+                self._eager = self._delivery(GrowingFile(path, self._finished))
+                self._tasks.start_soon(self._eager.run)
             await self._tell_growth(path)
 
     async def _appearance(self) -> Path:

@@ -52,7 +52,7 @@ async def process_template(build_plan: BuildPlan, shop: Workshop) -> Outcome:
 async def _build_and_publish(dossier: Dossier) -> Published:
     """The way of a template that ends well; every failure leaves by an exception."""
     async with anyio.create_task_group() as tasks:
-        export = Export(dossier, tasks, follow=dossier.shop.eager)
+        export = Export(dossier, tasks, follow=True)
         async with dossier.open_log() as log:
             await dossier.note_state("building")
             dossier.build_exit = await build.run(

@@ -95,13 +95,14 @@ class Finish:
     cancelled: bool
     started_utc: datetime
     duration_s: float
+    done_before: int = 0  # units that an earlier process of a resumed run had published
 
     @property
     def exit_code(self) -> int:
         """The process's exit code."""
         return exit_code.of(
             self.outcomes,
-            template_count=len(self.prepared.plans),
+            template_count=len(self.prepared.plans) - self.done_before,
             cancelled=self.cancelled,
         )
 

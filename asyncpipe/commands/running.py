@@ -252,6 +252,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
                 eager=_eager(settings, store),
                 keep_xva=settings.keep_xva,
             )
+            done_before = sum(_is_published(one, shop) for one in prepared.plans)
             try:
                 await _run_jobs(prepared, shop, outcomes, built)
                 cancelled = False
@@ -262,6 +263,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
                     cancelled=cancelled,
                     started_utc=started_utc,
                     duration_s=time.monotonic() - started_s,
+                    done_before=done_before,
                 )
                 await reporting.tell(finish, reporter)
     await reporting.notify(finish)
@@ -290,7 +292,14 @@ async def _run_jobs(
 ) -> None:
     settings = prepared.settings
     disk = matrix.DiskBudget(lambda: shutil.disk_usage(prepared.journal.folder).free)
-    jobs = [_job(one, shop, built) for one in prepared.plans if not _is_published(one, shop)]
+    left = [one for one in prepared.plans if not _is_published(one, shop)]
+    jobs = [_job(one, shop, built) for one in left]
+
+    for one in prepared.plans:
+        if _is_published(one, shop):
+            place = shop.store.url_of(str(shop.journal.unit(one.unit).get("folder_key", "")))
+            message = f"already published: {place}"
+            shop.reporter.emit(Warned(unit=one.unit, code="resume", message=message))
 
     def on_retry(unit: str, message: str) -> None:
         shop.reporter.emit(Warned(unit=unit, code="retry", message=message))

@@ -68,8 +68,8 @@ class Storage:
 
     def keys(self, bucket: str) -> list[str]:
         """Every key in order."""
-        names = (self.root / bucket / "objects").glob("*.json")
-        return sorted(unquote(path.name.removesuffix(".json")) for path in names)
+        names = (self.root / bucket / "objects").glob("*@meta")
+        return sorted(unquote(path.name.removesuffix("@meta")) for path in names)
 
     def put(self, bucket: str, key: str, data: Path, stored: Stored) -> None:
         """Make an object visible."""
@@ -124,7 +124,7 @@ class Storage:
     def parts(self, bucket: str, upload_id: str) -> dict[int, Stored]:
         """Every part in order."""
         folder = self.root / bucket / "uploads" / upload_id
-        numbers = sorted(int(path.name[:5]) for path in folder.glob("[0-9]*.json"))
+        numbers = sorted(int(path.name[:5]) for path in folder.glob("[0-9]*@meta"))
         found = {number: _read(folder / f"{number:05d}") for number in numbers}
         return {number: part for number, part in found.items() if part}
 
@@ -145,7 +145,7 @@ def now_utc() -> str:
 
 
 def _meta(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
+    return path.with_name(path.name + "@meta")  # quoted keys hold no "@": not X and X.json
 
 
 def _write(path: Path, stored: Stored) -> None:

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import LIMIT_S, Desk, needs_packer
+from tests.s3_standin.server import running_standin
+
+pytestmark = [pytest.mark.real_packer, needs_packer]
+
+
+def test_killed_in_the_upload_a_resumed_run_publishes_without_building_again(
+    tmp_path: Path,
+) -> None:
+    with running_standin() as standin:
+        desk = Desk(tmp_path, environment=dict(standin.environment))
+        process = desk.start(
+            "build",
+            "templates/demo",
+            "-var=seconds=1",
+            "-var=size_mib=24",
+            "--no-eager",
+            "--bandwidth=6MiB",
+            f"--destination={standin.destination}",
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "phase verify" in line:
+                break
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+        assert not [key for key in standin.objects() if "/templates/" in key]
+        (run,) = (desk.folder / ".asyncpipe/runs").iterdir()
+        shutil.move(desk.folder / "templates", desk.folder / "elsewhere")
+        (desk.folder / "templates").mkdir()
+        shutil.copytree(desk.folder / "elsewhere/demo", desk.folder / "templates/demo")
+
+        ended = desk.run("build", "--resume", run.name)
+        assert ended.code == 0, ended.all
+        assert "Running local shell script" not in ended.out  # nothing was built again
+        names = {key.rsplit("/", 1)[-1] for key in standin.objects() if "/templates/" in key}
+        assert {"debian12.xva", "metadata.json", "build.log", "latest.json"} <= names
+        assert not standin.uploads()
+
+        again = desk.run("build", "--resume", run.name)
+        assert again.code == 0, again.all
+        assert "already published" in again.all
+
+
+def test_killed_in_the_build_a_resumed_run_builds_again_under_the_same_timestamp(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    process = desk.start("build", "templates/demo", "-var=seconds=60")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Setting up" in line:
+            break
+    process.kill()
+    process.communicate(timeout=LIMIT_S)
+    (run,) = (desk.folder / ".asyncpipe/runs").iterdir()
+    desk.run("reap", "--run", str(run))
+    ended = desk.run("build", "--resume", str(run), "-var=seconds=1", "-var=size_mib=8")
+    assert ended.code == 0, ended.all
+    timestamp = run.name.split("-")[0]
+    assert f"{timestamp}/debian12.xva" in desk.files("published/templates/debian12")
+
+
+def test_a_finished_xva_is_published_by_hand(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    (tmp_path / "disk.raw").write_bytes(b"x" * (3 << 20))
+    made = desk.run("xva", "create", "--name", "x", "--disk", "disk.raw", "-o", "debian-12.xva")
+    assert made.code == 0, made.all
+    ended = desk.run("publish", "debian-12.xva")
+    assert ended.code == 0, ended.all
+    assert any(name.endswith("/debian12.xva") for name in desk.files("published/templates"))
+    assert (tmp_path / "debian-12.xva").exists()
+
+    (tmp_path / "debian-11.xva").write_bytes((tmp_path / "debian-12.xva").read_bytes()[:-2048])
+    cut = desk.run("publish", "debian-11.xva")
+    assert cut.code == 31, cut.all
+    assert not any("debian11/" in name for name in desk.files("published/templates"))

@@ -9,12 +9,21 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.store import StoreOptions
+from asyncpipe.model.store import (
+    Addressing,
+    LockMode,
+    ServerSideEncryption,
+    StoreOptions,
+    StoreProfile,
+)
 from asyncpipe.model.transfer import TransferOptions
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.IGNORECASE)
@@ -139,8 +148,9 @@ class Settings:
             for name, value in (options or {}).items()
             if value is not None and value != ()
         }
-        if "variables" in given:
-            given["variables"] = dict(given["variables"])
+        for pairs in ("variables", "s3_tags"):
+            if pairs in given:
+                given[pairs] = dict(given[pairs])
         read = _Reader(environment, given)
         on_github = environment.get("GITHUB_ACTIONS") == "true"
         return cls(
@@ -200,7 +210,8 @@ class _Reader:
         self, field_name: str, parse: Callable[[str], Any], default: Any = None, *, name: str = ""
     ) -> Any:
         if field_name in self._given:
-            return self._given[field_name]
+            value = self._given[field_name]
+            return parse(value) if isinstance(value, str) and parse is not str else value
         bare = re.sub(r"_(s|bytes|bytes_per_s)$", "", field_name)
         variable = "ASYNCPIPE_" + (name or bare).upper()
         text = self._environment.get(variable, "")
@@ -210,6 +221,18 @@ class _Reader:
             return parse(text)
         except UsageError as error:
             raise UsageError(f"{variable}: {error.message}", hint=error.hint) from None
+
+
+def _one_of(kind: type[Choice]) -> Callable[[str], Choice]:
+    """A parser of one of an enumeration's values, upper and lower case alike."""
+    by_name = {str(value).lower(): value for value in kind}
+
+    def parse(text: str) -> Choice:
+        if text.strip().lower() not in by_name:
+            raise UsageError(f"{text!r} is none of {', '.join(map(str, kind))}.")
+        return by_name[text.strip().lower()]
+
+    return parse
 
 
 def _transfer(read: _Reader) -> TransferOptions:
@@ -225,11 +248,15 @@ def _transfer(read: _Reader) -> TransferOptions:
 def _store(read: _Reader) -> StoreOptions:
     defaults = StoreOptions()
     return StoreOptions(
-        profile=read("s3_profile", str, defaults.profile),
+        profile=read("s3_profile", _one_of(StoreProfile), defaults.profile),
         endpoint_url=read("endpoint_url", str, None),
-        addressing=read("s3_addressing", str, defaults.addressing),
-        sse=read("sse", str, None),
+        addressing=read("s3_addressing", _one_of(Addressing), defaults.addressing),
+        sse=read("sse", _one_of(ServerSideEncryption), None),
         kms_key_id=read("kms_key_id", str, None),
         storage_class=read("storage_class", str, None),
+        tags=read("s3_tags", lambda text: dict(map(parse_variable, _lines(text))), {}),
+        lock_mode=read("object_lock", _one_of(LockMode), None),
+        lock_until_utc=read("object_lock_until", str, None),
+        max_parts=read("s3_max_parts", _positive, None),
         max_connections=max(32, read("concurrency", _positive, None) or 0),
     )

@@ -80,6 +80,27 @@ publishing_options = all_of(
         click.option("--kms-key-id", metavar="ID"),
         click.option("--storage-class", metavar="NAME"),
         click.option(
+            "--s3-tag",
+            "s3_tags",
+            multiple=True,
+            type=VARIABLES,
+            metavar="NAME=VALUE",
+            help="Tag the objects.",
+        ),
+        click.option(
+            "--object-lock",
+            type=click.Choice(["governance", "compliance"]),
+            help="Lock the objects (with --object-lock-until).",
+        ),
+        click.option(
+            "--object-lock-until", metavar="UTC", help="Until when, e.g. 2027-12-31T00:00:00Z."
+        ),
+        click.option(
+            "--s3-max-parts",
+            type=click.IntRange(min=1),
+            help="For a store that takes fewer than 10,000 parts.",
+        ),
+        click.option(
             "--work-directory",
             type=click.Path(path_type=Path),
             metavar="DIR",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model.store import LockMode, StoreProfile
 from asyncpipe.settings import Settings, parse_duration, parse_size, parse_variable
 
 
@@ -80,3 +81,18 @@ def test_a_variable_without_a_value_is_refused() -> None:
     assert parse_variable("a=b=c") == ("a", "b=c")
     with pytest.raises(UsageError, match="no value"):
         parse_variable("a")
+
+
+def test_what_the_store_is_told_comes_from_options_and_environment_alike() -> None:
+    environment = {"ASYNCPIPE_S3_PROFILE": "Ceph", "ASYNCPIPE_S3_TAGS": "team=images\nstage=prod"}
+    options = {"object_lock": "governance", "object_lock_until": "2027-12-31T00:00:00Z"}
+    store = Settings.from_environ(environment, options).store
+    assert store.profile is StoreProfile.CEPH
+    assert store.tags == {"team": "images", "stage": "prod"}
+    assert store.lock_mode is LockMode.GOVERNANCE
+    assert store.lock_until_utc == "2027-12-31T00:00:00Z"
+
+
+def test_a_profile_that_is_none_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="none of auto, aws, minio"):
+        Settings.from_environ({}, {"s3_profile": "s4"})

@@ -1,8 +1,8 @@
 """Current Packer and the real xenserver plugin, built once from Go modules into the cache.
 
 Both modules replace a dependency, which ``go install`` refuses; a module of one's own that
-repeats the replacement builds them. ASYNCPIPE_XENSERVER_PLUGIN_SOURCE names a folder with the
-plugin's source, for places whose module proxy does not have it.
+repeats the replacement builds them. Where the module proxy does not have the plugin, one that
+stands in the cache's folder (``plugins/``, as ``packer plugins install`` lays it) is used.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _go() -> str:
 
 
 def _build_plugin(folder: Path) -> None:
-    source = os.environ.get("ASYNCPIPE_XENSERVER_PLUGIN_SOURCE", f"{PLUGIN_REPOSITORY} {PLUGIN}")
+    source = f"{PLUGIN_REPOSITORY} {PLUGIN}"
     version = f"{PLUGIN_MODULE}/version"
     _build(
         folder,

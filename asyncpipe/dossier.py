@@ -91,6 +91,7 @@ class Dossier:
 
     def __init__(self, build_plan: BuildPlan, shop: Workshop, built: Built | None = None) -> None:
         self._built = built
+        self.is_built = built is not None  # from then on the build is not needed again
         self._redactor = redact.Redactor(shop.secrets)
         self.plan = build_plan
         self.shop = shop
@@ -340,6 +341,7 @@ class Dossier:
         }
         path = self.plan.run_directory / BUILT_FILE_NAME
         await anyio.to_thread.run_sync(write_json_atomically, path, built)
+        self.is_built = True
         await self.note_state("built")
 
     async def remove_xva(self, xva_path: Path) -> None:

@@ -120,6 +120,7 @@ class Export:
             options=dossier.shop.transfer,
             journal_path=dossier.plan.run_directory / "upload.json",
             progress=progress,
+            warn=dossier.warn,
             expected_size_bytes=plan.expected_size_bytes(dossier.plan.template),
         )
         target = Target(key=key, content_type=publish.XVA_TYPE)

@@ -13,7 +13,13 @@ import structlog
 
 from asyncpipe import artifact, build, metadata, plan, publish
 from asyncpipe.dossier import Built, Dossier, Workshop
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, leaf_of
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_UNEXPECTED,
+    AsyncpipeError,
+    UploadError,
+    leaf_of,
+)
 from asyncpipe.export import Export
 from asyncpipe.model import layout
 from asyncpipe.model.build import BuildPlan, Phase
@@ -122,14 +128,20 @@ async def _failed(dossier: Dossier, error: BaseException) -> Failed:
     log_url = ""
     with anyio.move_on_after(_FAILURE_PUBLISH_S):
         log_url = await _publish_failure(dossier, text, exit_code)
-    await dossier.note_state("failed", exit_code=exit_code)
+    await dossier.note_state(_state_after(error, dossier), exit_code=exit_code)
     return dossier.failed(error, text=text, exit_code=exit_code, log_url=log_url)
+
+
+def _state_after(error: BaseException, dossier: Dossier) -> str:
+    """A build whose upload failed is not built again: --resume sends what is on the disk."""
+    return "built" if dossier.is_built and isinstance(error, UploadError) else "failed"
 
 
 async def _leave_cancelled(dossier: Dossier) -> None:
     """Seal the log and note what remains, within seconds: a second signal may follow."""
     with anyio.move_on_after(_CANCELLED_PUBLISH_S):
-        await dossier.note_state("cancelled", exit_code=EXIT_CANCELLED)
+        state = "built" if dossier.is_built else "cancelled"
+        await dossier.note_state(state, exit_code=EXIT_CANCELLED)
         await _publish_failure(dossier, "The build was cancelled.", EXIT_CANCELLED)
 
 

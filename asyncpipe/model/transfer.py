@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from asyncpipe.model.store import ObjectInfo, UploadHandle
+
+
+class Keep(StrEnum):
+    """Which ends of an upload leave it at the store, with its journal, to go on with later."""
+
+    NEVER = "never"
+    LOST = "lost"  # the store could not be reached or failed; a cancellation aborts
+    INTERRUPTED = "interrupted"  # a cancellation too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import anyio
 
 from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.store import StoredPart, UploadHandle, crc64nvme_base64
-from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.aborting import abort_until_gone
 from asyncpipe.transfer.budget import Budget
@@ -35,7 +35,7 @@ class UploadRequest:
     inspector: Inspector | None = None
     journal_path: Path | None = None
     resume: bool = False
-    keep_for_resume: bool = False
+    keep: Keep = Keep.NEVER
     expected_size_bytes: int | None = None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from asyncpipe.errors import AsyncpipeError, UploadError, leaf_of
-from asyncpipe.model.transfer import PublishedObject, StagedObject, Target, TransferOptions
+from asyncpipe.model.transfer import Keep, PublishedObject, StagedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile, GrowingFile
@@ -30,6 +30,7 @@ class Route:
     journal_path: Path
     progress: Callable[[int, int | None], None]
     expected_size_bytes: int | None = None
+    warn: Callable[[str, str], None] | None = None
 
 
 class Delivery:
@@ -82,6 +83,9 @@ class Delivery:
             inspector=self.inspector,
             journal_path=route.journal_path,
             resume=self._resume,
+            # a growing file has no second chance: Packer's next export is another file
+            keep=Keep.NEVER if self._source.grows else Keep.LOST,
+            warn=route.warn,
             expected_size_bytes=route.expected_size_bytes,
             progress=route.progress,
         ) as upload:

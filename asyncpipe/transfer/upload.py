@@ -20,6 +20,7 @@ from asyncpipe.errors import (
 from asyncpipe.model.store import ObjectInfo, StoredPart, UploadHandle, crc64nvme_base64
 from asyncpipe.model.transfer import (
     FileDigests,
+    Keep,
     PublishedObject,
     StagedObject,
     Target,
@@ -127,7 +128,7 @@ class Upload:
     async def leave(self, error: BaseException | None) -> str | None:
         """Drop or keep what is not completed; returns the sentence of an abort that failed."""
         try:
-            if self._request.keep_for_resume and self._attempt.journal and _may_resume(error):
+            if self._attempt.journal and _may_resume(error, self._request.keep):
                 await self._attempt.keep()
                 return None
             return await self._attempt.drop()
@@ -223,7 +224,7 @@ async def open_upload(  # noqa: PLR0913 - choices of one call, all named by the 
     inspector: Inspector | None = None,
     journal_path: Path | None = None,
     resume: bool = False,
-    keep_for_resume: bool = False,
+    keep: Keep = Keep.NEVER,
     expected_size_bytes: int | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     warn: Warn | None = None,
@@ -239,7 +240,7 @@ async def open_upload(  # noqa: PLR0913 - choices of one call, all named by the 
         inspector: sees every byte in order; a rejection stops the upload.
         journal_path: where the journal is kept; none without it.
         resume: go on with the upload of that journal, where there is one.
-        keep_for_resume: a cancellation or a lost store leaves upload and journal for a resumption.
+        keep: whether a lost store, or a cancellation too, leaves upload and journal for later.
         expected_size_bytes: estimate for a growing file.
         progress: called in the event loop with (sent_bytes, total_bytes or None); must not block.
         warn: called with (code, sentence) when something was left behind at the store.
@@ -253,7 +254,7 @@ async def open_upload(  # noqa: PLR0913 - choices of one call, all named by the 
         inspector=inspector,
         journal_path=journal_path,
         resume=resume,
-        keep_for_resume=keep_for_resume,
+        keep=keep,
         expected_size_bytes=expected_size_bytes,
     )
     with budget.lease() as lease:
@@ -277,13 +278,13 @@ def _tell(failed: str | None, warn: Warn | None, error: BaseException | None) ->
         error.add_note(failed)
 
 
-def _may_resume(error: BaseException | None) -> bool:
+def _may_resume(error: BaseException | None, keep: Keep) -> bool:
     """Interrupted and lost uploads go on later; those that went wrong begin anew."""
-    if error is None:
+    if error is None or keep is Keep.NEVER:
         return False
     leaf = leaf_of(error)
     if not isinstance(leaf, Exception):
-        return True
+        return keep is Keep.INTERRUPTED
     wrong = (SourceChangedError, ChecksumError, DestinationTakenError, ConflictError)
     return isinstance(leaf, UploadError) and not isinstance(leaf, wrong)
 

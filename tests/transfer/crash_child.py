@@ -11,7 +11,7 @@ import anyio
 from asyncpipe.adapters import s3
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.model.store import StoreOptions, StoreProfile
-from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import open_upload
@@ -40,7 +40,7 @@ async def upload(destination: str, environment: dict[str, str], work: dict[str, 
             options=OPTIONS,
             journal_path=Path(work["journal"]),
             resume=True,
-            keep_for_resume=True,
+            keep=Keep.INTERRUPTED,
         ) as running,
     ):
         await running.complete(await running.stage())

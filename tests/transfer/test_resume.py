@@ -17,7 +17,7 @@ from asyncpipe.errors import (
     UploadError,
 )
 from asyncpipe.model.store import ChecksumMode
-from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import open_upload
@@ -62,7 +62,7 @@ async def interrupted(
                 budget=Budget(options),
                 options=options,
                 journal_path=journal,
-                keep_for_resume=True,
+                keep=Keep.INTERRUPTED,
             ) as upload:
                 await upload.stage()
 
@@ -211,7 +211,7 @@ async def test_a_folder_is_a_store_that_resumes_as_well(
             budget=Budget(options),
             options=options,
             journal_path=journal,
-            keep_for_resume=True,
+            keep=Keep.INTERRUPTED,
         ) as upload:
             await upload.stage()
             raise TransientStoreError("told by the caller")
@@ -254,7 +254,7 @@ async def test_a_wrong_file_keeps_nothing_for_a_resumption(
             budget=Budget(options),
             options=options,
             journal_path=journal,
-            keep_for_resume=True,
+            keep=Keep.INTERRUPTED,
         ) as upload:
             await upload.stage()
             raise SourceChangedError("told by the caller")

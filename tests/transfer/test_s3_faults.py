@@ -17,7 +17,7 @@ from asyncpipe.errors import (
     UploadError,
 )
 from asyncpipe.model.store import StoreOptions, StoreProfile
-from asyncpipe.model.transfer import PublishedObject, Target, TransferOptions
+from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import open_upload
@@ -253,7 +253,7 @@ async def interrupted(case: Case, target: Target, path: Path, journal: Path) -> 
                 budget=Budget(OPTIONS),
                 options=OPTIONS,
                 journal_path=journal,
-                keep_for_resume=True,
+                keep=Keep.INTERRUPTED,
             ) as upload:
                 await upload.stage()
 

@@ -122,7 +122,7 @@ class Bench:
     eager: bool = False
 
     def workshop(self) -> Workshop:
-        options = TransferOptions()
+        options = TransferOptions(attempts=3, backoff_base_s=0.01, part_size_bytes=5 << 20)
         return Workshop(
             runner=ScriptedProcessRunner(scripts=self.scripts),
             log_files=DiskLogFiles(),

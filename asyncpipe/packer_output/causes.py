@@ -12,7 +12,7 @@ from asyncpipe.packer_output.lines import BuildErrored, BuildLine, Diagnostic, O
 _MOST_LINES: Final = 12
 _LINE_CHARS: Final = 500
 _RECENT: Final = 40  # lines of the builds that are kept
-_CONTEXT: Final = 6  # of them shown where nothing better is known
+_CONTEXT: Final = 5  # of them shown, those that sound like an error first
 
 _TELLING: Final = re.compile(
     r"error|fail|cannot|can't|could ?n[o']t|unable|timed? ?out|timeout|invalid|denied|refused"
@@ -110,7 +110,7 @@ class Causes:
         told = [f"{error.build_name}: {error.error}" for error in self._telling_errors()]
         told += map(str, self.diagnostics)
         told += [] if self.diagnostics else self._stray
-        told += self._context(exhaustive=not told)
+        told += self._context()
         told += [f"{e.build_name}: {e.error}" for e in self._errored if e.error in _HALTED]
         bounded = [printable(line.strip(), _LINE_CHARS) for line in told or self._last]
         return tuple(dict.fromkeys(bounded))[:_MOST_LINES]
@@ -118,17 +118,26 @@ class Causes:
     def _telling_errors(self) -> list[BuildErrored]:
         return [error for error in self._errored if error.error not in _HALTED]
 
-    def _context(self, *, exhaustive: bool) -> list[str]:
-        """Return the last lines of the builds that failed, those that sound like it first."""
+    def _context(self) -> list[str]:
+        """Return the last words of the builds that failed, bounded.
+
+        Those that sound like an error first, of these the one nearest to the end; then the last
+        ones in their order, since what sounds like an error may be none.
+        """
         names = {error.build_name for error in self._errored}
         lines = [
             line
             for line in self._before_error
             if line.build_name.split(" (")[0] in names and not _EPILOGUE.match(line.text)
         ]
-        telling = [line for line in lines if line.said and _TELLING.search(line.text)]
-        rest = [] if exhaustive and telling else lines[-_CONTEXT:]
-        return [f"{line.build_name}: {line.text}" for line in (*telling[-_CONTEXT:], *rest)]
+        telling = [line for line in lines if _TELLING.search(line.text)]
+        # what came on stderr is more likely the reason: there, Packer says "==>"
+        said = [line for line in telling if line.said] or telling
+        first = said[: -_CONTEXT - 1 : -1]
+        last = [line for line in lines[-_CONTEXT:] if line not in first]
+        room = _CONTEXT - len(first)
+        shown = [*first, *(last[-room:] if room else [])]
+        return [f"{line.build_name}: {line.text}" for line in shown]
 
 
 def hint_for(lines: tuple[str, ...]) -> str:

@@ -133,6 +133,23 @@ def test_what_a_provisioner_said_on_stderr_comes_before_its_other_last_words() -
     )
 
 
+def test_the_error_nearest_to_the_end_comes_first_and_noise_does_not_drown_it() -> None:
+    noise = [f"    null.demo: Setting up package {number}" for number in range(30)]
+    causes, _ = _read(
+        [
+            "==> null.demo: W: Failed to fetch an index",
+            *noise,
+            "==> null.demo: E: Unable to locate package x",
+            "Build 'null.demo' errored after 1 second: Script exited with exit status: 7",
+        ]
+    )
+    assert causes.lines()[1:3] == (
+        "null.demo: E: Unable to locate package x",
+        "null.demo: W: Failed to fetch an index",
+    )
+    assert len(causes.lines()) == 1 + 5
+
+
 def test_a_halted_build_names_the_reason_that_stands_before() -> None:
     causes, _ = _read(lines_of("tty-download-plain"))
     lines = causes.lines()

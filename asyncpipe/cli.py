@@ -5,6 +5,7 @@ Only the command that runs is imported, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -15,6 +16,9 @@ import click
 
 from asyncpipe import __version__
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, leaf_of
+
+# Importing the S3 client makes 100,000 objects that stay: collecting among them costs 0.1 s.
+GC_THRESHOLD = 50_000
 
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
@@ -82,6 +86,7 @@ def asyncpipe(ctx: click.Context, debug: bool) -> None:  # noqa: FBT001 - click 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(GC_THRESHOLD)
     arguments: list[str] = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
     sys.exit(run(arguments, debug=debug))
@@ -110,13 +115,19 @@ def _explain(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNEXPECTED
     if isinstance(error, AsyncpipeError):
-        click.echo(f"asyncpipe: {error.message}", err=True)
+        _say(f"asyncpipe: {error.message}")
         if error.hint:
-            click.echo(f"  {error.hint}", err=True)
+            _say(f"  {error.hint}")
         return error.exit_code
-    click.echo(
-        f"asyncpipe: unexpected error: {type(error).__name__}: {error}\n"
-        "  This is a defect; please report it with the output of the same command with --debug.",
-        err=True,
-    )
+    _say(f"asyncpipe: unexpected error: {type(error).__name__}: {error}")
+    _say("  This is a defect; please report it with the output of the same command with --debug.")
     return EXIT_UNEXPECTED
+
+
+def _say(text: str) -> None:
+    """Write to stderr; on GitHub the runner takes no word of it for a command."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - --help stays quick
+
+        text = "\n".join(map(neutralised, text.splitlines()))
+    click.echo(text, err=True)

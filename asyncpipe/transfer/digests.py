@@ -90,8 +90,9 @@ class PartReader:
             for algorithm in (sha256, md5):
                 if algorithm is not None:
                     algorithm.update(piece)
-            if self._inspector is not None and not self._inspector.rejected:
-                self._inspector.feed(piece)
+        # whole: a chunk of an XVA that lies across two pieces is copied, one inside is not
+        if self._inspector is not None and not self._inspector.rejected:
+            self._inspector.feed(view[: part.size_bytes])
         digests = PartDigests(
             crc64nvme=crc,
             sha256_base64=base64.b64encode(sha256.digest()).decode() if sha256 else None,

@@ -17,10 +17,11 @@ from anyio import CancelScope, to_thread
 from awscrt.checksums import crc64nvme
 
 from asyncpipe.adapters.directory_files import DirectoryFiles, UploadRecord
-from asyncpipe.adapters.directory_parts import PartWriter, joined, list_parts
+from asyncpipe.adapters.directory_parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.errors import (
     AccessDeniedError,
     BucketMissingError,
+    ChecksumError,
     DestinationTakenError,
     UploadError,
     UploadMissingError,
@@ -51,6 +52,7 @@ DIRECTORY_CAPABILITIES = StoreCapabilities(
 )
 _SLICE_BYTES = 8 * 1024 * 1024  # a thread hop costs 0.1 ms; a disk takes this in some ms
 _READ_BYTES = 1024 * 1024
+_CHECK_BYTES = 256 * 1024 * 1024  # cancellation waits for one of these at most
 
 T = TypeVar("T")
 
@@ -103,6 +105,7 @@ class DirectoryStore:
         try:
             data = self._files.upload_folder(handle) / "data"
             data.write_bytes(body)
+            self._check(record.key, crc_of_range(data, 0, len(body)), crc64nvme(body))
             return self._files.publish(
                 handle,
                 data,
@@ -201,21 +204,37 @@ class DirectoryStore:
         create_only: bool,
         timeout_s: float,  # noqa: ARG002 - fsync of a local disk cannot be cut short
     ) -> ObjectInfo:
-        """Give the bytes their name, durably, without a second copy."""
-
-        def complete() -> ObjectInfo:
-            data = joined(
-                self._files,
-                handle,
-                parts,
-                size_bytes=size_bytes,
-                expected_crc64nvme=crc64nvme_value(crc64nvme_base64),
+        """Read the bytes again, then give them their name, durably, without a second copy."""
+        expected = crc64nvme_value(crc64nvme_base64)
+        data = await self._run(
+            lambda: joined(
+                self._files, handle, parts, size_bytes=size_bytes, expected_crc64nvme=expected
             )
-            return self._files.publish(
+        )
+        self._check(handle.key, await self._crc_of(data, size_bytes), expected)
+        return await self._run(
+            lambda: self._files.publish(
                 handle, data, create_only=create_only, crc64nvme_base64=crc64nvme_base64
             )
+        )
 
-        return await self._run(complete)
+    async def _crc_of(self, data: Path, size_bytes: int) -> int | None:
+        crc = 0
+        for start in range(0, size_bytes, _CHECK_BYTES):
+            count = min(_CHECK_BYTES, size_bytes - start)
+            found = await self._run(partial(crc_of_range, data, start, count, crc))
+            if found is None:
+                return None
+            crc = found
+        return crc
+
+    def _check(self, key: str, found: int | None, expected: int) -> None:
+        if found != expected:
+            raise ChecksumError(
+                f"The bytes on disk of {self.url_of(key)} are not those that were written;"
+                " nothing was published.",
+                hint="Check the disk and its file system, or choose another destination.",
+            )
 
     async def abort_upload(self, handle: UploadHandle) -> None:
         """Drop an upload; UploadMissingError when it is gone."""

@@ -205,23 +205,29 @@ def _place(
     return "data", (number - 1) * stride_bytes
 
 
-def _crc_of(folder: Path, place: _Place) -> int | None:
-    crc, done = 0, 0
+def crc_of_range(path: Path, offset_bytes: int, size_bytes: int, crc: int = 0) -> int | None:
+    """Continue ``crc`` over bytes that lie on disk, in a buffer of 4 MiB; None when some lack."""
     try:
-        descriptor = os.open(folder / place.file, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    buffer = memoryview(bytearray(min(_READ_BYTES, size_bytes)))
+    done = 0
     try:
-        while done < place.size_bytes:
-            wanted = min(_READ_BYTES, place.size_bytes - done)
-            piece = os.pread(descriptor, wanted, place.offset_bytes + done)
-            if not piece:
+        while done < size_bytes:
+            wanted = buffer[: size_bytes - done]
+            count = os.preadv(descriptor, [wanted], offset_bytes + done)
+            if not count:
                 return None
-            crc = crc64nvme(piece, crc)
-            done += len(piece)
+            crc = crc64nvme(wanted[:count], crc)
+            done += count
     finally:
         os.close(descriptor)
     return crc
+
+
+def _crc_of(folder: Path, place: _Place) -> int | None:
+    return crc_of_range(folder / place.file, place.offset_bytes, place.size_bytes)
 
 
 def _read_place(journal: Path) -> _Place | None:

@@ -148,6 +148,40 @@ async def test_bytes_that_change_between_digest_and_disk_are_refused(
         await store.upload_part(handle, 1, memoryview(b"abd"), digests_of(store, b"abc"))
 
 
+@pytest.mark.parametrize("sizes", [(1000, 1000, 10), (1000, 1010, 5)], ids=["in-place", "joined"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_a_byte_that_changes_on_disk_before_complete_makes_nothing_visible(
+    store: DirectoryStore, tmp_path: Path, sizes: tuple[int, ...], number: int
+) -> None:
+    bodies = [payload(size, seed) for seed, size in enumerate(sizes)]
+    handle = await store.create_upload("x", content_type=XVA, metadata={})
+    parts = await send(store, handle, bodies)
+    flip_stored_byte(tmp_path / "published/.asyncpipe-uploads" / handle.upload_id, bodies, number)
+    with pytest.raises(ChecksumError, match="not those that were written") as caught:
+        await complete(store, handle, parts, bodies, create_only=True)
+    assert caught.value.exit_code == 41
+    assert seen_in(tmp_path / "published") == []
+    # a resumed upload finds the damaged part and sends it again
+    whole = [part.number for part in await store.list_parts(handle)]
+    assert whole == [other for other in (1, 2, 3) if other != number]
+    await send(store, handle, bodies, order=(number,))
+    await complete(store, handle, await store.list_parts(handle), bodies, create_only=True)
+    assert (tmp_path / "published" / "x").read_bytes() == b"".join(bodies)
+
+
+def flip_stored_byte(folder: Path, bodies: list[bytes], number: int) -> None:
+    """Change the middle byte of a part where it lies: in place, or in a file of its own."""
+    middle = len(bodies[number - 1]) // 2
+    path, at = folder / f"part-{number:05d}.data", middle
+    if not path.exists():
+        path, at = folder / "data", (number - 1) * len(bodies[0]) + middle
+    with path.open("r+b") as file:
+        file.seek(at)
+        old = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([old ^ 1]))
+
+
 async def test_a_file_changed_by_hand_loses_its_metadata_and_its_etag(
     store: DirectoryStore, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,6 @@ import click
 import structlog
 
 from asyncpipe import plan
-from asyncpipe.adapters import webhook as webhook_adapter
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
@@ -119,7 +119,36 @@ class Finish:
             exit_code=self.exit_code,
             run_directory=str(self.prepared.journal.folder),
             cancelled=self.cancelled,
+            remains=self.remains,
         )
+
+    @property
+    def remains(self) -> tuple[str, ...]:
+        """What a run that was cancelled or failed leaves, and the commands that deal with it."""
+        journal = self.prepared.journal
+        states = {name: journal.unit(name).get("state") for name in journal.units}
+        unfinished = [name for name, state in states.items() if state != "published"]
+        if not unfinished or not (self.cancelled or self.exit_code):
+            return ()
+        vms = [
+            f"VM {uuid} of {name} may still be on the pool"
+            for name in unfinished
+            for uuid in journal.unit(name).get("instance_uuids") or ()
+        ]
+        run = shlex.quote(str(journal.folder))
+        built = [name for name, state in states.items() if state == "built"]
+        kept = [f"{name} is built and not published: its XVA is kept" for name in built]
+        if self.cancelled or built:
+            kept.append(f"to go on: bin/asyncpipe build --resume {run}")
+        return (*vms, *kept, f"to clean up: bin/asyncpipe reap --run {run}")
+
+
+def announce(prepared: Prepared) -> None:
+    """Hand the run's folder on at once: a step that is killed later cannot any more."""
+    settings = prepared.settings
+    output = settings.environment.get("GITHUB_OUTPUT")
+    if settings.on_github and output:
+        _attempt(Path(output), "a", github.run_directory_output(str(prepared.journal.folder)))
 
 
 async def tell(finish: Finish, reporter: Reporter) -> None:
@@ -133,6 +162,7 @@ async def tell(finish: Finish, reporter: Reporter) -> None:
             duration_s=finish.duration_s,
             run_directory=info.run_directory,
             cancelled=finish.cancelled,
+            remains=info.remains,
         )
     )
     with anyio.CancelScope(shield=True), anyio.move_on_after(_TELL_S):
@@ -171,6 +201,8 @@ async def notify(finish: Finish) -> None:
     """Tell the chat, when one was named; a failure of that is a warning."""
     settings = finish.prepared.settings
     if settings.webhook_url:
+        from asyncpipe.adapters import webhook as webhook_adapter  # noqa: PLC0415 - brings aiohttp
+
         run_url = run_url_of(settings.environment)
         payload = webhook.payload(finish.outcomes, run_url=run_url)
         problem = await webhook_adapter.post(settings.webhook_url, payload)

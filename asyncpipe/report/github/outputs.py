@@ -37,6 +37,15 @@ def outputs(
     return "".join(_heredoc(name, value, delimiter()) for name, value in values.items())
 
 
+def run_directory_output(
+    run_directory: str,
+    *,
+    delimiter: Callable[[], str] = lambda: f"asyncpipe-{secrets.token_hex(16)}",
+) -> str:
+    """Return ``run-directory`` alone, for the beginning of a run; ``outputs`` says it again."""
+    return _heredoc("run-directory", run_directory, delimiter())
+
+
 def _heredoc(name: str, value: str, delimiter: str) -> str:
     return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
 

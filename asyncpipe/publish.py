@@ -7,6 +7,7 @@ that readers wait for. What became visible before a failure is taken back.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from asyncpipe.transfer.upload import open_upload
 XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
 METADATA_TYPE = "application/json"
-_TAKE_BACK_S = 20.0
+_TAKE_BACK_S = 4.0  # a cancelled step has seconds
 
 
 class StagedXva(Protocol):
@@ -48,6 +49,10 @@ class StagedXva(Protocol):
 
     async def complete(self) -> PublishedObject:
         """Make it visible."""
+        ...
+
+    async def take_back(self) -> None:
+        """Remove it again if it became visible; UploadError."""
         ...
 
 
@@ -79,7 +84,6 @@ async def publish(
 
         async def complete_xva() -> None:
             sent["xva"] = await xva.complete()
-            visible.append(sent["xva"].key)
 
         async def send_log() -> None:
             sent["log"] = await send_file(
@@ -93,7 +97,7 @@ async def publish(
         body = compose(sent["xva"], sent["log"])
         metadata = await put_once(shelf.store, f"{folder_key}/{layout.METADATA_NAME}", body)
     except BaseException:
-        await _take_back(shelf.store, visible)
+        await _take_back(shelf.store, xva, visible)
         raise
     return Publication(
         folder_key=folder_key,
@@ -172,11 +176,14 @@ def _small(store: ObjectStore, key: str, body: bytes, info: ObjectInfo) -> Publi
     )
 
 
-async def _take_back(store: ObjectStore, keys: list[str]) -> None:
-    """Remove what this run made visible; bounded, and what stays is told by the caller's error."""
+async def _take_back(store: ObjectStore, xva: StagedXva, keys: list[str]) -> None:
+    """Remove what this run made visible, bounded; what stays is a folder that reap knows.
+
+    The image is looked at: cut off within its completion nobody knows whether it is there.
+    """
     with anyio.move_on_after(_TAKE_BACK_S, shield=True):
+        with contextlib.suppress(UploadError):
+            await xva.take_back()
         for key in keys:
-            try:
+            with contextlib.suppress(UploadError):
                 await store.delete(key)
-            except UploadError:
-                continue  # reap finds a folder without metadata.json and removes it

@@ -16,6 +16,7 @@ from asyncpipe.errors import AsyncpipeError, UploadError, leaf_of
 from asyncpipe.model.transfer import Keep, PublishedObject, StagedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
+from asyncpipe.transfer.resume import NONCE_KEY
 from asyncpipe.transfer.source import FinishedFile, GrowingFile
 from asyncpipe.transfer.upload import Inspector, open_upload
 
@@ -57,6 +58,7 @@ class Delivery:
         self._staged: StagedObject | None = None
         self._published: PublishedObject | None = None
         self._error: AsyncpipeError | None = None
+        self._nonce = ""
 
     async def run(self) -> None:
         """Send, wait for the word, make visible; leaves no upload open unless that succeeds."""
@@ -92,6 +94,7 @@ class Delivery:
             self._staged = await upload.stage()
             self._staged_or_failed.set()
             await self._go.wait()
+            self._nonce = upload.nonce
             self._published = await upload.complete(self._staged)
 
     async def staged(self) -> StagedObject:
@@ -113,6 +116,18 @@ class Delivery:
         if self._published is None:
             raise UploadError(f"The upload of {self.target.key} was dropped before its end.")
         return self._published
+
+    async def take_back(self) -> None:
+        """Remove the object if it is ours: told to be visible, then cut off before the end.
+
+        Raises:
+            UploadError: the store failed.
+        """
+        if not self._nonce:
+            return  # nobody had said that it may become visible
+        info = await self._route.store.head(self.target.key)
+        if info is not None and info.metadata.get(NONCE_KEY) == self._nonce:
+            await self._route.store.delete(self.target.key)
 
     async def drop(self) -> None:
         """Abort and wait until that is done; no error when it already ended."""

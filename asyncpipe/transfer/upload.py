@@ -60,6 +60,11 @@ class Upload:
         return self._attempt.handle
 
     @property
+    def nonce(self) -> str:
+        """What the object's metadata says when this very upload made it (``NONCE_KEY``)."""
+        return self._attempt.nonce
+
+    @property
     def verdict(self) -> object:
         """What the inspector's ``finish`` returned, once staged."""
         return self._staged.verdict if self._staged else None

@@ -215,6 +215,28 @@ async def test_cancelled_in_any_phase_nothing_is_visible_and_the_log_is_kept(
     assert RunJournal.read(tmp_path / "run").unit("demo")["state"] == state
 
 
+async def test_cancelled_within_the_completion_the_image_is_taken_back(tmp_path: Path) -> None:
+    data = xva_bytes(tmp_path, 12 << 20)
+    bench = Bench(tmp_path, (Script(on_exit=leaves("demo.xva", data)),))
+    store, completed = bench.store, anyio.Event()
+    really_complete = store.complete_upload
+
+    async def complete_and_hang(*args: Any, **named: Any) -> Any:
+        await really_complete(*args, **named)
+        completed.set()
+        await anyio.sleep_forever()
+
+    store.complete_upload = complete_and_hang  # type: ignore[method-assign]
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(process_template, plan_in(tmp_path), bench.workshop())
+            await completed.wait()
+            assert f"{PLACE}/debian12.xva" in store.objects
+            tasks.cancel_scope.cancel()
+    assert bench.visible() == set()
+    assert not store.uploads
+
+
 async def _reached(bench: Bench, phase: str) -> None:
     """Wait until the run is where the test wants to cut it."""
     while True:

@@ -84,6 +84,21 @@ _BY_STATUS: dict[int, tuple[type[UploadError], str]] = {
     409: (ConflictError, ""),
     429: (SlowDownError, ""),
 }
+_COULD_NOT = {
+    "probe": "The destination {} cannot be written",
+    "get_object": "{} cannot be read",
+    "head_object": "{} cannot be looked at",
+    "put_object": "{} was not stored",
+    "delete_object": "{} was not removed",
+    "list_objects_v2": "What lies below {} cannot be listed",
+    "create_multipart_upload": "The upload of {} could not be begun",
+    "upload_part": "A part of {} was not stored",
+    "complete_multipart_upload": "The upload of {} could not be completed",
+    "abort_multipart_upload": "The upload of {} could not be aborted",
+    "list_parts": "The parts of {} cannot be listed",
+    "list_multipart_uploads": "The open uploads below {} cannot be listed",
+    "get_bucket_lifecycle_configuration": "The lifecycle rules of {} cannot be read",
+}
 _OF_UPLOADS = {"upload_part", "complete_multipart_upload", "abort_multipart_upload", "list_parts"}
 _CHECKSUM_WORDS = ("checksum", "digest", "x-amz-mp-object-size", "mpuobjectsize")
 
@@ -108,7 +123,7 @@ def code_of(error: Exception) -> tuple[int, str]:
 def _from_answer(error: ClientError, operation: str, where: str, *, if_match: bool) -> UploadError:
     status, code = code_of(error)
     text = bounded(str(error.response.get("Error", {}).get("Message", "")))
-    message = f"{_named(operation)} {where}: {bounded(code) or status}: {text}".rstrip(": ") + "."
+    message = f"{_said(operation, where)}: {bounded(code) or status}: {text}".rstrip(": ") + "."
     kind, hint = _kind_of(status, code, text.lower(), operation)
     if if_match and status in {404, 412}:
         return ConflictError(f"{where} is no longer the object that was read.")
@@ -133,7 +148,7 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
 
 
 def _from_client(error: Exception, operation: str, where: str) -> UploadError:
-    what = f"{_named(operation)} {where}"
+    what = _said(operation, where)
     kind: type[UploadError] = TransientStoreError
     text, hint = f"the connection failed: {_cause_of(error)}", ""
     match error:
@@ -173,5 +188,6 @@ def _cause_of(error: Exception) -> str:
     return bounded(f"{type(inner).__name__} {inner}".strip())
 
 
-def _named(operation: str) -> str:
-    return operation.replace("_", " ").replace("multipart upload", "the upload of").capitalize()
+def _said(operation: str, where: str) -> str:
+    """What could not be done, as a sentence's beginning."""
+    return _COULD_NOT.get(operation, operation.replace("_", " ") + " {} failed").format(where)

@@ -133,7 +133,7 @@ async def _probing(request: Request, url: str, options: StoreOptions) -> AsyncIt
         with anyio.fail_after(_LIMIT_S):
             yield probe
     except _FOREIGN as error:
-        raise translated(error, operation="probe", where=url + key) from error
+        raise translated(error, operation="probe", where=url) from error
     except TimeoutError as error:
         raise TransientStoreError(f"{url} was not probed within {_LIMIT_S} s.") from error
     finally:

@@ -139,7 +139,10 @@ class Finish:
         built = [name for name, state in states.items() if state == "built"]
         kept = [f"{name} is built and not published: its XVA is kept" for name in built]
         if self.cancelled or built:
-            kept.append(f"to go on: bin/asyncpipe build --resume {run}")
+            # `publish FILE` plans no units; it finds its run by the file
+            same = "the same command with --resume"
+            again = f"bin/asyncpipe build --resume {run}" if self.prepared.units else same
+            kept.append(f"to go on: {again}")
         return (*vms, *kept, f"to clean up: bin/asyncpipe reap --run {run}")
 
 

@@ -55,7 +55,8 @@ def detect(
     loading["variables"] = dict(assignments)
     answers = [_answer(subject, loading) for subject in subjects]
     if as_json:
-        click.echo(json.dumps(answers, indent=1))
+        # one answer a line: json's indentation would cost more than the answers
+        click.echo("[\n" + ",\n".join(map(json.dumps, answers)) + "\n]")
     else:
         click.echo("\n".join(line for one in answers for line in _lines(one, explain=explain)))
     if any(answer["error"] for answer in answers):

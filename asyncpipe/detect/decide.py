@@ -27,9 +27,10 @@ _TELLING = Weight.ISO_URL  # labels, VM names and profiles below it do not make 
 def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
     """Weigh all evidence; unknown is an answer.
 
-    The system and its series come from the heaviest evidence that tells them; release, codename
-    and architecture from the guest first, as long as it is the same series. Several media of one
-    weight that disagree make the answer ambiguous: unknown, with the conflicts.
+    The system and its series, which decide the place, come from the heaviest evidence that tells
+    them; release, codename, pretty name and architecture are the guest's, as long as it is the
+    same system, even where another series was asked for: a conflict then says so. Several media
+    of one weight that disagree make the answer ambiguous: unknown, with the conflicts.
     """
     everything = tuple(evidence)
     ranked = sorted(everything, key=lambda one: -one.weight)  # stable: order of a weight stays
@@ -77,7 +78,8 @@ def _of_system(one: Evidence, os_type: str | None) -> Evidence:
 
 
 def _agrees(one: Evidence, os_type: str | None, os_version: str | None) -> bool:
-    return one.os_type in {None, os_type} and one.os_version in {None, os_version}
+    is_guest = one.weight in _GUEST and one.kind == "os-release"
+    return one.os_type in {None, os_type} and (is_guest or one.os_version in {None, os_version})
 
 
 def _first(ranked: list[Evidence], field: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,20 +99,39 @@ def from_guest(facts: GuestFacts) -> tuple[Evidence, ...]:
     series = entry.series_of(stated) if entry and stated else stated or None
     if entry is not None and series is None:
         series = "rolling" if entry.rolling else entry.codenames.get(codename or "")
+    exact = _series_of_debian_version(facts) if os_type == "debian" else None
+    series = series or exact
     text = release.get("PRETTY_NAME") or f"{release['ID']} {stated}".strip()
-    return (
-        Evidence(
-            weight=weight,
-            kind="os-release",
-            text=printable(text, MAX_TEXT_CHARS),
-            origin="build.log",
-            os_type=os_type,
-            os_version=series,
-            release=_guest_release(os_type, series, facts),
-            codename=codename.lower() if codename else _codename(os_type, series),
-            arch=_arch(facts.arch),
-        ),
+    said = Evidence(
+        weight=weight,
+        kind="os-release",
+        text=printable(text, MAX_TEXT_CHARS),
+        origin="build.log",
+        os_type=os_type,
+        os_version=series,
+        release=_guest_release(os_type, series, facts),
+        codename=codename.lower() if codename else _codename(os_type, series),
+        arch=_arch(facts.arch),
     )
+    if exact is None or exact == series:
+        return (said,)
+    # the guest contradicts itself: os-release is what programs read, the other is told
+    other = Evidence(
+        weight=Weight.GUEST_UNMARKED,
+        kind="debian_version",
+        text=printable(facts.debian_version or "", MAX_TEXT_CHARS),
+        origin="build.log (debian_version)",
+        os_type=os_type,
+        os_version=exact,
+        release=facts.debian_version,
+    )
+    return (said, replace(other, weight=Weight.ISO_NAME) if weight <= other.weight else other)
+
+
+def _series_of_debian_version(facts: GuestFacts) -> str | None:
+    """``12`` of ``12.11``; None for ``trixie/sid`` and for nothing."""
+    found = re.match(r"(\d+)(?:\.\d+)*$", facts.debian_version or "")
+    return found[1] if found else None
 
 
 def _guest_id(release: Mapping[str, str]) -> str:
@@ -123,7 +142,9 @@ def _guest_id(release: Mapping[str, str]) -> str:
 
 def _guest_release(os_type: str, series: str | None, facts: GuestFacts) -> str | None:
     release = facts.os_release
-    exact = facts.debian_version if os_type == "debian" else None
+    exact = None
+    if os_type == "debian" and _series_of_debian_version(facts) == series:
+        exact = facts.debian_version
     if not exact and series:
         spelled = re.match(r"\d+(?:\.\d+)+", release.get("VERSION", ""))
         exact = spelled[0] if spelled and spelled[0].startswith(series) else None

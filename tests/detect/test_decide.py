@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,7 +66,7 @@ def test_a_guest_of_another_system_is_a_series_conflict() -> None:
 def test_what_was_asked_for_decides_the_place_even_against_the_guest() -> None:
     found = determine_os_info([*from_options("debian", "13"), *GUEST_12])
     assert found.short_id == "debian13"
-    assert found.release is None
+    assert (found.release, found.codename) == ("12.11", "bookworm")  # the guest's truth, and told
     assert any(one.series for one in found.conflicts)
 
 
@@ -138,3 +139,15 @@ def test_the_answer_is_always_one_of_the_heaviest_that_tell(evidence: list[Evide
     if found.os_type is not None:
         heaviest = max(one.weight for one in evidence if one.os_type)
         assert found.os_type in {one.os_type for one in evidence if one.weight == heaviest}
+
+
+@pytest.mark.parametrize("version_id", ["13", ""])
+def test_a_debian_version_of_another_series_is_told_and_names_no_release(version_id: str) -> None:
+    release = {"ID": "debian", **({"VERSION_ID": version_id} if version_id else {})}
+    facts = GuestFacts(marked=True, complete=True, os_release=release, debian_version="12.11")
+    found = determine_os_info([*from_options("debian", "13"), *from_guest(facts)])
+    assert found.short_id == "debian13"
+    assert any(
+        conflict.field == "os_version" and conflict.other == "12" for conflict in found.conflicts
+    )
+    assert found.release == ("13" if version_id else "12.11")

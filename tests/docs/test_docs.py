@@ -1,0 +1,74 @@
+"""What the documents say is there, is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from asyncpipe import errors
+from asyncpipe.cli import COMMANDS, asyncpipe
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md")]
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """Every ``bin/...`` command line of a page, in code blocks and in code spans."""
+    blocks = re.findall(r"^(?:    )?(bin/(?:asyncpipe|build-template)[^`\n#]*)", text, re.MULTILINE)
+    spans = re.findall(r"`(bin/(?:asyncpipe|build-template) [^`\n]*)`", text)
+    return [shlex.split(line) for line in dict.fromkeys(blocks + spans)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert missing == []
+
+
+def test_every_command_of_the_readme_exists_with_its_options() -> None:
+    lines = commands_in((REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    assert len(lines) >= 8
+    for program, *words in lines:
+        name = "build" if program.endswith("build-template") else next(iter(words), "--help")
+        if name.startswith("-"):
+            continue
+        assert name in COMMANDS, words
+        command = asyncpipe.get_command(click.Context(asyncpipe), name)
+        assert command is not None
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        known |= {o for p in command.params for o in getattr(p, "secondary_opts", ())}
+        given = [word.split("=")[0] for word in words if word.startswith("-")]
+        assert set(given) <= known, (program, words)
+
+
+def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
+    text = (REPOSITORY / "docs/exit-codes.md").read_text(encoding="utf-8")
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    ours = {kind.exit_code for kind in classes if issubclass(kind, errors.AsyncpipeError)}
+    assert told == ours | {errors.EXIT_PUBLISHED, errors.EXIT_SOME_FAILED, errors.EXIT_CANCELLED}
+
+
+def test_the_house_in_the_documentation_has_every_room() -> None:
+    text = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = {
+        f"{path.stem}{'/' if path.is_dir() else '.py'}"
+        for path in (REPOSITORY / "asyncpipe").iterdir()
+        if not path.name.startswith("_") and (path.is_dir() or path.suffix == ".py")
+    }
+    told = set(re.findall(r"^  (\w+(?:\.py|/))", text, re.MULTILINE))
+    assert rooms - {"schemas/"} == told, rooms ^ told
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'anyio', 'rich', 'botocore', 'hcl2'}"
+    code = f"import sys, asyncpipe.cli; print(sorted({heavy} & {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -77,7 +77,10 @@ def parse_switch(text: str) -> bool:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(shlex.split(text, comments=False))
+    try:
+        return tuple(shlex.split(text, comments=False))
+    except ValueError as error:
+        raise UsageError(f"{text!r} cannot be split into words: {error}.") from None
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -85,13 +88,13 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def _positive(text: str) -> int:
-    if not text.strip().isdigit() or int(text) < 1:
+    if not text.strip().isdecimal() or int(text) < 1:
         raise UsageError(f"{text!r} is not a number of at least 1.")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not text.strip().isdigit():
+    if not text.strip().isdecimal():
         raise UsageError(f"{text!r} is not a number.")
     return int(text)
 
@@ -178,7 +181,7 @@ class Settings:
             resume=read("resume", str, None),
             report=read("report", Path, None),
             webhook_url=read("webhook_url", str, None),
-            log_format=read("log_format", str, "text"),
+            log_format=read("log_format", _log_format, "text"),
             verbosity=int(given.get("verbose", 0)) - int(given.get("quiet", 0)),
             transfer=_transfer(read),
             store=_store(read),
@@ -221,6 +224,12 @@ class _Reader:
             return parse(text)
         except UsageError as error:
             raise UsageError(f"{variable}: {error.message}", hint=error.hint) from None
+
+
+def _log_format(text: str) -> str:
+    if text.strip().lower() not in {"text", "json"}:
+        raise UsageError(f"{text!r} is neither text nor json.")
+    return text.strip().lower()
 
 
 def _one_of(kind: type[Choice]) -> Callable[[str], Choice]:

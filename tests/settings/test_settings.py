@@ -96,3 +96,11 @@ def test_what_the_store_is_told_comes_from_options_and_environment_alike() -> No
 def test_a_profile_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="none of auto, aws, minio"):
         Settings.from_environ({}, {"s3_profile": "s4"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ONLY", "'a"), ("JOBS", "\u00b2"), ("LOG_FORMAT", "jsno"), ("JOBS", "0")]
+)
+def test_whatever_stands_in_a_variable_is_refused_with_its_name(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"ASYNCPIPE_{name}"):
+        Settings.from_environ({f"ASYNCPIPE_{name}": value})

@@ -47,7 +47,7 @@ class Crashes:
         return child
 
     def journal(self, key: str) -> Path:
-        return self.folder / f"{Path(key).name}.json"
+        return self.folder / f"{key.replace('/', '_')}.json"
 
     def finish(self, child: subprocess.Popen[str]) -> None:
         assert child.wait(LONGEST_S) == 0
@@ -82,7 +82,7 @@ def test_killed_at_any_instant_it_resumes_and_half_of_it_is_never_visible(
         whole_s = time.monotonic() - began_s
     chance = random.Random(20261123)
     for number in range(rounds):
-        key = f"templates/killed-{number}"
+        key = f"templates/killed/20261123T1700{number:02d}Z/killed.xva"  # as ours are
         with crashes.child(key) as child:
             kill_after(child, chance.uniform(0, whole_s))
         assert crashes.visible(key) in {None, BODY}

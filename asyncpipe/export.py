@@ -75,6 +75,13 @@ class Export:
         return True
 
     async def _follow(self) -> None:
+        """Watch the export; what the disk refuses here must not end the build."""
+        try:
+            await self._watch_and_send()
+        except OSError as error:
+            self._dossier.warn("eager-upload", f"The export cannot be watched: {error.strerror}.")
+
+    async def _watch_and_send(self) -> None:
         """Wait for the file, then tell how it grows and, when wanted, send it."""
         with self._watch:
             path = await self._appearance()

@@ -180,6 +180,19 @@ async def _stored(bench: Bench, key: str, body: bytes) -> Any:
     return bench.store.objects[key]
 
 
+async def test_an_output_folder_that_cannot_be_watched_does_not_end_the_build(
+    tmp_path: Path,
+) -> None:
+    said = b"Build 'null.demo' errored after 1 second: no space\n"
+    bench = Bench(tmp_path, (Script(output=((0.5, said),), return_code=1),), eager=True)
+    one = plan_in(tmp_path, output_directory=tmp_path / ("x" * 300))  # longer than a name may be
+    with anyio.fail_after(30):
+        outcome = await process_template(one, bench.workshop())
+    assert isinstance(outcome, Failed)
+    assert outcome.exit_code == 20
+    assert any("cannot be watched" in warning for warning in outcome.warnings)
+
+
 async def test_two_xvas_are_an_error_with_its_own_code(tmp_path: Path) -> None:
     data = xva_bytes(tmp_path)
 

@@ -7,7 +7,6 @@ boto3 and aioboto3 come with the project; obstore and rclone are installed by ha
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import os
 import subprocess
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from asyncpipe.cli import GC_THRESHOLD
+from asyncpipe.commands import memory
 
 REGION = "us-east-1"
 ENVIRONMENT = {
@@ -55,7 +54,7 @@ def environment() -> dict[str, str]:
 
 
 def asyncpipe(job: Job, *, everything: bool) -> Callable[[], None]:
-    gc.set_threshold(GC_THRESHOLD)  # as the command line does
+    memory.begin()  # as the command line does
     prepared: Callable[[], None] = importlib.import_module("benchmarks._ours").prepared(
         job, everything=everything
     )

@@ -11,6 +11,7 @@ import anyio
 
 from asyncpipe.adapters import s3
 from asyncpipe.adapters.stores import open_store
+from asyncpipe.commands import memory
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.ports import ObjectStore
@@ -48,6 +49,7 @@ async def many(job: Job, copies: int, options: TransferOptions) -> None:
         opened(job) as store,
         anyio.create_task_group() as group,
     ):
+        memory.settle()
         for number in range(copies):
             target = target_of(f"{job.key}-{number}")
             group.start_soon(_published, store, target, job.path, budget, options)
@@ -76,6 +78,7 @@ async def alone(job: Job, options: TransferOptions, inspector: Inspector | None)
             inspector=inspector,
         ) as upload,
     ):
+        memory.settle()  # as the command line does
         await upload.complete(await upload.stage())
 
 

@@ -21,7 +21,7 @@ from asyncpipe import build, matrix, pipeline, plan, preflight, provenance, reda
 from asyncpipe.adapters.logfile import DiskLogFiles
 from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.adapters.stores import open_store
-from asyncpipe.commands import reporting
+from asyncpipe.commands import memory, reporting
 from asyncpipe.dossier import Built, Workshop
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
 from asyncpipe.journal import RunJournal
@@ -236,6 +236,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
         ) as store,
         Budget(settings.transfer) as budget,
     ):
+        memory.settle()
         await store.probe()
         journal.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         reporting.announce(prepared)

@@ -80,6 +80,10 @@ class Lease:
         self._held.add(buffer)
         return buffer
 
+    def work_done(self, buffer: Buffer) -> None:
+        """Note that a buffer is read and hashed, and waits for the store alone."""
+        self._pool.work_done(buffer)
+
     def give_back(self, buffer: Buffer) -> None:
         """Return a buffer that nobody reads any more."""
         self._held.remove(buffer)

@@ -77,11 +77,11 @@ def plan_parts(
         UploadError: the object is larger than the store takes.
     """
     wanted_bytes = _planned_bytes(size_bytes, capabilities, grows=grows)
-    needed_bytes = _whole_mib(-(-wanted_bytes // capabilities.max_parts))
+    needed_bytes = whole_mib(-(-wanted_bytes // capabilities.max_parts))
     chosen_bytes = options.part_size_bytes or _default_part_bytes(options.max_memory_bytes)
     if size_bytes is None:  # a guess must not cost more memory than there is
         needed_bytes = min(needed_bytes, max(chosen_bytes, options.max_memory_bytes // 4))
-    part_bytes = max(_whole_mib(chosen_bytes), needed_bytes, capabilities.min_part_bytes)
+    part_bytes = max(whole_mib(chosen_bytes), needed_bytes, capabilities.min_part_bytes)
     return PartPlan(
         part_size_bytes=min(part_bytes, capabilities.max_part_bytes),
         max_parts=capabilities.max_parts,
@@ -107,5 +107,6 @@ def _default_part_bytes(max_memory_bytes: int) -> int:
     return max(SMALLEST_PART_BYTES, min(share_bytes, LARGEST_DEFAULT_PART_BYTES))
 
 
-def _whole_mib(size_bytes: int) -> int:
+def whole_mib(size_bytes: int) -> int:
+    """Round up to whole MiB."""
     return -(-size_bytes // MIB) * MIB

@@ -146,6 +146,7 @@ class Stager:
             if sha256 is not None:
                 await self.budget.in_thread(partial(sha256.update, job.body))
             job.hashed.set()
+            self.lease.work_done(job.buffer)
         staged.sha256_hex = sha256.hexdigest() if sha256 is not None else ""
 
     async def _store(self, handle: UploadHandle | None, job: _Job, staged: Staged) -> None:

@@ -15,7 +15,7 @@ from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import SlowDownError
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.buffers import BufferPool
+from asyncpipe.transfer.buffers import PATIENCE_S, BufferPool
 from asyncpipe.transfer.pace import Bandwidth, SendGate
 from tests.transfer.helpers import MIB, published, some_bytes, written
 
@@ -68,6 +68,66 @@ async def test_a_buffer_is_reused_and_the_warmest_first() -> None:
     pool.give_back(first)
     pool.give_back(second)
     assert await pool.take(MIB) is second
+    pool.close()
+
+
+async def in_turn(
+    pool: BufferPool, *, work_s: float = 0.0, store_s: float, takers: int, turns: int
+) -> int:
+    """Hold buffers as parts on their way do; return the most bytes in use."""
+    most_bytes = 0
+
+    async def take_turns() -> None:
+        nonlocal most_bytes
+        for _ in range(turns):
+            buffer = await pool.take(MIB)
+            most_bytes = max(most_bytes, pool.in_use_bytes)
+            await anyio.sleep(work_s)
+            pool.work_done(buffer)
+            await anyio.sleep(store_s)
+            pool.give_back(buffer)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(takers):
+            group.start_soon(take_turns)
+    assert pool.held_bytes == most_bytes
+    pool.close()
+    return most_bytes
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", [CLOCK], ids=["virtual-clock"])
+async def test_a_fast_store_is_fed_from_three_buffers_however_many_uploads_and_parts() -> None:
+    pool = BufferPool(16 * MIB)
+    assert await in_turn(pool, store_s=PATIENCE_S / 2, takers=20, turns=200) == 3 * MIB
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", [CLOCK], ids=["virtual-clock"])
+async def test_a_slow_store_gets_all_the_parts_in_flight_there_is_memory_for() -> None:
+    pool = BufferPool(16 * MIB)
+    began_s = anyio.current_time()
+    assert await in_turn(pool, store_s=1.0, takers=20, turns=10) == 16 * MIB
+    assert anyio.current_time() - began_s < 20 * 10 / 16 + 2  # and was wide open within a second
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", [CLOCK], ids=["virtual-clock"])
+async def test_a_processor_that_is_the_bottleneck_is_not_answered_with_more_memory() -> None:
+    pool = BufferPool(16 * MIB)
+    busy = await in_turn(pool, work_s=1.0, store_s=PATIENCE_S / 2, takers=20, turns=10)
+    assert busy == 3 * MIB
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", [CLOCK], ids=["virtual-clock"])
+async def test_an_upload_of_larger_parts_begins_with_three_of_its_own() -> None:
+    pool = BufferPool(16 * MIB)
+    small = await pool.take(MIB)
+    with anyio.fail_after(PATIENCE_S / 2):  # nobody has to be patient for these
+        large = [await pool.take(4 * MIB) for _ in range(2)]
+    for buffer in (small, *large):
+        pool.give_back(buffer)
     pool.close()
 
 

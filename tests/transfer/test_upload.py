@@ -292,7 +292,7 @@ async def test_the_store_decides_how_large_parts_must_be(
 async def test_progress_ends_at_the_size_and_counts_no_byte_twice(
     store: MemoryStore, target: Target, options: TransferOptions, path: Path
 ) -> None:
-    store.fail("upload_part", TransientStoreError("reset"), after_commit=True, times=5)
+    store.fail("upload_part", TransientStoreError("reset"), after_commit=True, times=3)
     told: list[tuple[int, int | None]] = []
     with anyio.fail_after(20):
         async with open_upload(

@@ -278,7 +278,7 @@ def _tell(failed: str | None, warn: Warn | None, error: BaseException | None) ->
     if warn is not None:
         warn("upload-left-behind", failed)
     if isinstance(error, AsyncpipeError):
-        error.hint = f"{error.hint}; {failed}" if error.hint else failed
+        error.hint = f"{error.hint.rstrip('.')}; {failed}" if error.hint else failed
     elif error is not None:
         error.add_note(failed)
 

@@ -134,8 +134,7 @@ class Upload:
         """Drop or keep what is not completed; returns the sentence of an abort that failed."""
         try:
             if self._attempt.journal and _may_resume(error, self._request.keep):
-                await self._attempt.keep()
-                return None
+                return await self._attempt.keep()
             return await self._attempt.drop()
         finally:
             with anyio.CancelScope(shield=True):

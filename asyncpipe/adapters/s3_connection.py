@@ -77,7 +77,7 @@ def _certificate(error: Exception, endpoint: str) -> Explanation:
         hint = "Renew the server's certificate, or set this machine's clock."
     else:
         text = f"the certificate of {endpoint} is not trusted ({why})"
-        hint = "Name the certificates to trust: --ca-bundle FILE, or AWS_CA_BUNDLE."
+        hint = "Name those to trust: AWS_CA_BUNDLE, or --ca-bundle FILE of build and publish."
     return Explanation(text=text, hint=hint, lasting=True)
 
 

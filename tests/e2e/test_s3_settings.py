@@ -67,7 +67,7 @@ def test_an_authority_of_ones_own_is_named_by_an_option_or_by_variables(
     refused = desk.run(*publish)
     assert refused.code == 40, refused.all
     assert "is not trusted" in refused.err
-    assert "--ca-bundle FILE, or AWS_CA_BUNDLE" in refused.err
+    assert "AWS_CA_BUNDLE, or --ca-bundle FILE" in refused.err
     assert standin.requests == []
 
     ended = desk.run(*publish, "--ca-bundle", str(authority.bundle))

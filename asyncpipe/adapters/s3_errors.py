@@ -141,6 +141,7 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
         kind = SlowDownError
     if status == 400 and code in {"400", ""} and operation.startswith("head_"):
         kind = CredentialsExpiredError  # HEAD has no body to say so, and nothing else to refuse
+        hint = "The credentials may have run out: such an answer cannot say why."
     if kind is ObjectMissingError and operation in _OF_UPLOADS:
         kind = UploadMissingError  # Ceph 16 says NoSuchKey where S3 says NoSuchUpload
     if code == "InvalidArgument" and operation == "upload_part":

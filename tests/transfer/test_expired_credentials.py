@@ -159,6 +159,15 @@ async def test_credentials_that_stay_expired_end_with_42_and_what_was_sent_is_ke
     assert set(case.sent_with("new", taken=True)) == PARTS - there
 
 
+async def test_a_look_that_is_refused_without_a_word_leads_to_the_credentials(case: Case) -> None:
+    case.standin.token_parts["old"] = 0
+    async with case.opened() as store:
+        with pytest.raises(CredentialsExpiredError) as caught:
+            await store.head("x.xva")
+    assert caught.value.exit_code == 42
+    assert "credentials" in caught.value.hint
+
+
 def upload_id_in(journal: Path) -> str:
     return str(json.loads(journal.read_bytes())["upload_id"])
 

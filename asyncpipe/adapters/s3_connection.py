@@ -56,7 +56,7 @@ def _explained(cause: BaseException, endpoint: str, *, proven: bool) -> Explanat
             explanation = _no_connection(cause, endpoint)
         case BadStatusLine() | aiohttp.ClientResponseError():
             text = f"{endpoint} does not answer with HTTP"
-            explanation = Explanation(text=text, hint=PLAIN_OR_TLS)
+            explanation = Explanation(text=text, hint="" if proven else PLAIN_OR_TLS)
         case aiohttp.ClientOSError() | aiohttp.ServerDisconnectedError():
             doubtful = endpoint.startswith("http://") and not proven
             text = f"the connection to {endpoint} was cut ({_why_cut(cause)})"

@@ -115,6 +115,7 @@ def _as_access_error() -> Iterator[None]:
     except (HTTPClientError, BotoConnectionError) as error:
         raise TransientStoreError(_not_had(error)) from error
     except (BotoCoreError, ClientError, OSError, RuntimeError, UsageError) as error:
+        # botocore's RuntimeError: what was renewed has expired as well
         raise AccessDeniedError(
             _not_had(error), hint="Get fresh credentials; the upload can be resumed."
         ) from error

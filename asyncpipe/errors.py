@@ -137,6 +137,8 @@ class SlowDownError(TransientStoreError):
 class CredentialsExpiredError(TransientStoreError):
     """The session token ran out; the call may succeed with fresh credentials."""
 
+    exit_code = 42
+
 
 class SourceChangedError(UploadError):
     """The file shrank, was replaced or was rewritten while it was read."""

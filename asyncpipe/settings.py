@@ -259,6 +259,7 @@ def _store(read: _Reader) -> StoreOptions:
     return StoreOptions(
         profile=read("s3_profile", _one_of(StoreProfile), defaults.profile),
         endpoint_url=read("endpoint_url", str, None),
+        ca_bundle=read("ca_bundle", Path, None),
         addressing=read("s3_addressing", _one_of(Addressing), defaults.addressing),
         sse=read("sse", _one_of(ServerSideEncryption), None),
         kms_key_id=read("kms_key_id", str, None),

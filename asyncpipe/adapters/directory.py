@@ -16,6 +16,7 @@ from typing import TypeVar
 from anyio import CancelScope, to_thread
 from awscrt.checksums import crc64nvme
 
+from asyncpipe.adapters import directory_remains
 from asyncpipe.adapters.directory_files import DirectoryFiles, UploadRecord
 from asyncpipe.adapters.directory_parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.errors import (
@@ -93,7 +94,7 @@ class DirectoryStore:
         if_match: str | None = None,
     ) -> ObjectInfo:
         """Store a small object whole; DestinationTakenError, ConflictError."""
-        record = _record(key, content_type, metadata or {})
+        record = _record(key, content_type, metadata or {}, small=True)
         return await self._run(
             lambda: self._put(record, body, create_only=create_only, if_match=if_match)
         )
@@ -252,6 +253,18 @@ class DirectoryStore:
             if handle.key.startswith(prefix)
         ]
 
+    async def remains(self, before_utc: datetime) -> Sequence[str]:
+        """Paths of what killed or refused calls left beside the open uploads."""
+        before_s = before_utc.timestamp()
+        return [
+            str(path)
+            for path in await self._run(lambda: directory_remains.remains(self._files, before_s))
+        ]
+
+    async def remove_remains(self, path: str) -> None:
+        """Remove what ``remains`` named; UploadError."""
+        await self._run(lambda: directory_remains.remove(Path(path)))
+
     async def probe(self) -> None:
         """Prove that files can be created, refused when present, and removed."""
         key = f".asyncpipe-probe/{secrets.token_hex(8)}"
@@ -286,8 +299,14 @@ class DirectoryStore:
                 return UploadError(message)
 
 
-def _record(key: str, content_type: str, metadata: Mapping[str, str]) -> UploadRecord:
+def _record(
+    key: str, content_type: str, metadata: Mapping[str, str], *, small: bool = False
+) -> UploadRecord:
     now_utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return UploadRecord(
-        key=key, content_type=content_type, metadata=dict(metadata), initiated_utc=now_utc
+        key=key,
+        content_type=content_type,
+        metadata=dict(metadata),
+        initiated_utc=now_utc,
+        small=small,
     )

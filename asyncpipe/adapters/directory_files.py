@@ -50,6 +50,7 @@ class UploadRecord:
     metadata: Mapping[str, str]
     initiated_utc: str
     stride_bytes: int | None = None
+    small: bool = False  # a single put on its way: nobody resumes it
 
 
 class DirectoryFiles:
@@ -87,8 +88,12 @@ class DirectoryFiles:
         upload_id = secrets.token_hex(_ID_BYTES)
         folder = self.work / upload_id
         folder.mkdir(parents=True)
-        os.close(os.open(folder / "data", os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
-        self.write_record(folder, record)
+        try:
+            os.close(os.open(folder / "data", os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            self.write_record(folder, record)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return UploadHandle(key=record.key, upload_id=upload_id)
 
     def read_record(self, handle: UploadHandle) -> UploadRecord:
@@ -110,6 +115,7 @@ class DirectoryFiles:
                 "metadata": dict(record.metadata),
                 "initiated_utc": record.initiated_utc,
                 "stride_bytes": record.stride_bytes,
+                "small": record.small,
             },
         )
 
@@ -122,13 +128,19 @@ class DirectoryFiles:
 
     def uploads(self) -> list[tuple[UploadHandle, UploadRecord]]:
         """Every open upload, oldest first; a folder without a readable record is no upload."""
-        found = []
-        for folder in sorted(self.work.glob("*/")) if self.work.is_dir() else []:
-            raw = read_json(folder / "upload.json") if _is_id(folder.name) else None
-            if raw is not None:
-                handle = UploadHandle(key=raw["key"], upload_id=folder.name)
-                found.append((handle, UploadRecord(**raw)))
+        found = [
+            (UploadHandle(key=record.key, upload_id=folder.name), record)
+            for folder, record in self.folders()
+            if record is not None and not record.small
+        ]
         return sorted(found, key=lambda item: item[1].initiated_utc)
+
+    def folders(self) -> Iterator[tuple[Path, UploadRecord | None]]:
+        """Every folder of an upload, with its record where that can be read."""
+        for folder in sorted(self.work.glob("*/")) if self.work.is_dir() else []:
+            if _is_id(folder.name):
+                raw = read_json(folder / "upload.json")
+                yield folder, None if raw is None else UploadRecord(**raw)
 
     # -- publication ---------------------------------------------------------------------------
 
@@ -169,7 +181,7 @@ class DirectoryFiles:
 
     def _rename(self, data: Path, target: Path, *, create_only: bool, sidecar: Path) -> None:
         if not create_only:
-            old = self._sidecar_of(target)
+            old = self.sidecar_of(target)
             data.replace(target)
             if old is not None and old != sidecar:
                 old.unlink(missing_ok=True)
@@ -182,9 +194,9 @@ class DirectoryFiles:
                 sidecar.unlink(missing_ok=True)
                 raise DestinationTakenError(f"{target} exists already.") from None
         except OSError as error:
+            sidecar.unlink(missing_ok=True)
             if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV}:
                 raise
-            sidecar.unlink(missing_ok=True)
             raise UploadError(
                 f"{target.parent} takes no hard links from {self.work}, so a name cannot be"
                 " created in one step.",
@@ -195,7 +207,7 @@ class DirectoryFiles:
         """Remove an object, its sidecar, and folders that this leaves empty."""
         target = self.path_of(key)
         with self.locked():
-            sidecar = self._sidecar_of(target)
+            sidecar = self.sidecar_of(target)
             target.unlink(missing_ok=True)
             if sidecar is not None:
                 sidecar.unlink(missing_ok=True)
@@ -269,7 +281,8 @@ class DirectoryFiles:
         )
         return sidecar
 
-    def _sidecar_of(self, target: Path) -> Path | None:
+    def sidecar_of(self, target: Path) -> Path | None:
+        """Where the metadata of a published file stands, if that is there; None: no such file."""
         try:
             return self.work / "objects" / _sidecar_name(target.stat())
         except (FileNotFoundError, NotADirectoryError):
@@ -291,12 +304,16 @@ def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) ->
     """Replace a small file atomically, and durably when asked."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(json.dumps(value, sort_keys=True).encode())
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(json.dumps(value, sort_keys=True).encode())
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

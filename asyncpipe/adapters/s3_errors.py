@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from asyncpipe.adapters.s3_connection import PLAIN_OR_TLS, explained
 from asyncpipe.errors import (
     AccessDeniedError,
     BucketMissingError,
@@ -140,8 +141,13 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
         kind = SlowDownError
     if status == 400 and code in {"400", ""} and operation.startswith("head_"):
         kind = CredentialsExpiredError  # HEAD has no body to say so, and nothing else to refuse
+        hint = "The credentials may have run out: such an answer cannot say why."
     if kind is ObjectMissingError and operation in _OF_UPLOADS:
         kind = UploadMissingError  # Ceph 16 says NoSuchKey where S3 says NoSuchUpload
+    if code == "InvalidArgument" and operation == "upload_part":
+        hint = "A store that takes fewer than 10,000 parts needs --s3-max-parts."
+    if status == 400 and kind is UploadError and code in {"400", ""}:
+        hint = f"That is no answer of S3. {PLAIN_OR_TLS}"
     if status == 400 and kind is UploadError and any(word in text for word in _CHECKSUM_WORDS):
         kind = ChecksumError  # InvalidRequest and InvalidPart tell of sizes and checksums in words
     return kind, hint
@@ -149,6 +155,10 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
 
 def _from_client(error: Exception, operation: str, where: str) -> UploadError:
     what = _said(operation, where)
+    # what works on a part comes after answers to other calls
+    if explanation := explained(error, proven=operation in _OF_UPLOADS):
+        lasting = UploadError if explanation.lasting else TransientStoreError
+        return lasting(f"{what}: {explanation.text}.", hint=explanation.hint)
     kind: type[UploadError] = TransientStoreError
     text, hint = f"the connection failed: {_cause_of(error)}", ""
     match error:
@@ -157,9 +167,8 @@ def _from_client(error: Exception, operation: str, where: str) -> UploadError:
             hint = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         case SSLError():
             kind, text = UploadError, f"TLS failed: {_cause_of(error)}"
-            hint = "AWS_CA_BUNDLE names the certificates to trust."
         case ConnectTimeoutError():
-            text = "no connection in time"
+            text, hint = "no connection in time", "Check AWS_ENDPOINT_URL_S3 and the network."
         case ReadTimeoutError() | TimeoutError():
             text = "no answer in time"
         case ParamValidationError():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,20 @@ from botocore.configprovider import (
     ConfigChainFactory,
     ConfigValueStore,
 )
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from asyncpipe.adapters.s3_errors import bounded
-from asyncpipe.errors import AccessDeniedError, UsageError
+from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
 
 _DEFAULT_REGION = "us-east-1"
+_HOW_TO_NAME_THEM = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
 _SMALL_ATTEMPTS = 4
 _COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
 
@@ -36,6 +44,16 @@ class OneAttemptSession(AIOHTTPSession):
     A repeated create-only PUT would be refused because of its first half, and a part's attempts
     are counted by the upload engine.
     """
+
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = super()._get_ssl_context()  # type: ignore[misc]  # not in the stubs
+        context.check_hostname = True  # botocore leaves it to urllib3, and aiohttp to the context
+        return context
+
+    def _setup_proxy_ssl_context(self, proxy_url: str) -> ssl.SSLContext:
+        """Return a context always: without one, aiobotocore checks nothing behind a proxy."""
+        context: ssl.SSLContext | None = super()._setup_proxy_ssl_context(proxy_url)  # type: ignore[misc]  # not in the stubs
+        return context or self._get_ssl_context()
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         session = await super()._get_session(proxy_url)  # type: ignore[misc]  # not in the stubs
@@ -54,29 +72,57 @@ class RenewableCredentials(AioCredentials):
 
     async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # as aiobotocore does
         """Return what the present credentials are; botocore calls this for each request."""
-        return await self._inner.get_frozen_credentials()
+        with _as_access_error():  # some renew themselves just here
+            return await self._inner.get_frozen_credentials()
 
     async def resolve(self) -> None:
-        """Look the credentials up: environment, profile, web identity, container, instance."""
+        """Look the credentials up: environment, profile, web identity, container, instance.
+
+        Raises:
+            UsageError: there are none to begin with.
+        """
         found = await _session_of(self._environment)[1].load_credentials()
         if found is None:
-            raise AccessDeniedError(
+            raise UsageError(
                 "There are no S3 credentials.",
-                hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
+                hint=_HOW_TO_NAME_THEM,
             )
         self._inner = found
 
     async def renew(self, expired: str) -> bool:
-        """Look up again once for all who saw ``expired`` fail; True when the key is another."""
+        """Look up again once for all who saw ``expired`` fail; True when the key is another.
+
+        Raises:
+            AccessDeniedError: there are none any more.
+        """
         async with self._lock:
             if await self.fingerprint() == expired:
-                await self.resolve()
+                with _as_access_error():
+                    await self.resolve()
             return await self.fingerprint() != expired
 
     async def fingerprint(self) -> str:
         """Something that differs when the credentials do; not for display."""
         frozen = await self.get_frozen_credentials()
         return f"{frozen.access_key}\0{frozen.token or ''}"
+
+
+@contextmanager
+def _as_access_error() -> Iterator[None]:
+    """Whoever hands out credentials failed in the middle of the work."""
+    try:
+        yield
+    except (HTTPClientError, BotoConnectionError) as error:
+        raise TransientStoreError(_not_had(error)) from error
+    except (BotoCoreError, ClientError, OSError, RuntimeError, UsageError) as error:
+        # botocore's RuntimeError: what was renewed has expired as well
+        raise AccessDeniedError(
+            _not_had(error), hint="Get fresh credentials; the upload can be resumed."
+        ) from error
+
+
+def _not_had(error: Exception) -> str:
+    return f"The S3 credentials could not be looked up: {bounded(str(error))}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +140,14 @@ class S3Clients:
 async def open_clients(
     environment: Mapping[str, str], options: StoreOptions
 ) -> AsyncIterator[S3Clients]:
-    """Open the clients; UsageError for a bad profile, endpoint or bundle; AccessDeniedError."""
+    """Open the clients; UsageError: no credentials, or a bad profile, endpoint or bundle."""
     async with AsyncExitStack() as stack:
         try:
             clients = await _opened(stack, environment, options)
-        except BotoCoreError as error:
-            raise UsageError(f"The S3 settings cannot be used: {bounded(str(error))}.") from error
+        except (BotoCoreError, ClientError, OSError) as error:
+            hint = _HOW_TO_NAME_THEM if isinstance(error, PartialCredentialsError) else ""
+            why = bounded(str(error))
+            raise UsageError(f"The S3 settings cannot be used: {why}.", hint=hint) from error
         yield clients
 
 
@@ -131,6 +179,8 @@ async def _clients(
     verify: str | bool | None = str(bundle) if bundle else None
     if (endpoint_of(environment, options) or "").startswith("http://"):
         verify = False  # there is no certificate: reading the authorities thrice costs 60 ms
+    elif verify:
+        await to_thread.run_sync(_check_bundle, str(verify))
     clients = []
     for attempts, read_timeout_s in (
         (_SMALL_ATTEMPTS, options.read_timeout_s),
@@ -149,6 +199,17 @@ async def _clients(
         except ValueError as error:
             raise UsageError(f"The S3 endpoint is not a URL: {bounded(str(error))}.") from error
     return clients
+
+
+def _check_bundle(path: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:  # ssl.SSLError is one
+        why = bounded(error.strerror or str(error))
+        raise UsageError(
+            f"The certificates to trust cannot be read from {bounded(path)}: {why}.",
+            hint="--ca-bundle and AWS_CA_BUNDLE name a file of PEM certificates.",
+        ) from error
 
 
 def endpoint_of(environment: Mapping[str, str], options: StoreOptions) -> str | None:

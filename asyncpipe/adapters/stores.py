@@ -25,8 +25,7 @@ async def open_store(
     """Open ``s3://bucket/prefix``, ``file:///folder`` or a folder's path; call ``probe`` next.
 
     Raises:
-        UsageError: another kind of URL, or settings that cannot be used.
-        AccessDeniedError: there are no credentials.
+        UsageError: another kind of URL, no credentials, or settings that cannot be used.
     """
     if not url.startswith("s3://"):
         yield DirectoryStore(folder_of(url))

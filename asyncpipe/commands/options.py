@@ -76,6 +76,12 @@ publishing_options = all_of(
         click.option(
             "--s3-profile", metavar="NAME", help="aws, minio, ceph, garage, generic [auto]."
         ),
+        click.option(
+            "--ca-bundle",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Certificates to trust, for an https endpoint [$AWS_CA_BUNDLE].",
+        ),
         click.option("--sse", metavar="KIND", help="AES256 or aws:kms."),
         click.option("--kms-key-id", metavar="ID"),
         click.option("--storage-class", metavar="NAME"),

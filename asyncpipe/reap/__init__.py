@@ -1,8 +1,18 @@
 """Clean up what interrupted runs left behind; only what is recognised as ours is touched."""
 
-from asyncpipe.reap.findings import Finding, Groups, HasLifecycle, Kind, Reaped
+from asyncpipe.reap.findings import Finding, Groups, HasLifecycle, HasRemains, Kind, Reaped
 from asyncpipe.reap.interrupted import reap_run
 from asyncpipe.reap.local import Run
 from asyncpipe.reap.stored import sweep
 
-__all__ = ["Finding", "Groups", "HasLifecycle", "Kind", "Reaped", "Run", "reap_run", "sweep"]
+__all__ = [
+    "Finding",
+    "Groups",
+    "HasLifecycle",
+    "HasRemains",
+    "Kind",
+    "Reaped",
+    "Run",
+    "reap_run",
+    "sweep",
+]

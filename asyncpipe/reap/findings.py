@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +19,19 @@ class HasLifecycle(Protocol):
         Raises:
             UploadError: it does not say.
         """
+        ...
+
+
+@runtime_checkable
+class HasRemains(Protocol):
+    """A store where a killed call can leave more than an open upload: a folder."""
+
+    async def remains(self, before_utc: datetime) -> Sequence[str]:
+        """Name what nothing needs any more and nobody touched since ``before_utc``."""
+        ...
+
+    async def remove_remains(self, path: str) -> None:
+        """Remove one of them; UploadError."""
         ...
 
 

@@ -12,7 +12,7 @@ from asyncpipe.model.store import OpenUpload, UploadHandle
 from asyncpipe.model.text import printable
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.reap.findings import Finding, HasLifecycle, Kind, Reaped
+from asyncpipe.reap.findings import Finding, HasLifecycle, HasRemains, Kind, Reaped
 from asyncpipe.transfer.aborting import abort_until_gone
 
 _POINTER_BYTES: Final = 1024 * 1024
@@ -38,6 +38,9 @@ async def sweep(
         findings += [await abort(store, one.handle, bounds, dry_run=dry_run) for one in old]
     halves = [folder async for folder in _half_published(store, before_utc)]
     findings += [await remove_folder(store, folder, dry_run=dry_run) for folder in halves]
+    if isinstance(store, HasRemains):  # last: what was removed just now leaves none
+        remains = await store.remains(before_utc)
+        findings += [await _remove_remains(store, path, dry_run=dry_run) for path in remains]
     return Reaped(findings=tuple(findings), warnings=await _lifecycle_warnings(store))
 
 
@@ -68,6 +71,17 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
     except UploadError as error:
         return Finding(kind=Kind.FOLDER, what=what, removed=False, problem=printable(error.message))
     return Finding(kind=Kind.FOLDER, what=what, removed=not dry_run and not whole, problem=problem)
+
+
+async def _remove_remains(store: HasRemains, path: str, *, dry_run: bool) -> Finding:
+    problem = ""
+    try:
+        if not dry_run:
+            await store.remove_remains(path)
+    except UploadError as error:
+        problem = printable(error.message)
+    removed = not dry_run and not problem
+    return Finding(kind=Kind.FILES, what=printable(path), removed=removed, problem=problem)
 
 
 def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:

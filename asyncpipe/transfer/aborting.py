@@ -19,28 +19,37 @@ async def abort_until_gone(
     Shielded and bounded by ``abort_timeout_s``. Returns None when it is gone, else the sentence
     that a person needs.
     """
-    why = f"the store still listed it after {options.abort_timeout_s:g} s"
+    whys = [f"the store did not answer within {options.abort_timeout_s:g} s"]
     with anyio.move_on_after(options.abort_timeout_s, shield=True):
         try:
-            await _abort(store, handle, options)
+            await _abort(store, handle, options, whys)
         except UploadMissingError:
             return None
         except UploadError as error:
-            why = error.message
+            whys.append(error.message)
     return (
-        f"upload {handle.upload_id} of {store.url_of(handle.key)} could not be removed ({why});"
-        " its parts are billed until `asyncpipe reap` removes it"
+        f"upload {handle.upload_id} of {store.url_of(handle.key)} could not be removed"
+        f" ({whys[-1].rstrip('.')}); its parts are billed until"
+        f" `asyncpipe reap --older-than 0s --destination {store.url}` removes it,"
+        " run while no other upload is at work there"
     )
 
 
-async def _abort(store: ObjectStore, handle: UploadHandle, options: TransferOptions) -> None:
-    """Repeat abort and look; ends only by an exception, the good one is UploadMissingError."""
+async def _abort(
+    store: ObjectStore, handle: UploadHandle, options: TransferOptions, whys: list[str]
+) -> None:
+    """Repeat abort and look; ends only by an exception, the good one is UploadMissingError.
+
+    What the last attempt met is the last of ``whys``: the deadline around this tells nobody.
+    """
     attempt = 0
     while True:
         attempt += 1
         try:
             await store.abort_upload(handle)
             await store.list_parts(handle)
-        except TransientStoreError:  # the deadline around this ends it
-            pass
+        except TransientStoreError as error:
+            whys[1:] = [error.message]
+        else:
+            whys[1:] = [f"the store still listed it after {options.abort_timeout_s:g} s"]
         await pause(attempt, base_s=min(0.2, options.backoff_base_s), cap_s=2.0)

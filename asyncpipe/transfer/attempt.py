@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
-from asyncpipe.errors import TransientStoreError
+from asyncpipe.errors import TransientStoreError, UploadError
 from asyncpipe.model.store import StoredPart, UploadHandle, crc64nvme_base64
 from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
@@ -143,12 +144,19 @@ class Attempt:
         )
         self.journal.note(digested.part.number, part)
 
-    async def keep(self) -> None:
-        """Write the journal for a later resumption; shielded and bounded."""
+    async def keep(self) -> str | None:
+        """Write the journal for a later resumption; shielded and bounded.
+
+        Without a journal on disk nobody could resume, and the upload is dropped instead.
+        """
         if self.journal is None:
-            return
+            return None
         with anyio.move_on_after(self._request.options.abort_timeout_s, shield=True):
-            await self.journal.write()
+            with suppress(UploadError):  # what it said before stands
+                await self.journal.write()
+        if self.journal.is_on_disk or self.resumption is not None:
+            return None
+        return await self.drop()
 
     async def drop(self) -> str | None:
         """Abort until the upload is gone; return the sentence to tell when that failed."""

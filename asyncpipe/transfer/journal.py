@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
+
+from asyncpipe.errors import UploadError
 
 FORMAT = "asyncpipe-upload/1"
 LARGEST_BYTES = 16 * 1024 * 1024  # 10,000 parts need about 1 MiB
@@ -54,6 +57,7 @@ class Journal:
         self._interval_s = interval_s
         self._parts: dict[int, JournalPart] = {}
         self._dirty = anyio.Event()
+        self.is_on_disk = False
 
     @property
     def idle(self) -> bool:
@@ -61,7 +65,7 @@ class Journal:
         return self._entry is None
 
     async def begin(self, entry: JournalEntry) -> None:
-        """Write the entry of an upload before its first part is sent."""
+        """Write the entry of an upload before its first part is sent; UploadError."""
         self._entry = entry
         self._parts = dict(entry.parts)
         await self.write()
@@ -72,24 +76,36 @@ class Journal:
         self._dirty.set()
 
     async def keep(self) -> None:
-        """Write what was noted, round after round, until cancelled."""
+        """Write what was noted, round after round, until cancelled.
+
+        What a full disk refuses costs at most those parts: what was written before stays.
+        """
         while True:
             await self._dirty.wait()
-            await self.write()
+            with suppress(UploadError):
+                await self.write()
             await anyio.sleep(self._interval_s)
 
     async def write(self) -> None:
-        """Write the present state now."""
+        """Write the present state now; UploadError."""
         if self._entry is None:
             return
         self._dirty = anyio.Event()
         entry = replace(self._entry, parts=dict(self._parts))
-        await anyio.to_thread.run_sync(lambda: _replace_file(self.path, encoded(entry)))
+        try:
+            await anyio.to_thread.run_sync(lambda: _replace_file(self.path, encoded(entry)))
+        except OSError as error:
+            raise UploadError(
+                f"the journal {self.path} cannot be written: {error.strerror}",
+                hint="free some space there, or choose another --work-directory",
+            ) from error
+        self.is_on_disk = True
 
     async def remove(self) -> None:
-        """Forget the upload: it is completed or gone."""
+        """Forget the upload: it is completed or gone; a journal that stays does no harm."""
         self._entry = None
-        await anyio.to_thread.run_sync(lambda: self.path.unlink(missing_ok=True))
+        with suppress(OSError):
+            await anyio.to_thread.run_sync(self.path.unlink)
 
 
 async def read_journal(path: Path) -> JournalEntry | None:
@@ -136,11 +152,15 @@ def _read_bounded(path: Path) -> bytes:
 def _replace_file(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -106,7 +106,9 @@ class Sender:
                 self.progress.add(len(body) - counted_bytes)
                 return stored
         raise TransientStoreError(
-            f"part {digested.part.number} of {handle.key} made no progress for {stall_s:g} s"
+            f"part {digested.part.number} of {handle.key} made no progress for {stall_s:g} s",
+            hint="look at the store and the way to it; fewer parts at once (--concurrency) ease"
+            " a slow link, --resume sends what is missing",
         )
 
     def _accept(self, digested: DigestedPart, stored: StoredPart) -> None:

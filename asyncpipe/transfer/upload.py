@@ -134,8 +134,7 @@ class Upload:
         """Drop or keep what is not completed; returns the sentence of an abort that failed."""
         try:
             if self._attempt.journal and _may_resume(error, self._request.keep):
-                await self._attempt.keep()
-                return None
+                return await self._attempt.keep()
             return await self._attempt.drop()
         finally:
             with anyio.CancelScope(shield=True):
@@ -278,7 +277,7 @@ def _tell(failed: str | None, warn: Warn | None, error: BaseException | None) ->
     if warn is not None:
         warn("upload-left-behind", failed)
     if isinstance(error, AsyncpipeError):
-        error.hint = f"{error.hint}; {failed}" if error.hint else failed
+        error.hint = f"{error.hint.rstrip('.')}; {failed}" if error.hint else failed
     elif error is not None:
         error.add_note(failed)
 

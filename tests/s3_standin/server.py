@@ -14,6 +14,7 @@ import hashlib
 import json
 import signal
 import socket
+import ssl
 import struct
 import tempfile
 import threading
@@ -62,6 +63,8 @@ class StandIn:
     faults: Faults
     keys: dict[str, str]  # access key -> secret key
     requests: list[Seen]
+    # session token -> parts it is still good for; then every request with it is ExpiredToken
+    token_parts: dict[str, int] = field(default_factory=dict)
 
     @property
     def destination(self) -> str:
@@ -100,6 +103,15 @@ class StandIn:
         with self.storage.lock:
             return self.storage.parts(self.bucket, upload_id)
 
+    def is_expired(self, request: Request) -> bool:
+        """Tell whether the session token has run out; a part uses some of it up."""
+        token = request.headers.get("x-amz-security-token", "")
+        with self.storage.lock:
+            left = self.token_parts.get(token)
+            if left and request.operation == "UploadPart":
+                self.token_parts[token] = left - 1
+        return left == 0
+
     def seen(self, operation: str) -> list[Seen]:
         """The requests of one operation, in order."""
         return [request for request in self.requests if request.operation == operation]
@@ -110,8 +122,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self.tls = tls
         self.closing = threading.Event()
         self.connections: set[socket.socket] = set()
         self.connections_lock = threading.Lock()
@@ -140,8 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
-        super().setup()
         server = self._server
+        if server.tls is not None:  # in this thread: a client that says nothing stalls no other
+            self.request = server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
         with server.connections_lock:
             server.connections.add(self.connection)
 
@@ -151,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
             server.connections.discard(self.connection)
         with contextlib.suppress(OSError):
             super().finish()
+        if server.tls is not None:
+            self.connection.close()  # the server knows of the bare socket only
 
     @property
     def _server(self) -> _Server:
@@ -204,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_to(self, standin: StandIn, request: Request, rule: Rule | None) -> Answer:
         try:
-            self._check(standin, rule)
+            self._check(standin, request, rule)
             self._receive(standin, request, rule)
             request.flip = rule is not None and rule.kind is Kind.FLIP_BYTE
             if rule is not None and rule.kind is Kind.ERROR_IN_200:
@@ -233,11 +250,12 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
         )
 
-    def _check(self, standin: StandIn, rule: Rule | None) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        code = problem_of(self.command, self.path, headers, standin.keys)
+    def _check(self, standin: StandIn, request: Request, rule: Rule | None) -> None:
+        code = problem_of(self.command, self.path, request.headers, standin.keys)
         if code is not None:
             raise S3Error(403, code)
+        if standin.is_expired(request):
+            raise S3Error(400, "ExpiredToken")
         if rule is not None and rule.kind is Kind.ERROR:
             raise S3Error(STATUS_OF.get(rule.code, 400), rule.code)
 
@@ -341,6 +359,7 @@ def running_standin(
     profile: Profile | str = "strict",
     folder: Path | None = None,
     port: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[StandIn]:
     """Serve from threads until the context ends; ``folder`` keeps what is stored."""
     with contextlib.ExitStack() as stack:
@@ -349,9 +368,9 @@ def running_standin(
         storage = Storage(root)
         storage.create_bucket(BUCKET)
         rules = PROFILES[profile] if isinstance(profile, str) else profile
-        server = _Server(port)
+        server = _Server(port, tls)
         standin = StandIn(
-            endpoint_url=f"http://127.0.0.1:{server.server_address[1]}",
+            endpoint_url=f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}",
             bucket=BUCKET,
             storage=storage,
             operations=Operations(storage, rules),

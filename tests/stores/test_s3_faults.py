@@ -331,7 +331,7 @@ async def test_no_credentials_are_told_before_anything_is_sent(standin: StandIn)
         "AWS_CONFIG_FILE": "/nonexistent",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    with anyio.fail_after(LIMIT_S), pytest.raises(AccessDeniedError, match="no S3 credentials"):
+    with anyio.fail_after(LIMIT_S), pytest.raises(UsageError, match="no S3 credentials"):
         async with open_store(standin.destination, environment=environment):
             pytest.fail("a store without credentials was opened")
     assert standin.requests == []

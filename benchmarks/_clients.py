@@ -7,6 +7,7 @@ boto3 and aioboto3 come with the project; obstore and rclone are installed by ha
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import os
 import subprocess
@@ -101,6 +102,18 @@ def obstore(job: Job) -> Callable[[], None]:
     return partial(module.put, store, job.key, job.path)
 
 
+def obstore_sha256(job: Job) -> Callable[[], None]:
+    """The same work as ours but for the verdict: obstore, then SHA-256 of the file."""
+    upload = obstore(job)
+
+    def both() -> None:
+        upload()
+        with job.path.open("rb") as file:
+            hashlib.file_digest(file, "sha256")
+
+    return both
+
+
 def awscrt(job: Job) -> Callable[[], None]:
     """AWS's C client with CRC64NVME in a header, as it is in aws-crt-s3-benchmarks."""
     auth = importlib.import_module("awscrt.auth")
@@ -187,6 +200,7 @@ CLIENTS: dict[str, Callable[[Job], Callable[[], None]]] = {
     "boto3": boto3,
     "aioboto3": aioboto3,
     "obstore": obstore,
+    "obstore-sha256": obstore_sha256,
     "awscrt": awscrt,
     "rclone": rclone,
 }

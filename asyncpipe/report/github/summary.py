@@ -9,7 +9,7 @@ from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.report.changes import Changes, changes
 from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.table import import_command
-from asyncpipe.report.text import clean, duration_text, size_text
+from asyncpipe.report.text import clean, duration_text, place_text, size_text
 from asyncpipe.report.timeline import gantt
 
 # actions/runner FileCommandManager.cs: one byte more and the whole summary is left out.
@@ -68,11 +68,11 @@ def _fitted(head: str, sections: Sequence[str], room_bytes: int) -> str:
 
 def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
     published = sum(isinstance(outcome, Published) for outcome in outcomes)
-    took = duration_text(run.duration_s)
+    took, place = duration_text(run.duration_s), _code(place_text(run.destination))
     lines = [
         f"## Templates: {published} published, {len(outcomes) - published} failed",
         "",
-        f"Run {escaped(run.run_id)} to {_code(run.destination)}: exit code {run.exit_code}, {took}",
+        f"Run {escaped(run.run_id)} to {place}: exit code {run.exit_code}, {took}",
         "",
     ]
     lines += ["**Cancelled.**", ""] if run.cancelled else []

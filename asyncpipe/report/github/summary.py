@@ -18,6 +18,7 @@ _MARGIN_BYTES = 4096  # masks may lengthen it on the way: *** for a secret, CRLF
 _MAX_TAIL_LINES = 60
 _MAX_TAIL_CHARACTERS = 12_000
 _MAX_NAMED_PACKAGES = 40
+_SHOWN_DIGITS = 12
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:@&])")
 
 
@@ -105,7 +106,7 @@ def _row(outcome: Outcome) -> str:
     took = duration_text(outcome.duration_s)
     if isinstance(outcome, Published):
         xva = outcome.publication.xva
-        digest = f"<code>{xva.digests.sha256_hex}</code>"
+        digest = f"<code>{xva.digests.sha256_hex[:_SHOWN_DIGITS]}</code>"  # whole it is too wide
         size = size_text(xva.digests.size_bytes)
         cells = (escaped(outcome.unit), "published", system, size, digest, took, _code(xva.url))
     else:
@@ -130,6 +131,7 @@ def _failure(failure: Failed) -> str:
 def _publication(outcome: Published) -> str:
     lines = [f"### {escaped(outcome.unit)} published", ""]
     lines.append(f"- import: {_code(import_command(outcome.publication))}")
+    lines.append(f"- SHA-256: <code>{outcome.publication.xva.digests.sha256_hex}</code>")
     difference = changes(outcome.metadata, outcome.publication.previous_metadata)
     lines += _difference(difference) if difference else ["- the first version here"]
     lines += [f"- warning: {escaped(text)}" for text in outcome.warnings[:10]]

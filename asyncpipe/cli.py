@@ -17,6 +17,9 @@ from asyncpipe import __version__
 from asyncpipe.commands import memory
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, leaf_of
 
+_MAX_LINES = 200  # of an error's words
+_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "build": ("build", "build", "Build templates with Packer and publish them."),
@@ -118,13 +121,17 @@ def _explain(error: BaseException) -> int:
         if error.hint:
             _say(f"  {error.hint}")
         return error.exit_code
-    _say(f"asyncpipe: unexpected error: {type(error).__name__}: {error}")
+    what = f"{type(error).__name__}: {error}"[:_MAX_WHAT_CHARS]
+    _say(f"asyncpipe: unexpected error: {what}")
     _say("  This is a defect; please report it with the output of the same command with --debug.")
     return EXIT_UNEXPECTED
 
 
 def _say(text: str) -> None:
-    """Write to stderr; on GitHub the runner takes no word of it for a command."""
+    """Write to stderr; nothing of it acts on a terminal, nor as a command on GitHub's runner."""
+    from asyncpipe.report.text import clean  # noqa: PLC0415 - --help stays quick
+
+    text = "\n".join(map(clean, text.split("\n")[:_MAX_LINES]))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - --help stays quick
 

@@ -32,7 +32,7 @@ class RunJournal:
 
     @classmethod
     def begin(cls, folder: Path, *, run_id: str, timestamp: str, destination: str) -> RunJournal:
-        """Describe a new run; nothing is written before the first ``update``."""
+        """Describe a new run; nothing is written before ``open``."""
         return cls(
             folder,
             {
@@ -88,6 +88,21 @@ class RunJournal:
     def units(self) -> tuple[str, ...]:
         """The units in the order in which they were planned."""
         return tuple(self._state["units"])
+
+    async def open(self, templates: Mapping[str, str]) -> None:
+        """Make the folder with the journal in it; cancelled, both are there or neither is.
+
+        ``templates`` are the paths of all planned units by name: ``--resume`` builds those too
+        whose turn never came. What is known of a unit already stays.
+        """
+        async with self._lock:
+            for unit, template in templates.items():
+                self._state["units"].setdefault(unit, {"state": "planned", "template": template})
+            await anyio.to_thread.run_sync(self._write_first)
+
+    def _write_first(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_json_atomically(self.folder / FILE_NAME, self._state)
 
     async def update(self, unit: str, **changes: object) -> None:
         """Merge ``changes`` into a unit and write the journal."""

@@ -93,14 +93,24 @@ def _named_template(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in _TEMPLATE_NAMES)
 
 
-def load_units(settings: Settings, paths: Sequence[Path], root: Path) -> list[Unit]:
+def load_units(
+    settings: Settings,
+    paths: Sequence[Path],
+    root: Path,
+    *,
+    between: Callable[[], None] = lambda: None,
+) -> list[Unit]:
     """Read every template; one with several sources is planned per source.
+
+    ``between`` is called before each template: raising there ends it, as a cancel in a thread does.
 
     Raises:
         TemplateError: one cannot be read; nothing was started.
     """
-    templates = [
-        template.load(
+    templates = []
+    for path in paths:
+        between()
+        loaded = template.load(
             path,
             var_files=settings.var_files,
             variables=settings.variables,
@@ -108,8 +118,7 @@ def load_units(settings: Settings, paths: Sequence[Path], root: Path) -> list[Un
             only=settings.only,
             except_=settings.except_,
         )
-        for path in paths
-    ]
+        templates.append(loaded)
     named = zip(plan.unit_names(templates, root), templates, strict=True)
     units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
     if settings.only_units:

@@ -27,6 +27,7 @@ from asyncpipe.errors import (
     UploadError,
     UploadMissingError,
 )
+from asyncpipe.model.layout import PROBE_ROOT
 from asyncpipe.model.store import (
     ChecksumMode,
     ObjectInfo,
@@ -267,7 +268,7 @@ class DirectoryStore:
 
     async def probe(self) -> None:
         """Prove that files can be created, refused when present, and removed."""
-        key = f".asyncpipe-probe/{secrets.token_hex(8)}"
+        key = f"{PROBE_ROOT}{secrets.token_hex(8)}"
         try:
             await self.put(key, b"?", content_type="text/plain", create_only=True)
             with contextlib.suppress(DestinationTakenError):

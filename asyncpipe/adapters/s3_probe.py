@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from asyncpipe.adapters.s3_errors import code_of, translated
 from asyncpipe.adapters.s3_profiles import RECORDS, S3Record
 from asyncpipe.adapters.s3_requests import object_parameters, upload_parameters
 from asyncpipe.errors import TransientStoreError, UploadError
+from asyncpipe.model.layout import PROBE_ROOT
 from asyncpipe.model.store import (
     ChecksumMode,
     ServerSideEncryption,
@@ -37,6 +39,7 @@ _MD5 = b64encode(hashlib.md5(_BODY, usedforsecurity=False).digest()).decode()
 _MD5_WRONG = b64encode(hashlib.md5(b"!", usedforsecurity=False).digest()).decode()
 _LIMIT_S = 60
 _CLEAN_UP_S = 20
+_CANCELLED_CLEAN_UP_S = 2  # twice at most: a runner that cancels kills after ten
 _REFUSALS = {400, 404, 409, 412, 501}  # an answer about the request, not about access or load
 _FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
 
@@ -126,7 +129,7 @@ async def ask(request: Request, url: str, options: StoreOptions) -> S3Record:
 
 @asynccontextmanager
 async def _probing(request: Request, url: str, options: StoreOptions) -> AsyncIterator[_Probe]:
-    key = f".asyncpipe-probe/{secrets.token_hex(8)}"
+    key = f"{PROBE_ROOT}{secrets.token_hex(8)}"
     extra = object_parameters(options, small=True)
     probe = _Probe(request=request, key=key, extra=extra)
     try:
@@ -137,9 +140,14 @@ async def _probing(request: Request, url: str, options: StoreOptions) -> AsyncIt
     except TimeoutError as error:
         raise TransientStoreError(f"{url} was not probed within {_LIMIT_S} s.") from error
     finally:
-        with anyio.move_on_after(_CLEAN_UP_S, shield=True), contextlib.suppress(*_FOREIGN):
+        with anyio.move_on_after(_clean_up_s(), shield=True), contextlib.suppress(*_FOREIGN):
             # without the right to delete, one object of one byte stays behind
             await request("delete_object", key)
+
+
+def _clean_up_s() -> float:
+    is_cancelled = anyio.current_effective_deadline() == -math.inf
+    return _CANCELLED_CLEAN_UP_S if is_cancelled else _CLEAN_UP_S
 
 
 async def _checksums(probe: _Probe) -> list[ChecksumMode]:
@@ -191,15 +199,16 @@ async def _complete_refused(
     probe: _Probe, creation: Mapping[str, Any], *, status: int | None = None, **conditions: Any
 ) -> bool:
     upload_id, parts, _ = await _one_part(probe, creation)
-    refused = await probe.refused(
-        "complete_multipart_upload",
-        status=status,
-        UploadId=upload_id,
-        MultipartUpload={"Parts": parts},
-        **conditions,
-    )
-    await _aborted(probe, upload_id)
-    return refused
+    try:
+        return await probe.refused(
+            "complete_multipart_upload",
+            status=status,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": parts},
+            **conditions,
+        )
+    finally:
+        await _aborted(probe, upload_id)
 
 
 async def _completed_twice(probe: _Probe, creation: Mapping[str, Any]) -> tuple[str, bool]:
@@ -220,12 +229,16 @@ async def _one_part(
         checksum = {"ChecksumSHA256": b64encode(hashlib.sha256(_BODY).digest()).decode()}
     created = await probe.request("create_multipart_upload", probe.key, **creation, **probe.extra)
     upload_id = created["UploadId"]
-    sent = await probe.request(
-        "upload_part", probe.key, UploadId=upload_id, PartNumber=1, Body=_BODY, **checksum
-    )
+    try:
+        sent = await probe.request(
+            "upload_part", probe.key, UploadId=upload_id, PartNumber=1, Body=_BODY, **checksum
+        )
+    except BaseException:
+        await _aborted(probe, upload_id)
+        raise
     return upload_id, [{"PartNumber": 1, "ETag": sent["ETag"], **checksum}], unquoted(sent)
 
 
 async def _aborted(probe: _Probe, upload_id: str) -> None:
-    with anyio.move_on_after(_CLEAN_UP_S, shield=True), contextlib.suppress(*_FOREIGN):
+    with anyio.move_on_after(_clean_up_s(), shield=True), contextlib.suppress(*_FOREIGN):
         await probe.request("abort_multipart_upload", probe.key, UploadId=upload_id)

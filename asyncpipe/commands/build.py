@@ -67,14 +67,28 @@ _BUILD_OPTIONS = (
         help="Stop a build that takes longer.",
     ),
     click.option("-j", "--jobs", type=click.IntRange(min=1), help="Builds at once [1]."),
-    click.option("--only", "only_units", multiple=True, metavar="GLOB", help="Units to build."),
+    click.option(
+        "--only",
+        "only_units",
+        multiple=True,
+        metavar="GLOB",
+        help="Only the templates of these names, e.g. 'debian-*'.",
+    ),
     click.option("--fail-fast", is_flag=True, default=None, help="Start nothing after a failure."),
-    click.option("--retries", type=click.IntRange(min=0), help="Further tries of a failed build."),
+    click.option(
+        "--retries", type=click.IntRange(min=0), help="Further tries of a failed build [0]."
+    ),
     click.option(
         "--eager/--no-eager", default=None, help="Upload while Packer still exports [on for S3]."
     ),
-    click.option("--keep-xva", is_flag=True, default=None, help="Keep the local XVA."),
-    click.option("--resume", metavar="RUN", help="Finish an interrupted run."),
+    click.option(
+        "--keep-xva", is_flag=True, default=None, help="Keep the XVA in the run's folder too."
+    ),
+    click.option(
+        "--resume",
+        metavar="RUN",
+        help="Finish an interrupted run; RUN is its folder.",
+    ),
     click.option(
         "--dry-run", is_flag=True, help="Show what would be built, and where it would go."
     ),

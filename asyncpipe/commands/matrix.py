@@ -19,8 +19,10 @@ _MAX_DIFF_BYTES = 64 * 1024 * 1024
 
 
 @click.command()
-@click.argument("templates", nargs=-1, metavar="TEMPLATE...")
-@click.option("--changed-since", metavar="REF", help="Only what changed since this commit.")
+@click.argument("templates", nargs=-1, metavar="[TEMPLATE]...")
+@click.option(
+    "--changed-since", metavar="REF", help="Only what a change since this commit touches."
+)
 @click.option(
     "--runners",
     type=click.IntRange(min=1, max=256),
@@ -28,7 +30,13 @@ _MAX_DIFF_BYTES = 64 * 1024 * 1024
     show_default=True,
     help="Runners to spread over.",
 )
-@click.option("--only", "only_units", multiple=True, metavar="GLOB", help="Units to build.")
+@click.option(
+    "--only",
+    "only_units",
+    multiple=True,
+    metavar="GLOB",
+    help="Only the templates of these names, e.g. 'debian-*'.",
+)
 @click.option("--destination", metavar="URL", help="Where past durations are looked up.")
 def matrix(
     templates: tuple[str, ...],

@@ -55,17 +55,28 @@ publishing_options = all_of(
         click.option("--os", "os", metavar="ID", help="The operating system, e.g. debian."),
         click.option("--os-version", metavar="VERSION", help="Its version, e.g. 12."),
         click.option(
-            "--strict-identity", is_flag=True, default=None, help="Refuse contradictions."
+            "--strict-identity",
+            is_flag=True,
+            default=None,
+            help="Fail when guest and template contradict each other about the system.",
         ),
         click.option(
             "--max-memory",
             "max_memory_bytes",
             type=SIZE,
             metavar="SIZE",
-            help="For parts in flight of all uploads [128MiB].",
+            help="For the parts in flight of all uploads [128MiB].",
         ),
-        click.option("--part-size", "part_size_bytes", type=SIZE, metavar="SIZE", help="[by size]"),
-        click.option("--concurrency", type=click.IntRange(min=1), help="Parts in flight."),
+        click.option(
+            "--part-size",
+            "part_size_bytes",
+            type=SIZE,
+            metavar="SIZE",
+            help="Of each part [by the XVA's size].",
+        ),
+        click.option(
+            "--concurrency", type=click.IntRange(min=1), help="Parts of one upload in flight."
+        ),
         click.option(
             "--bandwidth",
             "bandwidth_bytes_per_s",
@@ -83,8 +94,8 @@ publishing_options = all_of(
             help="Certificates to trust, for an https endpoint [$AWS_CA_BUNDLE].",
         ),
         click.option("--sse", metavar="KIND", help="AES256 or aws:kms."),
-        click.option("--kms-key-id", metavar="ID"),
-        click.option("--storage-class", metavar="NAME"),
+        click.option("--kms-key-id", metavar="ID", help="The key for aws:kms."),
+        click.option("--storage-class", metavar="NAME", help="Of the objects, e.g. STANDARD_IA."),
         click.option(
             "--s3-tag",
             "s3_tags",
@@ -123,7 +134,9 @@ publishing_options = all_of(
             metavar="URL",
             help="Tell a chat at the end (a secret: better ASYNCPIPE_WEBHOOK_URL).",
         ),
-        click.option("--log-format", type=click.Choice(["text", "json"])),
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), help="json: an object per event."
+        ),
         click.option("-v", "--verbose", count=True, help="Say more."),
         click.option("-q", "--quiet", count=True, help="Say less."),
     )

@@ -27,6 +27,19 @@ from asyncpipe.report import console, exit_code, github, json_log, json_report, 
 from asyncpipe.settings import Settings
 
 _TELL_S = 5.0
+# Set by terminals that fold their lines anew when they become narrower, as xterm does not.
+_REFLOWING = frozenset(
+    {
+        "ALACRITTY_WINDOW_ID",
+        "KITTY_WINDOW_ID",
+        "KONSOLE_VERSION",
+        "TERM_PROGRAM",
+        "TMUX",
+        "VTE_VERSION",
+        "WEZTERM_PANE",
+        "WT_SESSION",
+    }
+)
 
 if TYPE_CHECKING:
     from asyncpipe.commands.running import Prepared
@@ -67,6 +80,7 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Reporter]:
         colour=wants_colour(settings.environment, stdout),
         quiet=max(0, -settings.verbosity),
         verbose=max(0, settings.verbosity),
+        reflows=not _REFLOWING.isdisjoint(settings.environment),
     )
     with console.open_console(
         stdout=stdout,

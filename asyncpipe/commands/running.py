@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import click
 
@@ -103,7 +105,9 @@ async def _prepare(settings: Settings) -> Prepared:
     journal = _journal(settings, root)
     settings = _as_before(settings, journal)
     paths = matrix.discover(settings.templates, root)
-    units = await anyio.to_thread.run_sync(matrix.load_units, settings, paths, root)
+    load = partial(matrix.load_units, between=anyio.from_thread.check_cancelled)
+    units = await anyio.to_thread.run_sync(load, settings, paths, root)
+    units = [unit for unit in units if unit.name in journal.units] or units  # of a resumed run
     runner = SystemProcessRunner()
     packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
     version = await build.packer_version(runner, packer)
@@ -238,7 +242,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
     ):
         memory.settle()
         await store.probe()
-        journal.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         reporting.announce(prepared)
         with reporting.open_reporter(prepared, sys.stdout) as reporter:
             reporter.emit(_run_started(prepared))

@@ -5,6 +5,7 @@ templates/{short_id}/latest.json
 templates/{short_id}/channels/{name}.json
 templates/index.json
 failed/{unit}/{timestamp}/metadata.json, build.log
+.asyncpipe-probe/{random}    while a destination is asked what it honours
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Final
 METADATA_NAME: Final = "metadata.json"
 LOG_NAME: Final = "build.log"
 INDEX_KEY: Final = "templates/index.json"
-ROOTS: Final = ("templates/", "failed/")  # every key of ours begins with one of them
+ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
+PROBE_ROOT: Final = ".asyncpipe-probe/"
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,99}"
 _NAME_ONLY = re.compile(_NAME)

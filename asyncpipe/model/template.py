@@ -68,6 +68,14 @@ class TemplateSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A path or glob that a template names, whether or not anything is there."""
+
+    text: str  # as evaluated: absolute, or relative to Packer's or the template's folder
+    is_word: bool = False  # a word of a command line: a file, if one has that name; no folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A readable template: one file, or a folder whose files Packer reads together."""
 
@@ -83,4 +91,5 @@ class Template:
     required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
     # Scripts, cd_files, http_directory ...: for --changed-since; folders and all files in them.
     referenced_files: tuple[Path, ...] = ()
+    references: tuple[Reference, ...] = ()  # the same as named: what is gone is still named
     warnings: tuple[str, ...] = ()

@@ -60,6 +60,7 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     FOLDER = "half-published"
     FILES = "files"
+    PROBE = "probe"
     VM = "vm"
 
 

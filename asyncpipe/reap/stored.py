@@ -33,11 +33,12 @@ async def sweep(
     """
     bounds = options or TransferOptions()
     findings: list[Finding] = []
-    for root in layout.ROOTS:
+    for root in (*layout.ROOTS, layout.PROBE_ROOT):
         old = [one for one in await store.list_uploads(root) if _is_older(one, before_utc)]
         findings += [await abort(store, one.handle, bounds, dry_run=dry_run) for one in old]
     halves = [folder async for folder in _half_published(store, before_utc)]
     findings += [await remove_folder(store, folder, dry_run=dry_run) for folder in halves]
+    findings += await _remove_probes(store, before_utc, dry_run=dry_run)
     if isinstance(store, HasRemains):  # last: what was removed just now leaves none
         remains = await store.remains(before_utc)
         findings += [await _remove_remains(store, path, dry_run=dry_run) for path in remains]
@@ -73,6 +74,28 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
     return Finding(kind=Kind.FOLDER, what=what, removed=not dry_run and not whole, problem=problem)
 
 
+async def _remove_probes(
+    store: ObjectStore, before_utc: datetime, *, dry_run: bool
+) -> list[Finding]:
+    """Remove the objects of one byte by which killed runs asked what the store honours."""
+    infos = [info async for info in store.list(layout.PROBE_ROOT)]
+    findings = []
+    for info in infos:
+        touched_utc = _instant(info.modified_utc)
+        if touched_utc is None or touched_utc >= before_utc:
+            continue
+        problem = ""
+        try:
+            if not dry_run:
+                await store.delete(info.key)
+        except UploadError as error:
+            problem = printable(error.message)
+        what = store.url_of(printable(info.key, 1024))
+        removed = not dry_run and not problem
+        findings.append(Finding(kind=Kind.PROBE, what=what, removed=removed, problem=problem))
+    return findings
+
+
 async def _remove_remains(store: HasRemains, path: str, *, dry_run: bool) -> Finding:
     problem = ""
     try:
@@ -87,9 +110,9 @@ async def _remove_remains(store: HasRemains, path: str, *, dry_run: bool) -> Fin
 def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
     """Ours, and begun before the bound; a store that tells no time is asked by the key."""
     key = layout.parse_version_key(upload.handle.key)
-    if key is None:
+    if key is None and not upload.handle.key.startswith(layout.PROBE_ROOT):
         return False
-    begun = _instant(upload.initiated_utc) or _stamp(key.timestamp)
+    begun = _instant(upload.initiated_utc) or (_stamp(key.timestamp) if key else None)
     return begun is not None and begun < before_utc
 
 

@@ -12,8 +12,9 @@ from typing import TextIO
 from asyncpipe.model.events import Event
 from asyncpipe.report.github.printer import GithubPrinter
 from asyncpipe.report.mailbox import Mailbox
-from asyncpipe.report.printers import PlainPrinter, Printer, Style, TerminalPrinter
+from asyncpipe.report.printers import PlainPrinter, Printer, Style
 from asyncpipe.report.sink import Sink, StreamSink
+from asyncpipe.report.terminal import BoardPrinter, TerminalPrinter
 
 __all__ = ["Console", "Style", "open_console"]
 
@@ -91,7 +92,7 @@ def open_console(
     if github:
         printer = GithubPrinter(style, masks=masks, workspace=workspace)
     elif is_terminal:
-        printer = TerminalPrinter(style, _terminal_size)
+        printer = (BoardPrinter if style.many else TerminalPrinter)(style, _terminal_size)
     else:
         printer = PlainPrinter(style)
     console = Console(printer, StreamSink(stdout), clock)

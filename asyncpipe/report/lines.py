@@ -7,6 +7,7 @@ from asyncpipe.model.events import (
     IdentityChanged,
     OutputLine,
     PhaseChanged,
+    RunFinished,
     RunStarted,
     TemplateFinished,
     TemplateStarted,
@@ -14,7 +15,7 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
-from asyncpipe.report.text import clean, duration_text, size_text
+from asyncpipe.report.text import clean, duration_text, place_text, size_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
 
@@ -42,7 +43,7 @@ def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:
     match event:
         case RunStarted():
             templates = "1 template" if len(event.units) == 1 else f"{len(event.units)} templates"
-            return clean(f"{OWN}run {event.run_id}: {templates} to {event.destination}")
+            return clean(f"{OWN}run {event.run_id}: {templates} to {place_text(event.destination)}")
         case TemplateStarted():
             return clean(f"{OWN}building {event.template_path} as {system_of(event.identity)}")
         case PhaseChanged():
@@ -64,6 +65,14 @@ def ending(outcome: Outcome) -> str:
         f"FAILED after {duration_text(outcome.duration_s)} "
         f"(exit code {outcome.exit_code}): {outcome.error}"
     )
+
+
+def count_text(event: RunFinished) -> str:
+    """``5 published, 3 failed in 41s (exit code 4)``."""
+    published = sum(isinstance(outcome, Published) for outcome in event.outcomes)
+    failed = len(event.outcomes) - published
+    took = duration_text(event.duration_s)
+    return f"{published} published, {failed} failed in {took} (exit code {event.exit_code})"
 
 
 def system_of(identity: OsIdentity | None) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from asyncpipe.model.events import Event, OutputLine, RunFinished, RunStarted
 from asyncpipe.report import board
-from asyncpipe.report.lines import OWN, line_of, unit_of
+from asyncpipe.report.lines import OWN, count_text, line_of, unit_of
 from asyncpipe.report.progress import RunProgress, State
 from asyncpipe.report.styled import styled
 from asyncpipe.report.table import closing
-from asyncpipe.report.text import bounded, clean
+from asyncpipe.report.text import clean
 
 _STATUS_PERIOD_ONE_S = 20.0
 _STATUS_PERIOD_MANY_S = 30.0
-_REDRAW_PERIOD_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +24,14 @@ class Style:
     ``units``: names of the templates of this run, in order. ``colour``: ANSI colours are wanted
     (NO_COLOR and FORCE_COLOR are the command line's matter). ``quiet``: 1 leaves Packer's lines
     out, 2 shows warnings and ends only. ``verbose``: 1 adds what the guest's evidence says.
+    ``reflows``: the terminal folds its lines anew when it becomes narrower.
     """
 
     units: tuple[str, ...]
     colour: bool = False
     quiet: int = 0
     verbose: int = 0
+    reflows: bool = False
 
     @property
     def many(self) -> bool:
@@ -104,8 +104,9 @@ class PlainPrinter:
         return f"{clean(unit)} | {text}\n" if self.style.many and unit else f"{text}\n"
 
     def ending(self, event: RunFinished) -> str:
-        """The closing table, whole, and what a cancelled run leaves."""
-        lines = [f"{OWN}cancelled"] if event.cancelled else []
+        """The closing table, whole, how many ended how, and what a cancelled run leaves."""
+        lines = ["", OWN + count_text(event)] if self.style.many and event.outcomes else []
+        lines += [f"{OWN}cancelled"] if event.cancelled else []
         lines += [f"{OWN}remains: {clean(what)}" for what in event.remains]
         table = closing(event.outcomes, width=self.width(), colour=self.style.colour)
         return table + "".join(f"{line}\n" for line in lines)
@@ -134,65 +135,3 @@ def _style_of(own_line: str) -> str:
     if own_line.startswith(f"{OWN}FAILED"):
         return "bold red"
     return "yellow" if own_line.startswith(f"{OWN}warning") else "cyan"
-
-
-class TerminalPrinter(PlainPrinter):
-    """The log with a live region below it: a board of all templates, or one status line.
-
-    The region is erased and drawn again with what is new, in one write. No line of it is as wide
-    as the terminal, so that none wraps and the way back up is known.
-    """
-
-    period_s = _REDRAW_PERIOD_S
-
-    def __init__(self, style: Style, size: Callable[[], tuple[int, int]]) -> None:
-        super().__init__(style)
-        self._size = size  # columns and lines of the terminal now
-        self._region: tuple[str, ...] = ()
-
-    def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
-        """The new lines above, the region below."""
-        text = super().show(events, left_out, now_s)
-        return self._draw(text, now_s)
-
-    def tick(self, now_s: float) -> str:
-        """The region as it is now; no status lines in between."""
-        return self._draw("", now_s)
-
-    def width(self) -> int:
-        """As wide as the terminal."""
-        return self._size()[0] - 1
-
-    def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
-        """Take the region away."""
-        return self._erase()
-
-    def _draw(self, text: str, now_s: float) -> str:
-        region = self._lines(now_s)
-        if not text and region == self._region:
-            return ""
-        text = self._erase() + text + "\n".join(region)
-        self._region = region
-        return text
-
-    def _lines(self, now_s: float) -> tuple[str, ...]:
-        columns, lines = self._size()
-        rows = self.progress.rows(now_s)
-        if not any(row.state is State.RUNNING for row in rows):
-            return ()
-        if self.style.many:
-            room = max(3, lines // 2)
-            table = board.board(rows, width=columns - 1, max_lines=room, colour=self.style.colour)
-            return ("-" * (columns - 1), *table)
-        return (
-            styled(
-                bounded(f"[{board.status(rows[0])}]", columns - 1), "cyan", colour=self.style.colour
-            ),
-        )
-
-    def _erase(self) -> str:
-        if not self._region:
-            return ""
-        up = len(self._region) - 1
-        self._region = ()
-        return f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+_STYLE = re.compile(r"(\x1b\[[0-9;]*m)")  # as styled() writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,28 @@ def styled(text: str, style: str, *, colour: bool) -> str:
     if not colour or not text:
         return text
     return _lines(Text(text, style=style), width=10_000, colour=True)[0]
+
+
+def cells_of(text: str) -> int:
+    """Columns that a line takes on a terminal; its styles take none."""
+    return cell_len(_STYLE.sub("", text))
+
+
+def cut(text: str, columns: int) -> str:
+    """Cut a line to ``columns`` of a terminal; its styles stay whole, the cut is shown."""
+    if cells_of(text) <= columns:
+        return text
+    room, parts = max(0, columns - 1), []
+    for part in _STYLE.split(text):
+        if _STYLE.fullmatch(part):
+            parts.append(part)
+        elif (size := cell_len(part)) <= room:
+            parts.append(part)
+            room -= size
+        elif room >= 0:
+            parts.append(set_cell_size(part, room) + "…")
+            room = -1
+    return "".join(parts)
 
 
 def _lines(renderable: Table | Text, *, width: int, colour: bool) -> tuple[str, ...]:

@@ -93,11 +93,13 @@ def _failed(outcome: Failed) -> Iterator[str]:
     place = outcome.error_file
     if place and outcome.error_line:
         place = f"{place}:{outcome.error_line}"
-    yield f"error:    {clean(outcome.error)} (exit code {outcome.exit_code})"
+    yield f"error:    {clean(outcome.error)}"
+    yield f"code:     {outcome.exit_code} (docs/exit-codes.md)"
     if place:
         yield f"at:       {clean(place)}"
-    for line in outcome.cause_lines[:_MAX_CAUSE_LINES]:
-        yield f"cause:    {clean(line, limit=1000)}"
+    causes = [line for line in outcome.cause_lines if line not in outcome.error]
+    for number, line in enumerate(causes[:_MAX_CAUSE_LINES]):
+        yield f"{'' if number else 'cause:':10}{clean(line, limit=1000)}"
     if outcome.hint:
         yield f"hint:     {clean(outcome.hint)}"
     for log in (outcome.log_path, outcome.log_url):

@@ -48,6 +48,12 @@ def _visible(character: str) -> str:
     return "" if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} else character
 
 
+def place_text(destination: str) -> str:
+    """``./published`` for a relative folder, so that it reads as a place; a URL as it is."""
+    is_plain = "://" in destination or destination.startswith(("/", ".", "~"))
+    return destination if is_plain else f"./{destination}"
+
+
 def size_text(size_bytes: float) -> str:
     """``1.4 GiB``; whole bytes below 1 KiB."""
     value = float(size_bytes)

@@ -42,6 +42,7 @@ def load(
     else:
         where = hcl.Where(folder=found.folder, working_directory=cwd)
         content = hcl.content_of(found, inputs, where, chosen)
+    named = references.usable(content.references)
     return Template(
         path=path,
         folder=found.folder,
@@ -53,7 +54,8 @@ def load(
         local_locations=content.local_locations,
         sources=tuple(content.sources),
         required_plugins=content.required_plugins,
-        referenced_files=references.existing(content.references, (cwd, found.folder)),
+        referenced_files=references.existing(named, (cwd, found.folder)),
+        references=named,
         warnings=tuple(content.warnings),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asyncpipe.model.template import UNKNOWN, Location, TemplateSource, Value, Variable
+from asyncpipe.model.template import UNKNOWN, Location, Reference, TemplateSource, Value, Variable
 from asyncpipe.template import json_syntax, references, syntax, variables
 from asyncpipe.template.evaluate import Evaluator
 from asyncpipe.template.files import Files
@@ -26,7 +26,7 @@ class Content:
     local_locations: dict[str, Location] = field(default_factory=dict)
     sources: list[TemplateSource] = field(default_factory=list)
     required_plugins: dict[str, str] = field(default_factory=dict)
-    references: list[str] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -232,7 +232,7 @@ class _Assembly:
 
     def _add_references(self) -> None:
         for source in self._found.sources:
-            self._found.references += references.texts_of(source.attributes)
+            self._found.references += references.named_by(source.attributes)
         for build in self._of("build"):
             self._add_steps(build)
 
@@ -244,12 +244,14 @@ class _Assembly:
                     for name, attribute in inner.attributes.items()
                     if name not in _BUILD_WORDS or name == "sources"
                 }
-                self._found.references += references.texts_of(values)
+                self._found.references += references.named_by(
+                    values, inner.labels[0] if inner.labels else ""
+                )
             elif inner.type == "post-processors":
                 self._add_steps(inner)
 
     def _note(self, path: str) -> Path:
-        self._found.references.append(path)
+        self._found.references.append(Reference(text=path))
         return Path(path)
 
     def _file(self, path: str) -> Value:

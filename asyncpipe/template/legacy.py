@@ -46,10 +46,10 @@ def content_of(files: Files, inputs: Inputs, chosen: Callable[[str], bool]) -> C
             source = resolver.source(builder)
             if chosen(source.label):
                 found.sources.append(source)
-                found.references += references.texts_of(source.attributes)
+                found.references += references.named_by(source.attributes)
     for step in _steps(data):
-        found.references += references.texts_of(
-            {key: resolver.value(value) for key, value in step.items()}
+        found.references += references.named_by(
+            {key: resolver.value(value) for key, value in step.items()}, str(step.get("type"))
         )
     return found
 

@@ -1,16 +1,18 @@
 """Which files of the machine a template uses besides its own: scripts, CD and HTTP content.
 
 Packer resolves such paths against its working directory; the template's folder is tried next.
+A command that names a script (``inline = ["exec sh common/make.sh"]``) uses it too.
 """
 
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from asyncpipe.model.template import Value
+from asyncpipe.model.template import Reference, Value
 
 ATTRIBUTES: Final = frozenset(
     {
@@ -29,17 +31,35 @@ ATTRIBUTES: Final = frozenset(
         "environment_file",
     }
 )
+_COMMANDS: Final = frozenset({"inline", "command"})
+_MAX_WORDS: Final = 500
 _MAX_FILES: Final = 2000
 _MAX_PATH_CHARS: Final = 1000
 
 
-def texts_of(attributes: Mapping[str, Value]) -> list[str]:
-    """Return the paths and globs that the attributes of a source or provisioner name."""
-    found: list[str] = []
+def named_by(attributes: Mapping[str, Value], step_type: str = "") -> list[Reference]:
+    """Return what the attributes of a source or step name: paths, globs, words of commands.
+
+    ``step_type`` tells a provisioner or post-processor: only those that run here name files here.
+    """
+    found: list[Reference] = []
     for name, value in attributes.items():
         if name in ATTRIBUTES:
-            found += _strings(value)
+            found += (Reference(text=text) for text in _strings(value))
+        elif name in _COMMANDS and step_type == "shell-local":
+            words = (word for text in _strings(value) for word in _words(text))
+            found += (
+                Reference(text=word, is_word=True) for word in itertools.islice(words, _MAX_WORDS)
+            )
     return found
+
+
+def _words(command: str) -> list[str]:
+    try:
+        words = shlex.split(command, comments=True)
+    except ValueError:  # a quote that ends on another line
+        words = command.split()
+    return [word for word in words if "/" in word or "." in word]
 
 
 def _strings(value: Any) -> list[str]:
@@ -48,14 +68,25 @@ def _strings(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def existing(texts: Iterable[str], folders: Iterable[Path]) -> tuple[Path, ...]:
+def usable(references: Iterable[Reference]) -> tuple[Reference, ...]:
+    """Return those that can name a file, each once."""
+    return tuple(one for one in dict.fromkeys(references) if _can_be_a_path(one.text))
+
+
+def _can_be_a_path(text: str) -> bool:
+    return bool(text) and len(text) <= _MAX_PATH_CHARS and "\0" not in text and "://" not in text
+
+
+def existing(references: Iterable[Reference], folders: Iterable[Path]) -> tuple[Path, ...]:
     """Return the paths that exist, sorted: a folder with all files below it; bounded."""
     roots = list(folders)
     found: set[Path] = set()
-    for text in dict.fromkeys(texts):
-        if text and len(text) <= _MAX_PATH_CHARS and "\0" not in text and "://" not in text:
-            for path in _find(text, roots):
+    for one in references:
+        for path in _find(one.text, roots):
+            if not one.is_word:
                 found.update((path, *_below(path)))
+            elif path.is_file():
+                found.add(path)
         if len(found) > _MAX_FILES:
             break
     return tuple(sorted(found)[:_MAX_FILES])

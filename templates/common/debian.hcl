@@ -2,9 +2,10 @@
 
 locals {
   os_family = "debian"
+  http_dir  = "${path.root}/../../common/http/debian"
 
   # Arguments after "---" would be copied to the installed system's boot loader: none are.
-  installer = "auto=true priority=critical url=${local.http_url}/debian/preseed.cfg hostname=${local.os_name} domain=localdomain ${local.answers} --- quiet"
+  installer = "auto=true priority=critical url=${local.http_url}/preseed.cfg hostname=${local.os_name} domain=localdomain ${local.answers} --- quiet"
 
   boot_command = var.firmware == "uefi" ? [
     "<wait>c<wait3>",

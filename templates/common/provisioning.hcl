@@ -3,6 +3,12 @@
 locals {
   # -n: fail rather than wait for a password; sh reads the file, so /tmp may be mounted noexec.
   as_root = "chmod 0600 {{ .Path }}; sudo -n env {{ .Vars }} sh -eu {{ .Path }}"
+  as_user = "sh -eu {{ .Path }}"
+
+  # Only what this system runs is uploaded: a change of the other family's scripts is none of its business.
+  scripts = [
+    for name in ["provision.sh", "common", "xen", local.os_family] : "${local.provisioning_dir}/${name}"
+  ]
 
   provisioning_env = concat(
     [

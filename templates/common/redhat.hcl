@@ -8,8 +8,9 @@ variable "package_mirror" {
 
 locals {
   os_family = "redhat"
+  http_dir  = "${path.root}/../../common/http/redhat"
 
-  installer = "inst.text inst.ks=${local.http_url}/redhat/ks.cfg ${local.answers} asyncpipe.mirror=${var.package_mirror != "" ? var.package_mirror : local.package_mirror}"
+  installer = "inst.text inst.ks=${local.http_url}/ks.cfg ${local.answers} asyncpipe.mirror=${var.package_mirror != "" ? var.package_mirror : local.package_mirror}"
 
   # The 9 series still starts from a CD with isolinux on BIOS; from 10 on GRUB serves both firmwares.
   # In GRUB's editor the kernel's line is the third of the first entry.

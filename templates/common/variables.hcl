@@ -226,7 +226,6 @@ local "build_password_hash" {
 
 locals {
   provisioning_dir = abspath("${path.root}/../../../provisioning")
-  http_dir         = "${path.root}/../../common/http"
 
   run_timestamp = var.run_timestamp != "" ? var.run_timestamp : formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
   vm_name       = var.vm_name != "" ? var.vm_name : "${local.os_name}${local.os_version}-${local.run_timestamp}"

@@ -145,9 +145,15 @@ source "xenserver-iso" "template" {
 build {
   sources = ["source.xenserver-iso.template"]
 
+  # Several sources go into a folder that is there already.
+  provisioner "shell" {
+    inline          = ["mkdir -m 0700 /tmp/provisioning"]
+    execute_command = local.as_user
+  }
+
   provisioner "file" {
-    source      = local.provisioning_dir
-    destination = "/tmp/"
+    sources     = local.scripts
+    destination = "/tmp/provisioning/"
   }
 
   # /tmp does not survive a restart.

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from asyncpipe import cli
 from asyncpipe.cli import COMMANDS
+from asyncpipe.errors import UsageError
 from tests.e2e.command import Desk, needs_packer
 from tests.s3_standin.server import running_standin
 
@@ -127,3 +129,15 @@ def test_a_dry_run_shows_where_it_would_go_and_starts_nothing(desk: Desk) -> Non
     assert ended.code == 0, ended.all
     assert "s3://bucket/p/templates/debian12/" in ended.out
     assert not (desk.folder / ".asyncpipe").exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, UsageError])
+def test_an_error_s_words_neither_act_on_the_terminal_nor_flood_it(
+    error: type[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000))
+    said = capsys.readouterr().err
+    assert code == (1 if error is RuntimeError else 2)
+    assert "ab cx" in said
+    assert "\x1b" not in said
+    assert len(said) < 10_000

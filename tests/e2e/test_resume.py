@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import many
 from tests.e2e.command import LIMIT_S, Desk, needs_packer
 from tests.s3_standin.server import running_standin
 
@@ -66,6 +68,27 @@ def test_killed_in_the_build_a_resumed_run_builds_again_under_the_same_timestamp
     assert ended.code == 0, ended.all
     timestamp = run.name.split("-")[0]
     assert f"{timestamp}/debian12.xva" in desk.files("published/templates/debian12")
+
+
+def test_a_matrix_that_was_cancelled_early_resumes_with_those_whose_turn_never_came(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    first = many.Copy(system="debian", version="11", seconds=60)
+    many.write(desk.folder / "many", (first, many.GOOD[1], many.GOOD[3]))
+    process = desk.start("build", "many", "-j1")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Setting up" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    (run,) = (desk.folder / ".asyncpipe/runs").iterdir()
+    ended = desk.run("build", "--resume", run.name, "-var=seconds=1", "-j2")
+    assert ended.code == 0, ended.all
+    published = {name.split("/")[0] for name in desk.files("published/templates") if "/" in name}
+    assert published == {"debian11", "debian12", "rocky9"}
 
 
 def test_a_finished_xva_is_published_by_hand(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 
 from tests.github.runner_standin import SIGINT_WAIT_S, RunningStep
 from tests.github.workflow_files import ROOT
+from tests.s3_standin.faults import Faults, answer_late
 from tests.s3_standin.server import StandIn, running_standin
 
 pytestmark = [
@@ -95,15 +96,19 @@ def reap(run: str, environment: dict[str, str]) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
-def wait_for_an_open_upload(standin: StandIn, step: RunningStep) -> None:
+def wait_until(is_so: Callable[[], bool], step: RunningStep) -> None:
     deadline_s = time.monotonic() + 120
-    while not any(
-        upload.key.endswith(".xva") and standin.parts(upload.upload_id)
-        for upload in standin.uploads()  # others are of the question what the store honours
-    ):
-        assert time.monotonic() < deadline_s, "no part arrived"
+    while not is_so():
+        assert time.monotonic() < deadline_s, "it never came to that"
         with suppress(TimeoutError):
             step.wait_for_line(lambda _line: False, 0.05)
+
+
+def has_an_open_upload(standin: StandIn) -> bool:
+    return any(
+        upload.key.endswith(".xva") and standin.parts(upload.upload_id)
+        for upload in standin.uploads()  # others are of the question what the store honours
+    )
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["SIGINT", "SIGKILL"])
@@ -121,7 +126,7 @@ def test_an_open_upload_to_s3_is_closed_by_the_cancel_or_by_reap(
         }
         step = RunningStep(SCRIPT, folder=tmp_path, environment=environment)
         try:
-            wait_for_an_open_upload(standin, step)
+            wait_until(lambda: has_an_open_upload(standin), step)
             if kill:
                 for pid in step.alive():
                     with suppress(ProcessLookupError):
@@ -138,6 +143,85 @@ def test_an_open_upload_to_s3_is_closed_by_the_cancel_or_by_reap(
             assert [key for key in standin.objects() if "/templates/" in key] == []
         finally:
             step.sweep()
+
+
+SLOWLY, NEVER = 0.5, 600.0
+PROBE = ("PutObject", "CreateMultipartUpload", "UploadPart", "AbortMultipartUpload", "DeleteObject")
+
+
+@pytest.mark.parametrize(
+    ("operation", "seconds"),
+    [
+        ("PutObject", SLOWLY),
+        ("UploadPart", SLOWLY),
+        ("DeleteObject", SLOWLY),
+        ("PutObject", NEVER),
+        ("UploadPart", NEVER),
+    ],
+)
+def test_a_cancel_while_the_store_is_asked_what_it_honours_is_safe_in_time(
+    tmp_path: Path, operation: str, seconds: float
+) -> None:
+    late = PROBE if seconds == SLOWLY else PROBE[PROBE.index(operation) :]
+    faults = Faults([answer_late(name, seconds, times=1000) for name in late])
+    with running_standin(faults) as standin:
+        environment = {
+            **environment_of(tmp_path),
+            **standin.environment,
+            "ASYNCPIPE_DESTINATION": standin.destination,
+        }
+        step = RunningStep(SCRIPT, folder=tmp_path, environment=environment)
+        try:
+            wait_until(lambda: bool(standin.seen(operation)), step)
+            assert_safe(step, tmp_path)
+            assert [key for key in standin.objects() if "/.asyncpipe-probe/" not in key] == []
+            assert seconds == NEVER or (standin.objects(), standin.uploads()) == ({}, [])
+        finally:
+            step.sweep()
+
+
+def assert_safe(step: RunningStep, folder: Path) -> None:
+    """Cancelled before a run began: nothing lives, and there is nothing to reap."""
+    done = step.cancel()
+    assert (done.killed_by, done.return_code) == ("SIGINT", 130), done.text
+    assert done.ended_after_s < SIGINT_WAIT_S
+    assert step.alive() == ()
+    assert list(folder.glob("work/runs/*")) == []
+    assert "run-directory" not in done.outputs
+
+
+def test_a_cancel_while_packer_is_asked_its_version_is_safe_in_time(tmp_path: Path) -> None:
+    packer, asked = tmp_path / "packer", tmp_path / "asked"
+    packer.write_text(f"#!/bin/sh\ntrap '' INT TERM\nsleep 600 &\ntouch '{asked}'\nwait\n")
+    packer.chmod(0o755)
+    environment = {**environment_of(tmp_path), "PACKER": str(packer)}
+    step = RunningStep(SCRIPT, folder=tmp_path, environment=environment)
+    try:
+        wait_until(asked.exists, step)
+        assert_safe(step, tmp_path)
+    finally:
+        step.sweep()
+
+
+def test_a_cancel_while_templates_are_read_is_safe_in_time(tmp_path: Path) -> None:
+    text = (ROOT / "templates/demo/demo.pkr.hcl").read_text()
+    filling = "".join(f'locals {{ x{n} = [1, 2, "{n}", {{ a = {n} }}] }}\n' for n in range(1200))
+    for number in range(100):  # far more than a minute of reading
+        folder = tmp_path / f"many/demo-{number}"
+        folder.mkdir(parents=True)
+        (folder / "demo.pkr.hcl").write_text(text + filling)
+    script = f"cd {tmp_path}\nexec python -m asyncpipe build many\n"
+    step = RunningStep(script, folder=tmp_path, environment=environment_of(tmp_path))
+    try:
+        wait_until(lambda: thread_count(step) > 1, step)
+        assert_safe(step, tmp_path)
+    finally:
+        step.sweep()
+
+
+def thread_count(step: RunningStep) -> int:
+    """Of the step's one process; templates are read in a thread."""
+    return max((len(list(Path(f"/proc/{pid}/task").glob("*"))) for pid in step.alive()), default=0)
 
 
 def test_an_error_before_the_run_forges_no_command(tmp_path: Path) -> None:

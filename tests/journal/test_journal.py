@@ -48,3 +48,21 @@ async def test_a_broken_journal_is_one_clear_message(tmp_path: Path, text: str) 
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError):
         RunJournal.read(tmp_path)
+
+
+async def test_units_whose_turn_never_came_are_known_and_what_is_known_stays(
+    tmp_path: Path,
+) -> None:
+    journal = begun(tmp_path / "run")
+    await journal.update("one", state="published", template="templates/one")
+    await journal.open({"one": "templates/one", "two": "templates/two"})
+    again = RunJournal.read(tmp_path / "run")
+    assert again.unit("one")["state"] == "published"
+    assert again.unit("two") == {"state": "planned", "template": "templates/two"}
+
+
+async def test_a_run_that_is_cancelled_before_it_begins_leaves_no_folder(tmp_path: Path) -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await begun(tmp_path / "run").open({"one": "templates/one"})
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ left. No init runs in a tree: services can be enabled there, not started.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.templates.needs import REPO, cache_dir, need_root, program
 PACKAGES = "systemd,systemd-sysv,openssh-server,sudo,ca-certificates,dbus,iproute2"
 AGENT = "xe-guest-utilities"
 TIMEOUT_S = 900
+SHARED_SCRIPTS = ("provision.sh", "common", "xen")  # templates/common/provisioning.hcl
 
 # Mounts what a started system has, then becomes the command in the tree. $1 is the tree.
 _ENTER = r"""
@@ -60,8 +62,8 @@ class Tree:
     def provision(
         self, phase: str, *, network: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run one phase as a build does: the scripts copied in, DNS as the build has it."""
-        self.copy_scripts()
+        """Run one phase as a build does: its family's scripts copied in, the build's DNS."""
+        self.copy_scripts(*SHARED_SCRIPTS, self.family)
         script = "/var/lib/asyncpipe/provision.sh"
         return self.run("bash", script, phase, network=network, **variables)
 
@@ -73,10 +75,19 @@ class Tree:
         path = f"/var/lib/asyncpipe/{name}"
         return self.run("bash", path, *arguments, network=network, **variables)
 
-    def copy_scripts(self) -> None:
+    @property
+    def family(self) -> str:
+        """The folder of this system's own scripts."""
+        text = (self.root / "etc/os-release").read_text()
+        found = re.search(r'^ID="?(debian|ubuntu)"?$', text, re.MULTILINE)
+        return "debian" if found else "redhat"
+
+    def copy_scripts(self, *names: str) -> None:
+        """Copy what a template uploads; without names all of it."""
         target = self.root / "var/lib/asyncpipe"
         target.mkdir(exist_ok=True)
-        _run("cp", "-R", f"{REPO}/provisioning/.", str(target))
+        for name in names or (".",):
+            _run("cp", "-R", f"{REPO}/provisioning/{name}", str(target))
         resolver = self.root / "etc/resolv.conf"
         resolver.unlink(missing_ok=True)
         resolver.write_text(Path("/etc/resolv.conf").read_text())

@@ -8,6 +8,7 @@ import pytest
 from asyncpipe import reap
 from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import AccessDeniedError, UploadError
+from asyncpipe.model.layout import PROBE_ROOT
 from asyncpipe.model.store import StoredBytes, UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.reap import Kind
@@ -51,6 +52,19 @@ async def test_old_uploads_of_ours_are_aborted_and_all_others_stay() -> None:
     assert [finding.removed for finding in reaped.findings] == [True, True]
     assert set(store.uploads) == {handle.upload_id for handle in kept}
     assert not reaped.left_open
+
+
+async def test_what_a_killed_probe_left_goes_and_a_probe_under_way_stays() -> None:
+    store = MemoryStore()
+    await _begin(store, f"{PROBE_ROOT}1234", OLD)
+    await _put(store, f"{PROBE_ROOT}1234", OLD)
+    young = await _begin(store, f"{PROBE_ROOT}5678", YOUNG)
+    await _put(store, f"{PROBE_ROOT}5678", YOUNG)
+    reaped = await _sweep(store)
+
+    assert [finding.removed for finding in reaped.findings] == [True, True]
+    assert set(store.uploads) == {young.upload_id}
+    assert set(store.objects) == {f"{PROBE_ROOT}5678"}
 
 
 async def test_a_store_that_tells_no_time_is_judged_by_the_key() -> None:

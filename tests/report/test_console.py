@@ -26,7 +26,8 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.report.console import Style, open_console
 from asyncpipe.report.mailbox import Mailbox
-from asyncpipe.report.printers import PlainPrinter, TerminalPrinter
+from asyncpipe.report.printers import PlainPrinter
+from asyncpipe.report.terminal import TerminalPrinter
 from tests.report.samples import DEBIAN, failed, published
 
 ONE = Style(units=("debian-12",))
@@ -102,6 +103,26 @@ class TestPlain:
         end = RunFinished(run_id="r1", outcomes=(published(),), exit_code=0, duration_s=3.0)
         assert "use it:" in printed(ONE, end)
 
+    def test_a_run_of_several_ends_with_how_many_ended_how(self) -> None:
+        end = RunFinished(
+            run_id="r1", outcomes=(published(), failed()), exit_code=4, duration_s=41.0
+        )
+        last = printed(TWO, end).splitlines()[-1]
+        assert last == "asyncpipe: 1 published, 1 failed in 41s (exit code 4)"
+
+    @pytest.mark.parametrize(
+        ("destination", "shown"),
+        [
+            ("published", "./published"),
+            ("../out", "../out"),
+            ("/srv/out", "/srv/out"),
+            ("s3://images/golden/", "s3://images/golden/"),
+        ],
+    )
+    def test_where_it_goes_reads_as_a_place(self, destination: str, shown: str) -> None:
+        begin = RunStarted(run_id="r1", units=("debian-12",), destination=destination)
+        assert printed(ONE, begin) == f"asyncpipe: run r1: 1 template to {shown}\n"
+
 
 class TestTerminal:
     SIZE = staticmethod(lambda: (60, 20))
@@ -111,23 +132,8 @@ class TestTerminal:
         first = printer.show(started("debian-12"), {}, 0.0)
         assert first.endswith("[start  0.0s  (0.0s in all)]")
         second = printer.show((OutputLine(unit="debian-12", text="hello"),), {}, 12.0)
-        assert second == "\r\x1b[Jhello\n[start  12s  (12s in all)]"
-        assert printer.close(12.0) == "\r\x1b[J"
-
-    def test_the_board_has_a_row_per_template_and_no_line_can_wrap(self) -> None:
-        units = tuple(f"a-template-with-a-long-name-{n}" for n in range(30))
-        printer = TerminalPrinter(Style(units=units), self.SIZE)
-        region = printer.show(started(*units), {}, 0.0).split("| ")[-1].split("\n")[1:]
-        assert len(region) <= 12
-        assert max(map(len, region)) < 60
-
-    def test_drawing_again_goes_up_exactly_to_where_the_region_began(self) -> None:
-        printer = TerminalPrinter(TWO, self.SIZE)
-        printer.show(started(*TWO.units), {}, 0.0)
-        redrawn = printer.tick(5.0)
-        up = re.match(r"\r\x1b\[(\d+)A\x1b\[J", redrawn)
-        assert up is not None
-        assert int(up[1]) == redrawn.count("\n")
+        assert second == "\r\x1b[2Khello\n[start  12s  (12s in all)]"
+        assert printer.close(12.0) == "\r\x1b[2K"
 
     def test_nothing_is_drawn_when_nothing_changed(self) -> None:
         printer = TerminalPrinter(ONE, self.SIZE)

@@ -38,7 +38,8 @@ class TestClosingTable:
         text = closing([failed(file="a.pkr.hcl", line=3, remains=("VM 1234 may be left",))])
         for words in (
             "FAILED (20)",
-            "error:    Packer ended with an error. (exit code 20)",
+            "error:    Packer ended with an error.\n",
+            "code:     20 (docs/exit-codes.md)",
             "at:       a.pkr.hcl:3",
             "cause:    Script exited with non-zero exit status: 7",
             "hint:     Look at the lines above the error.",
@@ -46,6 +47,12 @@ class TestClosingTable:
             "remains:  VM 1234 may be left",
         ):
             assert words in text
+
+    def test_a_cause_that_the_error_told_is_not_told_again(self) -> None:
+        causes = ("boom", "E: no such package", "Setting up libc6")
+        text = closing([failed(error="Packer ended: boom", cause_lines=causes)])
+        assert "  cause:    E: no such package\n            Setting up libc6\n" in text
+        assert text.count("boom") == 1
 
     @pytest.mark.parametrize(
         ("base", "command"),

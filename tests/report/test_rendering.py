@@ -23,7 +23,9 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.report import github
 from asyncpipe.report.github.printer import GithubPrinter
-from asyncpipe.report.printers import PlainPrinter, Printer, Style, TerminalPrinter
+from asyncpipe.report.printers import PlainPrinter, Printer, Style
+from asyncpipe.report.terminal import BoardPrinter, TerminalPrinter
+from tests.report.emulator import Terminal
 from tests.report.samples import DEBIAN, RUN, failed, published
 
 DATA = Path(__file__).parent / "data"
@@ -102,19 +104,11 @@ def shown(printer: Printer, events: tuple[tuple[float, Event], ...]) -> str:
     return text
 
 
-def on_screen(written: str) -> str:
-    """What a terminal shows of it: each region is gone that a later one replaced."""
-    screen: list[str] = [""]
-    for part in re.split(r"(\r(?:\x1b\[\d+A)?\x1b\[J)", written):
-        erase = re.fullmatch(r"\r(?:\x1b\[(\d+)A)?\x1b\[J", part)
-        if erase:
-            del screen[len(screen) - 1 - int(erase[1] or 0) :]
-            screen.append("")
-            continue
-        first, *rest = part.split("\n")
-        screen[-1] += first
-        screen += rest
-    return "\n".join(row.rstrip() for row in screen) + "\n"
+def on_screen(printer: Printer, events: tuple[tuple[float, Event], ...], width: int) -> str:
+    """What a terminal shows in the end, with what scrolled away."""
+    terminal = Terminal(width, 30)
+    terminal.write(shown(printer, events))
+    return "\n".join(terminal.everything()).rstrip("\n") + "\n"
 
 
 def plain() -> str:
@@ -122,7 +116,7 @@ def plain() -> str:
 
 
 def screen(width: int) -> str:
-    return on_screen(shown(TerminalPrinter(Style(units=UNITS), lambda: (width, 30)), RUNNING))
+    return on_screen(BoardPrinter(Style(units=UNITS), lambda: (width, 30)), RUNNING, width)
 
 
 def one() -> str:
@@ -132,7 +126,7 @@ def one() -> str:
         for now_s, event in RUNNING
         if getattr(event, "unit", "debian-12") == "debian-12"
     ]
-    return on_screen(shown(printer, tuple(events[1:])))
+    return on_screen(printer, tuple(events[1:]), 80)
 
 
 def on_github() -> str:

@@ -9,7 +9,7 @@ from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.report.changes import Changes, changes
 from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.table import import_command
-from asyncpipe.report.text import clean, duration_text, size_text
+from asyncpipe.report.text import clean, duration_text, place_text, size_text
 from asyncpipe.report.timeline import gantt
 
 # actions/runner FileCommandManager.cs: one byte more and the whole summary is left out.
@@ -18,6 +18,7 @@ _MARGIN_BYTES = 4096  # masks may lengthen it on the way: *** for a secret, CRLF
 _MAX_TAIL_LINES = 60
 _MAX_TAIL_CHARACTERS = 12_000
 _MAX_NAMED_PACKAGES = 40
+_SHOWN_DIGITS = 12
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:@&])")
 
 
@@ -68,11 +69,11 @@ def _fitted(head: str, sections: Sequence[str], room_bytes: int) -> str:
 
 def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
     published = sum(isinstance(outcome, Published) for outcome in outcomes)
-    took = duration_text(run.duration_s)
+    took, place = duration_text(run.duration_s), _code(place_text(run.destination))
     lines = [
         f"## Templates: {published} published, {len(outcomes) - published} failed",
         "",
-        f"Run {escaped(run.run_id)} to {_code(run.destination)}: exit code {run.exit_code}, {took}",
+        f"Run {escaped(run.run_id)} to {place}: exit code {run.exit_code}, {took}",
         "",
     ]
     lines += ["**Cancelled.**", ""] if run.cancelled else []
@@ -105,7 +106,7 @@ def _row(outcome: Outcome) -> str:
     took = duration_text(outcome.duration_s)
     if isinstance(outcome, Published):
         xva = outcome.publication.xva
-        digest = f"<code>{xva.digests.sha256_hex}</code>"
+        digest = f"<code>{xva.digests.sha256_hex[:_SHOWN_DIGITS]}</code>"  # whole it is too wide
         size = size_text(xva.digests.size_bytes)
         cells = (escaped(outcome.unit), "published", system, size, digest, took, _code(xva.url))
     else:
@@ -130,6 +131,7 @@ def _failure(failure: Failed) -> str:
 def _publication(outcome: Published) -> str:
     lines = [f"### {escaped(outcome.unit)} published", ""]
     lines.append(f"- import: {_code(import_command(outcome.publication))}")
+    lines.append(f"- SHA-256: <code>{outcome.publication.xva.digests.sha256_hex}</code>")
     difference = changes(outcome.metadata, outcome.publication.previous_metadata)
     lines += _difference(difference) if difference else ["- the first version here"]
     lines += [f"- warning: {escaped(text)}" for text in outcome.warnings[:10]]

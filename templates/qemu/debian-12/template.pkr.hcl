@@ -95,9 +95,15 @@ source "qemu" "template" {
 build {
   sources = ["source.qemu.template"]
 
+  # Several sources go into a folder that is there already.
+  provisioner "shell" {
+    inline          = ["mkdir -m 0700 /tmp/provisioning"]
+    execute_command = local.as_user
+  }
+
   provisioner "file" {
-    source      = local.provisioning_dir
-    destination = "/tmp/"
+    sources     = local.scripts
+    destination = "/tmp/provisioning/"
   }
 
   # /tmp does not survive a restart.

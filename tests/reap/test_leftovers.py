@@ -17,7 +17,9 @@ pytestmark = pytest.mark.anyio
 _LEADER = """
 import signal, subprocess, sys, time
 if "stubborn" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+program = "import time; print(flush=True); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+child.stdout.readline()  # it runs: before that /proc does not show its environment
 print(child.pid, flush=True)
 if "leaves" in sys.argv: sys.exit(0)
 time.sleep(600)

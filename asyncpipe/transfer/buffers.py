@@ -78,6 +78,7 @@ class BufferPool:
     async def take(self, size_bytes: int) -> Buffer:
         """Wait for a buffer of at least ``size_bytes``; the caller owes a `give_back`."""
         self._allow(_FIRST_BUFFERS * whole_mib(size_bytes))
+        self._serve()
         buffer = None if self._waiters else self._grant(size_bytes)
         if buffer is not None:
             return buffer

@@ -9,7 +9,9 @@ from asyncpipe.model.store import StoreCapabilities
 from asyncpipe.model.transfer import TransferOptions
 
 MIB = 1024 * 1024
-UNKNOWN_SIZE_BYTES = 256 * 1024 * MIB  # what a growing file is planned for when nobody knows
+# What a growing file is planned for when nobody knows: the most that 10,000 parts of 16 MiB carry.
+# One that outgrows it is sent again when its size is known.
+UNKNOWN_SIZE_BYTES = 150 * 1024 * MIB
 SLOTS_AIMED_AT = 8
 SMALLEST_PART_BYTES = 5 * MIB
 LARGEST_DEFAULT_PART_BYTES = 32 * MIB

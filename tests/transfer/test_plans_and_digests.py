@@ -82,7 +82,7 @@ def test_parts_cover_every_byte_once_and_in_order(size_bytes: int, part_bytes: i
         (200 * GIB, False, 21),
         (S3.max_object_bytes, False, 5 * 1024),
         (20 * GIB, True, 16),
-        (None, True, 27),
+        (None, True, 16),
     ],
 )
 def test_the_default_plan_for_common_sizes(

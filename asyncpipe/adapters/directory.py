@@ -50,6 +50,7 @@ DIRECTORY_CAPABILITIES = StoreCapabilities(
     object_size_checked=True,
     comparable_etag=False,  # ETags tell of inode, time and size, or of a part's CRC64NVME
     idempotent_complete=False,
+    gains_by_parallel_parts=False,
     min_part_bytes=1,
 )
 _SLICE_BYTES = 8 * 1024 * 1024  # a thread hop costs 0.1 ms; a disk takes this in some ms

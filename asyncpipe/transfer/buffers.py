@@ -46,10 +46,11 @@ class Buffer:
 
 
 class _Waiter:
-    __slots__ = ("buffer", "event", "size_bytes")
+    __slots__ = ("buffer", "event", "may_grow", "size_bytes")
 
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(self, size_bytes: int, *, may_grow: bool) -> None:
         self.size_bytes = size_bytes
+        self.may_grow = may_grow
         self.event = anyio.Event()
         self.buffer: Buffer | None = None
 
@@ -75,20 +76,23 @@ class BufferPool:
         """Bytes of all buffers that exist, in use or idle."""
         return self.in_use_bytes + sum(buffer.capacity_bytes for buffer in self._idle)
 
-    async def take(self, size_bytes: int) -> Buffer:
-        """Wait for a buffer of at least ``size_bytes``; the caller owes a `give_back`."""
+    async def take(self, size_bytes: int, *, may_grow: bool = True) -> Buffer:
+        """Wait for a buffer of at least ``size_bytes``; the caller owes a `give_back`.
+
+        ``may_grow``: the caller's store may gain by more parts in flight.
+        """
         self._allow(_FIRST_BUFFERS * whole_mib(size_bytes))
         self._serve()
         buffer = None if self._waiters else self._grant(size_bytes)
         if buffer is not None:
             return buffer
-        waiter = _Waiter(size_bytes)
+        waiter = _Waiter(size_bytes, may_grow=may_grow)
         self._waiters.append(waiter)
         try:
             while waiter.buffer is None:
-                with anyio.move_on_after(self._patience_s()):
+                with anyio.move_on_after(self._patience_s(waiter)):
                     await waiter.event.wait()
-                self._grow_when_starved()
+                self._grow_when_starved(waiter)
         except BaseException:
             self._withdraw(waiter)
             raise
@@ -113,16 +117,16 @@ class BufferPool:
         while self._idle:
             self._idle.pop().free()
 
-    def _patience_s(self) -> float:
+    def _patience_s(self, waiter: _Waiter) -> float:
         """How long a waiter sleeps before it looks whether the pool should grow."""
-        if self._allowed_bytes >= self.limit_bytes:
+        if not waiter.may_grow or self._allowed_bytes >= self.limit_bytes:
             return math.inf
         left_s = self._moved_s + PATIENCE_S - anyio.current_time()
         return left_s if left_s > 0 else PATIENCE_S
 
-    def _grow_when_starved(self) -> None:
+    def _grow_when_starved(self, waiter: _Waiter) -> None:
         idle = not self._worked_on and self._moved_s + PATIENCE_S <= anyio.current_time()
-        if self._waiters and idle and self._allowed_bytes < self.limit_bytes:
+        if self._waiters and idle and waiter.may_grow and self._allowed_bytes < self.limit_bytes:
             self._allow(self._allowed_bytes + whole_mib(self._waiters[0].size_bytes))
             self._serve()
 

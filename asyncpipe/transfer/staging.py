@@ -132,7 +132,8 @@ class Stager:
 
     async def _read(self, reader: PartReader, number: int, there_bytes: int) -> _Job:
         part = self.plan.part(number, there_bytes)
-        buffer = await self.lease.take(part.size_bytes)
+        may_grow = self.sender.store.capabilities.gains_by_parallel_parts
+        buffer = await self.lease.take(part.size_bytes, may_grow=may_grow)
         body = buffer.view(part.size_bytes)
         descriptor = self.source.descriptor
         digested = await self.budget.in_thread(lambda: reader.read(descriptor, part, body))

@@ -15,6 +15,19 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT_S = 120.0
 
+# The command line, and at its end the most memory that this process (none of its children) held.
+_PEAK = """
+import atexit, pathlib, re
+from asyncpipe.cli import main
+
+@atexit.register
+def tell() -> None:
+    status = pathlib.Path("/proc/self/status").read_text()
+    pathlib.Path("peak_kib").write_text(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
+
+main()
+"""
+
 needs_packer = pytest.mark.skipif(
     shutil.which("packer") is None, reason="HashiCorp's Packer is not installed"
 )
@@ -55,7 +68,7 @@ class Desk:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "asyncpipe", *arguments],
+            [sys.executable, "-c", _PEAK, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -72,6 +85,11 @@ class Desk:
         finally:
             process.kill()
         return Ended(process.returncode, out, err)
+
+    @property
+    def peak_mib(self) -> float:
+        """The most memory that the last command held."""
+        return int((self.folder / "peak_kib").read_text("ascii")) / 1024
 
     def files(self, below: str) -> set[str]:
         root = self.folder / below

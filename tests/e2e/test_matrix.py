@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.e2e.command import Desk, Ended, needs_packer
 
 pytestmark = [pytest.mark.real_packer, needs_packer]
 
+IMAGE_MIB = 64  # several parts, more than a lone upload would keep in memory
 NAMES = {copy.name for copy in many.EIGHT}
 
 
@@ -25,7 +27,8 @@ def desk_with(folder: Path, *copies: many.Copy) -> Desk:
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, Ended]:
     """One run of eight for all the tests that look at it."""
-    desk = desk_with(tmp_path_factory.mktemp("eight"), *many.EIGHT)
+    copies = [replace(copy, size_mib=IMAGE_MIB) for copy in many.EIGHT]
+    desk = desk_with(tmp_path_factory.mktemp("eight"), *copies)
     limits = ("-j", "4", "--build-timeout", "25s", "--report", "report.json")
     return desk, desk.run("build", "many", *limits)
 
@@ -44,6 +47,16 @@ def test_eight_templates_publish_five_and_tell_why_three_did_not(eight: tuple[De
         )
         expected = ("FAILED", "20") if copy.fails else ("published", "")
         assert row == (*(("FAILED", "21") if copy is many.SLOW else expected), copy.short_id)
+
+
+def test_eight_templates_need_hardly_more_memory_than_one(
+    eight: tuple[Desk, Ended], tmp_path: Path
+) -> None:
+    desk, _ = eight
+    alone = desk_with(tmp_path, replace(many.GOOD[1], size_mib=IMAGE_MIB))
+    assert alone.run("build", "many").code == 0
+    assert alone.peak_mib > 50  # it is the process that was measured
+    assert desk.peak_mib < 1.25 * alone.peak_mib
 
 
 def test_all_of_them_share_one_timestamp(eight: tuple[Desk, Ended]) -> None:

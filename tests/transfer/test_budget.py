@@ -72,7 +72,13 @@ async def test_a_buffer_is_reused_and_the_warmest_first() -> None:
 
 
 async def in_turn(
-    pool: BufferPool, *, work_s: float = 0.0, store_s: float, takers: int, turns: int
+    pool: BufferPool,
+    *,
+    work_s: float = 0.0,
+    store_s: float,
+    takers: int,
+    turns: int,
+    may_grow: bool = True,
 ) -> int:
     """Hold buffers as parts on their way do; return the most bytes in use."""
     most_bytes = 0
@@ -80,7 +86,7 @@ async def in_turn(
     async def take_turns() -> None:
         nonlocal most_bytes
         for _ in range(turns):
-            buffer = await pool.take(MIB)
+            buffer = await pool.take(MIB, may_grow=may_grow)
             most_bytes = max(most_bytes, pool.in_use_bytes)
             await anyio.sleep(work_s)
             pool.work_done(buffer)
@@ -117,6 +123,13 @@ async def test_a_processor_that_is_the_bottleneck_is_not_answered_with_more_memo
     pool = BufferPool(16 * MIB)
     busy = await in_turn(pool, work_s=1.0, store_s=PATIENCE_S / 2, takers=20, turns=10)
     assert busy == 3 * MIB
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", [CLOCK], ids=["virtual-clock"])
+async def test_a_slow_disk_is_not_answered_with_more_memory_either() -> None:
+    pool = BufferPool(16 * MIB)
+    assert await in_turn(pool, store_s=1.0, takers=20, turns=3, may_grow=False) == 3 * MIB
 
 
 @pytest.mark.anyio

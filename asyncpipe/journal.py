@@ -7,7 +7,6 @@ holds its build.log, the upload's own journal and, until it is published, the XV
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe.errors import UsageError
+from asyncpipe.files import replace_file
 
 FILE_NAME = "run.json"
 BUILT_FILE_NAME = "built.json"
@@ -117,10 +117,4 @@ def write_json_atomically(path: Path, document: object) -> None:
     """Replace ``path`` with ``document``: a reader sees the old or the new, after a crash too."""
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it has no path
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    replace_file(path, text.encode(), mode=0o600)

@@ -1,4 +1,4 @@
-"""Sizes, durations and untrusted lines, as a person reads them."""
+"""Untrusted lines and places, as a person reads them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ _ESCAPES = re.compile(
 )
 # Drawn as nothing though they are letters or marks: comparisons that follow a culture skip them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
-_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def clean(text: str, *, limit: int = 8192) -> str:
@@ -52,31 +51,3 @@ def place_text(destination: str) -> str:
     """``./published`` for a relative folder, so that it reads as a place; a URL as it is."""
     is_plain = "://" in destination or destination.startswith(("/", ".", "~"))
     return destination if is_plain else f"./{destination}"
-
-
-def size_text(size_bytes: float) -> str:
-    """``1.4 GiB``; whole bytes below 1 KiB."""
-    value = float(size_bytes)
-    for unit in _BINARY_UNITS[:-1]:
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} {_BINARY_UNITS[-1]}"
-
-
-def rate_text(rate_bytes_per_s: float) -> str:
-    """``85.0 MiB/s``."""
-    return f"{size_text(rate_bytes_per_s)}/s"
-
-
-def duration_text(duration_s: float) -> str:
-    """``4.2s``, ``3m12s``, ``2h05m``."""
-    if duration_s < 10:
-        return f"{max(0.0, duration_s):.1f}s"
-    whole_s = round(duration_s)
-    if whole_s < 60:
-        return f"{whole_s}s"
-    minutes, seconds = divmod(whole_s, 60)
-    if minutes < 60:
-        return f"{minutes}m{seconds:02d}s"
-    return f"{minutes // 60}h{minutes % 60:02d}m"

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import click
 
 from asyncpipe.model.quantities import size_text
-from asyncpipe.model.xva import XvaReport, report_to_dict, safe_text
+from asyncpipe.model.text import printable
+from asyncpipe.model.xva import XvaReport, report_to_dict
 
 _SHOW_EVERY_S: Final = 0.25
 
@@ -20,8 +21,8 @@ def name_of(url: str) -> str:
     """Return what may be printed: neither user information nor the query of a URL."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https", "s3"}:
-        return safe_text(url)
-    return safe_text(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+        return printable(url)
+    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 def print_report(url: str, report: XvaReport, *, as_json: bool) -> None:

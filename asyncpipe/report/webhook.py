@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from asyncpipe.model.publication import Outcome, Published
 from asyncpipe.model.quantities import duration_text, size_text
-from asyncpipe.report.text import bounded, clean
+from asyncpipe.model.text import bounded
+from asyncpipe.report.text import clean
 
 _MAX_LINES = 40
 _MAX_CHARACTERS = 12_000  # Mattermost refuses above 16,383, Teams above about 28 kB

@@ -23,7 +23,8 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import open_upload
-from tests.s3_standin.server import ACCESS_KEY, SECRET_KEY, StandIn, running_standin
+from tests.s3_standin.server import ACCESS_KEY, SECRET_KEY, running_standin
+from tests.s3_standin.standin import StandIn
 from tests.transfer.helpers import MIB, some_bytes, written
 
 pytestmark = pytest.mark.anyio

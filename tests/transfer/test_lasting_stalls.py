@@ -20,7 +20,8 @@ from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile
 from asyncpipe.transfer.upload import open_upload
 from tests.s3_standin.faults import Kind, Rule, stall_body
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.transfer.helpers import MIB, some_bytes, written
 
 pytestmark = pytest.mark.anyio

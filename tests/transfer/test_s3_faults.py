@@ -10,12 +10,7 @@ import anyio
 import pytest
 
 from asyncpipe.adapters.stores import open_store
-from asyncpipe.errors import (
-    ChecksumError,
-    DestinationTakenError,
-    TransientStoreError,
-    UploadError,
-)
+from asyncpipe.errors import ChecksumError, DestinationTakenError, TransientStoreError, UploadError
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
@@ -33,7 +28,8 @@ from tests.s3_standin.faults import (
     stall_body,
 )
 from tests.s3_standin.profiles import PROFILES, Profile
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.transfer.helpers import MIB, published, sha256_hex, some_bytes, written
 
 pytestmark = pytest.mark.anyio

@@ -36,6 +36,7 @@ from asyncpipe.errors import (
     UploadMissingError,
 )
 from asyncpipe.files import replace_file, sync_path
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 
 FILE_MODE = 0o644  # minus the umask
@@ -236,7 +237,7 @@ class DirectoryFiles:
             key=key,
             size_bytes=stat.st_size,
             etag=f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}",
-            modified_utc=_iso(stat.st_mtime),
+            modified_utc=utc_text(datetime.fromtimestamp(stat.st_mtime, UTC)),
             content_type=extra.get("content_type", ""),
             metadata=extra.get("metadata", {}),
             crc64nvme_base64=extra.get("crc64nvme_base64"),
@@ -339,8 +340,3 @@ def _may_hold(folder: str, prefix: str) -> bool:
 
 def _is_id(text: str) -> bool:
     return len(text) == 2 * _ID_BYTES and all(letter in "0123456789abcdef" for letter in text)
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")

@@ -19,6 +19,7 @@ from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import layout
 from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.moments import timestamp_of
 from asyncpipe.model.quantities import size_text
 from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
@@ -210,7 +211,7 @@ def _channel_name(name: str) -> tuple[str, str]:
 
 
 def _stamp_before(seconds: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y%m%dT%H%M%SZ")
+    return timestamp_of(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

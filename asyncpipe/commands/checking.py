@@ -23,6 +23,7 @@ from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.model.moments import timestamp_of
 from asyncpipe.settings import Settings
 
 _STAND_IN = {"build_password": "stand-in", "build_password_hash": "stand-in"}  # set by every build
@@ -120,7 +121,7 @@ def _plans(
 
 
 def _request(settings: Settings, unit: matrix.Unit, packer: Path, version: str) -> plan.Request:
-    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    timestamp = timestamp_of(datetime.now(UTC))
     return plan.Request(
         unit=unit.name,
         template=unit.template,

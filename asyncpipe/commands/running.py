@@ -29,6 +29,7 @@ from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
 from asyncpipe.journal import RunJournal
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
+from asyncpipe.model.moments import timestamp_of
 from asyncpipe.model.publication import Outcome
 from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
@@ -140,7 +141,7 @@ async def _prepare(settings: Settings) -> Prepared:
 def _journal(settings: Settings, root: Path) -> RunJournal:
     if settings.resume:
         return RunJournal.read(_run_folder(settings, root))
-    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    timestamp = timestamp_of(datetime.now(UTC))
     run_id = f"{timestamp}-{random_source.token_hex(4)}"
     folder = (root / settings.work_directory / "runs" / run_id).resolve()
     return RunJournal.begin(

@@ -15,10 +15,10 @@ import anyio.to_thread
 from asyncpipe import detect, metadata, plan, provenance
 from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.commands import running
+from asyncpipe.commands.preparing import Prepared
 from asyncpipe.detect import evidence
-from asyncpipe.dossier import Built
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
-from asyncpipe.journal import FILE_NAME, RunJournal
+from asyncpipe.journal import FILE_NAME, Built, RunJournal
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.layout import LOG_NAME
@@ -46,7 +46,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
         await anyio.to_thread.run_sync(_write_log, journal.folder / LOG_NAME, file, log_file)
-        prepared = running.Prepared(
+        prepared = Prepared(
             settings=replace(settings, keep_xva=True),
             root=Path.cwd(),
             journal=journal,

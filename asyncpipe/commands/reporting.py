@@ -43,7 +43,7 @@ _REFLOWING = frozenset(
 )
 
 if TYPE_CHECKING:
-    from asyncpipe.commands.running import Prepared
+    from asyncpipe.commands.preparing import Prepared
 
 
 def configure_logging(settings: Settings) -> None:

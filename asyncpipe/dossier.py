@@ -7,7 +7,6 @@ of them found out and a later one needs.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from asyncpipe import buildlog, catalog, detect, metadata, plan, publish, redact
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.errors import IdentityConflictError, XvaInvalidError
-from asyncpipe.journal import BUILT_FILE_NAME, RunJournal, write_json_atomically
+from asyncpipe.journal import Built, RunJournal
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
 from asyncpipe.model.identity import Conflict, OsIdentity
@@ -55,35 +54,6 @@ class Workshop:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     eager: bool = True
     keep_xva: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """A build that ended well before its run was interrupted (``built.json``)."""
-
-    xva_path: Path
-    log_path: Path
-    folder_key: str
-    name: str  # of the XVA, less its suffix
-    redaction_count: int
-    draft: Mapping[str, Any] = field(repr=False)
-
-    @classmethod
-    def read(cls, run_directory: Path) -> Built | None:
-        """Read it; None when there is none or its XVA is gone, so that one builds again."""
-        try:
-            document = json.loads((run_directory / BUILT_FILE_NAME).read_text(encoding="utf-8"))
-            built = cls(
-                xva_path=Path(document["xva"]),
-                log_path=run_directory / LOG_NAME,
-                folder_key=str(document["folder_key"]),
-                name=str(document["name"]),
-                redaction_count=int(document["redaction_count"]),
-                draft=dict(document["draft"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return built if built.xva_path.is_file() and built.log_path.is_file() else None
 
 
 class Dossier:
@@ -332,15 +302,15 @@ class Dossier:
 
     async def keep_for_resume(self, xva_path: Path) -> None:
         """From here on the build is not needed again: the upload can be resumed from disk."""
-        built = {
-            "xva": str(xva_path),
-            "folder_key": self.folder_key,
-            "name": self.name,
-            "redaction_count": self._redactor.count,
-            "draft": self.draft(),
-        }
-        path = self.plan.run_directory / BUILT_FILE_NAME
-        await anyio.to_thread.run_sync(write_json_atomically, path, built)
+        built = Built(
+            xva_path=xva_path,
+            log_path=self.plan.run_directory / LOG_NAME,
+            folder_key=self.folder_key,
+            name=self.name,
+            redaction_count=self._redactor.count,
+            draft=self.draft(),
+        )
+        await built.keep(self.plan.run_directory)
         self.is_built = True
         await self.note_state("built")
 

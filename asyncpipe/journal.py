@@ -1,14 +1,15 @@
 """What a run has done so far, on disk: what resuming and reaping start from.
 
 ``RUN/run.json``, schema 1, replaced atomically at every change of state. A unit's folder beside it
-holds its build.log, the upload's own journal and, until it is published, the XVA.
+holds its build.log, the upload's own journal, ``built.json`` once the build has ended well and,
+until it is published, the XVA.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe.errors import UsageError
+from asyncpipe.files import replace_file
+from asyncpipe.model.layout import LOG_NAME
 
 FILE_NAME = "run.json"
-BUILT_FILE_NAME = "built.json"
+_BUILT_FILE_NAME = "built.json"
 SCHEMA_VERSION = 1
 
 
@@ -102,25 +105,57 @@ class RunJournal:
 
     def _write_first(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_json_atomically(self.folder / FILE_NAME, self._state)
+        _write_json(self.folder / FILE_NAME, self._state)
 
     async def update(self, unit: str, **changes: object) -> None:
         """Merge ``changes`` into a unit and write the journal."""
         async with self._lock:
             self._state["units"].setdefault(unit, {}).update(changes)
-            await anyio.to_thread.run_sync(
-                write_json_atomically, self.folder / FILE_NAME, self._state
+            await anyio.to_thread.run_sync(_write_json, self.folder / FILE_NAME, self._state)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A build that ended well before its run was interrupted (``built.json``)."""
+
+    xva_path: Path
+    log_path: Path
+    folder_key: str
+    name: str  # of the XVA, less its suffix
+    redaction_count: int
+    draft: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, run_directory: Path) -> Built | None:
+        """Read it; None when there is none or its XVA is gone, so that one builds again."""
+        try:
+            document = json.loads((run_directory / _BUILT_FILE_NAME).read_text(encoding="utf-8"))
+            built = cls(
+                xva_path=Path(document["xva"]),
+                log_path=run_directory / LOG_NAME,
+                folder_key=str(document["folder_key"]),
+                name=str(document["name"]),
+                redaction_count=int(document["redaction_count"]),
+                draft=dict(document["draft"]),
             )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return built if built.xva_path.is_file() and built.log_path.is_file() else None
+
+    async def keep(self, run_directory: Path) -> None:
+        """Write it; from then on the build is not needed again."""
+        document = {
+            "xva": str(self.xva_path),
+            "folder_key": self.folder_key,
+            "name": self.name,
+            "redaction_count": self.redaction_count,
+            "draft": self.draft,
+        }
+        await anyio.to_thread.run_sync(_write_json, run_directory / _BUILT_FILE_NAME, document)
 
 
-def write_json_atomically(path: Path, document: object) -> None:
+def _write_json(path: Path, document: object) -> None:
     """Replace ``path`` with ``document``: a reader sees the old or the new, after a crash too."""
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it has no path
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    replace_file(path, text.encode(), mode=0o600)

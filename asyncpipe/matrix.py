@@ -16,6 +16,7 @@ from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome
+from asyncpipe.model.quantities import size_text
 from asyncpipe.model.template import Template, TemplateSource
 from asyncpipe.settings import Settings
 
@@ -194,8 +195,8 @@ class DiskBudget:
             while self._free_bytes() - self._reserved_bytes < expected_bytes:
                 if self._running == 0:
                     raise UsageError(
-                        f"The disk has {self._free_bytes() / 2**30:.1f} GiB free; the XVA may need "
-                        f"{expected_bytes / 2**30:.1f} GiB.",
+                        f"The disk has {size_text(self._free_bytes())} free; the XVA may need "
+                        f"{size_text(expected_bytes)}.",
                         hint="Free some space, or put --work-directory on a larger disk.",
                     )
                 await self._freed.wait()

@@ -12,7 +12,7 @@ import anyio
 import structlog
 
 from asyncpipe import artifact, build, metadata, plan, publish
-from asyncpipe.dossier import Built, Dossier, Workshop
+from asyncpipe.dossier import Dossier, Workshop
 from asyncpipe.errors import (
     EXIT_CANCELLED,
     EXIT_UNEXPECTED,
@@ -21,6 +21,7 @@ from asyncpipe.errors import (
     leaf_of,
 )
 from asyncpipe.export import Export
+from asyncpipe.journal import Built
 from asyncpipe.model import layout
 from asyncpipe.model.build import BuildPlan, Phase
 from asyncpipe.model.events import TemplateFinished, TemplateStarted

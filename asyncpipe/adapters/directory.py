@@ -28,6 +28,7 @@ from asyncpipe.errors import (
     UploadMissingError,
 )
 from asyncpipe.model.layout import PROBE_ROOT
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.store import (
     ChecksumMode,
     ObjectInfo,
@@ -304,11 +305,10 @@ class DirectoryStore:
 def _record(
     key: str, content_type: str, metadata: Mapping[str, str], *, small: bool = False
 ) -> UploadRecord:
-    now_utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return UploadRecord(
         key=key,
         content_type=content_type,
         metadata=dict(metadata),
-        initiated_utc=now_utc,
+        initiated_utc=utc_text(datetime.now(UTC)),
         small=small,
     )

@@ -35,6 +35,8 @@ from asyncpipe.errors import (
     UploadError,
     UploadMissingError,
 )
+from asyncpipe.files import replace_file, sync_path
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 
 FILE_MODE = 0o644  # minus the umask
@@ -160,14 +162,14 @@ class DirectoryFiles:
         """
         record = self.read_record(handle)
         target = self.path_of(record.key)
-        _fsync(data)
+        sync_path(data)
         with self.locked():
             _make_folders(target.parent, self.root)
             if if_match is not None:
                 self._check_match(record.key, target, if_match)
             sidecar = self._write_sidecar(data, record, crc64nvme_base64)
             self._rename(data, target, create_only=create_only, sidecar=sidecar)
-        _fsync(target.parent)
+        sync_path(target.parent)
         self.remove_upload(handle)
         info = self.info(record.key)
         if info is None:
@@ -235,7 +237,7 @@ class DirectoryFiles:
             key=key,
             size_bytes=stat.st_size,
             etag=f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}",
-            modified_utc=_iso(stat.st_mtime),
+            modified_utc=utc_text(datetime.fromtimestamp(stat.st_mtime, UTC)),
             content_type=extra.get("content_type", ""),
             metadata=extra.get("metadata", {}),
             crc64nvme_base64=extra.get("crc64nvme_base64"),
@@ -302,18 +304,8 @@ class DirectoryFiles:
 
 def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:
     """Replace a small file atomically, and durably when asked."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(value, sort_keys=True).encode())
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    body = json.dumps(value, sort_keys=True).encode()
+    replace_file(path, body, mode=FILE_MODE, durable=durable)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -331,14 +323,6 @@ def _sidecar_name(stat: os.stat_result) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32] + ".json"
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _make_folders(folder: Path, root: Path) -> None:
     """Create ``folder`` durably: each new name is synced in its parent."""
     missing = []
@@ -347,7 +331,7 @@ def _make_folders(folder: Path, root: Path) -> None:
         folder = folder.parent
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
-        _fsync(path.parent)
+        sync_path(path.parent)
 
 
 def _may_hold(folder: str, prefix: str) -> bool:
@@ -356,8 +340,3 @@ def _may_hold(folder: str, prefix: str) -> bool:
 
 def _is_id(text: str) -> bool:
     return len(text) == 2 * _ID_BYTES and all(letter in "0123456789abcdef" for letter in text)
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")

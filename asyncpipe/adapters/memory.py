@@ -23,6 +23,7 @@ from asyncpipe.errors import (
     UploadError,
     UploadMissingError,
 )
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.store import (
     ChecksumMode,
     ObjectInfo,
@@ -348,4 +349,4 @@ async def _pieces(body: bytes, offset_bytes: int) -> AsyncGenerator[bytes, None]
 
 
 def _now_utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(datetime.now(UTC))

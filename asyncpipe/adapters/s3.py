@@ -7,11 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-import aiohttp
 import anyio
-from botocore.exceptions import BotoCoreError, ClientError
 
-from asyncpipe.adapters.keys import checked_key
 from asyncpipe.adapters.s3_answers import (
     abort_days,
     covers,
@@ -21,7 +18,8 @@ from asyncpipe.adapters.s3_answers import (
     unquoted,
 )
 from asyncpipe.adapters.s3_body import PartBody
-from asyncpipe.adapters.s3_errors import code_of, translated
+from asyncpipe.adapters.s3_calls import FOREIGN, S3Calls
+from asyncpipe.adapters.s3_errors import code_of
 from asyncpipe.adapters.s3_probe import ask, prove
 from asyncpipe.adapters.s3_profiles import RECORDS, S3Record
 from asyncpipe.adapters.s3_requests import (
@@ -34,7 +32,6 @@ from asyncpipe.adapters.s3_requests import (
 from asyncpipe.adapters.s3_session import S3Clients
 from asyncpipe.errors import (
     ChecksumError,
-    CredentialsExpiredError,
     DestinationTakenError,
     ObjectMissingError,
     TransientStoreError,
@@ -54,7 +51,6 @@ from asyncpipe.model.store import (
 )
 
 _READ_BYTES = 256 * 1024
-_FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
 _CREATE_ATTEMPTS = 3
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
@@ -67,9 +63,7 @@ class S3Store:
     def __init__(
         self, clients: S3Clients, *, bucket: str, prefix: str, options: StoreOptions
     ) -> None:
-        self._clients = clients
-        self._bucket = bucket
-        self._prefix = prefix
+        self._calls = S3Calls(clients, bucket, prefix)
         self._options = options
         self._identity = (clients.endpoint, bucket, str(options.sse))
         self._record = RECORDS[options.profile]
@@ -79,7 +73,7 @@ class S3Store:
     @property
     def url(self) -> str:
         """``s3://bucket/prefix/``."""
-        return f"s3://{self._bucket}/{self._prefix}"
+        return self._calls.url
 
     @property
     def capabilities(self) -> StoreCapabilities:
@@ -88,7 +82,7 @@ class S3Store:
 
     def url_of(self, key: str) -> str:
         """The ``s3://`` URL of an object."""
-        return self.url + key
+        return self._calls.url_of(key)
 
     # -- small objects -------------------------------------------------------------------------
 
@@ -114,9 +108,9 @@ class S3Store:
             answer = await self._create(key, body, parameters)
         elif if_match is not None and self.capabilities.compare_and_swap:
             quoted = f'"{if_match}"' if self._record.quoted_if_match else if_match
-            answer = await self._call("once", "put_object", key, IfMatch=quoted, **parameters)
+            answer = await self._calls.call("once", "put_object", key, IfMatch=quoted, **parameters)
         else:
-            answer = await self._call("small", "put_object", key, **parameters)
+            answer = await self._calls.call("small", "put_object", key, **parameters)
         return ObjectInfo(
             key=key,
             size_bytes=len(body),
@@ -130,7 +124,9 @@ class S3Store:
         """Create an object; an attempt whose answer was lost is recognised by its bytes."""
         for attempt in range(1, _CREATE_ATTEMPTS + 1):
             try:
-                return await self._call("once", "put_object", key, IfNoneMatch="*", **parameters)
+                return await self._calls.call(
+                    "once", "put_object", key, IfNoneMatch="*", **parameters
+                )
             except DestinationTakenError:
                 if attempt == 1 or (answer := await self._ours(key, body)) is None:
                     raise
@@ -147,14 +143,14 @@ class S3Store:
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
         """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
-        answer = await self._call("small", "get_object", key)
+        answer = await self._calls.call("small", "get_object", key)
         async with answer["Body"] as stream:
             if answer["ContentLength"] > max_bytes:
                 raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
             try:
                 body = await stream.read()
-            except _FOREIGN as error:
-                raise self._translated(error, "get_object", key) from error
+            except FOREIGN as error:
+                raise self._calls.translated(error, "get_object", key) from error
         return StoredBytes(info=object_info(key, answer), body=body)
 
     @asynccontextmanager
@@ -163,7 +159,7 @@ class S3Store:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Read an object in pieces of at most 256 KiB; a reset is a TransientStoreError."""
         byte_range = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
-        answer = await self._call("small", "get_object", key, **byte_range)
+        answer = await self._calls.call("small", "get_object", key, **byte_range)
         async with answer["Body"] as body, aclosing(self._pieces(body, key)) as pieces:
             yield pieces
 
@@ -171,8 +167,8 @@ class S3Store:
         while True:
             try:
                 piece = await body.content.read(_READ_BYTES)
-            except _FOREIGN as error:
-                raise self._translated(error, "get_object", key) from error
+            except FOREIGN as error:
+                raise self._calls.translated(error, "get_object", key) from error
             if not piece:
                 return
             yield piece
@@ -180,7 +176,7 @@ class S3Store:
     async def head(self, key: str) -> ObjectInfo | None:
         """Look at an object, with its checksum where the store tells it; None when absent."""
         try:
-            answer = await self._call("small", "head_object", key, ChecksumMode="ENABLED")
+            answer = await self._calls.call("small", "head_object", key, ChecksumMode="ENABLED")
         except ObjectMissingError:
             return None
         return object_info(key, answer)
@@ -189,9 +185,9 @@ class S3Store:
         """Every object whose key begins with ``prefix``, in key order, page by page."""
         more: dict[str, str] = {}
         while True:
-            page = await self._call("small", "list_objects_v2", None, prefix=prefix, **more)
+            page = await self._calls.call("small", "list_objects_v2", None, prefix=prefix, **more)
             for item in page.get("Contents", []):
-                key = item["Key"].removeprefix(self._prefix)
+                key = item["Key"].removeprefix(self._calls.prefix)
                 if key:
                     yield object_info(key, item)
             if not page.get("IsTruncated"):
@@ -200,7 +196,7 @@ class S3Store:
 
     async def delete(self, key: str) -> None:
         """Remove one object; no error when absent."""
-        await self._call("small", "delete_object", key)
+        await self._calls.call("small", "delete_object", key)
 
     # -- multipart -----------------------------------------------------------------------------
 
@@ -208,7 +204,7 @@ class S3Store:
         self, key: str, *, content_type: str, metadata: Mapping[str, str]
     ) -> UploadHandle:
         """Begin a multipart upload with the checksum type that the store verifies."""
-        answer = await self._call(
+        answer = await self._calls.call(
             "small",
             "create_multipart_upload",
             key,
@@ -229,7 +225,7 @@ class S3Store:
     ) -> StoredPart:
         """Send one part in one attempt; the buffer must stay as it is until this returns."""
         mode = self.capabilities.checksum
-        answer = await self._call(
+        answer = await self._calls.call(
             "once",
             "upload_part",
             handle.key,
@@ -270,7 +266,7 @@ class S3Store:
         )
         try:
             with anyio.fail_after(timeout_s):
-                answer = await self._call(
+                answer = await self._calls.call(
                     "complete",
                     "complete_multipart_upload",
                     handle.key,
@@ -285,14 +281,16 @@ class S3Store:
 
     async def abort_upload(self, handle: UploadHandle) -> None:
         """Drop an upload; UploadMissingError when the store does not know it."""
-        await self._call("small", "abort_multipart_upload", handle.key, UploadId=handle.upload_id)
+        await self._calls.call(
+            "small", "abort_multipart_upload", handle.key, UploadId=handle.upload_id
+        )
 
     async def list_parts(self, handle: UploadHandle) -> Sequence[StoredPart]:
         """Every part the store has, in order; UploadMissingError."""
         parts: list[StoredPart] = []
         more: dict[str, int] = {}
         while True:
-            page = await self._call(
+            page = await self._calls.call(
                 "small", "list_parts", handle.key, UploadId=handle.upload_id, **more
             )
             parts += [stored_part(item) for item in page.get("Parts", [])]
@@ -305,8 +303,10 @@ class S3Store:
         uploads: list[OpenUpload] = []
         more: dict[str, str] = {}
         while True:
-            page = await self._call("small", "list_multipart_uploads", None, prefix=prefix, **more)
-            uploads += [open_upload(item, self._prefix) for item in page.get("Uploads", [])]
+            page = await self._calls.call(
+                "small", "list_multipart_uploads", None, prefix=prefix, **more
+            )
+            uploads += [open_upload(item, self._calls.prefix) for item in page.get("Uploads", [])]
             if not page.get("IsTruncated"):
                 return uploads
             more = {
@@ -320,15 +320,16 @@ class S3Store:
         Raises:
             UploadError: the rules cannot be read.
         """
-        client = self._clients.small
         try:
-            answer = await client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
-        except _FOREIGN as error:
+            answer = await self._calls.of_bucket("get_bucket_lifecycle_configuration")
+        except FOREIGN as error:
             if code_of(error)[1] == "NoSuchLifecycleConfiguration":
                 return None
-            raise self._translated(error, "get_bucket_lifecycle_configuration", None) from error
+            raise self._calls.translated(
+                error, "get_bucket_lifecycle_configuration", None
+            ) from error
         rules = answer.get("Rules", [])
-        days = [abort_days(rule) for rule in rules if covers(rule, self._prefix)]
+        days = [abort_days(rule) for rule in rules if covers(rule, self._calls.prefix)]
         return min((number for number in days if number), default=None)
 
     # -- what the endpoint honours -------------------------------------------------------------
@@ -342,52 +343,7 @@ class S3Store:
         """
         if self._options.profile is StoreProfile.AUTO:
             if self._identity not in _FOUND:
-                _FOUND[self._identity] = await ask(self._request, self.url, self._options)
+                _FOUND[self._identity] = await ask(self._calls.attempt, self.url, self._options)
             self._record = _FOUND[self._identity]
         else:
-            await prove(self._request, self.url, self._options, self._record)
-
-    # -- one call ------------------------------------------------------------------------------
-
-    async def _request(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
-        """One attempt of a raw call, foreign errors and all; for the probe."""
-        return await self._raw("once", operation, key, parameters)
-
-    async def _raw(
-        self, client: str, operation: str, key: str | None, parameters: dict[str, Any]
-    ) -> Any:
-        arguments = {"Bucket": self._bucket, **parameters}
-        if key is not None:
-            arguments["Key"] = self._prefix + checked_key(key)
-        else:
-            arguments["Prefix"] = self._prefix + arguments.pop("prefix")
-        return await getattr(getattr(self._clients, client), operation)(**arguments)
-
-    async def _call(
-        self, client: str, operation: str, key: str | None, /, **parameters: Any
-    ) -> dict[str, Any]:
-        """One call; expired credentials are renewed once, foreign errors become ours."""
-        used = await self._clients.credentials.fingerprint()
-        try:
-            answer: dict[str, Any] = await self._raw(client, operation, key, parameters)
-        except _FOREIGN as error:
-            failure = self._translated(error, operation, key, if_match="IfMatch" in parameters)
-            if not isinstance(failure, CredentialsExpiredError):
-                raise failure from error
-            if not await self._clients.credentials.renew(used):
-                raise failure from error
-        else:
-            return answer
-        try:
-            answer = await self._raw(client, operation, key, parameters)
-        except _FOREIGN as error:
-            raise self._translated(
-                error, operation, key, if_match="IfMatch" in parameters
-            ) from error
-        return answer
-
-    def _translated(
-        self, error: Exception, operation: str, key: str | None, *, if_match: bool = False
-    ) -> UploadError:
-        where = self.url_of(key or "")
-        return translated(error, operation=operation, where=where, if_match=if_match)
+            await prove(self._calls.attempt, self.url, self._options, self._record)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.store import ObjectInfo, OpenUpload, StoredPart, UploadHandle
 
 
@@ -63,7 +64,4 @@ def abort_days(rule: Mapping[str, Any]) -> int | None:
 
 
 def _iso(moment: datetime | None) -> str:
-    if moment is None:
-        return ""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return utc_text(moment) if moment else ""

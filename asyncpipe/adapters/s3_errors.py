@@ -32,6 +32,7 @@ from asyncpipe.errors import (
     UploadError,
     UploadMissingError,
 )
+from asyncpipe.model.text import printable
 
 _TEXT_LIMIT = 200
 
@@ -123,8 +124,8 @@ def code_of(error: Exception) -> tuple[int, str]:
 
 def _from_answer(error: ClientError, operation: str, where: str, *, if_match: bool) -> UploadError:
     status, code = code_of(error)
-    text = bounded(str(error.response.get("Error", {}).get("Message", "")))
-    message = f"{_said(operation, where)}: {bounded(code) or status}: {text}".rstrip(": ") + "."
+    text = clause(str(error.response.get("Error", {}).get("Message", "")))
+    message = f"{_said(operation, where)}: {clause(code) or status}: {text}".rstrip(": ") + "."
     kind, hint = _kind_of(status, code, text.lower(), operation)
     if if_match and status in {404, 412}:
         return ConflictError(f"{where} is no longer the object that was read.")
@@ -172,7 +173,7 @@ def _from_client(error: Exception, operation: str, where: str) -> UploadError:
         case ReadTimeoutError() | TimeoutError():
             text = "no answer in time"
         case ParamValidationError():
-            kind, text = UploadError, bounded(str(error))
+            kind, text = UploadError, clause(str(error))
         case BotoCoreError() if not isinstance(error, HTTPClientError | BotoConnectionError):
             kind, text = UploadError, _cause_of(error)
         case _:
@@ -180,11 +181,9 @@ def _from_client(error: Exception, operation: str, where: str) -> UploadError:
     return kind(f"{what}: {text}.", hint=hint)
 
 
-def bounded(text: str) -> str:
+def clause(text: str) -> str:
     """One line of at most 200 printable characters, without a full stop at the end."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    short = clean if len(clean) <= _TEXT_LIMIT else clean[: _TEXT_LIMIT - 1] + "…"
-    return short.rstrip(". ")
+    return printable(text, _TEXT_LIMIT).rstrip(". ")
 
 
 def _cause_of(error: Exception) -> str:
@@ -194,7 +193,7 @@ def _cause_of(error: Exception) -> str:
         inner = inner.__cause__ or inner.__context__ or inner
     if isinstance(inner, BotoCoreError):
         return type(inner).__name__
-    return bounded(f"{type(inner).__name__} {inner}".strip())
+    return clause(f"{type(inner).__name__} {inner}".strip())
 
 
 def _said(operation: str, where: str) -> str:

@@ -28,7 +28,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from asyncpipe.adapters.s3_errors import bounded
+from asyncpipe.adapters.s3_errors import clause
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
 
@@ -122,7 +122,7 @@ def _as_access_error() -> Iterator[None]:
 
 
 def _not_had(error: Exception) -> str:
-    return f"The S3 credentials could not be looked up: {bounded(str(error))}."
+    return f"The S3 credentials could not be looked up: {clause(str(error))}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ async def open_clients(
             clients = await _opened(stack, environment, options)
         except (BotoCoreError, ClientError, OSError) as error:
             hint = _HOW_TO_NAME_THEM if isinstance(error, PartialCredentialsError) else ""
-            why = bounded(str(error))
+            why = clause(str(error))
             raise UsageError(f"The S3 settings cannot be used: {why}.", hint=hint) from error
         yield clients
 
@@ -197,7 +197,7 @@ async def _clients(
             )
             clients.append(await stack.enter_async_context(client))
         except ValueError as error:
-            raise UsageError(f"The S3 endpoint is not a URL: {bounded(str(error))}.") from error
+            raise UsageError(f"The S3 endpoint is not a URL: {clause(str(error))}.") from error
     return clients
 
 
@@ -205,9 +205,9 @@ def _check_bundle(path: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:  # ssl.SSLError is one
-        why = bounded(error.strerror or str(error))
+        why = clause(error.strerror or str(error))
         raise UsageError(
-            f"The certificates to trust cannot be read from {bounded(path)}: {why}.",
+            f"The certificates to trust cannot be read from {clause(path)}: {why}.",
             hint="--ca-bundle and AWS_CA_BUNDLE name a file of PEM certificates.",
         ) from error
 

@@ -13,6 +13,7 @@ from asyncpipe.build.rows import prepare_private, take_rows
 from asyncpipe.build.story import Story
 from asyncpipe.build.verdict import raise_for
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
+from asyncpipe.model.quantities import duration_text
 from asyncpipe.ports import Command, ProcessRunner, RunningProcess
 
 DRAIN_S: Final = 2.0  # for the end of the output after the exit: a descendant may hold the pipe
@@ -89,9 +90,9 @@ async def _run_to_end(process: RunningProcess, log: Log, plan: BuildPlan, story:
     except anyio.get_cancelled_exc_class():
         await _stop(process, log, plan.grace_s, story, why="The run was cancelled")
         raise
-    if not limit.cancelled_caught:
+    if plan.build_timeout_s is None or not limit.cancelled_caught:
         return False
-    limit_text = f"The build's time limit of {plan.build_timeout_s:g} s passed"
+    limit_text = f"The build's time limit of {duration_text(plan.build_timeout_s)} passed"
     await _stop(process, log, plan.grace_s, story, why=limit_text)
     return True
 
@@ -123,7 +124,7 @@ async def _stop(
 ) -> None:
     """Ask, wait while reading on (a full pipe would keep Packer from ending), then kill."""
     with anyio.CancelScope(shield=True):
-        await log.note(f"{why}: asking Packer to stop, for up to {grace_s:g} s.")
+        await log.note(f"{why}: asking Packer to stop, for up to {duration_text(grace_s)}.")
         process.terminate()
         with anyio.move_on_after(grace_s) as grace:
             story.leftover_output = await _watch(process, log)

@@ -11,6 +11,7 @@ from asyncpipe.errors import (
     TemplateError,
 )
 from asyncpipe.model.build import BuildExit, BuildPlan
+from asyncpipe.model.quantities import duration_text
 from asyncpipe.model.text import printable
 
 
@@ -23,8 +24,9 @@ def raise_for(plan: BuildPlan, story: Story, *, timed_out: bool) -> None:
     build_exit = story.build_exit
     error: AsyncpipeError | None = None
     if timed_out:
+        limit_text = duration_text(plan.build_timeout_s or 0.0)
         error = BuildTimedOutError(
-            f"The build did not end within {plan.build_timeout_s:g} s and was stopped.",
+            f"The build did not end within {limit_text} and was stopped.",
             hint=_remains_hint(build_exit)
             or "Raise --build-timeout, or see the log for what hung.",
         )

@@ -15,6 +15,7 @@ import anyio.to_thread
 from asyncpipe.catalog.listing import version_at
 from asyncpipe.errors import ChecksumError, TransientStoreError, UsageError
 from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.quantities import size_text
 from asyncpipe.ports import ObjectStore
 
 _ATTEMPTS: Final = 8  # in a row, without a byte of progress
@@ -147,7 +148,7 @@ def _require_room(entry: CatalogEntry, partial: Path, path: Path) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < need_bytes:
         raise UsageError(
-            f"{folder} has {free_bytes} bytes free, {need_bytes} are needed.",
+            f"{folder} has {size_text(free_bytes)} free, {size_text(need_bytes)} are needed.",
             hint="Name an --output on a larger disk.",
         )
 

@@ -19,6 +19,8 @@ from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import layout
 from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.moments import timestamp_of
+from asyncpipe.model.quantities import size_text
 from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
 
@@ -62,7 +64,7 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
     rows = [
         (
             f"{entry.short_id}@{entry.timestamp}",
-            _size(entry.xva_size_bytes),
+            size_text(entry.xva_size_bytes),
             entry.release or entry.os_version or "",
             entry.arch or "",
             ", ".join(names.get(entry.folder_key, ())),
@@ -82,7 +84,7 @@ async def _show(store: ObjectStore, *, template: str) -> Said:
     entry = await catalog.resolve(store, template)
     return Said(
         text=f"{entry.short_id}@{entry.timestamp}\n{store.url_of(entry.xva_key)}\n"
-        f"{_size(entry.xva_size_bytes)}  sha256:{entry.xva_sha256_hex}",
+        f"{size_text(entry.xva_size_bytes)}  sha256:{entry.xva_sha256_hex}",
         document={"version": catalog.to_json(entry), "url": store.url_of(entry.xva_key)},
     )
 
@@ -91,9 +93,9 @@ async def _pull(store: ObjectStore, *, template: str, output: Path | None) -> Sa
     entry = await catalog.resolve(store, template)
     path = await anyio.to_thread.run_sync(_output, output, entry)
     pulled = await catalog.pull(store, entry, path)
-    resumed = f", {_size(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
+    resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
     return Said(
-        text=f"{pulled.path}: {_size(pulled.entry.xva_size_bytes)}{resumed}, verified: "
+        text=f"{pulled.path}: {size_text(pulled.entry.xva_size_bytes)}{resumed}, verified: "
         f"{', '.join(pulled.verified)}\nImport it: xe vm-import filename={pulled.path}",
         document={
             "version": catalog.to_json(pulled.entry),
@@ -157,7 +159,7 @@ async def _prune(
             f"stays: {entry.short_id}@{entry.timestamp} ({reason})"
             for entry, reason in pruning.protected
         ),
-        f"{len(pruning.remove)} versions, {_size(pruning.freed_bytes)}"
+        f"{len(pruning.remove)} versions, {size_text(pruning.freed_bytes)}"
         + ("" if yes else "; nothing was removed: add --yes"),
     ]
     document = {
@@ -209,7 +211,7 @@ def _channel_name(name: str) -> tuple[str, str]:
 
 
 def _stamp_before(seconds: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y%m%dT%H%M%SZ")
+    return timestamp_of(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
@@ -220,15 +222,6 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.2f} GiB"
 
 
 _ACTIONS: Mapping[str, Action] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,9 +19,11 @@ from asyncpipe import build, matrix, plan, preflight, redact
 from asyncpipe.adapters.http import HttpUrls
 from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.adapters.stores import open_store
+from asyncpipe.commands.preparing import request_of, sensitive_of
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.model.moments import timestamp_of
 from asyncpipe.settings import Settings
 
 _STAND_IN = {"build_password": "stand-in", "build_password_hash": "stand-in"}  # set by every build
@@ -120,25 +121,15 @@ def _plans(
 
 
 def _request(settings: Settings, unit: matrix.Unit, packer: Path, version: str) -> plan.Request:
-    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return plan.Request(
-        unit=unit.name,
-        template=unit.template,
-        source=unit.source,
-        identity=unit.identity,
+    timestamp = timestamp_of(datetime.now(UTC))
+    return request_of(
+        settings,
+        unit,
         timestamp=timestamp,
         run_directory=(settings.work_directory / "runs" / f"{timestamp}-check").resolve(),
-        working_directory=Path.cwd(),
         packer_path=packer,
         packer_version=version,
-        environment=settings.environment,
         build_secrets=_STAND_IN,
-        var_files=settings.var_files,
-        variables=settings.variables,
-        only=unit.only or settings.only,
-        except_=() if unit.only else settings.except_,
-        packer_environment=settings.packer_environment,
-        python=sys.executable,
     )
 
 
@@ -150,13 +141,7 @@ def _inspection(
     store: Any,
     iso: bool,
 ) -> preflight.Inspection:
-    sensitive = {
-        f"{unit.name}.{one.name}": one.value
-        for unit in units
-        for one in unit.template.variables.values()
-        if one.sensitive and isinstance(one.value, str)
-    }
-    secrets = redact.secrets_of(settings.environment, sensitive)
+    secrets = redact.secrets_of(settings.environment, sensitive_of(units))
     work = settings.work_directory.absolute()
     existing = next(folder for folder in (work, *work.parents) if folder.exists())
     return preflight.Inspection(

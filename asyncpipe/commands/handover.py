@@ -15,13 +15,14 @@ import anyio.to_thread
 from asyncpipe import detect, metadata, plan, provenance
 from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.commands import running
+from asyncpipe.commands.preparing import Prepared
 from asyncpipe.detect import evidence
-from asyncpipe.dossier import Built
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
-from asyncpipe.journal import FILE_NAME, RunJournal
+from asyncpipe.journal import FILE_NAME, Built, RunJournal
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.layout import LOG_NAME
+from asyncpipe.model.moments import timestamp_of, utc_text
 from asyncpipe.model.template import Template
 from asyncpipe.redact import secrets_of
 from asyncpipe.settings import Settings
@@ -45,7 +46,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
         await anyio.to_thread.run_sync(_write_log, journal.folder / LOG_NAME, file, log_file)
-        prepared = running.Prepared(
+        prepared = Prepared(
             settings=replace(settings, keep_xva=True),
             root=Path.cwd(),
             journal=journal,
@@ -81,7 +82,7 @@ def _journal(settings: Settings, file: Path, *, resumed: bool) -> RunJournal:
         return RunJournal.read(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
-    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    timestamp = timestamp_of(datetime.now(UTC))
     return RunJournal.begin(
         folder,
         run_id=f"{timestamp}-{secrets.token_hex(4)}",
@@ -114,7 +115,7 @@ def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
     if log_file is not None:
         shutil.copyfile(log_file, path)
         return
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = utc_text(datetime.now(UTC))
     path.write_text(f"{now} asyncpipe publish: {file.name}; no build log was given\n", "utf-8")
 
 

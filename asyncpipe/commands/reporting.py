@@ -21,6 +21,7 @@ import structlog
 from asyncpipe import plan
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunFinished
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.publication import Outcome
 from asyncpipe.ports import Reporter
 from asyncpipe.report import console, exit_code, github, json_log, json_report, webhook
@@ -42,7 +43,7 @@ _REFLOWING = frozenset(
 )
 
 if TYPE_CHECKING:
-    from asyncpipe.commands.running import Prepared
+    from asyncpipe.commands.preparing import Prepared
 
 
 def configure_logging(settings: Settings) -> None:
@@ -127,8 +128,8 @@ class Finish:
         return json_report.RunInfo(
             run_id=self.prepared.journal.run_id,
             destination=self.prepared.settings.destination,
-            started_utc=_stamp(self.started_utc),
-            ended_utc=_stamp(ended),
+            started_utc=utc_text(self.started_utc),
+            ended_utc=utc_text(ended),
             duration_s=self.duration_s,
             exit_code=self.exit_code,
             run_directory=str(self.prepared.journal.folder),
@@ -249,7 +250,3 @@ def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:
             f"  destination  {destination.rstrip('/')}/{place}/{name}.xva",
         ]
     return "\n".join(lines) + "\n"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

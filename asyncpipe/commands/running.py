@@ -1,17 +1,15 @@
-"""Composes a run: settings -> adapters -> the matrix -> report and exit code."""
+"""Composes a run: what was prepared -> adapters -> the matrix -> report and exit code."""
 
 from __future__ import annotations
 
-import secrets as random_source
 import shutil
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -19,35 +17,22 @@ import anyio.from_thread
 import anyio.to_thread
 import click
 
-from asyncpipe import build, matrix, pipeline, plan, preflight, provenance, redact
+from asyncpipe import matrix, pipeline, plan, provenance
 from asyncpipe.adapters.logfile import DiskLogFiles
 from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.commands import memory, reporting
-from asyncpipe.dossier import Built, Workshop
+from asyncpipe.commands.preparing import Prepared, fresh_folder, prepare
+from asyncpipe.dossier import Workshop
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
-from asyncpipe.journal import RunJournal
+from asyncpipe.journal import Built
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
-from asyncpipe.ports import ObjectStore
+from asyncpipe.model.run import RunFacts
+from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.settings import Settings
 from asyncpipe.transfer.budget import Budget
-
-_PASSWORD_BYTES = 24
-_HASH_ROUNDS = 5000  # stretching is for guessable passwords: 24 random bytes need none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A run of which everything is decided and nothing has started."""
-
-    settings: Settings
-    root: Path
-    journal: RunJournal
-    units: tuple[matrix.Unit, ...]
-    plans: tuple[BuildPlan, ...]
-    secrets: redact.Secrets = field(repr=False)
 
 
 def run_build(settings: Settings) -> int:
@@ -60,7 +45,7 @@ def run_build(settings: Settings) -> int:
 async def _run(settings: Settings) -> int:
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals():
-        prepared = await _prepare(settings)
+        prepared = await prepare(settings)
         if settings.dry_run:
             click.echo(reporting.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
@@ -97,141 +82,14 @@ async def cancelled_by_signals() -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-# -- before anything starts ------------------------------------------------------------------
-
-
-async def _prepare(settings: Settings) -> Prepared:
-    root = Path.cwd()
-    journal = _journal(settings, root)
-    settings = _as_before(settings, journal)
-    paths = matrix.discover(settings.templates, root)
-    load = partial(matrix.load_units, between=anyio.from_thread.check_cancelled)
-    units = await anyio.to_thread.run_sync(load, settings, paths, root)
-    units = [unit for unit in units if unit.name in journal.units] or units  # of a resumed run
-    runner = SystemProcessRunner()
-    packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
-    version = await build.packer_version(runner, packer)
-    build_secrets = {unit.name: _build_secrets() for unit in units}
-    plans = tuple(
-        plan.expand(_request(settings, journal, unit, packer, version, build_secrets[unit.name]))
-        for unit in units
-    )
-    matrix.refuse_collisions(plans, {unit.name: _vm_name(unit) for unit in units})
-    sensitive = {
-        f"{unit.name}.{variable.name}": variable.value
-        for unit in units
-        for variable in unit.template.variables.values()
-        if variable.sensitive and isinstance(variable.value, str)
-    } | {
-        f"{name}.{key}": value
-        for name, made in build_secrets.items()
-        for key, value in made.items()
-    }
-    return Prepared(
-        settings=settings,
-        root=root,
-        journal=journal,
-        units=tuple(units),
-        plans=plans,
-        secrets=redact.secrets_of(settings.environment, sensitive),
-    )
-
-
-def _journal(settings: Settings, root: Path) -> RunJournal:
-    if settings.resume:
-        return RunJournal.read(_run_folder(settings, root))
-    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    run_id = f"{timestamp}-{random_source.token_hex(4)}"
-    folder = (root / settings.work_directory / "runs" / run_id).resolve()
-    return RunJournal.begin(
-        folder, run_id=run_id, timestamp=timestamp, destination=settings.destination
-    )
-
-
-def _run_folder(settings: Settings, root: Path) -> Path:
-    assert settings.resume is not None
-    named = root / settings.resume
-    inside = root / settings.work_directory / "runs" / settings.resume
-    return (named if named.is_dir() else inside).resolve()
-
-
-def _as_before(settings: Settings, journal: RunJournal) -> Settings:
-    """A resumed run builds the templates it had, to the place it had."""
-    if not settings.resume:
-        return settings
-    templates = dict.fromkeys(str(journal.unit(name)["template"]) for name in journal.units)
-    return replace(settings, templates=tuple(templates), destination=journal.destination)
-
-
-def _build_secrets() -> dict[str, str]:
-    """A password for the build alone: random, in no file, useless when clean-up has locked it."""
-    from passlib.hash import sha512_crypt  # noqa: PLC0415 - only runs that build need it
-
-    password = random_source.token_urlsafe(_PASSWORD_BYTES)
-    return {
-        "build_password": password,
-        "build_password_hash": str(sha512_crypt.using(rounds=_HASH_ROUNDS).hash(password)),  # type: ignore[no-untyped-call]  # libpass types hash() alone
-    }
-
-
-def _request(  # noqa: PLR0917 - the six things a request is made of
-    settings: Settings,
-    journal: RunJournal,
-    unit: matrix.Unit,
-    packer: Path,
-    version: str,
-    build_secrets: dict[str, str],
-) -> plan.Request:
-    return plan.Request(
-        unit=unit.name,
-        template=unit.template,
-        source=unit.source,
-        identity=unit.identity,
-        timestamp=journal.timestamp,
-        run_directory=_fresh_folder(journal.folder / unit.name),
-        working_directory=Path.cwd(),
-        packer_path=packer,
-        packer_version=version,
-        environment=settings.environment,
-        build_secrets=build_secrets,
-        var_files=settings.var_files,
-        variables=settings.variables,
-        only=unit.only or settings.only,
-        except_=() if unit.only else settings.except_,
-        packer_environment=settings.packer_environment,
-        python=sys.executable,
-        explicit_os=settings.os,
-        explicit_os_version=settings.os_version,
-        strict_identity=settings.strict_identity,
-        grace_s=settings.grace_s,
-        build_timeout_s=settings.build_timeout_s,
-    )
-
-
-def _fresh_folder(folder: Path) -> Path:
-    """``folder``, or ``folder.2`` and so on where an earlier attempt of the run left one."""
-    number, fresh = 1, folder
-    while fresh.exists():
-        number += 1
-        fresh = folder.with_name(f"{folder.name}.{number}")
-    return fresh
-
-
-def _vm_name(unit: matrix.Unit) -> str:
-    name = unit.source.attributes.get("vm_name") if unit.source else None
-    return name if isinstance(name, str) else ""
-
-
-# -- the run ---------------------------------------------------------------------------------
-
-
 async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
     """Run what was prepared (``built``: only its last part) and tell how it ended."""
     settings, journal = prepared.settings, prepared.journal
     reporting.configure_logging(settings)
     started_utc, started_s = datetime.now(UTC), time.monotonic()
-    runner = SystemProcessRunner()
-    facts = await provenance.gather(runner, environment=settings.environment, cwd=prepared.root)
+    facts = await provenance.gather(
+        SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
+    )
     outcomes: dict[str, Outcome] = {}
     cancelled = True
     async with (
@@ -246,19 +104,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
         reporting.announce(prepared)
         with reporting.open_reporter(prepared, sys.stdout) as reporter:
             reporter.emit(_run_started(prepared))
-            shop = Workshop(
-                runner=runner,
-                log_files=DiskLogFiles(),
-                store=store,
-                budget=budget,
-                reporter=reporter,
-                journal=journal,
-                facts=replace(facts, run_id=journal.run_id),
-                secrets=prepared.secrets,
-                transfer=settings.transfer,
-                eager=_eager(settings, store),
-                keep_xva=settings.keep_xva,
-            )
+            shop = _workshop(prepared, store, budget, reporter, facts)
             done_before = sum(_is_published(one, shop) for one in prepared.plans)
             try:
                 await _run_jobs(prepared, shop, outcomes, built)
@@ -280,6 +126,25 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
 def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:
     """As they were named, whatever ended first; a cancelled unit has none."""
     return tuple(outcomes[one.unit] for one in prepared.plans if one.unit in outcomes)
+
+
+def _workshop(
+    prepared: Prepared, store: ObjectStore, budget: Budget, reporter: Reporter, facts: RunFacts
+) -> Workshop:
+    settings, journal = prepared.settings, prepared.journal
+    return Workshop(
+        runner=SystemProcessRunner(),
+        log_files=DiskLogFiles(),
+        store=store,
+        budget=budget,
+        reporter=reporter,
+        journal=journal,
+        facts=replace(facts, run_id=journal.run_id),
+        secrets=prepared.secrets,
+        transfer=settings.transfer,
+        eager=_eager(settings, store),
+        keep_xva=settings.keep_xva,
+    )
 
 
 def _eager(settings: Settings, store: ObjectStore) -> bool:
@@ -336,7 +201,7 @@ def _job(one: BuildPlan, shop: Workshop, built: Built | None) -> matrix.Job:
         ready = built or (_built_before(one, shop) if attempt == 0 else None)
         if ready is not None:
             return await pipeline.publish_built(one, shop, ready)
-        folder = _fresh_folder(one.run_directory)
+        folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
         folder.mkdir(parents=True, mode=0o700)
         return await pipeline.process_template(again, shop)

@@ -13,13 +13,13 @@ import click
 from asyncpipe.commands.options import SIZE
 from asyncpipe.commands.xva_show import (
     Progress,
-    human,
     name_of,
     print_report,
     print_vm,
     print_vm_json,
 )
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
+from asyncpipe.model.quantities import size_text
 
 if TYPE_CHECKING:
     from asyncpipe.model.xva import XvaReport
@@ -141,7 +141,7 @@ def extract(file: str, disk: int, output: Path) -> None:
         anyio.run(_pump, file, extractor)
         report = extractor.finish()
     found = report.disks[disk]
-    size, data = human(found.virtual_size_bytes), human(found.data_bytes)
+    size, data = size_text(found.virtual_size_bytes), size_text(found.data_bytes)
     click.echo(f"{output}: {size}, {data} of it data, from disk {disk} ({found.name})", err=True)
 
 

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from asyncpipe.model.xva import XvaReport, report_to_dict, safe_text
+from asyncpipe.model.quantities import size_text
+from asyncpipe.model.text import printable
+from asyncpipe.model.xva import XvaReport, report_to_dict
 
 _SHOW_EVERY_S: Final = 0.25
 
@@ -19,8 +21,8 @@ def name_of(url: str) -> str:
     """Return what may be printed: neither user information nor the query of a URL."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https", "s3"}:
-        return safe_text(url)
-    return safe_text(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+        return printable(url)
+    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 def print_report(url: str, report: XvaReport, *, as_json: bool) -> None:
@@ -41,7 +43,7 @@ def _summary(report: XvaReport) -> str:
     kind = report.compression.value if report.compression else "none"
     sum_kind = f" ({report.checksum.value})" if report.checksum else ""
     return (
-        f'{human(report.size_bytes)}, compression {kind}, VM "{report.vm_name}", '
+        f'{size_text(report.size_bytes)}, compression {kind}, VM "{report.vm_name}", '
         f"{len(report.disks)} disk(s), {report.chunks_verified:,} chunks verified{sum_kind}, "
         f"imports into xapi {report.xapi_version} and later"
     )
@@ -61,7 +63,7 @@ def print_vm_json(url: str, report: XvaReport) -> None:
 
 def print_vm(report: XvaReport) -> None:
     """Print what the description says for people."""
-    memory = human(report.memory_bytes) if report.memory_bytes else "unknown"
+    memory = size_text(report.memory_bytes) if report.memory_bytes else "unknown"
     firmware = report.firmware or "not told"
     click.echo(f"VM       {report.vm_name}")
     if report.vm_description:
@@ -72,7 +74,7 @@ def print_vm(report: XvaReport) -> None:
     for network in report.networks:
         click.echo(f"Network  {network}")
     for number, disk in enumerate(report.disks):
-        click.echo(f"Disk {number:<3} {human(disk.virtual_size_bytes):>10}  {disk.name}")
+        click.echo(f"Disk {number:<3} {size_text(disk.virtual_size_bytes):>10}  {disk.name}")
 
 
 class Progress:
@@ -94,21 +96,11 @@ class Progress:
         if not self._terminal or time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + _SHOW_EVERY_S
-        of = f" of {human(self._total_bytes)}" if self._total_bytes else ""
+        of = f" of {size_text(self._total_bytes)}" if self._total_bytes else ""
         share = f" {100 * done_bytes // self._total_bytes} %" if self._total_bytes else ""
-        click.echo(f"\r{self._name}: {human(done_bytes)}{of}{share}\x1b[K", nl=False, err=True)
+        click.echo(f"\r{self._name}: {size_text(done_bytes)}{of}{share}\x1b[K", nl=False, err=True)
 
     def clear(self) -> None:
         """Remove the line."""
         if self._terminal:
             click.echo("\r\x1b[K", nl=False, err=True)
-
-
-def human(size_bytes: int) -> str:
-    """Return a size in binary units."""
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

@@ -24,7 +24,7 @@ from asyncpipe.errors import (
     UploadError,
     UsageError,
 )
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 
 _PIECE_BYTES: Final = 8 * 1024 * 1024
 _TIMEOUT_S: Final = 60.0
@@ -62,10 +62,10 @@ async def _open_file(path: str) -> AsyncGenerator[Source, None]:
     try:
         file = await anyio.to_thread.run_sync(_open_raw, path)
     except OSError as error:
-        raise UsageError(f"{safe_text(path)} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{printable(path)} cannot be read: {error.strerror}.") from error
     with file:
         size_bytes = os.fstat(file.fileno()).st_size or None  # 0: a pipe or an empty file
-        yield Source(name=safe_text(path), size_bytes=size_bytes, pieces=_pieces(file))
+        yield Source(name=printable(path), size_bytes=size_bytes, pieces=_pieces(file))
 
 
 def _open_raw(path: str) -> io.FileIO:
@@ -104,7 +104,7 @@ def _request(url: str, name: str) -> http.client.HTTPResponse:
             raise _http_error(error.code, name) from error
     except (URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise UploadError(f"{name} cannot be fetched: {safe_text(str(reason))}.") from error
+        raise UploadError(f"{name} cannot be fetched: {printable(str(reason))}.") from error
     assert isinstance(response, http.client.HTTPResponse)
     return response
 
@@ -137,11 +137,11 @@ async def _open_s3(url: str) -> AsyncGenerator[Source, None]:
 
     folder, _, key = url.rpartition("/")
     if not key or folder in {"s3:", "s3:/"}:
-        raise UsageError(f"{safe_text(url)} names no object.", hint="Use s3://BUCKET/KEY.")
+        raise UsageError(f"{printable(url)} names no object.", hint="Use s3://BUCKET/KEY.")
     async with open_store(f"{folder}/", environment=os.environ) as store:
         found = await store.head(key)
         if found is None:
-            raise ObjectMissingError(f"There is no {safe_text(url)}.")
+            raise ObjectMissingError(f"There is no {printable(url)}.")
         async with store.stream(key) as stream:
             yield Source(name=url, size_bytes=found.size_bytes, pieces=_views(stream))
 

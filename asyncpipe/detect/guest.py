@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from asyncpipe.model.identity import GuestFacts, Package
-from asyncpipe.model.text import printable
+from asyncpipe.model.text import printable, without_escapes
 
 MARK: Final = "asyncpipe-evidence/1"
 MAX_PACKAGES: Final = 20_000
@@ -19,7 +19,6 @@ MAX_OS_RELEASE_LINES: Final = 64
 MAX_LINE_CHARS: Final = 2000
 _MAX_VALUE_CHARS: Final = 300
 _PREFIX = re.compile(r"\A(?:(?:==>|-->)\s+|\s{2,})[^\s:][^:]{0,200}:\s?")
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]{0,60})=(.*)")
 
 
@@ -35,7 +34,7 @@ class GuestCollector:
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it, with or without the build's name in front."""
         if MARK in text or "=" in text:
-            plain = _PREFIX.sub("", _ANSI.sub("", text[:MAX_LINE_CHARS])).strip()
+            plain = _PREFIX.sub("", without_escapes(text[:MAX_LINE_CHARS])).strip()
             if plain.startswith(f"{MARK} "):
                 self._marked(plain[len(MARK) :])
             else:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from asyncpipe.model.text import bounded, without_escapes
+
 # C0 without tab and newline, DEL, C1, zero-width and bidirectional marks, line separators.
 _ACTIVE: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 _RUN: Final = re.compile(rf"([{_ACTIVE}])\1*")
 _DROPPED: Final = re.compile(rf"[{_ACTIVE}]")
-# ECMA-48: CSI sequences; OSC, DCS, SOS, PM and APC strings up to BEL or ST; two-character escapes.
-_ESCAPE_SEQUENCE: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|[\x1b][\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
-)
 _LONGEST_PLAIN_RUN: Final = 3
 
 
@@ -32,10 +30,10 @@ def for_console(line: str, limit_chars: int) -> str:
     itself by carriage returns the last text remains.
     """
     if not _is_plain(line):
-        line = _ESCAPE_SEQUENCE.sub("", line[: 8 * limit_chars])
+        line = without_escapes(line[: 8 * limit_chars])
         painted = [part for part in line.split("\r") if part.strip("\0 \t")]
         line = _DROPPED.sub("", painted[-1] if painted else "")
-    return line if len(line) <= limit_chars else line[: limit_chars - 1] + "…"
+    return bounded(line, limit_chars)
 
 
 def _is_plain(text: str) -> bool:

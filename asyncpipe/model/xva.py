@@ -122,17 +122,6 @@ class XvaReport:
         return max(0.0, 1.0 - data_bytes / virtual_bytes)
 
 
-def safe_text(text: str, limit: int = MAX_TEXT_CHARS) -> str:
-    r"""Bound ``text`` and write what a terminal would act on as ``\xNN``."""
-    shown = "".join(c if c.isprintable() else _escaped(c) for c in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else "?"
-
-
 def report_to_dict(report: XvaReport) -> dict[str, object]:
     """Return what metadata.json keeps of the report: bounded, JSON-able, never the raw ova.xml."""
     share = report.zero_share

@@ -11,6 +11,7 @@ import anyio
 from asyncpipe.errors import UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
+from asyncpipe.model.quantities import size_text
 from asyncpipe.model.template import Location, Value
 from asyncpipe.model.text import printable, without_userinfo
 from asyncpipe.ports import ObjectStore, ProcessRunner
@@ -69,16 +70,16 @@ def check_disk(inspection: Inspection) -> CheckResult:
     """Compare the free disk with the largest XVAs that are built at once."""
     sizes = sorted((size or 0 for size in inspection.expected_bytes.values()), reverse=True)
     needed_bytes = sum(sizes[: inspection.at_once])
-    free = _gib(inspection.free_bytes)
+    free = size_text(inspection.free_bytes)
     if inspection.free_bytes < needed_bytes:
         return CheckResult(
             name="disk",
             status=CheckStatus.FAIL,
-            message=f"{free} are free, the XVAs may need {_gib(needed_bytes)}.",
+            message=f"{free} are free, the XVAs may need {size_text(needed_bytes)}.",
             hint="Free some, name a --work-directory on a larger disk, or lower --jobs.",
             exit_code=UsageError.exit_code,
         )
-    known = f", at most {_gib(needed_bytes)} needed" if needed_bytes else ""
+    known = f", at most {size_text(needed_bytes)} needed" if needed_bytes else ""
     return CheckResult(name="disk", status=CheckStatus.OK, message=f"{free} free{known}")
 
 
@@ -161,7 +162,7 @@ def _media(plan: BuildPlan) -> list[tuple[str, Location]]:
 
 def _judge_medium(plan: BuildPlan, url: str, location: Location, seen: UrlSeen) -> CheckResult:
     shown = printable(without_userinfo(url), 300)
-    size = f", {_gib(seen.size_bytes)}" if seen.size_bytes else ""
+    size = f", {size_text(seen.size_bytes)}" if seen.size_bytes else ""
     if 200 <= seen.status < 300:
         return CheckResult(
             name="iso", unit=plan.unit, status=CheckStatus.OK, message=f"{shown} is there{size}"
@@ -182,7 +183,3 @@ def _judge_medium(plan: BuildPlan, url: str, location: Location, seen: UrlSeen) 
 def _texts(value: Value) -> list[str]:
     several = value if isinstance(value, list) else [value]
     return [one for one in several if isinstance(one, str) and one]
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / 1024**3:.1f} GiB"

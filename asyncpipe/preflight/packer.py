@@ -11,7 +11,7 @@ from asyncpipe.capture import capture
 from asyncpipe.errors import PackerMissingError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
-from asyncpipe.model.text import printable
+from asyncpipe.model.text import printable, without_escapes
 from asyncpipe.ports import Command, ProcessRunner
 
 _VALIDATE_S: Final = 120.0
@@ -19,7 +19,6 @@ _PLUGINS_S: Final = 30.0
 _PLUGINS_SINCE: Final = (1, 7)  # packer plugins installed, required_plugins (packer changelog)
 _ERROR = re.compile(r"^\W*Error: *(.+)$", re.MULTILINE)
 _PLACE = re.compile(r"^\s*on (\S.*?) line (\d+)", re.MULTILINE)
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 _INSTALL_HINT: Final = (
     "Debian and Ubuntu: sudo apt-get install packer. "
@@ -88,7 +87,7 @@ async def validate(
     answer = await capture(runner, command, timeout_s=_VALIDATE_S)
     if answer.return_code == 0:
         return _ok("validate", plan, f"Packer {plan.packer_version} accepts it")
-    text = redact(_ANSI.sub("", answer.text))
+    text = redact(without_escapes(answer.text))
     place = _PLACE.search(text)
     message = _what_is_wrong(text)
     if answer.return_code is None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from asyncpipe.errors import UploadError
 from asyncpipe.model import layout
+from asyncpipe.model.moments import TIMESTAMP_FORMAT
 from asyncpipe.model.store import OpenUpload, UploadHandle
 from asyncpipe.model.text import printable
 from asyncpipe.model.transfer import TransferOptions
@@ -16,7 +17,6 @@ from asyncpipe.reap.findings import Finding, HasLifecycle, HasRemains, Kind, Rea
 from asyncpipe.transfer.aborting import abort_until_gone
 
 _POINTER_BYTES: Final = 1024 * 1024
-_TIMESTAMP: Final = "%Y%m%dT%H%M%SZ"
 
 
 async def sweep(
@@ -177,6 +177,6 @@ def _instant(text: str) -> datetime | None:
 
 def _stamp(timestamp: str) -> datetime | None:
     try:
-        return datetime.strptime(timestamp, _TIMESTAMP).replace(tzinfo=UTC)
+        return datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None

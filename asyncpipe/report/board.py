@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from asyncpipe.model.quantities import duration_text, rate_text, size_text
+from asyncpipe.model.text import bounded
 from asyncpipe.report.progress import Row, State
 from asyncpipe.report.styled import Cell, render_table
-from asyncpipe.report.text import bounded, clean, duration_text, rate_text, size_text
+from asyncpipe.report.text import clean
 
 _STYLES = {
     State.WAITING: "dim",

@@ -25,6 +25,7 @@ from asyncpipe.model.events import (
     Warned,
 )
 from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.moments import utc_text
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.report.console import Console
 from asyncpipe.report.sink import StreamSink
@@ -34,7 +35,7 @@ _CLOSE_TIMEOUT_S = 2.0
 
 
 def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(datetime.now(UTC))
 
 
 class _Lines:

@@ -15,7 +15,8 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
-from asyncpipe.report.text import clean, duration_text, place_text, size_text
+from asyncpipe.model.quantities import duration_text, size_text
+from asyncpipe.report.text import clean, place_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
 

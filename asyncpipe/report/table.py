@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
+from asyncpipe.model.quantities import duration_text, size_text
 from asyncpipe.report.lines import system_of
 from asyncpipe.report.styled import Cell, render_table, styled
-from asyncpipe.report.text import clean, duration_text, size_text
+from asyncpipe.report.text import clean
 
 _MAX_CAUSE_LINES = 8
 _MAX_REMAINS = 20

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable
 
 from asyncpipe.model.events import Event, RunFinished, RunStarted, TemplateStarted
+from asyncpipe.model.text import bounded
 from asyncpipe.report import board
 from asyncpipe.report.printers import PlainPrinter, Style
 from asyncpipe.report.progress import State
 from asyncpipe.report.styled import cells_of, cut, styled
-from asyncpipe.report.text import bounded, clean
+from asyncpipe.report.text import clean
 
 Size = Callable[[], tuple[int, int]]  # columns and lines of the terminal now
 

@@ -1,21 +1,13 @@
-"""Sizes, durations and untrusted lines, as a person reads them."""
+"""Untrusted lines and places, as a person reads them."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
-# CSI, OSC (ended by BEL or ST) and two-character escapes, ECMA-48; C1 forms too.
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"
-    r"|[\x1b\x9d]\]?[^\x07\x1b\x9c\n]{0,2048}(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[PX^_][^\x1b\n]{0,2048}\x1b\\"
-    r"|\x1b[ -/]*[0-~]"
-    r"|\x9b[0-?]*[ -/]*[@-~]"
-)
+from asyncpipe.model.text import bounded, without_escapes
+
 # Drawn as nothing though they are letters or marks: comparisons that follow a culture skip them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
-_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def clean(text: str, *, limit: int = 8192) -> str:
@@ -25,13 +17,8 @@ def clean(text: str, *, limit: int = 8192) -> str:
     """
     text = text[: 4 * limit]  # bounded work too, with room for what will be taken out
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_visible, _ESCAPES.sub("", text)))
+        text = "".join(map(_visible, without_escapes(text)))
     return bounded(text, limit)
-
-
-def bounded(text: str, limit: int) -> str:
-    """Cut ``text`` to ``limit`` characters; the cut is shown."""
-    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
 
 
 def _visible(character: str) -> str:
@@ -52,31 +39,3 @@ def place_text(destination: str) -> str:
     """``./published`` for a relative folder, so that it reads as a place; a URL as it is."""
     is_plain = "://" in destination or destination.startswith(("/", ".", "~"))
     return destination if is_plain else f"./{destination}"
-
-
-def size_text(size_bytes: float) -> str:
-    """``1.4 GiB``; whole bytes below 1 KiB."""
-    value = float(size_bytes)
-    for unit in _BINARY_UNITS[:-1]:
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} {_BINARY_UNITS[-1]}"
-
-
-def rate_text(rate_bytes_per_s: float) -> str:
-    """``85.0 MiB/s``."""
-    return f"{size_text(rate_bytes_per_s)}/s"
-
-
-def duration_text(duration_s: float) -> str:
-    """``4.2s``, ``3m12s``, ``2h05m``."""
-    if duration_s < 10:
-        return f"{max(0.0, duration_s):.1f}s"
-    whole_s = round(duration_s)
-    if whole_s < 60:
-        return f"{whole_s}s"
-    minutes, seconds = divmod(whole_s, 60)
-    if minutes < 60:
-        return f"{minutes}m{seconds:02d}s"
-    return f"{minutes // 60}h{minutes % 60:02d}m"

@@ -7,7 +7,6 @@ a part is trusted only when the store's answer and the local bytes agree (`trans
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe.errors import UploadError
+from asyncpipe.files import replace_file
 
 FORMAT = "asyncpipe-upload/1"
 LARGEST_BYTES = 16 * 1024 * 1024  # 10,000 parts need about 1 MiB
@@ -93,7 +93,7 @@ class Journal:
         self._dirty = anyio.Event()
         entry = replace(self._entry, parts=dict(self._parts))
         try:
-            await anyio.to_thread.run_sync(lambda: _replace_file(self.path, encoded(entry)))
+            await anyio.to_thread.run_sync(lambda: _write(self.path, encoded(entry)))
         except OSError as error:
             raise UploadError(
                 f"the journal {self.path} cannot be written: {error.strerror}",
@@ -149,20 +149,6 @@ def _read_bounded(path: Path) -> bytes:
         return file.read(LARGEST_BYTES)
 
 
-def _replace_file(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(path, data, mode=0o644)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from asyncpipe.model.xva import ChunkChecksum, safe_text
+from asyncpipe.model.text import printable
+from asyncpipe.model.xva import ChunkChecksum
 from asyncpipe.xva import foreign, refusals
 from asyncpipe.xva.chunks import (
     ChunkSink,
@@ -137,7 +138,7 @@ class Archive:
             raise RejectError(
                 "ova-not-first",
                 at_bytes,
-                f'the first member is "{safe_text(header.name, 100)}", ova.xml must be',
+                f'the first member is "{printable(header.name, 100)}", ova.xml must be',
                 member=header.name,
             )
         refusals.check_kind(header, at_bytes)
@@ -169,7 +170,7 @@ class Archive:
         if opened is not None:
             if not suffix or header.name != opened.name + suffix:
                 raise refusals.no_checksum(
-                    opened.name, f'"{safe_text(header.name, 100)}"', at_bytes
+                    opened.name, f'"{printable(header.name, 100)}"', at_bytes
                 )
             self._suffix = suffix
             check_size(suffix, header.size_bytes, at_bytes, header.name)
@@ -180,7 +181,7 @@ class Archive:
             self._begin_chunk(header, at_bytes)
 
     def _refuse_checksum(self, header: TarHeader, at_bytes: int) -> None:
-        shown = safe_text(header.name, 100)
+        shown = printable(header.name, 100)
         if self.sequence.begun and self.sequence.complete:
             message = f'"{shown}" follows the last disk, nothing may'
             raise RejectError("extra-member", at_bytes, message, member=header.name)
@@ -340,7 +341,7 @@ class Archive:
             )
         missing = self.sequence.missing() if self.facts else None
         what = f"; {missing[1].replace('where the archive ends', 'so far')}" if missing else ""
-        inside = safe_text(self._member.name, 100) if not between else ""
+        inside = printable(self._member.name, 100) if not between else ""
         where = f"inside {inside}" if inside else "between two members"
         return RejectError(
             "truncated",

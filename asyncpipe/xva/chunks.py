@@ -9,7 +9,7 @@ from typing import Final
 
 import xxhash
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.reject import RejectError
 from asyncpipe.xva.sequence import CHUNK_BYTES, Chunk
 
@@ -103,7 +103,7 @@ def compare(stored: bytes, actual: bytes, offset_bytes: int, member: str) -> Non
     """
     if stored == actual:
         return
-    shown = safe_text(stored.decode("ascii", "backslashreplace"), 80)
+    shown = printable(stored.decode("ascii", "backslashreplace"), 80)
     if not set(stored) <= _UPPER and not set(stored) <= _LOWER and not _is_hex(stored):
         raise RejectError(
             "checksum-format",

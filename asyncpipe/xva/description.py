@@ -9,7 +9,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva import records
 from asyncpipe.xva.records import Date, Record, Value, VmSpec
 
@@ -39,7 +39,7 @@ def _check(vm: VmSpec, disks: Sequence[DiskSpec]) -> None:
     for text in (vm.name, vm.description, *vm.networks, *(disk.name for disk in disks)):
         if not all(_is_xml(character) for character in text):
             raise UsageError(
-                f'The name "{safe_text(text, 60)}" holds characters that XML cannot carry.',
+                f'The name "{printable(text, 60)}" holds characters that XML cannot carry.',
                 hint="Use printable characters.",
             )
     if not vm.name.strip():

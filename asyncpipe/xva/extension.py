@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.reject import RejectError
 from asyncpipe.xva.tar import TarHeader
 
@@ -52,7 +52,7 @@ class Extension:
             raise RejectError(
                 "tar-type",
                 offset_bytes,
-                f'a pax header sets "{safe_text(key, 40)}", which an XVA cannot have',
+                f'a pax header sets "{printable(key, 40)}", which an XVA cannot have',
             )
 
     def check(self, header: TarHeader, offset_bytes: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 from xml.parsers import expat
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.ova_facts import OvaChecker, OvaFacts, OvaObject
 from asyncpipe.xva.reject import RejectError
 
@@ -134,7 +134,7 @@ class OvaParser:
         if tag not in _TAGS or (self._depth == 1 and tag != "value"):
             raise self._reject(
                 "ova-not-xmlrpc",
-                f"ova.xml holds <{safe_text(tag, 60)}> where an XML-RPC value must be: it is not "
+                f"ova.xml holds <{printable(tag, 60)}> where an XML-RPC value must be: it is not "
                 "the description that xapi writes (an OVF or a version-1 XVA?)",
             )
         if self._depth > _MAX_DEPTH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.reject import RejectError
 
 _MEMBER: Final = "ova.xml"
@@ -86,13 +86,13 @@ class OvaChecker:
         if export_vsn != "2":
             raise self._reject(
                 "ova-export-vsn",
-                f'the export format is version "{safe_text(export_vsn, 20)}", only 2 can be read',
+                f'the export format is version "{printable(export_vsn, 20)}", only 2 can be read',
             )
 
     def _number(self, text: str, what: str) -> int:
         digits = text.strip()
         if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
-            shown = safe_text(digits, 30)
+            shown = printable(digits, 30)
             raise self._reject("ova-fields", f'ova.xml: {what} is "{shown}", not a number')
         return int(digits)
 
@@ -122,13 +122,13 @@ class OvaChecker:
         if target is None:
             raise self._reject(
                 "ova-dangling",
-                f"ova.xml: {kind} {safe_text(entry.reference, 60)} names {to} "
-                f'"{safe_text(reference, 60)}", which is not in the file',
+                f"ova.xml: {kind} {printable(entry.reference, 60)} names {to} "
+                f'"{printable(reference, 60)}", which is not in the file',
             )
         return target
 
     def _disk(self, vdi: OvaObject) -> DeclaredDisk:
-        what = f"virtual_size of VDI {safe_text(vdi.reference, 60)}"
+        what = f"virtual_size of VDI {printable(vdi.reference, 60)}"
         size_bytes = self._number(vdi.fields.get("virtual_size", ""), what)
         if not size_bytes:
             raise self._reject("ova-fields", f"ova.xml: {what} is 0")

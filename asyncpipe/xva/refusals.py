@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.reject import RejectError
 from asyncpipe.xva.tar import TarHeader
 
@@ -12,11 +12,11 @@ def check_kind(header: TarHeader, at_bytes: int) -> None:
     if header.kind in {b"\0", b"0"}:
         return
     kinds = {b"1": "a hard link", b"2": "a symbolic link", b"5": "a directory", b"S": "sparse"}
-    kind = kinds.get(header.kind, f'of type "{safe_text(header.kind.decode("latin-1"))}"')
+    kind = kinds.get(header.kind, f'of type "{printable(header.kind.decode("latin-1"))}"')
     raise RejectError(
         "tar-type",
         at_bytes,
-        f'"{safe_text(header.name, 100)}" is {kind}; an XVA holds plain files only',
+        f'"{printable(header.name, 100)}" is {kind}; an XVA holds plain files only',
         member=header.name,
     )
 
@@ -26,7 +26,7 @@ def no_checksum(chunk: str, instead: str, at_bytes: int) -> RejectError:
     return RejectError(
         "checksum-missing",
         at_bytes,
-        f"the chunk {safe_text(chunk, 100)} must be followed by its own checksum, not by {instead}",
+        f"the chunk {printable(chunk, 100)} must be followed by its own checksum, not by {instead}",
         member=chunk,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 
 HTTP_MARK: Final = b"HTTP/1."  # a failing export writes its error answer into the stream
 MIB: Final = 1024 * 1024
@@ -24,7 +24,7 @@ class RejectError(Exception):
 def quoted_line(data: bytes, limit: int = 120) -> str:
     """Return the first line of ``data`` between quotes, bounded and escaped."""
     line = data.split(b"\n", 1)[0].rstrip(b"\r\0")
-    return f'"{safe_text(line.decode("utf-8", "replace"), limit)}"'
+    return f'"{printable(line.decode("utf-8", "replace"), limit)}"'
 
 
 def http_reject(data: bytes, offset_bytes: int) -> RejectError:
@@ -43,5 +43,5 @@ def xapi_reason(data: bytes) -> str:
     for word in data.replace(b"<", b" ").replace(b">", b" ").split():
         name = word.strip(b"[](),;:'\"")
         if len(name) > 6 and b"_" in name and name.replace(b"_", b"").isalnum() and name.isupper():
-            return f" ({safe_text(name.decode('ascii', 'replace'), 60)})"
+            return f" ({printable(name.decode('ascii', 'replace'), 60)})"
     return ""

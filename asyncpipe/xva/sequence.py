@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.ova_facts import DeclaredDisk
 from asyncpipe.xva.reject import MIB, RejectError
 
@@ -51,8 +51,8 @@ class DiskProgress:
     @property
     def label(self) -> str:
         """The disk for people: its reference and its name."""
-        name = f' "{safe_text(self.declared.name, 40)}"' if self.declared.name else ""
-        return f"{safe_text(self.declared.reference, 60)}{name}"
+        name = f' "{printable(self.declared.name, 40)}"' if self.declared.name else ""
+        return f"{printable(self.declared.reference, 60)}{name}"
 
 
 class ChunkSequence:
@@ -108,7 +108,7 @@ class ChunkSequence:
         return Chunk(self._current, name, offset_bytes, size_bytes)
 
     def _refuse_stranger(self, name: str) -> None:
-        shown = safe_text(name, 100)
+        shown = printable(name, 100)
         if self.begun and self.complete:
             raise _Refused("extra-member", f'"{shown}" follows the last disk, nothing may')
         raise _Refused("unknown-disk", f'"{shown}" belongs to no disk that ova.xml declares')
@@ -141,7 +141,7 @@ class ChunkSequence:
     def _counter(self, disk: DiskProgress, suffix: str) -> int:
         if not (suffix.isascii() and suffix.isdigit() and len(suffix) <= _MAX_WIDTH):
             raise _Refused(
-                "chunk-name", f'the chunk\'s number "{safe_text(suffix, 40)}" is not decimal'
+                "chunk-name", f'the chunk\'s number "{printable(suffix, 40)}" is not decimal'
             )
         if disk.width and len(suffix) != disk.width:
             raise _Refused(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.model.xva import safe_text
+from asyncpipe.model.text import printable
 from asyncpipe.xva.reject import RejectError
 
 BLOCK: Final = 512
@@ -85,7 +85,7 @@ def pack_header(name: str, size_bytes: int, mtime_s: int = 0) -> bytes:
     block = bytearray(BLOCK)
     encoded = name.encode()
     if len(encoded) > 100 or size_bytes >= 8**11:
-        raise ValueError(f"no V7 header can hold {safe_text(name)!r} of {size_bytes} bytes")
+        raise ValueError(f"no V7 header can hold {printable(name)!r} of {size_bytes} bytes")
     block[0 : len(encoded)] = encoded
     block[100:124] = b"0000400\x000000000\x000000000\x00"
     block[124:148] = b"%011o\x00%011o\x00" % (size_bytes, mtime_s)

@@ -6,14 +6,15 @@ GIL, so that it belongs into a worker thread (any one at a time).
 
 from __future__ import annotations
 
+from asyncpipe.model.text import printable
 from asyncpipe.model.xva import (
+    MAX_TEXT_CHARS,
     Compression,
     Finding,
     Severity,
     Verdict,
     XvaDisk,
     XvaReport,
-    safe_text,
 )
 from asyncpipe.xva.archive import Archive
 from asyncpipe.xva.chunks import ChunkSink
@@ -116,7 +117,7 @@ class XvaValidator:
             code=error.code,
             severity=Severity.REJECT,
             offset_bytes=error.offset_bytes,
-            member=safe_text(error.member, 100),
+            member=printable(error.member, 100),
             message=error.message,
             unpacked=unpacked,
         )
@@ -146,7 +147,7 @@ class XvaValidator:
                 code=code,
                 severity=Severity.WARN,
                 offset_bytes=offset_bytes,
-                member=safe_text(member, 100),
+                member=printable(member, 100),
                 message=message,
                 unpacked=unpacked,
             )
@@ -175,7 +176,7 @@ class XvaValidator:
             memory_bytes=_number(vm.get("memory_static_max")),
             firmware=_text(vm.get("firmware")),
             disks=_disks(archive),
-            networks=tuple(safe_text(name) for name in facts.networks) if facts else (),
+            networks=tuple(_shown(name) for name in facts.networks) if facts else (),
             product_brand=_text(version.get("product_brand")),
             product_version=_text(version.get("product_version")),
             xapi_version=facts.xapi_version if facts else None,
@@ -194,8 +195,8 @@ def validate(data: bytes) -> XvaReport:
 def _disks(archive: Archive) -> tuple[XvaDisk, ...]:
     return tuple(
         XvaDisk(
-            name=safe_text(disk.declared.name),
-            reference=safe_text(disk.declared.reference),
+            name=_shown(disk.declared.name),
+            reference=_shown(disk.declared.reference),
             virtual_size_bytes=disk.declared.virtual_size_bytes,
             stored_bytes=disk.stored_bytes,
             data_bytes=disk.data_bytes,
@@ -207,9 +208,13 @@ def _disks(archive: Archive) -> tuple[XvaDisk, ...]:
 
 
 def _text(value: str | None) -> str | None:
-    return None if value is None else safe_text(value)
+    return None if value is None else _shown(value)
 
 
 def _number(value: str | None) -> int | None:
     digits = (value or "").strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+
+
+def _shown(text: str) -> str:
+    return printable(text, MAX_TEXT_CHARS)

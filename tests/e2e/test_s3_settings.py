@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Desk
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.stores.certificates import Authority
 
 NO_CREDENTIALS = {

@@ -18,7 +18,8 @@ import pytest
 from tests.github.runner_standin import SIGINT_WAIT_S, RunningStep
 from tests.github.workflow_files import ROOT
 from tests.s3_standin.faults import Faults, answer_late
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 
 pytestmark = [
     pytest.mark.real_packer,

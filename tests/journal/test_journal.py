@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from asyncpipe.errors import UsageError
-from asyncpipe.journal import RunJournal
+from asyncpipe.journal import Built, RunJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -66,3 +66,22 @@ async def test_a_run_that_is_cancelled_before_it_begins_leaves_no_folder(tmp_pat
         scope.cancel()
         await begun(tmp_path / "run").open({"one": "templates/one"})
     assert not (tmp_path / "run").exists()
+
+
+async def test_a_build_that_was_kept_is_there_for_the_next_run_while_its_files_are(
+    tmp_path: Path,
+) -> None:
+    built = Built(
+        xva_path=tmp_path / "image.xva",
+        log_path=tmp_path / "build.log",
+        folder_key="templates/debian12/20261123T170000Z",
+        name="debian12",
+        redaction_count=3,
+        draft={"schema_version": 1},
+    )
+    for path in (built.xva_path, built.log_path):
+        path.write_bytes(b"x")
+    await built.keep(tmp_path)
+    assert Built.read(tmp_path) == built
+    built.xva_path.unlink()
+    assert Built.read(tmp_path) is None

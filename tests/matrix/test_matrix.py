@@ -115,7 +115,7 @@ async def test_a_build_that_never_fits_fails_and_harms_nobody() -> None:
         large, small = await matrix.process_matrix(jobs, at_once=2, disk=disk)
     assert isinstance(large, Failed)
     assert large.exit_code == 2
-    assert "GiB free" in large.error
+    assert "The disk has 100 B free; the XVA may need 200 B." in large.error
     assert isinstance(small, Failed)
     assert small.error == "no"
 

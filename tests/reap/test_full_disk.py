@@ -23,11 +23,8 @@ from asyncpipe.adapters.directory import DirectoryStore
 from asyncpipe.errors import UploadError
 from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.reap import Kind, Reaped
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
 from tests.e2e.command import clean_environment
-from tests.transfer.helpers import MIB, some_bytes, written
+from tests.transfer.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio
 
@@ -89,16 +86,8 @@ def path(tmp_path: Path) -> Path:
 
 
 async def upload(store: DirectoryStore, path: Path, journal: Path | None, keep: Keep) -> None:
-    async with open_upload(
-        store,
-        Target(key=KEY, content_type="application/octet-stream"),
-        FinishedFile(path),
-        budget=Budget(OPTIONS),
-        options=OPTIONS,
-        journal_path=journal,
-        keep=keep,
-    ) as running:
-        await running.complete(await running.stage())
+    target = Target(key=KEY, content_type="application/octet-stream")
+    await published(store, target, path, OPTIONS, journal_path=journal, keep=keep)
 
 
 async def swept(store: DirectoryStore, *, dry_run: bool = False) -> Reaped:

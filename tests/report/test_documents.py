@@ -19,10 +19,10 @@ from asyncpipe.model.events import (
     TemplateStarted,
 )
 from asyncpipe.model.publication import Outcome
+from asyncpipe.model.quantities import duration_text, size_text
 from asyncpipe.report import exit_code, json_report, webhook
 from asyncpipe.report.json_log import open_json_log
 from asyncpipe.report.table import closing, import_command
-from asyncpipe.report.text import duration_text, size_text
 from tests.report.samples import DEBIAN, RUN, SHA256, failed, published
 
 
@@ -152,7 +152,15 @@ class TestWebhook:
 
 @pytest.mark.parametrize(
     ("size_bytes", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 * 2**40, "3.0 TiB")],
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (2**30 - 1, "1.0 GiB"),
+        (3 * 2**40, "3.0 TiB"),
+        (5000 * 2**40, "4.9 PiB"),
+    ],
 )
 def test_sizes(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text

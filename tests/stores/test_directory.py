@@ -4,7 +4,6 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -19,22 +18,10 @@ from asyncpipe.errors import (
     UploadError,
     UploadMissingError,
 )
-from tests.stores.contract import (
-    TEXT,
-    XVA,
-    ObjectStoreContract,
-    complete,
-    digests_of,
-    payload,
-    send,
-)
+from tests.stores.contract import ObjectStoreContract
+from tests.stores.helpers import TEXT, XVA, complete, digests_of, payload, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 @pytest.fixture

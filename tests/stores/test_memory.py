@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import anyio
 import pytest
@@ -9,22 +8,10 @@ import pytest
 from asyncpipe.adapters.memory import MEMORY_CAPABILITIES, MemoryStore
 from asyncpipe.errors import SlowDownError, TransientStoreError
 from asyncpipe.model.store import ChecksumMode
-from tests.stores.contract import (
-    TEXT,
-    XVA,
-    ObjectStoreContract,
-    complete,
-    digests_of,
-    payload,
-    send,
-)
+from tests.stores.contract import ObjectStoreContract
+from tests.stores.helpers import TEXT, XVA, complete, digests_of, payload, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 class TestMemoryStore(ObjectStoreContract):

@@ -17,9 +17,10 @@ from asyncpipe.errors import TransientStoreError, UploadError, UsageError
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Target, TransferOptions
 from tests.s3_standin.faults import reset_body
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.stores.certificates import Authority
-from tests.stores.contract import LIMIT_S, XVA, digests_of
+from tests.stores.helpers import LIMIT_S, XVA, digests_of
 from tests.transfer.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio

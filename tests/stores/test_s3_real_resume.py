@@ -27,12 +27,10 @@ from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import Keep, PublishedObject, Target
 from asyncpipe.reap import Kind, sweep
 from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
 from tests.e2e.command import REPOSITORY, clean_environment
 from tests.stores.real_servers import RealServer, running_ceph, running_swift
 from tests.transfer.crash_child import OPTIONS, SLOW_BYTES_PER_S
-from tests.transfer.helpers import MIB, sha256_hex, some_bytes, written
+from tests.transfer.helpers import MIB, published, sha256_hex, some_bytes, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
 
@@ -107,17 +105,16 @@ class Place:
     async def upload(self, store: S3Store, *, slow: bool = False) -> PublishedObject:
         budget = Budget(OPTIONS)
         budget.bandwidth.bytes_per_s = SLOW_BYTES_PER_S if slow else None
-        async with open_upload(
+        return await published(
             store,
             Target(key=KEY, content_type="application/octet-stream"),
-            FinishedFile(self.path),
+            self.path,
+            OPTIONS,
             budget=budget,
-            options=OPTIONS,
             journal_path=self.journal,
             resume=True,
             keep=Keep.INTERRUPTED,
-        ) as upload:
-            return await upload.complete(await upload.stage())
+        )
 
 
 @pytest.fixture
@@ -162,7 +159,7 @@ def wire_tap(store: S3Store) -> set[int]:
     def note(request: Any, **_: Any) -> None:
         numbers.add(int(parse_qs(urlsplit(request.url).query)["partNumber"][0]))
 
-    store._clients.once.meta.events.register("before-send.s3.UploadPart", note)
+    store._calls._clients.once.meta.events.register("before-send.s3.UploadPart", note)
     return numbers
 
 

@@ -12,7 +12,8 @@ from asyncpipe.adapters.s3_session import S3Clients
 from asyncpipe.model.store import ChecksumMode, StoreProfile
 from asyncpipe.ports import ObjectStore
 from tests.s3_standin.profiles import PROFILES
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.stores.contract import ObjectStoreContract
 from tests.stores.shared_clients import fresh_store, shared_clients
 

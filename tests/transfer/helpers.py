@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from asyncpipe.model.transfer import PublishedObject, StagedObject, Target, TransferOptions
+from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile, Source
-from asyncpipe.transfer.upload import open_upload
+from asyncpipe.transfer.upload import Upload, open_upload
 
 MIB = 1024 * 1024
 
@@ -53,27 +55,54 @@ class Recorder:
         return f"{len(self.seen)} bytes seen"
 
 
-async def published(
+def uploading(
     store: ObjectStore,
     target: Target,
     source: Source | Path,
     options: TransferOptions,
     *,
-    journal_path: Path | None = None,
-    resume: bool = False,
     budget: Budget | None = None,
-) -> PublishedObject:
-    async with open_upload(
+    **choices: Any,
+) -> AbstractAsyncContextManager[Upload]:
+    """``open_upload`` of a file, with a budget of its own where none is given."""
+    return open_upload(
         store,
         target,
         FinishedFile(source) if isinstance(source, Path) else source,
         budget=budget or Budget(options),
         options=options,
-        journal_path=journal_path,
-        resume=resume,
+        **choices,
+    )
+
+
+async def published(
+    store: ObjectStore,
+    target: Target,
+    source: Source | Path,
+    options: TransferOptions,
+    **choices: Any,
+) -> PublishedObject:
+    """The whole way of an upload; ``choices`` as for ``uploading``."""
+    async with uploading(store, target, source, options, **choices) as upload:
+        return await upload.complete(await upload.stage())
+
+
+async def staged_to_be_resumed(
+    store: ObjectStore,
+    target: Target,
+    path: Path,
+    options: TransferOptions,
+    journal: Path,
+    *,
+    error: Exception | None = None,
+) -> None:
+    """Stage what an interruption keeps; ``error`` is the caller's own, after the last part."""
+    async with uploading(
+        store, target, path, options, journal_path=journal, keep=Keep.INTERRUPTED
     ) as upload:
-        staged: StagedObject = await upload.stage()
-        return await upload.complete(staged)
+        await upload.stage()
+        if error is not None:
+            raise error
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -11,9 +11,8 @@ from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile, GrowingFile
-from asyncpipe.transfer.upload import open_upload
-from tests.transfer.helpers import MIB, some_bytes, until, written
+from asyncpipe.transfer.source import GrowingFile
+from tests.transfer.helpers import MIB, published, some_bytes, until, uploading, written
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +36,7 @@ async def test_a_cancelled_call_leaves_nothing_open(
     store.delay(operation, delay_s)
 
     async def run() -> None:
-        async with open_upload(
-            store, target, FinishedFile(path), budget=budget, options=options
-        ) as upload:
-            await upload.complete(await upload.stage())
+        await published(store, target, path, options, budget=budget)
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
@@ -61,9 +57,7 @@ async def test_cancelled_while_it_waits_for_a_growing_file(
         async with anyio.create_task_group() as group:
 
             async def run() -> None:
-                async with open_upload(
-                    store, target, source, budget=Budget(options), options=options
-                ) as upload:
+                async with uploading(store, target, source, options) as upload:
                     await upload.stage()
 
             group.start_soon(run)
@@ -85,9 +79,7 @@ async def test_cancelled_between_two_attempts(
         async with anyio.create_task_group() as group:
 
             async def run() -> None:
-                async with open_upload(
-                    store, target, FinishedFile(path), budget=budget, options=patient
-                ) as upload:
+                async with uploading(store, target, path, patient, budget=budget) as upload:
                     await upload.stage()
 
             group.start_soon(run)

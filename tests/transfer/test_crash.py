@@ -17,7 +17,8 @@ import pytest
 
 from asyncpipe.adapters.stores import open_store
 from asyncpipe.reap import sweep
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.transfer.helpers import MIB, some_bytes, written
 
 BODY = some_bytes(33 * MIB + 5)

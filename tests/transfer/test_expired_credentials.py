@@ -20,11 +20,9 @@ from asyncpipe.errors import AccessDeniedError, CredentialsExpiredError, UploadE
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
-from tests.s3_standin.server import ACCESS_KEY, SECRET_KEY, StandIn, running_standin
-from tests.transfer.helpers import MIB, some_bytes, written
+from tests.s3_standin.server import ACCESS_KEY, SECRET_KEY, running_standin
+from tests.s3_standin.standin import StandIn
+from tests.transfer.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio
 
@@ -86,17 +84,15 @@ class Case:
         self, store: ObjectStore, target: Target, keep: Keep = Keep.NEVER, *, resume: bool = False
     ) -> PublishedObject:
         with anyio.fail_after(60):
-            async with open_upload(
+            return await published(
                 store,
                 target,
-                FinishedFile(self.path),
-                budget=Budget(OPTIONS),
-                options=OPTIONS,
+                self.path,
+                OPTIONS,
                 journal_path=self.journal,
                 keep=keep,
                 resume=resume,
-            ) as upload:
-                return await upload.complete(await upload.stage())
+            )
 
     def sent_with(self, token: str, *, taken: bool) -> list[int]:
         """Numbers of the parts that went out with a token, taken or refused."""

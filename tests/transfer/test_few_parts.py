@@ -20,7 +20,8 @@ from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile, GrowingFile, Source
 from asyncpipe.transfer.upload import open_upload
 from tests.s3_standin.profiles import PROFILES
-from tests.s3_standin.server import StandIn, running_standin
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
 from tests.transfer.helpers import MIB
 
 pytestmark = pytest.mark.anyio

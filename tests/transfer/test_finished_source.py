@@ -12,10 +12,7 @@ import pytest
 from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import ArtifactError, SourceChangedError
 from asyncpipe.model.transfer import Target, TransferOptions
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
-from tests.transfer.helpers import MIB, Recorder, published, some_bytes, written
+from tests.transfer.helpers import MIB, Recorder, published, some_bytes, uploading, written
 
 pytestmark = pytest.mark.anyio
 
@@ -64,15 +61,13 @@ def touch(path: Path) -> None:
 async def staged_with(
     deed: Callable[[Path], None], path: Path, store: MemoryStore, options: TransferOptions
 ) -> None:
-    async with open_upload(
+    await published(
         store,
         Target(key="k", content_type="application/octet-stream"),
-        FinishedFile(path),
-        budget=Budget(options),
-        options=options,
+        path,
+        options,
         inspector=Meddler(deed, path),
-    ) as upload:
-        await upload.complete(await upload.stage())
+    )
 
 
 @pytest.mark.parametrize("deed", [truncate, append, replace_by_another, rewrite_the_second_part])
@@ -101,9 +96,7 @@ async def test_a_small_file_rewritten_before_completion_is_not_stored(
     path = written(tmp_path / "build.log", b"first")
 
     async def run() -> None:
-        async with open_upload(
-            store, target, FinishedFile(path), budget=Budget(options), options=options
-        ) as upload:
+        async with uploading(store, target, path, options) as upload:
             staged = await upload.stage()
             written(path, b"other")
             await upload.complete(staged)

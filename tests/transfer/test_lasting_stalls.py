@@ -17,11 +17,10 @@ from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
 from tests.s3_standin.faults import Kind, Rule, stall_body
-from tests.s3_standin.server import StandIn, running_standin
-from tests.transfer.helpers import MIB, some_bytes, written
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
+from tests.transfer.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio
 
@@ -74,17 +73,16 @@ class Work:
     options: TransferOptions
 
     async def upload(self, keep: Keep = Keep.NEVER, *, resume: bool = False) -> PublishedObject:
-        async with open_upload(
+        return await published(
             self.store,
             self.target,
-            FinishedFile(self.path),
+            self.path,
+            self.options,
             budget=self.budget,
-            options=self.options,
             journal_path=self.journal,
             keep=keep,
             resume=resume,
-        ) as upload:
-            return await upload.complete(await upload.stage())
+        )
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -17,11 +18,16 @@ from asyncpipe.errors import (
     UploadError,
 )
 from asyncpipe.model.store import ChecksumMode
-from asyncpipe.model.transfer import Keep, Target, TransferOptions
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
-from tests.transfer.helpers import MIB, published, sha256_hex, some_bytes, until, written
+from asyncpipe.model.transfer import Target, TransferOptions
+from tests.transfer.helpers import (
+    MIB,
+    published,
+    sha256_hex,
+    some_bytes,
+    staged_to_be_resumed,
+    until,
+    written,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -48,28 +54,14 @@ async def interrupted(
     error: UploadError | None = None,
 ) -> None:
     """Let the fifth part fail for good, or cancel once four parts are stored."""
+    run = partial(staged_to_be_resumed, store, target, path, options, journal)
     if error is not None:
         store.fail("upload_part", error, times=1000, part_number=5)
-    else:
-        store.delay("upload_part", 1000, times=1000, part_number=5)
+        with pytest.raises(type(error)):
+            await run()
+        return
+    store.delay("upload_part", 1000, times=1000, part_number=5)
     async with anyio.create_task_group() as group:
-
-        async def run() -> None:
-            async with open_upload(
-                store,
-                target,
-                FinishedFile(path),
-                budget=Budget(options),
-                options=options,
-                journal_path=journal,
-                keep=Keep.INTERRUPTED,
-            ) as upload:
-                await upload.stage()
-
-        if error is not None:
-            with pytest.raises(type(error)):
-                await run()
-            return
         group.start_soon(run)
         await until(lambda: any(len(up.parts) >= 4 for up in store.uploads.values()))
         group.cancel_scope.cancel()
@@ -203,22 +195,10 @@ async def test_a_folder_is_a_store_that_resumes_as_well(
 ) -> None:
     folder = DirectoryStore(tmp_path / "published")
 
-    async def cut_short() -> None:
-        async with open_upload(
-            folder,
-            target,
-            FinishedFile(path),
-            budget=Budget(options),
-            options=options,
-            journal_path=journal,
-            keep=Keep.INTERRUPTED,
-        ) as upload:
-            await upload.stage()
-            raise TransientStoreError("told by the caller")
-
+    error = TransientStoreError("told by the caller")
     with anyio.fail_after(20):
         with pytest.raises(TransientStoreError):
-            await cut_short()
+            await staged_to_be_resumed(folder, target, path, options, journal, error=error)
         result = await published(folder, target, path, options, journal_path=journal, resume=True)
     assert read(tmp_path / "published" / target.key) == BODY
     assert result.resumed_bytes == len(BODY)
@@ -246,20 +226,8 @@ async def test_a_damaged_journal_means_a_new_upload(
 async def test_a_wrong_file_keeps_nothing_for_a_resumption(
     store: MemoryStore, target: Target, options: TransferOptions, path: Path, journal: Path
 ) -> None:
-    async def run() -> None:
-        async with open_upload(
-            store,
-            target,
-            FinishedFile(path),
-            budget=Budget(options),
-            options=options,
-            journal_path=journal,
-            keep=Keep.INTERRUPTED,
-        ) as upload:
-            await upload.stage()
-            raise SourceChangedError("told by the caller")
-
+    error = SourceChangedError("told by the caller")
     with anyio.fail_after(20), pytest.raises(SourceChangedError):
-        await run()
+        await staged_to_be_resumed(store, target, path, options, journal, error=error)
     assert not store.uploads
     assert not there(journal)

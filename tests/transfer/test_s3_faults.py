@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,17 +11,10 @@ import anyio
 import pytest
 
 from asyncpipe.adapters.stores import open_store
-from asyncpipe.errors import (
-    ChecksumError,
-    DestinationTakenError,
-    TransientStoreError,
-    UploadError,
-)
+from asyncpipe.errors import ChecksumError, DestinationTakenError, TransientStoreError, UploadError
 from asyncpipe.model.store import StoreOptions, StoreProfile
-from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
+from asyncpipe.model.transfer import PublishedObject, Target, TransferOptions
+from asyncpipe.ports import ObjectStore
 from tests.s3_standin.faults import (
     Faults,
     Rule,
@@ -33,8 +27,16 @@ from tests.s3_standin.faults import (
     stall_body,
 )
 from tests.s3_standin.profiles import PROFILES, Profile
-from tests.s3_standin.server import StandIn, running_standin
-from tests.transfer.helpers import MIB, published, sha256_hex, some_bytes, written
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
+from tests.transfer.helpers import (
+    MIB,
+    published,
+    sha256_hex,
+    some_bytes,
+    staged_to_be_resumed,
+    written,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -79,17 +81,20 @@ class Case:
         journal_path: Path | None = None,
         resume: bool = False,
     ) -> PublishedObject:
-        store_options = StoreOptions(
-            profile=self.profile, max_parts=self.max_parts, read_timeout_s=5.0
-        )
-        environment = self.standin.environment
         with anyio.fail_after(60):
-            async with open_store(
-                self.standin.destination, environment=environment, options=store_options
-            ) as store:
+            async with self.opened() as store:
                 return await published(
                     store, target, path, options, journal_path=journal_path, resume=resume
                 )
+
+    def opened(self) -> AbstractAsyncContextManager[ObjectStore]:
+        return open_store(
+            self.standin.destination,
+            environment=self.standin.environment,
+            options=StoreOptions(
+                profile=self.profile, max_parts=self.max_parts, read_timeout_s=5.0
+            ),
+        )
 
     def body(self, target: Target) -> bytes:
         return self.standin.read(f"p/{target.key}")
@@ -240,25 +245,9 @@ async def test_what_each_server_verified_is_what_is_told(
 async def interrupted(case: Case, target: Target, path: Path, journal: Path) -> None:
     """Leave an upload whose last part never arrives."""
     with_faults(case, refuse("UploadPart", "InternalError", times=5, part_number=5))
-    options = StoreOptions(profile=case.profile)
-    async with open_store(
-        case.standin.destination, environment=case.standin.environment, options=options
-    ) as store:
-
-        async def run() -> None:
-            async with open_upload(
-                store,
-                target,
-                FinishedFile(path),
-                budget=Budget(OPTIONS),
-                options=OPTIONS,
-                journal_path=journal,
-                keep=Keep.INTERRUPTED,
-            ) as upload:
-                await upload.stage()
-
+    async with case.opened() as store:
         with pytest.raises(TransientStoreError):
-            await run()
+            await staged_to_be_resumed(store, target, path, OPTIONS, journal)
 
 
 async def test_a_store_of_few_parts_gets_larger_parts(target: Target, path: Path) -> None:

@@ -23,8 +23,15 @@ from asyncpipe.model.store import ChecksumMode, StoreCapabilities
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.transfer.budget import Budget
 from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import open_upload
-from tests.transfer.helpers import MIB, Recorder, published, sha256_hex, some_bytes, written
+from tests.transfer.helpers import (
+    MIB,
+    Recorder,
+    published,
+    sha256_hex,
+    some_bytes,
+    uploading,
+    written,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -54,9 +61,7 @@ async def test_nothing_is_visible_while_staged(
     store: MemoryStore, target: Target, options: TransferOptions, path: Path
 ) -> None:
     with anyio.fail_after(20):
-        async with open_upload(
-            store, target, FinishedFile(path), budget=Budget(options), options=options
-        ) as upload:
+        async with uploading(store, target, path, options) as upload:
             await upload.stage()
             assert not store.objects
             assert len(store.uploads) == 1
@@ -92,14 +97,7 @@ async def test_the_inspector_sees_every_byte_in_order(
 ) -> None:
     recorder = Recorder()
     with anyio.fail_after(20):
-        async with open_upload(
-            store,
-            target,
-            FinishedFile(path),
-            budget=Budget(options),
-            options=options,
-            inspector=recorder,
-        ) as upload:
+        async with uploading(store, target, path, options, inspector=recorder) as upload:
             await upload.complete(await upload.stage())
     assert bytes(recorder.seen) == BODY
     assert upload.verdict == f"{len(BODY)} bytes seen"
@@ -112,14 +110,7 @@ async def test_a_rejected_file_is_never_visible(
     store: MemoryStore, target: Target, options: TransferOptions, path: Path, recorder: Recorder
 ) -> None:
     with anyio.fail_after(20), pytest.raises(XvaInvalidError):
-        async with open_upload(
-            store,
-            target,
-            FinishedFile(path),
-            budget=Budget(options),
-            options=options,
-            inspector=recorder,
-        ) as upload:
+        async with uploading(store, target, path, options, inspector=recorder) as upload:
             await upload.stage()
     assert not store.uploads
     assert not store.objects
@@ -235,9 +226,7 @@ async def test_a_destination_taken_meanwhile_stays_as_it_is(
     source = FinishedFile(written(tmp_path / "f", BODY[:size_bytes]))
 
     async def run() -> None:
-        async with open_upload(
-            store, target, source, budget=Budget(options), options=options
-        ) as upload:
+        async with uploading(store, target, source, options) as upload:
             staged = await upload.stage()
             await store.put(target.key, b"faster", content_type="text/plain")
             await upload.complete(staged)
@@ -295,13 +284,8 @@ async def test_progress_ends_at_the_size_and_counts_no_byte_twice(
     store.fail("upload_part", TransientStoreError("reset"), after_commit=True, times=3)
     told: list[tuple[int, int | None]] = []
     with anyio.fail_after(20):
-        async with open_upload(
-            store,
-            target,
-            FinishedFile(path),
-            budget=Budget(options),
-            options=options,
-            progress=lambda sent, total: told.append((sent, total)),
+        async with uploading(
+            store, target, path, options, progress=lambda sent, total: told.append((sent, total))
         ) as upload:
             await upload.stage()
     assert told[-1] == (len(BODY), len(BODY))
@@ -315,13 +299,8 @@ async def test_an_upload_that_cannot_be_removed_is_named_with_the_command(
     store.fail("abort_upload", UploadError("no right to abort"), times=1000)
     told: list[tuple[str, str]] = []
     with anyio.fail_after(20), pytest.raises(AsyncpipeError) as caught:
-        async with open_upload(
-            store,
-            target,
-            FinishedFile(path),
-            budget=Budget(options),
-            options=options,
-            warn=lambda code, message: told.append((code, message)),
+        async with uploading(
+            store, target, path, options, warn=lambda code, message: told.append((code, message))
         ) as upload:
             await upload.stage()
     assert told[0][0] == "upload-left-behind"

@@ -16,7 +16,7 @@ import pytest
 from asyncpipe.adapters import stores
 from asyncpipe.adapters.directory import DirectoryStore
 from asyncpipe.cli import run
-from tests.xva.damage import GOOD
+from tests.xva.damaging import GOOD
 
 CUT = GOOD[: len(GOOD) - 2000]
 

@@ -8,7 +8,8 @@ import pytest
 
 from asyncpipe.model.xva import Verdict
 from asyncpipe.xva.validator import XvaValidator, validate
-from tests.xva.damage import ALL, GOOD, HTTP, Damage, inserted, pair
+from tests.xva.damage import ALL
+from tests.xva.damaging import GOOD, HTTP, Damage, inserted, pair
 from tests.xva.samples import in_pieces, pack
 
 

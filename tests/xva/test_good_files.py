@@ -206,7 +206,7 @@ def test_what_the_description_says_is_bounded_and_escaped() -> None:
     report = validate(pack(members_of(disks, text.encode())))
     assert report.accepted
     assert report.vm_name is not None
-    assert report.vm_name.startswith("a\\x0ab\\u202ec")
+    assert report.vm_name.startswith("a\\nb\\u202ec")
     assert len(report.vm_name) <= 200
     assert len(report.disks[0].name) <= 200
 

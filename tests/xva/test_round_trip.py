@@ -24,7 +24,7 @@ from asyncpipe.xva.records import VmSpec, disk_reference
 from asyncpipe.xva.tar import pack_header
 from asyncpipe.xva.validator import validate
 from asyncpipe.xva.writer import RawSource, write_xva
-from tests.xva.damage import GOOD
+from tests.xva.damaging import GOOD
 from tests.xva.samples import MIB, Member, digest, disk, members_of, pack
 
 GENUINE = Path(__file__).parents[3] / "shared/data/xva/xenserver-5.6-vmexport.xva"

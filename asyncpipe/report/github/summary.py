@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 from asyncpipe.model.publication import Failed, Outcome, Published
+from asyncpipe.model.quantities import duration_text, size_text
 from asyncpipe.report.changes import Changes, changes
 from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.table import import_command
-from asyncpipe.report.text import clean, duration_text, place_text, size_text
+from asyncpipe.report.text import clean, place_text
 from asyncpipe.report.timeline import gantt
 
 # actions/runner FileCommandManager.cs: one byte more and the whole summary is left out.

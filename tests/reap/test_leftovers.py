@@ -97,7 +97,7 @@ async def test_the_packers_of_a_run_are_found_by_its_folder(tmp_path: Path) -> N
         assert await groups.find(str(run)) == [mine]
         assert await groups.find(str(other)) == [theirs]
     with anyio.fail_after(30):  # a killed process goes in its own time
-        while await groups.find(str(run)):
+        while await groups.find(str(run)):  # noqa: ASYNC110 - /proc tells nobody of an end
             await anyio.sleep(0.01)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,9 @@ class RunJournal:
 
         ``templates`` are the paths of all planned units by name: ``--resume`` builds those too
         whose turn never came. What is known of a unit already stays.
+
+        Raises:
+            UsageError: the folder cannot be made.
         """
         async with self._lock:
             for unit, template in templates.items():
@@ -101,8 +105,8 @@ class RunJournal:
             await anyio.to_thread.run_sync(self._write_first)
 
     def _write_first(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_json_atomically(self.folder / FILE_NAME, self._state)
+        with making(self.folder):
+            write_json_atomically(self.folder / FILE_NAME, self._state)
 
     async def update(self, unit: str, **changes: object) -> None:
         """Merge ``changes`` into a unit and write the journal."""
@@ -111,6 +115,35 @@ class RunJournal:
             await anyio.to_thread.run_sync(
                 write_json_atomically, self.folder / FILE_NAME, self._state
             )
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Make a run's folder and put into it what it begins with, inside; UsageError where not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The run's folder {folder} cannot be made: {error.strerror or error}.",
+            hint="Name another by --work-directory: one that can be written to, with room for"
+            " the XVA.",
+        ) from error
+
+
+def find_run(name: str, work_directory: Path) -> Path:
+    """The folder of a run, by its path or by its name; ``last`` is the newest.
+
+    Raises:
+        UsageError: ``last``, and there is none. Another folder need not be a run's: ``read`` tells.
+    """
+    runs = work_directory / "runs"
+    if name == "last" and not Path(name).is_dir():
+        known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
+        if not known:
+            raise UsageError(f"There is no run in {runs}.", hint="See --work-directory.")
+        return known[-1].resolve()
+    return (Path(name) if Path(name).is_dir() else runs / name).resolve()
 
 
 def write_json_atomically(path: Path, document: object) -> None:

@@ -25,6 +25,7 @@ from asyncpipe.model.transfer import TransferOptions
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~-]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -167,7 +168,7 @@ class Settings:
             except_=read("except_", _words, (), name="EXCEPT"),
             packer_environment=read("packer_environment", _words, ()),
             os=read("os", str, None),
-            os_version=read("os_version", str, None),
+            os_version=read("os_version", _version, None),
             strict_identity=read("strict_identity", parse_switch, default=False),
             grace_s=read("grace_s", parse_duration, _GRACE_ON_GITHUB_S if on_github else _GRACE_S),
             build_timeout_s=read("build_timeout_s", parse_duration, None),
@@ -198,7 +199,7 @@ def parse_variable(assignment: str) -> tuple[str, str]:
     """
     name, equals, value = assignment.partition("=")
     if not equals or not name.strip():
-        raise UsageError(f"-var {name!r} has no value.", hint="Write -var name=value.")
+        raise UsageError(f"{name!r} has no value.", hint="Write name=value.")
     return name.strip(), value
 
 
@@ -212,18 +213,29 @@ class _Reader:
     def __call__(
         self, field_name: str, parse: Callable[[str], Any], default: Any = None, *, name: str = ""
     ) -> Any:
+        bare = re.sub(r"_(s|bytes|bytes_per_s)$", "", field_name)
         if field_name in self._given:
             value = self._given[field_name]
-            return parse(value) if isinstance(value, str) and parse is not str else value
-        bare = re.sub(r"_(s|bytes|bytes_per_s)$", "", field_name)
+            if not isinstance(value, str) or parse is str:
+                return value
+            return _told_whose(parse, value, "--" + bare.replace("_", "-"))
         variable = "ASYNCPIPE_" + (name or bare).upper()
         text = self._environment.get(variable, "")
-        if not text.strip():
-            return default
-        try:
-            return parse(text)
-        except UsageError as error:
-            raise UsageError(f"{variable}: {error.message}", hint=error.hint) from None
+        return _told_whose(parse, text, variable) if text.strip() else default
+
+
+def _told_whose(parse: Callable[[str], Any], text: str, name: str) -> Any:
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", hint=error.hint) from None
+
+
+def _version(text: str) -> str:
+    """A system's version: what is none would be dropped without a word."""
+    if text.strip() and not _VERSION.fullmatch(text.strip()):
+        raise UsageError(f"{text[:80]!r} is not a version.", hint="Write for example 12 or 24.04.")
+    return text.strip()
 
 
 def _log_format(text: str) -> str:

@@ -18,7 +18,7 @@ from asyncpipe.commands import running
 from asyncpipe.detect import evidence
 from asyncpipe.dossier import Built
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
-from asyncpipe.journal import FILE_NAME, RunJournal
+from asyncpipe.journal import FILE_NAME, RunJournal, making
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.layout import LOG_NAME
@@ -80,7 +80,6 @@ def _journal(settings: Settings, file: Path, *, resumed: bool) -> RunJournal:
     if resumed and (folder / FILE_NAME).exists():
         return RunJournal.read(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
     timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return RunJournal.begin(
         folder,
@@ -111,11 +110,13 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
 def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
     if path.exists():
         return  # a resumed run publishes the log it had
-    if log_file is not None:
-        shutil.copyfile(log_file, path)
-        return
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    path.write_text(f"{now} asyncpipe publish: {file.name}; no build log was given\n", "utf-8")
+    with making(path.parent):
+        if log_file is not None:
+            shutil.copyfile(log_file, path)
+        else:
+            text = f"{now} asyncpipe publish: {file.name}; no build log was given\n"
+            path.write_text(text, "utf-8")
 
 
 async def _built(

@@ -26,7 +26,7 @@ from asyncpipe.adapters.stores import open_store
 from asyncpipe.commands import memory, reporting
 from asyncpipe.dossier import Built, Workshop
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
-from asyncpipe.journal import RunJournal
+from asyncpipe.journal import RunJournal, find_run
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
@@ -139,20 +139,13 @@ async def _prepare(settings: Settings) -> Prepared:
 
 def _journal(settings: Settings, root: Path) -> RunJournal:
     if settings.resume:
-        return RunJournal.read(_run_folder(settings, root))
+        return RunJournal.read(find_run(settings.resume, settings.work_directory))
     timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     run_id = f"{timestamp}-{random_source.token_hex(4)}"
     folder = (root / settings.work_directory / "runs" / run_id).resolve()
     return RunJournal.begin(
         folder, run_id=run_id, timestamp=timestamp, destination=settings.destination
     )
-
-
-def _run_folder(settings: Settings, root: Path) -> Path:
-    assert settings.resume is not None
-    named = root / settings.resume
-    inside = root / settings.work_directory / "runs" / settings.resume
-    return (named if named.is_dir() else inside).resolve()
 
 
 def _as_before(settings: Settings, journal: RunJournal) -> Settings:

@@ -112,6 +112,21 @@ def test_an_option_that_cannot_be_read(desk: Desk) -> None:
     check(desk, 2, "not a size", "templates/demo", "--part-size", "huge")
 
 
+@needs_packer
+@pytest.mark.parametrize("folder", ["a-file", "/proc/nosuch"])
+def test_a_work_folder_that_cannot_be_made(desk: Desk, folder: str) -> None:
+    write(desk, "a-file", "in the way")
+    check(desk, 2, "--work-directory", "templates/demo", "--work-directory", folder)
+
+
+def test_an_xva_is_not_published_from_a_work_folder_that_cannot_be_made(desk: Desk) -> None:
+    write(desk, "a-file", "in the way")
+    file = write(desk, "debian12.xva", "no XVA")
+    ended = desk.run("publish", file, "--work-directory", "a-file")
+    assert ended.code == 2, ended.all
+    assert "cannot be made: Not a directory" in ended.err
+
+
 def test_a_run_that_is_none_cannot_be_resumed(desk: Desk) -> None:
     check(desk, 2, "not the folder of a run", "--resume", "nosuch")
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from asyncpipe.errors import UsageError
-from asyncpipe.journal import RunJournal
+from asyncpipe.journal import RunJournal, find_run
 
 pytestmark = pytest.mark.anyio
 
@@ -66,3 +66,15 @@ async def test_a_run_that_is_cancelled_before_it_begins_leaves_no_folder(tmp_pat
         scope.cancel()
         await begun(tmp_path / "run").open({"one": "templates/one"})
     assert not (tmp_path / "run").exists()
+
+
+async def test_a_run_is_found_by_its_folder_its_name_or_as_the_last(tmp_path: Path) -> None:
+    for name in ("20261123T170000Z-a", "20261124T170000Z-b"):
+        await begun(tmp_path / "work/runs" / name).open({})
+    (tmp_path / "work/runs/20261125T170000Z-none").mkdir()
+    older, newer = sorted((tmp_path / "work/runs").glob("*-[ab]"))
+    assert find_run(str(older), tmp_path / "elsewhere") == older
+    assert find_run(older.name, tmp_path / "work") == older
+    assert find_run("last", tmp_path / "work") == newer
+    with pytest.raises(UsageError, match="no run in"):
+        find_run("last", tmp_path / "elsewhere")

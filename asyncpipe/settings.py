@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -231,6 +232,19 @@ def _told_whose(parse: Callable[[str], Any], text: str, name: str) -> Any:
         raise UsageError(f"{name}: {error.message}", hint=error.hint) from None
 
 
+def _moment(text: str) -> str:
+    """A moment with its time zone, as S3 wants it."""
+    try:
+        known = datetime.fromisoformat(text.strip()).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise UsageError(
+            f"{text[:80]!r} is not a moment in UTC.", hint="Write for example 2027-12-31T00:00:00Z."
+        )
+    return text.strip()
+
+
 def _version(text: str) -> str:
     """A system's version: what is none would be dropped without a word."""
     if text.strip() and not _VERSION.fullmatch(text.strip()):
@@ -268,6 +282,13 @@ def _transfer(read: _Reader) -> TransferOptions:
 
 def _store(read: _Reader) -> StoreOptions:
     defaults = StoreOptions()
+    lock_mode = read("object_lock", _one_of(LockMode), None)
+    lock_until_utc = read("object_lock_until", _moment, None)
+    if (lock_mode is None) != (lock_until_utc is None):
+        raise UsageError(
+            "Nothing would be locked: --object-lock and --object-lock-until go together.",
+            hint="Give both (or ASYNCPIPE_OBJECT_LOCK, ASYNCPIPE_OBJECT_LOCK_UNTIL), or neither.",
+        )
     return StoreOptions(
         profile=read("s3_profile", _one_of(StoreProfile), defaults.profile),
         endpoint_url=read("endpoint_url", str, None),
@@ -277,8 +298,8 @@ def _store(read: _Reader) -> StoreOptions:
         kms_key_id=read("kms_key_id", str, None),
         storage_class=read("storage_class", str, None),
         tags=read("s3_tags", lambda text: dict(map(parse_variable, _lines(text))), {}),
-        lock_mode=read("object_lock", _one_of(LockMode), None),
-        lock_until_utc=read("object_lock_until", str, None),
+        lock_mode=lock_mode,
+        lock_until_utc=lock_until_utc,
         max_parts=read("s3_max_parts", _positive, None),
         max_connections=max(32, read("concurrency", _positive, None) or 0),
     )

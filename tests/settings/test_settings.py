@@ -120,3 +120,17 @@ def test_a_version_is_what_vendors_write(version: str) -> None:
 def test_what_is_no_version_is_refused_and_not_dropped(version: str) -> None:
     with pytest.raises(UsageError, match=r"--os-version: .* is not a version"):
         Settings.from_environ({}, {"os_version": version})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"object_lock": "governance"},
+        {"object_lock_until": "2027-12-31T00:00:00Z"},
+        {"object_lock": "governance", "object_lock_until": "tomorrow"},
+        {"object_lock": "governance", "object_lock_until": "2027-12-31T00:00:00"},
+    ],
+)
+def test_a_lock_that_would_not_be_set_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="object-lock"):
+        Settings.from_environ({}, options)

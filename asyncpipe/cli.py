@@ -5,6 +5,7 @@ Only the command that runs is imported, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ import click
 
 from asyncpipe import __version__
 from asyncpipe.commands import memory
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, leaf_of
+from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, UsageError, leaf_of
 
 _MAX_LINES = 200  # of an error's words
 _MAX_WHAT_CHARS = 2000  # of an error that is none of ours
@@ -86,12 +87,26 @@ def asyncpipe(ctx: click.Context, debug: bool) -> None:  # noqa: FBT001 - click 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_what_is_closed()
     memory.begin()
     arguments: list[str] = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
     code = run(arguments, debug=debug)
     memory.leave()
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Let a closed stdin, stdout or stderr be /dev/null: else the next file opened is it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)  # noqa: FBT003 - Packer gets one too
+    sys.stdin = sys.stdin or open(0, encoding="utf-8")  # noqa: SIM115 - till the end
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def run(arguments: list[str], *, debug: bool = False) -> int:
@@ -114,17 +129,28 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
 
 def _explain(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):  # somebody closed the pipe we print to: no words
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_UNEXPECTED
     if isinstance(error, AsyncpipeError):
         _say(f"asyncpipe: {error.message}")
         if error.hint:
             _say(f"  {error.hint}")
         return error.exit_code
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if not error.filename:
+            _drop_output()
+        _say(f"asyncpipe: {error.filename or 'The output'}: {error.strerror}.")
+        _say("  Free some space where it goes.")
+        return UsageError.exit_code
     what = f"{type(error).__name__}: {error}"[:_MAX_WHAT_CHARS]
     _say(f"asyncpipe: unexpected error: {what}")
     _say("  This is a defect; please report it with the output of the same command with --debug.")
     return EXIT_UNEXPECTED
+
+
+def _drop_output() -> None:
+    """What is still buffered for an output that takes no more would fail again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:

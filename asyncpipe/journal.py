@@ -8,7 +8,8 @@ until it is published, the XVA.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,9 @@ class RunJournal:
 
         ``templates`` are the paths of all planned units by name: ``--resume`` builds those too
         whose turn never came. What is known of a unit already stays.
+
+        Raises:
+            UsageError: the folder cannot be made.
         """
         async with self._lock:
             for unit, template in templates.items():
@@ -104,8 +108,8 @@ class RunJournal:
             await anyio.to_thread.run_sync(self._write_first)
 
     def _write_first(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_json(self.folder / FILE_NAME, self._state)
+        with making(self.folder):
+            _write_json(self.folder / FILE_NAME, self._state)
 
     async def update(self, unit: str, **changes: object) -> None:
         """Merge ``changes`` into a unit and write the journal."""
@@ -152,6 +156,35 @@ class Built:
             "draft": self.draft,
         }
         await anyio.to_thread.run_sync(_write_json, run_directory / _BUILT_FILE_NAME, document)
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Make a run's folder and put into it what it begins with, inside; UsageError where not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The run's folder {folder} cannot be made: {error.strerror or error}.",
+            hint="Name another by --work-directory: one that can be written to, with room for"
+            " the XVA.",
+        ) from error
+
+
+def find_run(name: str, work_directory: Path) -> Path:
+    """The folder of a run, by its path or by its name; ``last`` is the newest.
+
+    Raises:
+        UsageError: ``last``, and there is none. Another folder need not be a run's: ``read`` tells.
+    """
+    runs = work_directory / "runs"
+    if name == "last" and not Path(name).is_dir():
+        known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
+        if not known:
+            raise UsageError(f"There is no run in {runs}.", hint="See --work-directory.")
+        return known[-1].resolve()
+    return (Path(name) if Path(name).is_dir() else runs / name).resolve()
 
 
 def _write_json(path: Path, document: object) -> None:

@@ -52,9 +52,15 @@ def discover(patterns: Sequence[str], root: Path) -> list[Path]:
 
     Raises:
         TemplateError: a name that matches nothing.
+        UsageError: an empty name, which would mean all that is below the current folder.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
+        if not pattern.strip():
+            raise UsageError(
+                "The name of a template is empty.",
+                hint="Is a variable of the command unset? For the current folder write a dot.",
+            )
         matches = _matches(pattern, root)
         if not matches:
             raise TemplateError(

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from asyncpipe.model.transfer import TransferOptions
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~-]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -167,7 +169,7 @@ class Settings:
             except_=read("except_", _words, (), name="EXCEPT"),
             packer_environment=read("packer_environment", _words, ()),
             os=read("os", str, None),
-            os_version=read("os_version", str, None),
+            os_version=read("os_version", _version, None),
             strict_identity=read("strict_identity", parse_switch, default=False),
             grace_s=read("grace_s", parse_duration, _GRACE_ON_GITHUB_S if on_github else _GRACE_S),
             build_timeout_s=read("build_timeout_s", parse_duration, None),
@@ -198,7 +200,7 @@ def parse_variable(assignment: str) -> tuple[str, str]:
     """
     name, equals, value = assignment.partition("=")
     if not equals or not name.strip():
-        raise UsageError(f"-var {name!r} has no value.", hint="Write -var name=value.")
+        raise UsageError(f"{name!r} has no value.", hint="Write name=value.")
     return name.strip(), value
 
 
@@ -212,18 +214,42 @@ class _Reader:
     def __call__(
         self, field_name: str, parse: Callable[[str], Any], default: Any = None, *, name: str = ""
     ) -> Any:
+        bare = re.sub(r"_(s|bytes|bytes_per_s)$", "", field_name)
         if field_name in self._given:
             value = self._given[field_name]
-            return parse(value) if isinstance(value, str) and parse is not str else value
-        bare = re.sub(r"_(s|bytes|bytes_per_s)$", "", field_name)
+            if not isinstance(value, str) or parse is str:
+                return value
+            return _told_whose(parse, value, "--" + bare.replace("_", "-"))
         variable = "ASYNCPIPE_" + (name or bare).upper()
         text = self._environment.get(variable, "")
-        if not text.strip():
-            return default
-        try:
-            return parse(text)
-        except UsageError as error:
-            raise UsageError(f"{variable}: {error.message}", hint=error.hint) from None
+        return _told_whose(parse, text, variable) if text.strip() else default
+
+
+def _told_whose(parse: Callable[[str], Any], text: str, name: str) -> Any:
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", hint=error.hint) from None
+
+
+def _moment(text: str) -> str:
+    """A moment with its time zone, as S3 wants it."""
+    try:
+        known = datetime.fromisoformat(text.strip()).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise UsageError(
+            f"{text[:80]!r} is not a moment in UTC.", hint="Write for example 2027-12-31T00:00:00Z."
+        )
+    return text.strip()
+
+
+def _version(text: str) -> str:
+    """A system's version: what is none would be dropped without a word."""
+    if text.strip() and not _VERSION.fullmatch(text.strip()):
+        raise UsageError(f"{text[:80]!r} is not a version.", hint="Write for example 12 or 24.04.")
+    return text.strip()
 
 
 def _log_format(text: str) -> str:
@@ -256,6 +282,13 @@ def _transfer(read: _Reader) -> TransferOptions:
 
 def _store(read: _Reader) -> StoreOptions:
     defaults = StoreOptions()
+    lock_mode = read("object_lock", _one_of(LockMode), None)
+    lock_until_utc = read("object_lock_until", _moment, None)
+    if (lock_mode is None) != (lock_until_utc is None):
+        raise UsageError(
+            "Nothing would be locked: --object-lock and --object-lock-until go together.",
+            hint="Give both (or ASYNCPIPE_OBJECT_LOCK, ASYNCPIPE_OBJECT_LOCK_UNTIL), or neither.",
+        )
     return StoreOptions(
         profile=read("s3_profile", _one_of(StoreProfile), defaults.profile),
         endpoint_url=read("endpoint_url", str, None),
@@ -265,8 +298,8 @@ def _store(read: _Reader) -> StoreOptions:
         kms_key_id=read("kms_key_id", str, None),
         storage_class=read("storage_class", str, None),
         tags=read("s3_tags", lambda text: dict(map(parse_variable, _lines(text))), {}),
-        lock_mode=read("object_lock", _one_of(LockMode), None),
-        lock_until_utc=read("object_lock_until", str, None),
+        lock_mode=lock_mode,
+        lock_until_utc=lock_until_utc,
         max_parts=read("s3_max_parts", _positive, None),
         max_connections=max(32, read("concurrency", _positive, None) or 0),
     )

@@ -127,7 +127,7 @@ class DirectoryStore:
         return await self._run(lambda: self._get(key, max_bytes))
 
     def _get(self, key: str, max_bytes: int) -> StoredBytes:
-        with self._files.locked(), os.fdopen(self._files.open_object(key), "rb") as file:
+        with self._files.locked_to_read(), os.fdopen(self._files.open_object(key), "rb") as file:
             body = file.read(max_bytes + 1)
             info = self._files.info(key)
         if len(body) > max_bytes:

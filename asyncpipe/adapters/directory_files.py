@@ -301,6 +301,20 @@ class DirectoryFiles:
         finally:
             os.close(descriptor)
 
+    @contextlib.contextmanager
+    def locked_to_read(self) -> Iterator[None]:
+        """Hold the lock where somebody made one: looking creates nothing and may be all we may."""
+        try:
+            descriptor = os.open(self.work / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, PermissionError):
+            yield
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
+
 
 def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:
     """Replace a small file atomically, and durably when asked."""

@@ -18,7 +18,7 @@ def remains(files: DirectoryFiles, before_s: float) -> list[Path]:
     """
     if not files.work.is_dir():
         return []
-    with files.locked():  # a publication writes its metadata before it takes its name
+    with files.locked_to_read():  # a publication writes its metadata before it takes its name
         found = [folder for folder, record in files.folders() if not record or record.small]
         entries = sorted((files.work / "objects").glob("*"))
         found += [entry for entry in entries if not _is_in_use(files, entry)]

@@ -197,7 +197,10 @@ async def _clients(
             )
             clients.append(await stack.enter_async_context(client))
         except ValueError as error:
-            raise UsageError(f"The S3 endpoint is not a URL: {clause(str(error))}.") from error
+            raise UsageError(
+                f"The S3 endpoint is not a URL: {clause(str(error))}.",
+                hint="AWS_ENDPOINT_URL_S3 is written https://HOST:PORT.",
+            ) from error
     return clients
 
 

@@ -87,7 +87,7 @@ _BUILD_OPTIONS = (
     click.option(
         "--resume",
         metavar="RUN",
-        help="Finish an interrupted run; RUN is its folder.",
+        help="Finish an interrupted run: its folder, its name, or `last`.",
     ),
     click.option(
         "--dry-run", is_flag=True, help="Show what would be built, and where it would go."

@@ -77,7 +77,8 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
             for entry in versions
         ]
     }
-    return Said(text=_table(rows) or f"Nothing is published at {store.url}.", document=document)
+    nothing = f"No version of {template} is published" if template else "Nothing is published"
+    return Said(text=_table(rows) or f"{nothing} at {store.url}.", document=document)
 
 
 async def _show(store: ObjectStore, *, template: str) -> Said:

@@ -18,7 +18,7 @@ from asyncpipe.commands import running
 from asyncpipe.commands.preparing import Prepared
 from asyncpipe.detect import evidence
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
-from asyncpipe.journal import FILE_NAME, Built, RunJournal
+from asyncpipe.journal import FILE_NAME, Built, RunJournal, making
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.layout import LOG_NAME
@@ -81,7 +81,6 @@ def _journal(settings: Settings, file: Path, *, resumed: bool) -> RunJournal:
     if resumed and (folder / FILE_NAME).exists():
         return RunJournal.read(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
     timestamp = timestamp_of(datetime.now(UTC))
     return RunJournal.begin(
         folder,
@@ -112,11 +111,13 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
 def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
     if path.exists():
         return  # a resumed run publishes the log it had
-    if log_file is not None:
-        shutil.copyfile(log_file, path)
-        return
     now = utc_text(datetime.now(UTC))
-    path.write_text(f"{now} asyncpipe publish: {file.name}; no build log was given\n", "utf-8")
+    with making(path.parent):
+        if log_file is not None:
+            shutil.copyfile(log_file, path)
+        else:
+            text = f"{now} asyncpipe publish: {file.name}; no build log was given\n"
+            path.write_text(text, "utf-8")
 
 
 async def _built(

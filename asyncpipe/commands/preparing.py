@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from asyncpipe import build, matrix, plan, preflight, redact
 from asyncpipe.adapters.process import SystemProcessRunner
-from asyncpipe.journal import RunJournal
+from asyncpipe.journal import RunJournal, find_run
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.moments import timestamp_of
 from asyncpipe.settings import Settings
@@ -85,20 +85,13 @@ async def prepare(settings: Settings) -> Prepared:
 
 def _journal(settings: Settings, root: Path) -> RunJournal:
     if settings.resume:
-        return RunJournal.read(_run_folder(settings, root))
+        return RunJournal.read(find_run(settings.resume, settings.work_directory))
     timestamp = timestamp_of(datetime.now(UTC))
     run_id = f"{timestamp}-{random_source.token_hex(4)}"
     folder = (root / settings.work_directory / "runs" / run_id).resolve()
     return RunJournal.begin(
         folder, run_id=run_id, timestamp=timestamp, destination=settings.destination
     )
-
-
-def _run_folder(settings: Settings, root: Path) -> Path:
-    assert settings.resume is not None
-    named = root / settings.resume
-    inside = root / settings.work_directory / "runs" / settings.resume
-    return (named if named.is_dir() else inside).resolve()
 
 
 def _as_before(settings: Settings, journal: RunJournal) -> Settings:

@@ -26,7 +26,7 @@ from asyncpipe.commands.options import DURATION
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Finish this interrupted run: its folder, or `last`.",
+    help="Finish this interrupted run: its folder, its name, or `last`.",
 )
 @click.option(
     "--destination",

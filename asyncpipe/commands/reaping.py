@@ -16,8 +16,8 @@ import click
 from asyncpipe import reap
 from asyncpipe.adapters.leftovers import ProcessGroups
 from asyncpipe.adapters.stores import open_store
-from asyncpipe.errors import UploadError, UsageError
-from asyncpipe.journal import FILE_NAME, RunJournal
+from asyncpipe.errors import UploadError
+from asyncpipe.journal import FILE_NAME, RunJournal, find_run
 from asyncpipe.settings import Settings
 
 _JOURNAL_BYTES = 16 * 1024 * 1024
@@ -49,7 +49,7 @@ def run(
     )
     how = _How(grace_s=grace_s, keep=keep, dry_run=dry_run)
     if runs:
-        read = [_read(_folder(name, settings.work_directory)) for name in runs]
+        read = [_read(find_run(str(name), settings.work_directory)) for name in runs]
         results = [
             anyio.run(_reap_run, one, settings, destination or _destination(one, settings), how)
             for one in read
@@ -86,17 +86,6 @@ async def _reap_run(run: reap.Run, settings: Settings, url: str, how: _How) -> r
 def _destination(run: reap.Run, settings: Settings) -> str:
     """Where the run published, unless it does not say."""
     return str(run.journal.get("destination") or settings.destination)
-
-
-def _folder(name: Path, work_directory: Path) -> Path:
-    """A run's folder, by its path or by its name; ``last`` is the newest."""
-    runs = work_directory / "runs"
-    if str(name) == "last" and not name.is_dir():
-        known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
-        if not known:
-            raise UsageError(f"There is no run in {runs}.")
-        return known[-1].resolve()
-    return (name if name.is_dir() else runs / name).resolve()
 
 
 def _read(folder: Path) -> reap.Run:

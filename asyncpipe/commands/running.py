@@ -191,16 +191,24 @@ def _is_published(one: BuildPlan, shop: Workshop) -> bool:
     return shop.journal.unit(one.unit).get("state") == "published"
 
 
-def _built_before(one: BuildPlan, shop: Workshop) -> Built | None:
+def _built_before(one: BuildPlan, shop: Workshop) -> tuple[BuildPlan, Built] | None:
+    """What an earlier process had built, and the plan in its folder: the upload goes on there."""
     known = shop.journal.unit(one.unit)
-    return Built.read(Path(known["run_directory"])) if known.get("state") == "built" else None
+    if known.get("state") != "built":
+        return None
+    folder = Path(known["run_directory"])
+    ready = Built.read(folder)
+    return (plan.moved(one, folder), ready) if ready else None
 
 
 def _job(one: BuildPlan, shop: Workshop, built: Built | None) -> matrix.Job:
     async def run(attempt: int) -> Outcome:
-        ready = built or (_built_before(one, shop) if attempt == 0 else None)
-        if ready is not None:
-            return await pipeline.publish_built(one, shop, ready)
+        if built is not None:
+            return await pipeline.publish_built(one, shop, built)
+        before = _built_before(one, shop) if attempt == 0 else None
+        if before is not None:
+            again, ready = before
+            return await pipeline.publish_built(again, shop, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
         folder.mkdir(parents=True, mode=0o700)

@@ -116,3 +116,12 @@ def test_what_is_not_there_is_told_with_an_exit_code(capsys: pytest.CaptureFixtu
     assert "No version of rocky9" in text
     assert _say(capsys, "channel", "unset", "debian12:none")[0] == 40
     assert _say(capsys, "channel", "set", "debian12", NEW)[0] == 2
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_template_without_versions_is_not_told_as_an_empty_store(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, text = _say(capsys, "list", "rocky9")
+    assert code == 0
+    assert "No version of rocky9" in text

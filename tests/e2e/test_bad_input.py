@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from asyncpipe import cli
 from asyncpipe.cli import COMMANDS
 from asyncpipe.errors import UsageError
-from tests.e2e.command import Desk, needs_packer
+from tests.e2e.command import LIMIT_S, Desk, needs_packer
 from tests.s3_standin.server import running_standin
 
 
@@ -112,8 +115,53 @@ def test_an_option_that_cannot_be_read(desk: Desk) -> None:
     check(desk, 2, "not a size", "templates/demo", "--part-size", "huge")
 
 
+@needs_packer
+@pytest.mark.parametrize("folder", ["a-file", "/proc/nosuch"])
+def test_a_work_folder_that_cannot_be_made(desk: Desk, folder: str) -> None:
+    write(desk, "a-file", "in the way")
+    check(desk, 2, "--work-directory", "templates/demo", "--work-directory", folder)
+
+
+def test_an_xva_is_not_published_from_a_work_folder_that_cannot_be_made(desk: Desk) -> None:
+    write(desk, "a-file", "in the way")
+    file = write(desk, "debian12.xva", "no XVA")
+    ended = desk.run("publish", file, "--work-directory", "a-file")
+    assert ended.code == 2, ended.all
+    assert "cannot be made: Not a directory" in ended.err
+
+
 def test_a_run_that_is_none_cannot_be_resumed(desk: Desk) -> None:
     check(desk, 2, "not the folder of a run", "--resume", "nosuch")
+
+
+@needs_packer
+def test_a_closed_output_is_no_defect_and_nothing_goes_into_another_file(desk: Desk) -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m asyncpipe build --dry-run templates/demo"
+    closed = subprocess.run(
+        ["sh", "-c", f"{line} <&- >&- 2>errors"],
+        cwd=desk.folder,
+        env=desk.environment,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (closed.returncode, (desk.folder / "errors").read_text()) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_takes_no_more_is_told_as_such(desk: Desk) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "asyncpipe", "list"],
+            cwd=desk.folder,
+            env=desk.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("asyncpipe: The output: No space left on device.")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.e2e import many
 from tests.e2e.command import LIMIT_S, Desk, needs_packer
 from tests.s3_standin.server import running_standin
+
+T = TypeVar("T")
 
 pytestmark = [pytest.mark.real_packer, needs_packer]
 
@@ -49,6 +54,51 @@ def test_killed_in_the_upload_a_resumed_run_publishes_without_building_again(
         again = desk.run("build", "--resume", run.name)
         assert again.code == 0, again.all
         assert "already published" in again.all
+
+
+def test_what_the_store_had_when_the_run_was_killed_is_not_sent_again(tmp_path: Path) -> None:
+    with running_standin() as standin:
+        desk = Desk(tmp_path, environment=dict(standin.environment))
+        process = desk.start(
+            "build",
+            "templates/demo",
+            "-var=seconds=0",
+            "-var=size_mib=40",
+            "--no-eager",
+            "--part-size=5MiB",
+            "--concurrency=1",
+            "--bandwidth=6MiB",
+            f"--destination={standin.destination}",
+        )
+        (upload,) = eventually(  # the probe begins some too
+            lambda: [one for one in standin.uploads() if one.key.endswith("debian12.xva")]
+        )
+        eventually(lambda: list(standin.parts(upload.upload_id)))
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+        had = set(standin.parts(upload.upload_id))
+        (run,) = (desk.folder / ".asyncpipe/runs").iterdir()
+        before = len(standin.requests)
+
+        ended = desk.run("build", "--resume", run.name)
+        assert ended.code == 0, ended.all
+        sent = {
+            seen.part_number
+            for seen in standin.requests[before:]
+            if seen.operation == "UploadPart" and seen.key == upload.key
+        }
+        assert sent
+        assert not had & sent
+        assert not standin.uploads()
+
+
+def eventually(look: Callable[[], Sequence[T]]) -> Sequence[T]:
+    """What ``look`` finds, as soon as that is something."""
+    until_s = time.monotonic() + LIMIT_S
+    while not (found := look()):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    return found
 
 
 def test_killed_in_the_build_a_resumed_run_builds_again_under_the_same_timestamp(

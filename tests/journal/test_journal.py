@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from asyncpipe.errors import UsageError
-from asyncpipe.journal import Built, RunJournal
+from asyncpipe.journal import Built, RunJournal, find_run
 
 pytestmark = pytest.mark.anyio
 
@@ -85,3 +85,15 @@ async def test_a_build_that_was_kept_is_there_for_the_next_run_while_its_files_a
     assert Built.read(tmp_path) == built
     built.xva_path.unlink()
     assert Built.read(tmp_path) is None
+
+
+async def test_a_run_is_found_by_its_folder_its_name_or_as_the_last(tmp_path: Path) -> None:
+    for name in ("20261123T170000Z-a", "20261124T170000Z-b"):
+        await begun(tmp_path / "work/runs" / name).open({})
+    (tmp_path / "work/runs/20261125T170000Z-none").mkdir()
+    older, newer = sorted((tmp_path / "work/runs").glob("*-[ab]"))
+    assert find_run(str(older), tmp_path / "elsewhere") == older
+    assert find_run(older.name, tmp_path / "work") == older
+    assert find_run("last", tmp_path / "work") == newer
+    with pytest.raises(UsageError, match="no run in"):
+        find_run("last", tmp_path / "elsewhere")

@@ -168,5 +168,12 @@ def test_a_name_that_matches_nothing_is_an_error(tmp_path: Path, name: str) -> N
         matrix.discover([name], tmp_path)
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_does_not_mean_everything_below(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x.pkr.hcl").touch()
+    with pytest.raises(UsageError, match="empty"):
+        matrix.discover([name], tmp_path)
+
+
 def test_usage_errors_are_exit_code_two() -> None:
     assert UsageError.exit_code == 2

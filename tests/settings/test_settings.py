@@ -104,3 +104,33 @@ def test_a_profile_that_is_none_is_refused_with_those_there_are() -> None:
 def test_whatever_stands_in_a_variable_is_refused_with_its_name(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"ASYNCPIPE_{name}"):
         Settings.from_environ({f"ASYNCPIPE_{name}": value})
+
+
+def test_a_value_that_cannot_be_read_names_its_option() -> None:
+    with pytest.raises(UsageError, match="--sse: 'rot13' is none of"):
+        Settings.from_environ({}, {"sse": "rot13"})
+
+
+@pytest.mark.parametrize("version", ["12", "24.04", "bookworm", "15 SP6", ""])
+def test_a_version_is_what_vendors_write(version: str) -> None:
+    assert Settings.from_environ({}, {"os_version": version}).os_version == version
+
+
+@pytest.mark.parametrize("version", ["../..", "/12", "1\n2", "-"])
+def test_what_is_no_version_is_refused_and_not_dropped(version: str) -> None:
+    with pytest.raises(UsageError, match=r"--os-version: .* is not a version"):
+        Settings.from_environ({}, {"os_version": version})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"object_lock": "governance"},
+        {"object_lock_until": "2027-12-31T00:00:00Z"},
+        {"object_lock": "governance", "object_lock_until": "tomorrow"},
+        {"object_lock": "governance", "object_lock_until": "2027-12-31T00:00:00"},
+    ],
+)
+def test_a_lock_that_would_not_be_set_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="object-lock"):
+        Settings.from_environ({}, options)

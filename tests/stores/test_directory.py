@@ -3,7 +3,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +17,7 @@ from asyncpipe.errors import (
     ChecksumError,
     ConflictError,
     DestinationTakenError,
+    ObjectMissingError,
     UploadError,
     UploadMissingError,
 )
@@ -263,3 +266,27 @@ async def test_a_file_system_without_hard_links_is_told(
         await store.probe()
     assert not isinstance(caught.value, AccessDeniedError)
     assert seen_in(tmp_path / "published") == []
+
+
+async def test_looking_needs_no_right_to_write_and_makes_nothing(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "published"
+    assert [info.key async for info in store.list("")] == []
+    with pytest.raises(ObjectMissingError):
+        await store.get("a.json", max_bytes=10)
+    assert not root.exists()
+
+    await store.put("a.json", b"{}", content_type="application/json")
+    really_open = os.open
+
+    def only_for_reading(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return really_open(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", only_for_reading)
+    assert (await store.get("a.json", max_bytes=10)).body == b"{}"
+    assert await store.remains(datetime.now(UTC)) == []
+    with pytest.raises(AccessDeniedError):
+        await store.put("b.json", b"{}", content_type="application/json")

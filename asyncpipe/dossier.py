@@ -190,10 +190,11 @@ class Dossier:
         for finding in report.warnings:
             self.warn(f"xva-{finding.code}", finding.message)
         if not report.accepted:
+            told = "" if self._built else "Packer ended well all the same. "
+            again = "Export it again" if self._built else "Build again"
             raise XvaInvalidError(
                 f"The exported XVA is not valid: {report.rejection}",
-                hint="Packer ended well all the same. Build again; look at the host's storage and "
-                "network if it happens twice.",
+                hint=f"{told}{again}; look at the host's storage and network if it happens twice.",
             )
 
     @property

@@ -158,6 +158,8 @@ class Finish:
             same = "the same command with --resume"
             again = f"bin/asyncpipe build --resume {run}" if self.prepared.units else same
             kept.append(f"to go on: {again}")
+        if not (self.cancelled or vms or kept):
+            return ()  # Packer and we have cleaned up: what is left is the folder with the log
         return (*vms, *kept, f"to clean up: bin/asyncpipe reap --run {run}")
 
 

@@ -10,6 +10,8 @@ import asyncio
 import hashlib
 import importlib
 import os
+import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 from asyncpipe.commands import memory
 
 REGION = "us-east-1"
+MIB = 1024 * 1024
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "benchmark",
     "AWS_SECRET_ACCESS_KEY": "benchmark",
@@ -114,6 +117,33 @@ def obstore_sha256(job: Job) -> Callable[[], None]:
     return both
 
 
+def bare(job: Job) -> Callable[[], None]:
+    """The least there is: one connection, read, SHA-256 and send in one loop, no S3, no checks."""
+    size_bytes, part_bytes, piece_bytes = job.path.stat().st_size, 16 * MIB, MIB // 4
+    host, _, port = job.host.partition(":")
+
+    def upload() -> None:
+        sha256 = hashlib.sha256()
+        buffer = memoryview(bytearray(piece_bytes))
+        connection = socket.create_connection((host, int(port)))
+        if job.secure:
+            context = ssl.create_default_context(cafile=job.ca_bundle)
+            connection = context.wrap_socket(connection, server_hostname=host)
+        with connection, job.path.open("rb", buffering=0) as file:
+            for start in range(0, size_bytes, part_bytes):
+                left_bytes = min(part_bytes, size_bytes - start)
+                head = f"PUT /{job.bucket}/{job.key}-{start} HTTP/1.1\r\nHost: {job.host}\r\n"
+                connection.sendall(f"{head}Content-Length: {left_bytes}\r\n\r\n".encode())
+                while left_bytes:
+                    count = file.readinto(buffer[: min(piece_bytes, left_bytes)])
+                    sha256.update(buffer[:count])
+                    connection.sendall(buffer[:count])
+                    left_bytes -= count
+                assert b" 200 " in connection.recv(65536)
+
+    return upload
+
+
 def awscrt(job: Job) -> Callable[[], None]:
     """AWS's C client with CRC64NVME in a header, as it is in aws-crt-s3-benchmarks."""
     auth = importlib.import_module("awscrt.auth")
@@ -202,5 +232,6 @@ CLIENTS: dict[str, Callable[[Job], Callable[[], None]]] = {
     "obstore": obstore,
     "obstore-sha256": obstore_sha256,
     "awscrt": awscrt,
+    "bare": bare,
     "rclone": rclone,
 }

@@ -139,6 +139,7 @@ async def test_an_upload_of_larger_parts_begins_with_three_of_its_own() -> None:
     small = await pool.take(MIB)
     with anyio.fail_after(PATIENCE_S / 2):  # nobody has to be patient for these
         large = [await pool.take(4 * MIB) for _ in range(2)]
+    assert pool.in_use_bytes == 9 * MIB
     for buffer in (small, *large):
         pool.give_back(buffer)
     pool.close()

@@ -1,4 +1,4 @@
-from asyncpipe.cli import main
+from asyncpipe.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -101,7 +101,7 @@ class LogFiles(Protocol):
 class ObjectStore(Protocol):
     """A place for objects; keys are relative to its prefix, errors are UploadErrors.
 
-    Every call makes one attempt of its own kind; retries stay in ``transfer`` (bulk) and in the
+    Every call makes one attempt of its own kind; retries stay in ``upload`` (bulk) and in the
     adapter (small idempotent calls), never in both.
     """
 

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from asyncpipe.commands import memory
+from asyncpipe.cli import gc
 
 REGION = "us-east-1"
 MIB = 1024 * 1024
@@ -58,7 +58,7 @@ def environment() -> dict[str, str]:
 
 
 def asyncpipe(job: Job, *, everything: bool) -> Callable[[], None]:
-    memory.begin()  # as the command line does
+    gc.begin()  # as the command line does
     prepared: Callable[[], None] = importlib.import_module("benchmarks._ours").prepared(
         job, everything=everything
     )

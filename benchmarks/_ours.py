@@ -9,16 +9,16 @@ from pathlib import Path
 
 import anyio
 
-from asyncpipe.adapters import s3
-from asyncpipe.adapters.stores import open_store
-from asyncpipe.commands import memory
+from asyncpipe.cli import gc
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import FinishedFile
-from asyncpipe.transfer.upload import Inspector, open_upload
-from asyncpipe.xva.validator import XvaValidator
+from asyncpipe.stores.open import open_store
+from asyncpipe.stores.s3 import store as s3
+from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.source import FinishedFile
+from asyncpipe.upload.upload import Inspector, open_upload
+from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._clients import REGION, Job, environment
 
 __all__ = [
@@ -49,7 +49,7 @@ async def many(job: Job, copies: int, options: TransferOptions) -> None:
         opened(job) as store,
         anyio.create_task_group() as group,
     ):
-        memory.settle()
+        gc.settle()
         for number in range(copies):
             target = target_of(f"{job.key}-{number}")
             group.start_soon(_published, store, target, job.path, budget, options)
@@ -78,7 +78,7 @@ async def alone(job: Job, options: TransferOptions, inspector: Inspector | None)
             inspector=inspector,
         ) as upload,
     ):
-        memory.settle()  # as the command line does
+        gc.settle()  # as the command line does
         await upload.complete(await upload.stage())
 
 

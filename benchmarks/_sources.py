@@ -6,8 +6,8 @@ import random
 import re
 from pathlib import Path
 
-from asyncpipe.xva.records import VmSpec
-from asyncpipe.xva.writer import RawSource, write_xva
+from asyncpipe.xva.write.records import VmSpec
+from asyncpipe.xva.write.writer import RawSource, write_xva
 
 MIB = 1024 * 1024
 UNITS = {"": 1, "K": 1024, "M": MIB, "G": 1024 * MIB, "T": 1024 * 1024 * MIB}

@@ -22,10 +22,10 @@ from urllib.parse import urlsplit
 import anyio
 
 from asyncpipe.model.transfer import TransferOptions
-from asyncpipe.transfer.budget import Budget
-from asyncpipe.transfer.source import GrowingFile
-from asyncpipe.transfer.upload import open_upload
-from asyncpipe.xva.validator import XvaValidator
+from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.source import GrowingFile
+from asyncpipe.upload.upload import open_upload
+from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._clients import Job
 from benchmarks._ours import opened, target_of
 from benchmarks._sources import MIB, make_xva, parsed_size

@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from asyncpipe.model.xva import Compression
-from asyncpipe.xva.chunks import digest
-from asyncpipe.xva.records import VmSpec
-from asyncpipe.xva.validator import XvaValidator
-from asyncpipe.xva.writer import RawSource, Sink, write_xva
+from asyncpipe.xva.read.chunks import digest
+from asyncpipe.xva.read.validator import XvaValidator
+from asyncpipe.xva.write.records import VmSpec
+from asyncpipe.xva.write.writer import RawSource, Sink, write_xva
 from tests.xva import samples
 
 MIB = 1024 * 1024
@@ -32,7 +32,7 @@ DATE = "20261123T17:00:00Z"
 # Repeats one archive's chunks under ever higher numbers: any size from little memory and no disk.
 MEMORY_CHILD = """
 import pathlib, sys
-from asyncpipe.xva.validator import XvaValidator
+from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks.xva import long_archive
 validator = XvaValidator()
 buffer = bytearray(8 << 20)
@@ -54,8 +54,8 @@ print(report.size_bytes, status.split('VmHWM:')[1].split()[0])
 
 def long_archive(disk_bytes: int) -> Iterator[bytes]:
     """Yield an XVA with a disk of ``disk_bytes`` (whole MiB), every chunk stored."""
-    from asyncpipe.xva.description import DiskSpec, ova_xml  # noqa: PLC0415 - the child needs it
-    from asyncpipe.xva.tar import ZERO_BLOCK, pack_header, padding_of  # noqa: PLC0415
+    from asyncpipe.xva.read.tar import ZERO_BLOCK, pack_header, padding_of  # noqa: PLC0415
+    from asyncpipe.xva.write.description import DiskSpec, ova_xml  # noqa: PLC0415
 
     disk = DiskSpec(name="long", virtual_size_bytes=disk_bytes)
     ova = ova_xml(VmSpec(name="long"), [disk], date_utc=DATE)

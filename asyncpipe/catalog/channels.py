@@ -8,7 +8,7 @@ from asyncpipe.catalog import entries
 from asyncpipe.catalog.entries import UnreadableError
 from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
 from asyncpipe.errors import ObjectMissingError, UsageError
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 
@@ -32,7 +32,7 @@ async def channels(store: ObjectStore, short_id: str | None = None) -> tuple[Cha
     prefix = f"templates/{short_id}/channels/" if short_id else "templates/"
     keys = [info.key async for info in store.list(prefix)]
     for key in keys:
-        named = layout.parse_channel_key(key)
+        named = store_keys.parse_channel_key(key)
         body = await read_small(store, key) if named else None
         if named is None or body is None:
             continue
@@ -54,9 +54,9 @@ async def set_channel(store: ObjectStore, name: str, entry: CatalogEntry) -> tup
         UsageError: no name of a channel.
         ObjectMissingError: the version is gone, or was pruned at this very moment.
     """
-    if not layout.is_name(name):
+    if not store_keys.is_name(name):
         raise UsageError(f"{name!r} cannot name a channel.", hint="Use letters, digits, . _ -")
-    key = layout.channel_key(entry.short_id, name)
+    key = store_keys.channel_key(entry.short_id, name)
     await _require(store, entry)
     wanted = entries.encode_pointer(entry)
     swapped = await swap(store, key, lambda body: None if body == wanted else wanted)
@@ -71,9 +71,9 @@ async def unset_channel(store: ObjectStore, short_id: str, name: str) -> None:
     Raises:
         ObjectMissingError: there is no such channel.
     """
-    if not (layout.is_name(short_id) and layout.is_name(name)):
+    if not (store_keys.is_name(short_id) and store_keys.is_name(name)):
         raise UsageError(f"{short_id}:{name} is not the name of a channel.")
-    key = layout.channel_key(short_id, name)
+    key = store_keys.channel_key(short_id, name)
     if await store.head(key) is None:
         raise ObjectMissingError(f"{short_id} has no channel {name} at {store.url}.")
     await store.delete(key)

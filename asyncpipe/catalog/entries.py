@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from asyncpipe.errors import UploadError
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
-from asyncpipe.model.text import printable
+from asyncpipe.text.safe import printable
 
 SCHEMA_VERSION: Final = 1
 JSON_TYPE: Final = "application/json"
@@ -37,7 +37,7 @@ def entry_of(document: Mapping[str, Any]) -> CatalogEntry:
         UnreadableError: this is not the metadata of a published version.
     """
     try:
-        key = layout.parse_version_key(document["files"]["xva"]["key"])
+        key = store_keys.parse_version_key(document["files"]["xva"]["key"])
         if document["status"] != "published" or key is None or key.root != "templates":
             raise UnreadableError("The metadata is not that of a published version.")
         os, build = document["os"], document["build"]
@@ -141,8 +141,8 @@ def load(body: bytes) -> dict[str, Any]:
 def _entry(version: Mapping[str, Any]) -> CatalogEntry:
     short_id, timestamp, xva = version["short_id"], version["timestamp"], version["xva"]
     os, build = version["os"], version["build"]
-    key = layout.parse_version_key(xva["key"])
-    folder = layout.folder_key(short_id, timestamp)
+    key = store_keys.parse_version_key(xva["key"])
+    folder = store_keys.folder_key(short_id, timestamp)
     if key is None or key.folder_key != folder:
         raise UnreadableError("The key of its XVA is not in the version's own folder.")
     size_bytes = xva["size_bytes"]

@@ -12,7 +12,7 @@ from asyncpipe.catalog.entries import UnreadableError
 from asyncpipe.catalog.pointer import MAX_METADATA_BYTES
 from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
 from asyncpipe.errors import ObjectMissingError, UploadError, UsageError
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 
@@ -34,7 +34,7 @@ async def list_versions(
 
     ``fresh`` looks at the objects themselves. Raises UnreadableError when the index is broken.
     """
-    body = None if fresh else await read_small(store, layout.INDEX_KEY)
+    body = None if fresh else await read_small(store, store_keys.INDEX_KEY)
     found = (await _scan(store)).versions if body is None else entries.decode_index(body)
     return tuple(entry for entry in found if short_id in {None, entry.short_id})
 
@@ -45,7 +45,7 @@ async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
     Raises:
         ObjectMissingError: there is none.
     """
-    return await _follow(store, layout.latest_key(_name(short_id)), f"No version of {short_id}")
+    return await _follow(store, store_keys.latest_key(_name(short_id)), f"No version of {short_id}")
 
 
 async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
@@ -57,22 +57,22 @@ async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
     """
     if "@" in reference:
         short_id, _, timestamp = reference.partition("@")
-        if not layout.is_timestamp(timestamp):
+        if not store_keys.is_timestamp(timestamp):
             raise UsageError(
                 f"{timestamp!r} is not the timestamp of a version.",
                 hint="asyncpipe list shows them; they look like 20261123T170000Z.",
             )
-        return await version_at(store, layout.folder_key(_name(short_id), timestamp))
+        return await version_at(store, store_keys.folder_key(_name(short_id), timestamp))
     short_id, colon, channel = reference.partition(":")
     if not colon:
         return await latest(store, short_id)
-    key = layout.channel_key(_name(short_id), _name(channel))
+    key = store_keys.channel_key(_name(short_id), _name(channel))
     return await _follow(store, key, f"{short_id} has no channel {channel}")
 
 
 async def version_at(store: ObjectStore, folder_key: str) -> CatalogEntry:
     """The version in a folder, from its own metadata; ObjectMissingError, UnreadableError."""
-    key = f"{folder_key}/{layout.METADATA_NAME}"
+    key = f"{folder_key}/{store_keys.METADATA_NAME}"
     body = await read_small(store, key, max_bytes=MAX_METADATA_BYTES)
     if body is None:
         raise ObjectMissingError(
@@ -93,7 +93,7 @@ async def rebuild_index(store: ObjectStore) -> Rebuilt:
 
     A version that is published while this runs is kept: it is newer than the listing.
     """
-    seen = await read_small(store, layout.INDEX_KEY)
+    seen = await read_small(store, store_keys.INDEX_KEY)
     known = _known(seen)
     scanned = await _scan(store)
 
@@ -102,17 +102,17 @@ async def rebuild_index(store: ObjectStore) -> Rebuilt:
         wanted = entries.encode_index((*scanned.versions, *added))
         return None if wanted == body else wanted
 
-    swapped = await swap(store, layout.INDEX_KEY, change)
+    swapped = await swap(store, store_keys.INDEX_KEY, change)
     warnings = list(scanned.warnings)
     if swapped.written and not swapped.guarded:
-        warnings.append(unguarded_warning(store, layout.INDEX_KEY))
+        warnings.append(unguarded_warning(store, store_keys.INDEX_KEY))
     return Rebuilt(versions=scanned.versions, warnings=tuple(warnings))
 
 
 async def _scan(store: ObjectStore) -> Rebuilt:
     """Look at every version that has its metadata, a few at a time."""
-    keys = [layout.parse_version_key(info.key) async for info in store.list("templates/")]
-    folders = [key.folder_key for key in keys if key and key.name == layout.METADATA_NAME]
+    keys = [store_keys.parse_version_key(info.key) async for info in store.list("templates/")]
+    folders = [key.folder_key for key in keys if key and key.name == store_keys.METADATA_NAME]
     found: list[CatalogEntry] = []
     warnings: list[str] = []
     limiter = anyio.CapacityLimiter(_READ_AT_ONCE)
@@ -151,6 +151,6 @@ async def _follow(store: ObjectStore, key: str, absent: str) -> CatalogEntry:
 
 
 def _name(text: str) -> str:
-    if not layout.is_name(text):
+    if not store_keys.is_name(text):
         raise UsageError(f"{text!r} is not a name in a catalogue.")
     return text

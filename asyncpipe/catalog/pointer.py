@@ -9,7 +9,7 @@ from asyncpipe.catalog import entries
 from asyncpipe.catalog.entries import NewerSchemaError, UnreadableError
 from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
 from asyncpipe.errors import UploadError
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry, PointerResult
 from asyncpipe.ports import ObjectStore
 
@@ -25,7 +25,7 @@ async def move_pointer(store: ObjectStore, entry: CatalogEntry) -> PointerResult
     Raises:
         UploadError: ``latest.json`` could not be read or written.
     """
-    key = layout.latest_key(entry.short_id)
+    key = store_keys.latest_key(entry.short_id)
     broken: list[str] = []
 
     def change(body: bytes | None) -> bytes | None:
@@ -63,16 +63,16 @@ async def change_index(
         try:
             present = entries.decode_index(body) if body is not None else ()
         except UnreadableError as error:
-            broken.append(f"{store.url_of(layout.INDEX_KEY)} is unreadable: {error.message}")
+            broken.append(f"{store.url_of(store_keys.INDEX_KEY)} is unreadable: {error.message}")
             present = ()
         kept = [entry for entry in present if entry.folder_key not in remove]
         wanted = entries.in_order((*kept, *add))
         return None if body is not None and wanted == present else entries.encode_index(wanted)
 
-    swapped = await swap(store, layout.INDEX_KEY, change)
+    swapped = await swap(store, store_keys.INDEX_KEY, change)
     warnings = [f"{text}; run asyncpipe index rebuild" for text in dict.fromkeys(broken)]
     if swapped.written and not swapped.guarded:
-        warnings.append(unguarded_warning(store, layout.INDEX_KEY))
+        warnings.append(unguarded_warning(store, store_keys.INDEX_KEY))
     return warnings
 
 
@@ -86,7 +86,7 @@ async def _add_to_index(store: ObjectStore, entry: CatalogEntry) -> list[str]:
     try:
         return await change_index(store, add=(entry,))
     except UploadError as error:
-        url = store.url_of(layout.INDEX_KEY)
+        url = store.url_of(store_keys.INDEX_KEY)
         reason = f"{url} does not list this version yet: {error.message}"
         return [f"{reason} Run asyncpipe index rebuild."]
 

@@ -15,7 +15,7 @@ from asyncpipe.catalog.listing import list_versions
 from asyncpipe.catalog.pointer import change_index
 from asyncpipe.catalog.swap import read_small
 from asyncpipe.errors import UsageError
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 
@@ -82,7 +82,7 @@ async def prune(store: ObjectStore, pruning: Pruning) -> tuple[str, ...]:
 
 async def remove_folder(store: ObjectStore, folder_key: str) -> None:
     """Remove every object in a version's folder, the metadata first."""
-    await store.delete(f"{folder_key}/{layout.METADATA_NAME}")
+    await store.delete(f"{folder_key}/{store_keys.METADATA_NAME}")
     keys = [info.key async for info in store.list(f"{folder_key}/")]
     for key in keys:
         await store.delete(key)
@@ -105,7 +105,7 @@ async def _named(store: ObjectStore, short_ids: Iterable[str]) -> dict[str, str]
     """Folders that something names, with what names them."""
     named: dict[str, str] = {}
     for short_id in sorted(short_ids):
-        body = await read_small(store, layout.latest_key(short_id))
+        body = await read_small(store, store_keys.latest_key(short_id))
         if body is not None:
             named[entries.decode_pointer(body).folder_key] = "latest"
         for channel in await channels(store, short_id):

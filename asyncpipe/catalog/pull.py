@@ -15,8 +15,8 @@ import anyio.to_thread
 from asyncpipe.catalog.listing import version_at
 from asyncpipe.errors import ChecksumError, TransientStoreError, UsageError
 from asyncpipe.model.catalog import CatalogEntry
-from asyncpipe.model.quantities import size_text
 from asyncpipe.ports import ObjectStore
+from asyncpipe.text.format import size_text
 
 _ATTEMPTS: Final = 8  # in a row, without a byte of progress
 _BUFFER_BYTES: Final = 1024 * 1024

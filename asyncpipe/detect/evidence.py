@@ -13,7 +13,7 @@ from asyncpipe.detect.names import Reading, read_label, read_medium
 from asyncpipe.detect.text import prepare
 from asyncpipe.model.identity import Evidence, GuestFacts, Weight
 from asyncpipe.model.template import Location, Template, TemplateSource, Value
-from asyncpipe.model.text import printable, without_userinfo
+from asyncpipe.text.safe import printable, without_userinfo
 
 MAX_TEXT_CHARS: Final = 300
 _MEDIA: Final = (

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from asyncpipe.model.identity import GuestFacts, Package
-from asyncpipe.model.text import printable, without_escapes
+from asyncpipe.text.safe import printable, without_escapes
 
 MARK: Final = "asyncpipe-evidence/1"
 MAX_PACKAGES: Final = 20_000

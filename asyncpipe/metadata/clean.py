@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 
 from asyncpipe.model.template import Template, Value
-from asyncpipe.model.text import printable, without_userinfo
+from asyncpipe.text.safe import printable, without_userinfo
 
 MAX_ITEMS: Final = 20_000  # packages: a full desktop has about 3,000
 MAX_DEPTH: Final = 12

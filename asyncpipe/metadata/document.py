@@ -15,7 +15,7 @@ from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
 from asyncpipe.model.template import Template, Unknown, Value
-from asyncpipe.model.text import printable
+from asyncpipe.text.safe import printable
 
 SCHEMA_VERSION: Final = 1
 

@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from asyncpipe.errors import AsyncpipeError
-from asyncpipe.model.text import printable
+from asyncpipe.text.safe import printable
 
 
 def encode(document: Mapping[str, Any]) -> bytes:

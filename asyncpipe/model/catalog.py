@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,12 @@ class CatalogEntry:
     @property
     def folder_key(self) -> str:
         """``templates/debian12/20261123T170000Z``."""
-        return layout.folder_key(self.short_id, self.timestamp)
+        return store_keys.folder_key(self.short_id, self.timestamp)
 
     @property
     def metadata_key(self) -> str:
         """The key of the version's metadata."""
-        return f"{self.folder_key}/{layout.METADATA_NAME}"
+        return f"{self.folder_key}/{store_keys.METADATA_NAME}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A look at everything that would make a long build fail, in seconds."""
 
+from asyncpipe.packer.locate import locate_packer
 from asyncpipe.preflight.checks import Inspection, Urls, run
-from asyncpipe.preflight.packer import locate_packer
 from asyncpipe.preflight.verdict import exit_code_of, failure, render
 
 __all__ = ["Inspection", "Urls", "exit_code_of", "failure", "locate_packer", "render", "run"]

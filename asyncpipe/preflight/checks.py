@@ -11,19 +11,19 @@ import anyio
 from asyncpipe.errors import UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
-from asyncpipe.model.quantities import size_text
 from asyncpipe.model.template import Location, Value
-from asyncpipe.model.text import printable, without_userinfo
+from asyncpipe.packer.locate import check_plugins, validate
 from asyncpipe.ports import ObjectStore, ProcessRunner
-from asyncpipe.preflight.packer import check_plugins, validate
 from asyncpipe.preflight.verdict import failure
+from asyncpipe.text.format import size_text
+from asyncpipe.text.safe import printable, without_userinfo
 
 _AT_ONCE: Final = 2  # Packers that read templates: each takes a core for its start
 _STORE_S: Final = 30.0
 
 
 class Urls(Protocol):
-    """Looks at URLs (``adapters/http.py``)."""
+    """Looks at URLs (``stores/http.py``)."""
 
     async def look(self, url: str, *, timeout_s: float = 15.0) -> UrlSeen:
         """Ask for ``url``; every failure is a value."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from asyncpipe.errors import AsyncpipeError, TemplateError
 from asyncpipe.model.check import CheckResult, CheckStatus
-from asyncpipe.model.text import printable
+from asyncpipe.text.safe import printable
 
 
 def exit_code_of(results: Sequence[CheckResult]) -> int:

@@ -13,16 +13,16 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe.errors import UploadError
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.store import UploadHandle
-from asyncpipe.model.text import printable
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.reap import local
 from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
 from asyncpipe.reap.local import Run
 from asyncpipe.reap.stored import abort, remove_folder
-from asyncpipe.transfer.journal import read_journal
+from asyncpipe.text.safe import printable
+from asyncpipe.upload.journal import read_journal
 
 UPLOAD_JOURNAL_NAME: Final = "upload.json"
 
@@ -57,15 +57,15 @@ async def _store_part(
     try:
         handles = {handle.upload_id: handle for handle in await _journaled_uploads(run, store)}
         folders = _folders_of(run)
-        for root in layout.ROOTS:
+        for root in store_keys.ROOTS:
             for upload in await store.list_uploads(root):
-                key = layout.parse_version_key(upload.handle.key)
+                key = store_keys.parse_version_key(upload.handle.key)
                 if key is not None and key.folder_key in folders:
                     handles[upload.handle.upload_id] = upload.handle
         found = [await abort(store, one, options, dry_run=dry_run) for one in handles.values()]
         for folder in sorted(folders):
             keys = [info.key async for info in store.list(f"{folder}/")]
-            if keys and f"{folder}/{layout.METADATA_NAME}" not in keys:
+            if keys and f"{folder}/{store_keys.METADATA_NAME}" not in keys:
                 found.append(await remove_folder(store, folder, dry_run=dry_run))
     except UploadError as error:
         advice = f"asyncpipe reap --run {run.folder}"
@@ -89,7 +89,7 @@ async def _journaled_uploads(run: Run, store: ObjectStore) -> list[UploadHandle]
             noted.append(UploadHandle(key=entry.key, upload_id=entry.upload_id))
     open_ids = {
         upload.handle.upload_id
-        for root in layout.ROOTS
+        for root in store_keys.ROOTS
         for upload in await store.list_uploads(root)
     }
     ours = [handle for handle in noted if _is_of_run(handle.key, run.timestamp)]
@@ -101,19 +101,19 @@ def _upload_journals(folder: Path) -> list[Path]:
 
 
 def _is_of_run(key: str, timestamp: str) -> bool:
-    parsed = layout.parse_version_key(key)
+    parsed = store_keys.parse_version_key(key)
     return parsed is not None and parsed.timestamp == timestamp
 
 
 def _folders_of(run: Run) -> frozenset[str]:
     """Folders the run may have written to: other runs may share its timestamp, not its units."""
     named = [unit.get("folder_key") for unit in run.units.values()]
-    failed = [layout.failed_folder_key(unit, run.timestamp) for unit in run.units]
+    failed = [store_keys.failed_folder_key(unit, run.timestamp) for unit in run.units]
     return frozenset(
         key
         for key in (*named, *failed)
         if isinstance(key, str)
-        and layout.is_folder(key)
+        and store_keys.is_folder(key)
         and key.rpartition("/")[2] == run.timestamp
     )
 

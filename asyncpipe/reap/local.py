@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import anyio.to_thread
 
-from asyncpipe.model.text import printable
 from asyncpipe.reap.findings import Finding, Groups, Kind
+from asyncpipe.text.safe import printable
 
 _RESUMABLE: Final = frozenset({"built", "publishing"})  # the XVA on disk is worth keeping
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from asyncpipe.errors import UploadError
-from asyncpipe.model import layout
-from asyncpipe.model.moments import TIMESTAMP_FORMAT
+from asyncpipe.model import store_keys
 from asyncpipe.model.store import OpenUpload, UploadHandle
-from asyncpipe.model.text import printable
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.reap.findings import Finding, HasLifecycle, HasRemains, Kind, Reaped
-from asyncpipe.transfer.aborting import abort_until_gone
+from asyncpipe.text.moments import TIMESTAMP_FORMAT
+from asyncpipe.text.safe import printable
+from asyncpipe.upload.abort import abort_until_gone
 
 _POINTER_BYTES: Final = 1024 * 1024
 
@@ -33,7 +33,7 @@ async def sweep(
     """
     bounds = options or TransferOptions()
     findings: list[Finding] = []
-    for root in (*layout.ROOTS, layout.PROBE_ROOT):
+    for root in (*store_keys.ROOTS, store_keys.PROBE_ROOT):
         old = [one for one in await store.list_uploads(root) if _is_older(one, before_utc)]
         findings += [await abort(store, one.handle, bounds, dry_run=dry_run) for one in old]
     halves = [folder async for folder in _half_published(store, before_utc)]
@@ -66,7 +66,7 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
     try:
         keys = [info.key async for info in store.list(f"{folder_key}/")]
         # whole after all: its publisher was only slow
-        whole = f"{folder_key}/{layout.METADATA_NAME}" in keys
+        whole = f"{folder_key}/{store_keys.METADATA_NAME}" in keys
         for key in [] if dry_run or whole else keys:
             await store.delete(key)
     except UploadError as error:
@@ -78,7 +78,7 @@ async def _remove_probes(
     store: ObjectStore, before_utc: datetime, *, dry_run: bool
 ) -> list[Finding]:
     """Remove the objects of one byte by which killed runs asked what the store honours."""
-    infos = [info async for info in store.list(layout.PROBE_ROOT)]
+    infos = [info async for info in store.list(store_keys.PROBE_ROOT)]
     findings = []
     for info in infos:
         touched_utc = _instant(info.modified_utc)
@@ -109,8 +109,8 @@ async def _remove_remains(store: HasRemains, path: str, *, dry_run: bool) -> Fin
 
 def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
     """Ours, and begun before the bound; a store that tells no time is asked by the key."""
-    key = layout.parse_version_key(upload.handle.key)
-    if key is None and not upload.handle.key.startswith(layout.PROBE_ROOT):
+    key = store_keys.parse_version_key(upload.handle.key)
+    if key is None and not upload.handle.key.startswith(store_keys.PROBE_ROOT):
         return False
     begun = _instant(upload.initiated_utc) or (_stamp(key.timestamp) if key else None)
     return begun is not None and begun < before_utc
@@ -118,12 +118,12 @@ def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
 
 async def _half_published(store: ObjectStore, before_utc: datetime) -> AsyncIterator[str]:
     """Folders of ours without metadata.json, untouched since the bound, that nothing names."""
-    for root in layout.ROOTS:
+    for root in store_keys.ROOTS:
         names: dict[str, set[str]] = {}
         newest: dict[str, datetime] = {}
         pointers: list[str] = []
         async for info in store.list(root):
-            key = layout.parse_version_key(info.key)
+            key = store_keys.parse_version_key(info.key)
             if key is None:
                 pointers += [info.key] if _is_pointer(info.key) else []
                 continue
@@ -133,7 +133,7 @@ async def _half_published(store: ObjectStore, before_utc: datetime) -> AsyncIter
         halves = [
             folder
             for folder, found in names.items()
-            if layout.METADATA_NAME not in found and newest[folder] < before_utc
+            if store_keys.METADATA_NAME not in found and newest[folder] < before_utc
         ]
         named = await _named_by(store, pointers) if halves else b""
         for folder in halves:
@@ -142,7 +142,7 @@ async def _half_published(store: ObjectStore, before_utc: datetime) -> AsyncIter
 
 
 def _is_pointer(key: str) -> bool:
-    return key.endswith("/latest.json") or layout.parse_channel_key(key) is not None
+    return key.endswith("/latest.json") or store_keys.parse_channel_key(key) is not None
 
 
 async def _named_by(store: ObjectStore, pointers: Iterable[str]) -> bytes:

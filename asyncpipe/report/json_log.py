@@ -25,11 +25,11 @@ from asyncpipe.model.events import (
     Warned,
 )
 from asyncpipe.model.identity import OsIdentity
-from asyncpipe.model.moments import utc_text
 from asyncpipe.model.publication import Failed, Outcome, Published
-from asyncpipe.report.console import Console
+from asyncpipe.report.console.reporter import Console
 from asyncpipe.report.sink import StreamSink
-from asyncpipe.report.text import clean
+from asyncpipe.text.line import clean
+from asyncpipe.text.moments import utc_text
 
 _CLOSE_TIMEOUT_S = 2.0
 

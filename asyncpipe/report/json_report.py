@@ -8,9 +8,9 @@ from asyncpipe.model.build import PhaseSpan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.model.transfer import PublishedObject
+from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
-from asyncpipe.report.table import import_command
-from asyncpipe.report.text import clean
+from asyncpipe.text.line import clean
 
 __all__ = ["SCHEMA_VERSION", "RunInfo", "render"]
 

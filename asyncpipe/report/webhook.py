@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from asyncpipe.model.publication import Outcome, Published
-from asyncpipe.model.quantities import duration_text, size_text
-from asyncpipe.model.text import bounded
-from asyncpipe.report.text import clean
+from asyncpipe.text.format import duration_text, size_text
+from asyncpipe.text.line import clean
+from asyncpipe.text.safe import bounded
 
 _MAX_LINES = 40
 _MAX_CHARACTERS = 12_000  # Mattermost refuses above 16,383, Teams above about 28 kB

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from asyncpipe.errors import TemplateError
-from asyncpipe.model.text import printable
 from asyncpipe.template.nodes import (
     Attribute,
     Binary,
@@ -26,6 +25,7 @@ from asyncpipe.template.nodes import (
     Unary,
     Unsupported,
 )
+from asyncpipe.text.safe import printable
 
 if TYPE_CHECKING:
     from lark import Token, Tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from asyncpipe.model.text import printable
+from asyncpipe.text.safe import printable
 
 HTTP_MARK: Final = b"HTTP/1."  # a failing export writes its error answer into the stream
 MIB: Final = 1024 * 1024

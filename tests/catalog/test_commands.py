@@ -7,10 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncpipe import catalog, cli, metadata
-from asyncpipe.adapters.directory import DirectoryStore
-from asyncpipe.model import layout
-from tests.catalog.shelves import MIDDLE, NEW, OLD
+from asyncpipe import catalog, metadata
+from asyncpipe.cli import main
+from asyncpipe.model import store_keys
+from asyncpipe.stores.directory.store import DirectoryStore
+from tests.catalog.published import MIDDLE, NEW, OLD
 from tests.metadata import documents as make
 
 
@@ -38,13 +39,13 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    code = cli.run(list(arguments))
+    code = main.run(list(arguments))
     captured = capsys.readouterr()
     return code, captured.out + captured.err
 
 
 def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    assert cli.run([*arguments, "--json"]) == 0
+    assert main.run([*arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -91,7 +92,7 @@ def test_pruning_shows_first_and_removes_when_told(capsys: pytest.CaptureFixture
 
 
 def test_a_lost_index_is_rebuilt(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (shelf / layout.INDEX_KEY).write_text("lost")
+    (shelf / store_keys.INDEX_KEY).write_text("lost")
     code, text = _say(capsys, "list")
     assert code == 40
     assert "unreadable" in text or "JSON" in text

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from asyncpipe import catalog
-from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.catalog import entries
 from asyncpipe.catalog.entries import NewerSchemaError, UnreadableError
 from asyncpipe.errors import ConflictError, ObjectMissingError, TransientStoreError, UsageError
-from asyncpipe.model import layout
-from tests.catalog.shelves import (
+from asyncpipe.model import store_keys
+from asyncpipe.testing.store import MemoryStore
+from tests.catalog.published import (
     MIDDLE,
     NEW,
     OLD,
@@ -27,7 +27,7 @@ from tests.catalog.shelves import (
 )
 
 pytestmark = pytest.mark.anyio
-LATEST = layout.latest_key("debian12")
+LATEST = store_keys.latest_key("debian12")
 
 
 def _schema(name: str) -> Draft202012Validator:
@@ -48,7 +48,7 @@ async def test_a_first_publication_can_be_found_by_pointer_and_index() -> None:
     assert result.warnings == ()
     assert result.previous_metadata is None
     _schema("latest").validate(_json(store, LATEST))
-    _schema("index").validate(_json(store, layout.INDEX_KEY))
+    _schema("index").validate(_json(store, store_keys.INDEX_KEY))
     assert await catalog.latest(store, "debian12") == entry
     assert await catalog.list_versions(store) == (entry,)
 
@@ -115,7 +115,7 @@ async def test_concurrent_publications_are_all_listed() -> None:
     store = RacingStore()
     mine = await put_version(store, NEW)
     other = await put_version(store, NEW, short_id="rocky9")
-    store.faster.append((layout.INDEX_KEY, entries.encode_index([other])))
+    store.faster.append((store_keys.INDEX_KEY, entries.encode_index([other])))
     await catalog.move_pointer(store, mine)
     assert await catalog.list_versions(store) == (mine, other)
 
@@ -142,7 +142,7 @@ async def test_without_compare_and_swap_a_lost_update_is_seen_and_made_again() -
     store = RacingStore(unguarded=True)
     mine = await put_version(store, NEW)
     other = await put_version(store, NEW, short_id="rocky9")
-    store.afterwards.append((layout.INDEX_KEY, entries.encode_index([other])))
+    store.afterwards.append((store_keys.INDEX_KEY, entries.encode_index([other])))
     await catalog.move_pointer(store, mine)
     assert await catalog.list_versions(store) == (mine, other)
 
@@ -189,17 +189,17 @@ async def test_a_pointer_of_a_newer_asyncpipe_is_left_alone() -> None:
 async def test_an_index_of_a_newer_asyncpipe_is_left_alone_and_told() -> None:
     store = MemoryStore()
     body = b'{"schema_version": 2}'
-    await store.put(layout.INDEX_KEY, body, content_type="application/json")
+    await store.put(store_keys.INDEX_KEY, body, content_type="application/json")
     result = await catalog.move_pointer(store, await put_version(store, NEW))
     assert result.moved
     assert any("index.json" in warning for warning in result.warnings)
-    assert store.objects[layout.INDEX_KEY].body == body
+    assert store.objects[store_keys.INDEX_KEY].body == body
 
 
 async def test_the_index_can_be_rebuilt_from_the_objects_alone() -> None:
     store = MemoryStore()
     made = [await publish(store, OLD), await publish(store, NEW, short_id="rocky9")]
-    await store.put(layout.INDEX_KEY, b"broken", content_type="application/json")
+    await store.put(store_keys.INDEX_KEY, b"broken", content_type="application/json")
     await store.put("templates/debian12/20260101T000000Z/metadata.json", b"{}", content_type="x/x")
     with pytest.raises(UnreadableError):
         await catalog.list_versions(store)
@@ -213,7 +213,7 @@ async def test_the_index_can_be_rebuilt_from_the_objects_alone() -> None:
 
 async def test_a_half_published_version_is_never_listed() -> None:
     store = MemoryStore()
-    await store.put(layout.xva_key("debian12", NEW), b"xva", content_type="x/x")
+    await store.put(store_keys.xva_key("debian12", NEW), b"xva", content_type="x/x")
     assert await catalog.list_versions(store) == ()
 
 

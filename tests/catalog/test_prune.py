@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.catalog.entries import UnreadableError
 from asyncpipe.errors import AccessDeniedError, UsageError
-from asyncpipe.model import layout
-from tests.catalog.shelves import MIDDLE, NEW, OLD, publish
+from asyncpipe.model import store_keys
+from asyncpipe.testing.store import MemoryStore
+from tests.catalog.published import MIDDLE, NEW, OLD, publish
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ async def test_what_latest_names_is_never_removed_even_when_it_is_not_the_newest
     await _three(store)
     old = await catalog.resolve(store, f"debian12@{OLD}")
     await store.put(
-        layout.latest_key("debian12"),
+        store_keys.latest_key("debian12"),
         catalog.entries.encode_pointer(old),
         content_type="application/json",
     )
@@ -73,7 +73,7 @@ async def test_a_channel_set_between_plan_and_removal_saves_its_version() -> Non
 async def test_an_unreadable_channel_forbids_every_removal() -> None:
     store = MemoryStore()
     await _three(store)
-    await store.put(layout.channel_key("debian12", "stable"), b"?", content_type="x/x")
+    await store.put(store_keys.channel_key("debian12", "stable"), b"?", content_type="x/x")
     with pytest.raises(UnreadableError, match="stable"):
         await catalog.plan_pruning(store, keep=1)
 

@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import ChecksumError, ObjectMissingError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoredBytes
-from tests.catalog.shelves import NEW, publish
+from asyncpipe.testing.store import MemoryStore
+from tests.catalog.published import NEW, publish
 
 pytestmark = pytest.mark.anyio
 BODY = os.urandom(3 * 1024 * 1024 + 17)

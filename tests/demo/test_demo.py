@@ -12,13 +12,17 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncpipe import artifact, build, buildlog, redact
-from asyncpipe.adapters.logfile import DiskLogFiles
-from asyncpipe.adapters.process import SystemProcessRunner
 from asyncpipe.errors import AsyncpipeError, BuildTimedOutError, PackerFailedError, TemplateError
 from asyncpipe.model.build import BuildExit, Phase
 from asyncpipe.model.template import Template
-from tests.build.test_build import a_plan
+from asyncpipe.packer import build
+from asyncpipe.packer.version import packer_version
+from asyncpipe.run import artifact
+from asyncpipe.run import log as buildlog
+from asyncpipe.system.logfile import DiskLogFiles
+from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.text.mask import Redactor
+from tests.packer.test_build import a_plan
 
 ROOT = Path(__file__).parents[2]
 PACKER = os.environ.get("PACKER") or shutil.which("packer") or ""
@@ -65,7 +69,7 @@ class Run:
 
     async def run(self, cancel_at: str = "") -> BuildExit | None:
         log_path = self.plan.run_directory / "build.log"
-        redactor = redact.Redactor()
+        redactor = Redactor()
         with anyio.fail_after(60), anyio.CancelScope() as scope:
             async with buildlog.open_log(
                 log_path, log_files=DiskLogFiles(), redactor=redactor
@@ -175,7 +179,7 @@ async def test_a_daemon_of_a_provisioner_neither_holds_nor_survives_the_run(
 
 
 async def test_the_version_of_this_packer_is_read() -> None:
-    version = await build.packer_version(SystemProcessRunner(), Path(PACKER))
+    version = await packer_version(SystemProcessRunner(), Path(PACKER))
     assert version[0].isdigit()
 
 

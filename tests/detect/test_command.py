@@ -8,7 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from asyncpipe.commands.detect import detect
+from asyncpipe.cli.detect import detect
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from asyncpipe import errors
-from asyncpipe.cli import COMMANDS, asyncpipe
+from asyncpipe.cli.main import COMMANDS, asyncpipe
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md")]
@@ -69,6 +69,6 @@ def test_the_house_in_the_documentation_has_every_room() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     heavy = "{'anyio', 'rich', 'botocore', 'hcl2'}"
-    code = f"import sys, asyncpipe.cli; print(sorted({heavy} & {{*sys.modules}}))"
+    code = f"import sys, asyncpipe.cli.main; print(sorted({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

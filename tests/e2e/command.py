@@ -18,7 +18,7 @@ LIMIT_S = 120.0
 # The command line, and at its end the most memory that this process (none of its children) held.
 _PEAK = """
 import atexit, pathlib, re
-from asyncpipe.cli import main
+from asyncpipe.cli.main import main
 
 @atexit.register
 def tell() -> None:

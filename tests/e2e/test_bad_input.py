@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncpipe import cli
-from asyncpipe.cli import COMMANDS
+from asyncpipe.cli import main
+from asyncpipe.cli.main import COMMANDS
 from asyncpipe.errors import UsageError
 from tests.e2e.command import LIMIT_S, Desk, needs_packer
 from tests.s3_standin.server import running_standin
@@ -183,7 +183,7 @@ def test_a_dry_run_shows_where_it_would_go_and_starts_nothing(desk: Desk) -> Non
 def test_an_error_s_words_neither_act_on_the_terminal_nor_flood_it(
     error: type[Exception], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = cli._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000))
+    code = main._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000))
     said = capsys.readouterr().err
     assert code == (1 if error is RuntimeError else 2)
     assert "ab cx" in said

@@ -18,7 +18,7 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.model.publication import Outcome
 from asyncpipe.report import github
-from asyncpipe.report.console import Style, open_console
+from asyncpipe.report.console.reporter import Style, open_console
 from tests.report.samples import DEBIAN, RUN, failed, published
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncpipe import metadata
-from asyncpipe.model import layout
+from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase, PhaseSpan
 from asyncpipe.model.identity import Conflict, Evidence, GuestFacts, OsIdentity, Package, Weight
 from asyncpipe.model.log import SealedLog
@@ -167,15 +167,15 @@ def draft(of: Template | None = None, **changes: object) -> metadata.Document:
 def published(
     *, short_id: str = "debian12", timestamp: str = "20261123T170000Z", body: bytes = b"xva"
 ) -> metadata.Document:
-    folder = layout.folder_key(short_id, timestamp)
+    folder = store_keys.folder_key(short_id, timestamp)
     version = short_id.removeprefix("debian")
     return metadata.complete(
         draft(
             plan=plan(timestamp=timestamp),
             identity=replace(DEBIAN, os_version=version or None),
         ),
-        xva=file_entry(layout.xva_key(short_id, timestamp), body),
-        log=file_entry(f"{folder}/{layout.LOG_NAME}", b"log"),
+        xva=file_entry(store_keys.xva_key(short_id, timestamp), body),
+        log=file_entry(f"{folder}/{store_keys.LOG_NAME}", b"log"),
         sealed=sealed(),
         xva_report={"valid": True, "disks": [{"virtual_size_bytes": 1}]},
         checks=("size", "crc64nvme"),

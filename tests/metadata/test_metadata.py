@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asyncpipe import metadata
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.identity import GuestFacts, OsIdentity, Package
-from asyncpipe.model.text import printable, without_userinfo
+from asyncpipe.text.safe import printable, without_userinfo
 from tests.metadata import documents as make
 
 

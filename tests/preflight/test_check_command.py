@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asyncpipe import cli
+from asyncpipe.cli import main
 
 PACKER = shutil.which("packer")
 DEMO = Path(__file__).parents[2] / "templates" / "demo"
@@ -21,7 +21,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _check(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
-    code = cli.run(["check", "--json", *arguments])
+    code = main.run(["check", "--json", *arguments])
     checks = json.loads(capsys.readouterr().out)["checks"]
     return code, {check["name"]: check for check in checks}
 

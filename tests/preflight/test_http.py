@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from asyncpipe.adapters.http import HttpUrls
+from asyncpipe.stores.http import HttpUrls
 
 pytestmark = pytest.mark.anyio
 

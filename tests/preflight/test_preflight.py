@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from asyncpipe import preflight
-from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import (
     AccessDeniedError,
     BucketMissingError,
@@ -17,6 +16,7 @@ from asyncpipe.errors import (
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
 from asyncpipe.model.identity import OsIdentity
+from asyncpipe.testing.store import MemoryStore
 from tests.metadata import documents as make
 from tests.preflight.programs import Answer, Programs
 

@@ -18,13 +18,13 @@ import anyio
 import pytest
 
 from asyncpipe import reap
-from asyncpipe.adapters import directory_files
-from asyncpipe.adapters.directory import DirectoryStore
 from asyncpipe.errors import UploadError
 from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.reap import Kind, Reaped
+from asyncpipe.stores.directory import files
+from asyncpipe.stores.directory.store import DirectoryStore
 from tests.e2e.command import clean_environment
-from tests.transfer.helpers import MIB, published, some_bytes, written
+from tests.upload.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +159,7 @@ def cut_in_a_small_put(root: Path) -> None:
     store = Store(root)
     store._files.remove_upload = lambda handle: None  # type: ignore[method-assign]  # a kill
     put = store._put
-    record = directory_files.UploadRecord(
+    record = files.UploadRecord(
         key="templates/debian12/latest.json",
         content_type="application/json",
         metadata={},
@@ -182,7 +182,7 @@ def an_object_removed_by_hand(root: Path) -> None:
 
 def put_at_once(root: Path, key: str) -> None:
     store = DirectoryStore(root)
-    record = directory_files.UploadRecord(
+    record = files.UploadRecord(
         key=key, content_type="text/plain", metadata={}, initiated_utc="", small=True
     )
     store._put(record, b"x", create_only=True, if_match=None)

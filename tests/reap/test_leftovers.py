@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncpipe.adapters.leftovers import ProcessGroups, start_ticks_of
+from asyncpipe.system.proc import ProcessGroups, start_ticks_of
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncpipe import cli
-from asyncpipe.adapters.directory import DirectoryStore
+from asyncpipe.cli import main
+from asyncpipe.stores.directory.store import DirectoryStore
 
 STAMP = "20261123T170000Z"
 KEY = f"templates/debian12/{STAMP}/debian12.xva"
@@ -47,7 +47,7 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _reap(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
-    code = cli.run(["reap", "--json", *arguments])
+    code = main.run(["reap", "--json", *arguments])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -84,6 +84,6 @@ def test_a_folder_that_is_no_run_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["reap", "--run", "last"]) == 2
-    assert cli.run(["reap", "--run", str(tmp_path)]) == 2
+    assert main.run(["reap", "--run", "last"]) == 2
+    assert main.run(["reap", "--run", str(tmp_path)]) == 2
     assert "run.json" in capsys.readouterr().err

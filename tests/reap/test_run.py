@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from asyncpipe import reap
-from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.reap import Kind
-from asyncpipe.transfer.journal import Journal, JournalEntry
+from asyncpipe.testing.store import MemoryStore
+from asyncpipe.upload.journal import Journal, JournalEntry
 
 pytestmark = pytest.mark.anyio
 STAMP = "20261123T170000Z"

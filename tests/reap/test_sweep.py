@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from asyncpipe import reap
-from asyncpipe.adapters.memory import MemoryStore
 from asyncpipe.errors import AccessDeniedError, UploadError
-from asyncpipe.model.layout import PROBE_ROOT
 from asyncpipe.model.store import StoredBytes, UploadHandle
+from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.reap import Kind
+from asyncpipe.testing.store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 BOUND = datetime(2026, 11, 22, tzinfo=UTC)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from asyncpipe.model.events import Event, OutputLine, RunFinished, RunStarted, TemplateStarted
-from asyncpipe.report.printers import Style
-from asyncpipe.report.terminal import BoardPrinter
+from asyncpipe.report.console.printers import Style
+from asyncpipe.report.console.terminal import BoardPrinter
 from tests.report.emulator import Terminal
 from tests.report.samples import DEBIAN, published
 

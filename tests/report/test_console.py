@@ -24,10 +24,10 @@ from asyncpipe.model.events import (
     UploadProgress,
     Warned,
 )
-from asyncpipe.report.console import Style, open_console
+from asyncpipe.report.console.printers import PlainPrinter
+from asyncpipe.report.console.reporter import Style, open_console
+from asyncpipe.report.console.terminal import TerminalPrinter
 from asyncpipe.report.mailbox import Mailbox
-from asyncpipe.report.printers import PlainPrinter
-from asyncpipe.report.terminal import TerminalPrinter
 from tests.report.samples import DEBIAN, failed, published
 
 ONE = Style(units=("debian-12",))

@@ -19,10 +19,10 @@ from asyncpipe.model.events import (
     TemplateStarted,
 )
 from asyncpipe.model.publication import Outcome
-from asyncpipe.model.quantities import duration_text, size_text
 from asyncpipe.report import exit_code, json_report, webhook
+from asyncpipe.report.console.table import closing, import_command
 from asyncpipe.report.json_log import open_json_log
-from asyncpipe.report.table import closing, import_command
+from asyncpipe.text.format import duration_text, size_text
 from tests.report.samples import DEBIAN, RUN, SHA256, failed, published
 
 

@@ -22,9 +22,9 @@ from asyncpipe.model.events import (
     Warned,
 )
 from asyncpipe.report import github
+from asyncpipe.report.console.printers import PlainPrinter, Printer, Style
+from asyncpipe.report.console.terminal import BoardPrinter, TerminalPrinter
 from asyncpipe.report.github.printer import GithubPrinter
-from asyncpipe.report.printers import PlainPrinter, Printer, Style
-from asyncpipe.report.terminal import BoardPrinter, TerminalPrinter
 from tests.report.emulator import Terminal
 from tests.report.samples import DEBIAN, RUN, failed, published
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from aiohttp import web
 
-from asyncpipe.adapters.webhook import post
+from asyncpipe.report.webhook_post import post
 
 pytestmark = pytest.mark.anyio
 SECRET = "hook-secret-token"

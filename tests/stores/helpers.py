@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager
 
 from awscrt.checksums import crc64nvme
 
-from asyncpipe.adapters.stores import open_store
 from asyncpipe.model.store import (
     ChecksumMode,
     ObjectInfo,
@@ -21,6 +20,7 @@ from asyncpipe.model.store import (
     crc64nvme_base64,
 )
 from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.open import open_store
 from tests.s3_standin.standin import StandIn
 
 LIMIT_S = 60

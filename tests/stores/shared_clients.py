@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
-from asyncpipe.adapters.s3 import S3Store
-from asyncpipe.adapters.s3_session import S3Clients, open_clients
 from asyncpipe.model.store import StoreOptions, StoreProfile
+from asyncpipe.stores.s3.session import S3Clients, open_clients
+from asyncpipe.stores.s3.store import S3Store
 
 
 def shared_clients(environment: Mapping[str, str]) -> AbstractAsyncContextManager[S3Clients]:

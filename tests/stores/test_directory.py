@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncpipe.adapters.directory import DirectoryStore
 from asyncpipe.errors import (
     AccessDeniedError,
     BucketMissingError,
@@ -21,6 +20,7 @@ from asyncpipe.errors import (
     UploadError,
     UploadMissingError,
 )
+from asyncpipe.stores.directory.store import DirectoryStore
 from tests.stores.contract import ObjectStoreContract
 from tests.stores.helpers import TEXT, XVA, complete, digests_of, payload, send
 

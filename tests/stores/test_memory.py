@@ -5,9 +5,9 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from asyncpipe.adapters.memory import MEMORY_CAPABILITIES, MemoryStore
 from asyncpipe.errors import SlowDownError, TransientStoreError
 from asyncpipe.model.store import ChecksumMode
+from asyncpipe.testing.store import MEMORY_CAPABILITIES, MemoryStore
 from tests.stores.contract import ObjectStoreContract
 from tests.stores.helpers import TEXT, XVA, complete, digests_of, payload, send
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import TransientStoreError, UploadError, UsageError
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.stores.open import open_store
 from tests.s3_standin.faults import reset_body
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
 from tests.stores.certificates import Authority
 from tests.stores.helpers import LIMIT_S, XVA, digests_of
-from tests.transfer.helpers import MIB, published, some_bytes, written
+from tests.upload.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ import pytest
 from botocore.session import Session
 from moto.server import ThreadedMotoServer
 
-from asyncpipe.adapters.s3_session import S3Clients
 from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.store import StoreProfile
 from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.s3.session import S3Clients
 from tests.stores.contract import ObjectStoreContract
 from tests.stores.shared_clients import fresh_store, shared_clients
 

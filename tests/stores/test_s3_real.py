@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import TransientStoreError, UploadMissingError
 from asyncpipe.model.store import ChecksumMode, StoreCapabilities, StoreOptions, StoreProfile
 from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.open import open_store
 from tests.stores.contract import ObjectStoreContract
 from tests.stores.real_servers import RealServer, running_ceph, running_swift
 

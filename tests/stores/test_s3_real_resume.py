@@ -20,17 +20,17 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from asyncpipe.adapters.s3 import S3Store
-from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import UploadMissingError
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import Keep, PublishedObject, Target
 from asyncpipe.reap import Kind, sweep
-from asyncpipe.transfer.budget import Budget
+from asyncpipe.stores.open import open_store
+from asyncpipe.stores.s3.store import S3Store
+from asyncpipe.upload.budget import Budget
 from tests.e2e.command import REPOSITORY, clean_environment
 from tests.stores.real_servers import RealServer, running_ceph, running_swift
-from tests.transfer.crash_child import OPTIONS, SLOW_BYTES_PER_S
-from tests.transfer.helpers import MIB, published, sha256_hex, some_bytes, written
+from tests.upload.crash_child import OPTIONS, SLOW_BYTES_PER_S
+from tests.upload.helpers import MIB, published, sha256_hex, some_bytes, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
 
@@ -81,7 +81,7 @@ class Place:
         }
         job = json.dumps([self.destination, dict(self.server.environment), work])
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.transfer.crash_child", job],
+            [sys.executable, "-m", "tests.upload.crash_child", job],
             cwd=REPOSITORY,
             stdout=subprocess.DEVNULL,
         )

@@ -9,8 +9,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncpipe.adapters.s3 import S3Store
-from asyncpipe.adapters.stores import open_store
 from asyncpipe.errors import (
     AccessDeniedError,
     BucketMissingError,
@@ -20,6 +18,8 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model.store import LockMode, ServerSideEncryption, StoreOptions, StoreProfile
 from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.open import open_store
+from asyncpipe.stores.s3.store import S3Store
 from tests.s3_standin.faults import refuse
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import pytest
 
-from asyncpipe.adapters.s3_session import S3Clients
 from asyncpipe.model.store import ChecksumMode, StoreProfile
 from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.s3.session import S3Clients
 from tests.s3_standin.profiles import PROFILES
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn

@@ -15,7 +15,7 @@ import xxhash
 import zstandard
 
 from asyncpipe.model.xva import XvaReport
-from asyncpipe.xva.validator import XvaValidator
+from asyncpipe.xva.read.validator import XvaValidator
 
 MIB = 1024 * 1024
 END = bytes(1024)

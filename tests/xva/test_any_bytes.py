@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asyncpipe.xva.validator import XvaValidator, validate
+from asyncpipe.xva.read.validator import XvaValidator, validate
 from tests.xva.samples import MIB, compress, disk, in_pieces, members_of, offset_of, pack
 
 SMALL = members_of([disk("Ref:1", 4096), disk("Ref:2", 2048, checksum="checksum")])

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncpipe.adapters import stores
-from asyncpipe.adapters.directory import DirectoryStore
-from asyncpipe.cli import run
+from asyncpipe.cli.main import run
+from asyncpipe.stores.directory.store import DirectoryStore
 from tests.xva.damaging import GOOD
 
 CUT = GOOD[: len(GOOD) - 2000]
@@ -193,7 +192,7 @@ def test_verify_reads_from_a_store(
         asked.append(url)
         yield DirectoryStore(good.parent)
 
-    monkeypatch.setattr(stores, "open_store", open_store)
+    monkeypatch.setattr("asyncpipe.stores.open.open_store", open_store)
     assert run(["verify", "s3://bucket/some/folder/good.xva"]) == 0
     assert asked == ["s3://bucket/some/folder/"]
     assert run(["verify", "s3://bucket/nothing.xva"]) == 40

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from asyncpipe.model.xva import Verdict
-from asyncpipe.xva.validator import XvaValidator, validate
+from asyncpipe.xva.read.validator import XvaValidator, validate
 from tests.xva.damage import ALL
 from tests.xva.damaging import GOOD, HTTP, Damage, inserted, pair
 from tests.xva.samples import in_pieces, pack

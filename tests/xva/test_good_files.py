@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncpipe.model.xva import ChunkChecksum, Compression, Verdict, report_to_dict
-from asyncpipe.xva.validator import XvaValidator, validate
+from asyncpipe.xva.read.validator import XvaValidator, validate
 from tests.xva.samples import (
     MIB,
     Disk,

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from asyncpipe.errors import UsageError, XvaInvalidError
 from asyncpipe.model.xva import ChunkChecksum, Compression, Verdict
-from asyncpipe.xva.reader import DiskExtractor
-from asyncpipe.xva.records import VmSpec, disk_reference
-from asyncpipe.xva.tar import pack_header
-from asyncpipe.xva.validator import validate
-from asyncpipe.xva.writer import RawSource, write_xva
+from asyncpipe.xva.read.reader import DiskExtractor
+from asyncpipe.xva.read.tar import pack_header
+from asyncpipe.xva.read.validator import validate
+from asyncpipe.xva.write.records import VmSpec, disk_reference
+from asyncpipe.xva.write.writer import RawSource, write_xva
 from tests.xva.damaging import GOOD
 from tests.xva.samples import MIB, Member, digest, disk, members_of, pack
 

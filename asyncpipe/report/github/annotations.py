@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from asyncpipe.model.publication import Failed, Outcome
-from asyncpipe.model.text import bounded
 from asyncpipe.report.github.shield import command
-from asyncpipe.report.text import clean
+from asyncpipe.text.line import clean
+from asyncpipe.text.safe import bounded
 
 MAX_PER_TYPE = 10  # actions/runner ExecutionContext.cs, _maxCountPerIssueType: more are dropped
 _MAX_MESSAGE = 4000  # _maxIssueMessageLength is 4096

@@ -11,10 +11,10 @@ from asyncpipe.model.events import (
     TemplateFinished,
     TemplateStarted,
 )
+from asyncpipe.report.console.printers import PlainPrinter, Style
 from asyncpipe.report.github.annotations import annotation_commands
 from asyncpipe.report.github.shield import Shield, command, mask_commands
-from asyncpipe.report.printers import PlainPrinter, Style
-from asyncpipe.report.text import clean
+from asyncpipe.text.line import clean
 
 
 class GithubPrinter(PlainPrinter):

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 
 from asyncpipe.model.publication import Failed, Outcome, Published
-from asyncpipe.model.quantities import duration_text, size_text
 from asyncpipe.report.changes import Changes, changes
+from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
-from asyncpipe.report.table import import_command
-from asyncpipe.report.text import clean, place_text
 from asyncpipe.report.timeline import gantt
+from asyncpipe.text.format import duration_text, size_text
+from asyncpipe.text.line import clean, place_text
 
 # actions/runner FileCommandManager.cs: one byte more and the whole summary is left out.
 SUMMARY_LIMIT_BYTES = 1024 * 1024

@@ -1,0 +1,165 @@
+"""The composition root's door: which command, and how an error becomes words and an exit code.
+
+Only the command that runs is imported, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from asyncpipe import __version__
+from asyncpipe.cli import gc
+from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, UsageError, leaf_of
+
+_MAX_LINES = 200  # of an error's words
+_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+
+# name -> (module, attribute, what --help says)
+COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "build": ("build", "build", "Build templates with Packer and publish them."),
+    "check": ("check", "check", "Look for what would make a build fail, in seconds."),
+    "detect": ("detect", "detect", "Tell operating system and version of templates and ISOs."),
+    "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
+    "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
+    "verify": ("xva", "verify", "Check XVA files: local, http(s):// or s3://."),
+    "inspect": ("xva", "inspect", "Print the VM and the disks of an XVA."),
+    "extract": ("xva", "extract", "Write a disk of an XVA as a sparse raw file."),
+    "xva": ("xva", "xva", "Make XVA files from raw disks."),
+    "list": ("catalog", "list_", "List what is published."),
+    "latest": ("catalog", "latest", "Print the newest version of a template."),
+    "pull": ("catalog", "pull", "Fetch a published XVA, verified."),
+    "channel": ("catalog", "channel", "Name a version (stable, testing ...)."),
+    "prune": ("catalog", "prune", "Remove old versions."),
+    "index": ("catalog", "index", "Rebuild the catalogue from what is published."),
+    "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every command, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(
+            importlib.import_module(f"asyncpipe.cli.{module}"), attribute
+        )
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="asyncpipe")
+@click.option("--debug", is_flag=True, help="Show tracebacks of failures.")
+@click.pass_context
+def asyncpipe(ctx: click.Context, debug: bool) -> None:  # noqa: FBT001 - click passes it so
+    """Build XCP-ng/XenServer templates with Packer, verify the XVA, publish to S3."""
+    ctx.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    _open_what_is_closed()
+    gc.begin()
+    arguments: list[str] = sys.argv[1:]
+    debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
+    code = run(arguments, debug=debug)
+    gc.leave()
+    sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Let a closed stdin, stdout or stderr be /dev/null: else the next file opened is it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)  # noqa: FBT003 - Packer gets one too
+    sys.stdin = sys.stdin or open(0, encoding="utf-8")  # noqa: SIM115 - till the end
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def run(arguments: list[str], *, debug: bool = False) -> int:
+    """Run one command line; returns the exit code, never raises but with ``debug``."""
+    # --debug may stand anywhere: people add it at the end of the line they just ran
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        result: Any = asyncpipe.main(args=arguments, prog_name="asyncpipe", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return EXIT_CANCELLED
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        return _explain(leaf_of(error))
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    if isinstance(error, BrokenPipeError):  # somebody closed the pipe we print to: no words
+        _drop_output()
+        return EXIT_UNEXPECTED
+    if isinstance(error, AsyncpipeError):
+        _say(f"asyncpipe: {error.message}")
+        if error.hint:
+            _say(f"  {error.hint}")
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if not error.filename:
+            _drop_output()
+        _say(f"asyncpipe: {error.filename or 'The output'}: {error.strerror}.")
+        _say("  Free some space where it goes.")
+        return UsageError.exit_code
+    what = f"{type(error).__name__}: {error}"[:_MAX_WHAT_CHARS]
+    _say(f"asyncpipe: unexpected error: {what}")
+    _say("  This is a defect; please report it with the output of the same command with --debug.")
+    return EXIT_UNEXPECTED
+
+
+def _drop_output() -> None:
+    """What is still buffered for an output that takes no more would fail again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    """Write to stderr; nothing of it acts on a terminal, nor as a command on GitHub's runner."""
+    from asyncpipe.text.line import clean  # noqa: PLC0415 - --help stays quick
+
+    text = "\n".join(map(clean, text.split("\n")[:_MAX_LINES]))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - --help stays quick
+
+        text = "\n".join(map(neutralised, text.splitlines()))
+    click.echo(text, err=True)

@@ -1,0 +1,131 @@
+"""``asyncpipe matrix``: the plan of many builds, for a workflow's matrix."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncpipe.settings import Settings
+
+_GIT_S = 60.0
+_MAX_DIFF_BYTES = 64 * 1024 * 1024
+
+
+@click.command()
+@click.argument("templates", nargs=-1, metavar="[TEMPLATE]...")
+@click.option(
+    "--changed-since", metavar="REF", help="Only what a change since this commit touches."
+)
+@click.option(
+    "--runners",
+    type=click.IntRange(min=1, max=256),
+    default=1,
+    show_default=True,
+    help="Runners to spread over.",
+)
+@click.option(
+    "--only",
+    "only_units",
+    multiple=True,
+    metavar="GLOB",
+    help="Only the templates of these names, e.g. 'debian-*'.",
+)
+@click.option("--destination", metavar="URL", help="Where past durations are looked up.")
+def matrix(
+    templates: tuple[str, ...],
+    changed_since: str | None,
+    runners: int,
+    only_units: tuple[str, ...],
+    destination: str | None,
+) -> None:
+    """Print which TEMPLATEs [templates] to build on which runner, as a JSON list.
+
+    The list has one object a runner ({"runner", "units", "templates", "expected_s"}) and is []
+    when nothing is to be built: guard the job with `if: matrix != '[]'`.
+    """
+    import anyio  # noqa: PLC0415 - keeps --help quick
+
+    from asyncpipe.settings import Settings  # noqa: PLC0415
+
+    options = {
+        "templates": templates or ("templates",),
+        "destination": destination,
+        "only_units": only_units,
+    }
+    settings = Settings.from_environ(dict(os.environ), options)
+    plan = anyio.run(_plan, settings, changed_since, runners)
+    click.echo(json.dumps(plan))
+
+
+async def _plan(
+    settings: Settings, changed_since: str | None, runner_count: int
+) -> list[dict[str, object]]:
+    from asyncpipe.run import scheduler as units_of  # noqa: PLC0415
+    from asyncpipe.run import shares  # noqa: PLC0415
+
+    root = Path.cwd()
+    units = units_of.load_units(settings, units_of.discover(settings.templates, root), root)
+    if changed_since:
+        files = await _changed_files(changed_since, root, settings.environment)
+        loaded = {unit.name: unit.template for unit in units}
+        names = set(shares.changed(loaded, files, root))
+        units = [unit for unit in units if unit.name in names]
+    known = await _durations(settings)
+    pieces = [
+        shares.Piece(
+            unit=unit.name,
+            template=str(unit.template.path),
+            duration_s=shares.duration_of(unit.identity.short_id, unit.name, known),
+        )
+        for unit in units
+    ]
+    return shares.over_runners(pieces, runner_count)
+
+
+async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
+    from asyncpipe.errors import UsageError  # noqa: PLC0415
+    from asyncpipe.ports import Command  # noqa: PLC0415
+    from asyncpipe.system.capture import capture  # noqa: PLC0415
+    from asyncpipe.system.process import SystemProcessRunner  # noqa: PLC0415
+
+    # --end-of-options: a name that begins with a dash is a name; --relative: paths from here
+    arguments = ("--name-only", "--no-renames", "--relative", "-z", "--end-of-options", ref, "--")
+    command = Command(argv=("git", "diff", *arguments), cwd=root, environment=environment)
+    answer = await capture(
+        SystemProcessRunner(), command, timeout_s=_GIT_S, max_bytes=_MAX_DIFF_BYTES
+    )
+    if answer.return_code != 0:
+        raise UsageError(
+            f"git does not know the commit {ref!r}, or this is no checkout.",
+            hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
+        )
+    return [Path(name) for name in answer.text.split("\0") if name]
+
+
+async def _durations(settings: Settings) -> dict[str, float]:
+    """Past durations by unit and by system; empty where there is no catalogue yet."""
+    from asyncpipe import catalog  # noqa: PLC0415
+    from asyncpipe.errors import UploadError, UsageError  # noqa: PLC0415
+    from asyncpipe.stores.open import open_store  # noqa: PLC0415
+
+    try:
+        async with open_store(
+            settings.destination, environment=settings.environment, options=settings.store
+        ) as store:
+            entries = await catalog.list_versions(store)
+    except (UploadError, UsageError) as error:
+        click.echo(f"asyncpipe: no past durations: {error.message}", err=True)
+        return {}
+    oldest_first = sorted(entries, key=lambda entry: entry.timestamp)
+    known: dict[str, float] = {}
+    for entry in oldest_first:
+        if entry.duration_s:
+            known[entry.short_id] = known[entry.unit] = entry.duration_s
+    return known

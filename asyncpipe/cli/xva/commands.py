@@ -1,0 +1,245 @@
+"""``asyncpipe verify``, ``inspect``, ``extract`` and ``xva create``: XVA files by hand."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from asyncpipe.cli.options import SIZE
+from asyncpipe.cli.xva.show import Progress, name_of, print_report, print_vm, print_vm_json
+from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
+from asyncpipe.text.format import size_text
+
+if TYPE_CHECKING:
+    from asyncpipe.model.xva import XvaReport
+    from asyncpipe.xva.write.writer import Sink
+
+
+class _Taker(Protocol):
+    @property
+    def rejected(self) -> bool: ...
+
+    def feed(self, data: memoryview) -> None: ...
+
+
+# -- verify -------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE|URL...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
+@click.option("--allow-metadata-only", is_flag=True, help="Accept exports without disk data.")
+def verify(files: tuple[str, ...], as_json: bool, allow_metadata_only: bool) -> int:  # noqa: FBT001 - click
+    """Check XVA files whole: local, http(s):// or s3://; "-" is standard input.
+
+    Ends with 0 when all are accepted (warnings included), 31 when one is rejected.
+    """
+    code = 0
+    for url in files:
+        try:
+            report = _verified(url, allow_metadata_only=allow_metadata_only)
+        except AsyncpipeError as error:
+            if len(files) == 1:
+                raise
+            click.echo(f"asyncpipe: {error.message} {error.hint}".rstrip(), err=True)
+            code = code or error.exit_code
+            continue
+        print_report(url, report, as_json=as_json)
+        code = code if report.accepted else XvaInvalidError.exit_code
+    return code
+
+
+def _verified(url: str, *, allow_metadata_only: bool) -> XvaReport:
+    import anyio  # noqa: PLC0415
+
+    from asyncpipe.xva.read.validator import XvaValidator  # noqa: PLC0415
+
+    validator = XvaValidator(allow_metadata_only=allow_metadata_only)
+    anyio.run(_pump, url, validator)
+    return validator.finish()
+
+
+async def _pump(url: str, taker: _Taker) -> None:
+    """Feed the source to ``taker`` off the event loop, as long as more can change the verdict."""
+    import anyio.to_thread  # noqa: PLC0415
+
+    from asyncpipe.cli.xva.source import open_source  # noqa: PLC0415
+
+    async with open_source(url) as source, aclosing(source.pieces) as pieces:
+        shown = Progress(source.name, source.size_bytes)
+        done_bytes = 0
+        try:
+            async for piece in pieces:
+                await anyio.to_thread.run_sync(taker.feed, piece)
+                done_bytes += len(piece)
+                shown.update(done_bytes)
+                if taker.rejected:
+                    break
+        finally:
+            shown.clear()
+
+
+# -- inspect and extract ------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("file", metavar="FILE|URL")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect(file: str, as_json: bool) -> None:  # noqa: FBT001 - click
+    """Print the VM and the disks of an XVA; reads its description only, verifies nothing else."""
+    import anyio  # noqa: PLC0415
+
+    head = _Head()
+    anyio.run(_pump, file, head)
+    report = head.validator.finish()
+    if head.validator.facts is None:
+        raise XvaInvalidError(f"{name_of(file)} is not valid: {report.rejection}")
+    if as_json:
+        print_vm_json(file, report)
+    else:
+        print_vm(report)
+
+
+class _Head:
+    """Reads until ova.xml is known."""
+
+    def __init__(self) -> None:
+        from asyncpipe.xva.read.validator import XvaValidator  # noqa: PLC0415
+
+        self.validator = XvaValidator()
+
+    @property
+    def rejected(self) -> bool:
+        return self.validator.rejected or self.validator.facts is not None
+
+    def feed(self, data: memoryview) -> None:
+        self.validator.feed(data)
+
+
+@click.command()
+@click.argument("file", metavar="FILE|URL")
+@click.option("--disk", type=click.IntRange(min=0), default=0, help="Its number [0].")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="RAW")
+def extract(file: str, disk: int, output: Path) -> None:
+    """Write a disk of an XVA as a sparse raw file; the XVA is verified on the way."""
+    import anyio  # noqa: PLC0415
+
+    from asyncpipe.xva.read.reader import DiskExtractor  # noqa: PLC0415
+
+    with DiskExtractor(output, disk=disk) as extractor:
+        anyio.run(_pump, file, extractor)
+        report = extractor.finish()
+    found = report.disks[disk]
+    size, data = size_text(found.virtual_size_bytes), size_text(found.data_bytes)
+    click.echo(f"{output}: {size}, {data} of it data, from disk {disk} ({found.name})", err=True)
+
+
+# -- create -------------------------------------------------------------------------------------
+
+
+@click.group()
+def xva() -> None:
+    """Make XVA files from raw disks."""
+
+
+@xva.command()
+@click.option("--name", required=True, help="Name of the VM.")
+@click.option("--description", default="", help="What it is.")
+@click.option("--vcpus", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--memory", "memory_bytes", type=SIZE, default="1GiB", show_default=True)
+@click.option("--firmware", type=click.Choice(["bios", "uefi"]), default="bios", show_default=True)
+@click.option("--template", "is_template", is_flag=True, help="Import as a template, not a VM.")
+@click.option("--network", "networks", multiple=True, metavar="NAME", help="Add an interface.")
+@click.option(
+    "--disk", "disks", multiple=True, metavar="RAW[,NAME]", help="A raw image, in boot order."
+)
+@click.option("-o", "--output", required=True, metavar="XVA", help='A new file, or "-".')
+@click.option("--compress", type=click.Choice(["none", "zstd", "gzip"]), default="none")
+@click.option(
+    "--limit-rate", "rate_bytes_per_s", type=SIZE, metavar="SIZE", help="Bytes per second."
+)
+def create(disks: tuple[str, ...], output: str, compress: str, **options: Any) -> None:
+    """Write an XVA from raw disk images in one streaming pass (experimental).
+
+    Zeroes and holes of the images become gaps; every chunk gets an XXH64 checksum.
+    """
+    from asyncpipe.model.xva import Compression  # noqa: PLC0415
+    from asyncpipe.xva.write.records import VmSpec  # noqa: PLC0415
+    from asyncpipe.xva.write.writer import RawSource, write_xva  # noqa: PLC0415
+
+    rate_bytes_per_s = options.pop("rate_bytes_per_s")
+    spec = VmSpec(networks=tuple(options.pop("networks")), **options)
+    sources = [RawSource(path=path, name=name) for path, name in map(_disk_argument, disks)]
+    shown = Progress(output, None)
+
+    def write(sink: Sink) -> None:
+        limited = _Limited(sink, rate_bytes_per_s) if rate_bytes_per_s else sink
+        date_utc = time.strftime("%Y%m%dT%H:%M:%SZ", time.gmtime())
+        write_xva(
+            limited,
+            spec,
+            sources,
+            date_utc=date_utc,
+            compression=Compression(compress),
+            progress=shown.update_of,
+        )
+
+    try:
+        _write_output(output, write)
+    finally:
+        shown.clear()
+
+
+def _disk_argument(text: str) -> tuple[Path, str]:
+    """Split ``RAW[,NAME]``; a file whose own name has a comma is taken as it is."""
+    path, comma, name = text.rpartition(",")
+    if not comma or Path(text).exists():
+        return Path(text), Path(text).stem
+    return Path(path), name or Path(path).stem
+
+
+def _write_output(output: str, write: Any) -> None:
+    if output == "-":
+        if sys.stdout.isatty():
+            raise UsageError("An XVA is not for a terminal.", hint="Name a file with -o.")
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(output)
+    try:
+        file = path.open("xb")
+    except FileExistsError as error:
+        raise UsageError(
+            f"{output} exists and is not overwritten.", hint="Name another file with -o."
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
+    try:
+        with file:
+            write(file)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
+        raise
+
+
+class _Limited:
+    """A sink that takes no more bytes per second than it may."""
+
+    def __init__(self, sink: Sink, rate_bytes_per_s: int) -> None:
+        self._sink = sink
+        self._rate_bytes_per_s = rate_bytes_per_s
+        self._started_s = time.monotonic()
+        self._sent_bytes = 0
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        self._sink.write(data)
+        self._sent_bytes += len(data)
+        due_s = self._sent_bytes / self._rate_bytes_per_s
+        time.sleep(max(0.0, due_s - (time.monotonic() - self._started_s)))

@@ -1,0 +1,106 @@
+"""What the XVA commands show: reports, VMs, and a line of progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+
+from asyncpipe.model.xva import XvaReport, report_to_dict
+from asyncpipe.text.format import size_text
+from asyncpipe.text.safe import printable
+
+_SHOW_EVERY_S: Final = 0.25
+
+
+def name_of(url: str) -> str:
+    """Return what may be printed: neither user information nor the query of a URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https", "s3"}:
+        return printable(url)
+    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+
+
+def print_report(url: str, report: XvaReport, *, as_json: bool) -> None:
+    """Print the verdict on one file for people, or as one line of JSON."""
+    name = name_of(url)
+    if as_json:
+        click.echo(json.dumps({"file": name, **report_to_dict(report)}, ensure_ascii=False))
+        return
+    if report.rejection is not None:
+        click.echo(f"{name}: REJECTED {report.rejection}")
+    else:
+        click.echo(f"{name}: accepted, {_summary(report)}")
+    for warning in report.warnings:
+        click.echo(f"{name}: warning {warning}")
+
+
+def _summary(report: XvaReport) -> str:
+    kind = report.compression.value if report.compression else "none"
+    sum_kind = f" ({report.checksum.value})" if report.checksum else ""
+    return (
+        f'{size_text(report.size_bytes)}, compression {kind}, VM "{report.vm_name}", '
+        f"{len(report.disks)} disk(s), {report.chunks_verified:,} chunks verified{sum_kind}, "
+        f"imports into xapi {report.xapi_version} and later"
+    )
+
+
+def print_vm_json(url: str, report: XvaReport) -> None:
+    """Print what the description says as one JSON object."""
+    told = report_to_dict(report)
+    kept = ("compression", "vm", "disk_count", "networks", "product_brand", "product_version")
+    disks = [
+        {"number": number, "name": disk.name, "virtual_size_bytes": disk.virtual_size_bytes}
+        for number, disk in enumerate(report.disks)
+    ]
+    shown = {key: told[key] for key in (*kept, "xapi_version")} | {"disks": disks}
+    click.echo(json.dumps({"file": name_of(url), **shown}, ensure_ascii=False))
+
+
+def print_vm(report: XvaReport) -> None:
+    """Print what the description says for people."""
+    memory = size_text(report.memory_bytes) if report.memory_bytes else "unknown"
+    firmware = report.firmware or "not told"
+    click.echo(f"VM       {report.vm_name}")
+    if report.vm_description:
+        click.echo(f"         {report.vm_description}")
+    click.echo(f"Machine  {report.vcpus} vCPU, {memory} of memory, firmware {firmware}")
+    version = f"{report.product_brand} {report.product_version}, xapi {report.xapi_version}"
+    click.echo(f"From     {version} (a host with an older xapi refuses the import)")
+    for network in report.networks:
+        click.echo(f"Network  {network}")
+    for number, disk in enumerate(report.disks):
+        click.echo(f"Disk {number:<3} {size_text(disk.virtual_size_bytes):>10}  {disk.name}")
+
+
+class Progress:
+    """One line on stderr, on a terminal only."""
+
+    def __init__(self, name: str, total_bytes: int | None) -> None:
+        self._name = name
+        self._total_bytes = total_bytes
+        self._terminal = sys.stderr.isatty()
+        self._next_s = 0.0
+
+    def update_of(self, done_bytes: int, total_bytes: int) -> None:
+        """Tell how much is done, of how much."""
+        self._total_bytes = total_bytes
+        self.update(done_bytes)
+
+    def update(self, done_bytes: int) -> None:
+        """Tell how much is done."""
+        if not self._terminal or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + _SHOW_EVERY_S
+        of = f" of {size_text(self._total_bytes)}" if self._total_bytes else ""
+        share = f" {100 * done_bytes // self._total_bytes} %" if self._total_bytes else ""
+        click.echo(f"\r{self._name}: {size_text(done_bytes)}{of}{share}\x1b[K", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)

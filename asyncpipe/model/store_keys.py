@@ -1,0 +1,120 @@
+"""Where things stand at a destination: keys relative to its prefix, built and recognised.
+
+templates/{short_id}/{timestamp}/{short_id}.xva, metadata.json, build.log
+templates/{short_id}/latest.json
+templates/{short_id}/channels/{name}.json
+templates/index.json
+failed/{unit}/{timestamp}/metadata.json, build.log
+.asyncpipe-probe/{random}    while a destination is asked what it honours
+.asyncpipe-uploads/          in a folder: what is not published yet
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from asyncpipe.errors import UsageError
+
+METADATA_NAME: Final = "metadata.json"
+LOG_NAME: Final = "build.log"
+INDEX_KEY: Final = "templates/index.json"
+ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
+PROBE_ROOT: Final = ".asyncpipe-probe/"
+WORK_FOLDER: Final = ".asyncpipe-uploads"  # where the directory store keeps what is not published
+
+_MAX_KEY_BYTES = 1024  # S3 user guide: "object key names"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,99}"
+_NAME_ONLY = re.compile(_NAME)
+_TIMESTAMP_ONLY = re.compile(r"\d{8}T\d{6}Z")
+_FOLDER = re.compile(rf"(templates|failed)/({_NAME})/(\d{{8}}T\d{{6}}Z)")
+_CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionKey:
+    """An object in a folder of ours, recognised by the shape of its key."""
+
+    root: str  # "templates" or "failed"
+    owner: str  # short id, or unit for "failed"
+    timestamp: str
+    name: str  # file name within the folder
+
+    @property
+    def folder_key(self) -> str:
+        """``templates/debian12/20261123T170000Z``."""
+        return f"{self.root}/{self.owner}/{self.timestamp}"
+
+
+def is_name(text: str) -> bool:
+    """Tell whether ``text`` may be a short id, a unit or a channel in a key."""
+    return _NAME_ONLY.fullmatch(text) is not None
+
+
+def is_timestamp(text: str) -> bool:
+    """Tell whether ``text`` looks like ``20261123T170000Z``."""
+    return _TIMESTAMP_ONLY.fullmatch(text) is not None
+
+
+def is_folder(key: str) -> bool:
+    """Tell whether ``key`` names the folder of one version, and nothing else (no ``..``)."""
+    return _FOLDER.fullmatch(key) is not None
+
+
+def folder_key(short_id: str, timestamp: str) -> str:
+    """The folder of one published version."""
+    return f"templates/{short_id}/{timestamp}"
+
+
+def failed_folder_key(unit: str, timestamp: str) -> str:
+    """The folder of a failed build's log."""
+    return f"failed/{unit}/{timestamp}"
+
+
+def xva_key(short_id: str, timestamp: str) -> str:
+    """The XVA of one published version."""
+    return f"{folder_key(short_id, timestamp)}/{short_id}.xva"
+
+
+def latest_key(short_id: str) -> str:
+    """The pointer to the newest version."""
+    return f"templates/{short_id}/latest.json"
+
+
+def channel_key(short_id: str, channel: str) -> str:
+    """The pointer of a channel."""
+    return f"templates/{short_id}/channels/{channel}.json"
+
+
+def parse_version_key(key: str) -> VersionKey | None:
+    """Recognise an object of a version or of a failed build; None when it is not ours."""
+    folder, _, name = key.rpartition("/")
+    matched = _FOLDER.fullmatch(folder)
+    if matched is None or not name:
+        return None
+    root, owner, timestamp = matched.groups()
+    return VersionKey(root=root, owner=owner, timestamp=timestamp, name=name)
+
+
+def parse_channel_key(key: str) -> tuple[str, str] | None:
+    """Recognise a channel's pointer: (short id, channel)."""
+    matched = _CHANNEL.fullmatch(key)
+    return (matched[1], matched[2]) if matched else None
+
+
+def checked_key(key: str) -> str:
+    """Return ``key`` when it names one object below the prefix; UsageError otherwise.
+
+    Safe on every store: no empty, dot or hidden-work segment, no control character.
+    """
+    segments = key.split("/")
+    bad = (
+        not key.isprintable()
+        or any(segment in {"", ".", ".."} for segment in segments)
+        or segments[0] == WORK_FOLDER
+        or len(key.encode()) > _MAX_KEY_BYTES
+    )
+    if bad:
+        raise UsageError(f"{key[:100]!r} is not a key that an object can have.")
+    return key

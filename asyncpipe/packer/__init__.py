@@ -1,0 +1,1 @@
+"""Everything that knows Packer: its lines, its versions, its run."""

@@ -1,0 +1,85 @@
+"""What the output of one run has said, and the summary of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+import anyio
+
+from asyncpipe.model.build import BuildExit, Phase
+from asyncpipe.packer.causes import Causes
+from asyncpipe.packer.lines import BuildStarted, Cancelled, InstanceCreated, Parser, PhaseEntered
+from asyncpipe.packer.output_rows import MachineRows
+from asyncpipe.packer.phases import PhaseTracker
+
+
+@dataclass
+class BuildProgress:
+    """What the output has said so far; ``take_line`` is a subscriber of the build log."""
+
+    on_phase: Callable[[Phase], None]
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_s: float = field(default_factory=anyio.current_time)
+    parser: Parser = field(default_factory=Parser)
+    causes: Causes = field(default_factory=Causes)
+    rows: MachineRows = field(default_factory=MachineRows)
+    uuids: list[str] = field(default_factory=list)
+    builds_started: bool = False
+    cancelled: bool = False
+    leftover_output: bool = False
+    return_code: int | None = None
+    tracker: PhaseTracker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tracker = PhaseTracker(at_s=self.started_s, at_utc=iso_utc(self.started))
+
+    def take_line(self, line: str) -> None:
+        """Take one line of the output."""
+        events = self.parser.feed_line(line)
+        self.causes.take(line, events)
+        for event in events:
+            match event:
+                case BuildStarted():
+                    self.builds_started = True
+                case Cancelled():
+                    self.cancelled = True
+                case InstanceCreated(uuid=uuid):
+                    self.uuids.append(uuid)
+                case PhaseEntered(phase=phase):
+                    self._enter(phase)
+                case _:
+                    pass
+
+    @cached_property
+    def build_exit(self) -> BuildExit:
+        """The summary; asking for it ends the progress."""
+        assert self.return_code is not None
+        for event in self.parser.finish():
+            self.causes.take_event(event)
+        ended_s = anyio.current_time()
+        return BuildExit(
+            return_code=self.return_code,
+            started_utc=iso_utc(self.started),
+            ended_utc=iso_utc(datetime.now(UTC)),
+            duration_s=round(ended_s - self.started_s, 3),
+            phases=self.tracker.finish(at_s=ended_s),
+            artifacts=self.rows.artifacts,
+            errors=self.causes.lines() if self.return_code else (),
+            cancelled=self.cancelled,
+            instance_uuids=tuple(dict.fromkeys(self.uuids)),
+            plugin_versions=self.rows.plugin_versions,
+            leftover_output=self.leftover_output,
+        )
+
+    def _enter(self, phase: Phase) -> None:
+        now = iso_utc(datetime.now(UTC))
+        if self.tracker.enter(phase, at_s=anyio.current_time(), at_utc=now):
+            self.on_phase(phase)
+
+
+def iso_utc(moment: datetime) -> str:
+    """Write a UTC moment in ISO 8601 with milliseconds."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

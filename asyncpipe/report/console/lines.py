@@ -1,0 +1,89 @@
+"""Events as lines of a log for people: what is said, and whose line it is."""
+
+from __future__ import annotations
+
+from asyncpipe.model.events import (
+    Event,
+    IdentityChanged,
+    OutputLine,
+    PhaseChanged,
+    RunFinished,
+    RunStarted,
+    TemplateFinished,
+    TemplateStarted,
+    Warned,
+)
+from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.publication import Outcome, Published
+from asyncpipe.text.format import duration_text, size_text
+from asyncpipe.text.line import clean, place_text
+
+OWN = "asyncpipe: "  # marks our own lines among Packer's
+
+
+def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str | None:
+    """Return the line that a log shows for this event, without prefix; None = nothing.
+
+    Args:
+        event: what happened.
+        elapsed_s: since its template began.
+        quiet: 1 leaves Packer's lines out, 2 also phases and beginnings, never warnings or ends.
+        verbose: 1 adds what evidence says while it grows.
+    """
+    match event:
+        case OutputLine():
+            return None if quiet else clean(event.text)
+        case Warned():
+            return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
+        case TemplateFinished():
+            return OWN + clean(ending(event.outcome))
+    return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
+
+
+def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:
+    match event:
+        case RunStarted():
+            templates = "1 template" if len(event.units) == 1 else f"{len(event.units)} templates"
+            return clean(f"{OWN}run {event.run_id}: {templates} to {place_text(event.destination)}")
+        case TemplateStarted():
+            return clean(f"{OWN}building {event.template_path} as {system_of(event.identity)}")
+        case PhaseChanged():
+            return f"{OWN}phase {event.phase} after {duration_text(elapsed_s)}"
+        case IdentityChanged() if verbose:
+            return clean(f"{OWN}the guest says: {system_of(event.identity)}")
+    return None
+
+
+def ending(outcome: Outcome) -> str:
+    """One sentence on how a template ended."""
+    if isinstance(outcome, Published):
+        xva = outcome.publication.xva
+        return (
+            f"published {size_text(xva.digests.size_bytes)} after "
+            f"{duration_text(outcome.duration_s)}: {xva.url}"
+        )
+    return (
+        f"FAILED after {duration_text(outcome.duration_s)} "
+        f"(exit code {outcome.exit_code}): {outcome.error}"
+    )
+
+
+def count_text(event: RunFinished) -> str:
+    """``5 published, 3 failed in 41s (exit code 4)``."""
+    published = sum(isinstance(outcome, Published) for outcome in event.outcomes)
+    failed = len(event.outcomes) - published
+    took = duration_text(event.duration_s)
+    return f"{published} published, {failed} failed in {took} (exit code {event.exit_code})"
+
+
+def system_of(identity: OsIdentity | None) -> str:
+    """``debian12 (12.11.0, x86_64, 90 %)`` or ``an unknown system``."""
+    if identity is None or identity.short_id is None:
+        return "an unknown system"
+    known = (identity.release, identity.arch, f"{identity.confidence:.0%} sure")
+    return f"{identity.short_id} ({', '.join(word for word in known if word)})"
+
+
+def unit_of(event: Event) -> str:
+    """The template that an event belongs to, "" for the whole run."""
+    return getattr(event, "unit", "")

@@ -1,0 +1,356 @@
+"""What one template's run has learned so far: log, identity, verdict, metadata, journal.
+
+The stages know nothing of one another; the flow (``pipeline``) calls them and keeps here what one
+of them found out and a later one needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from asyncpipe import catalog, detect, metadata
+from asyncpipe.detect import evidence
+from asyncpipe.detect.guest import GuestCollector
+from asyncpipe.errors import IdentityConflictError, XvaInvalidError
+from asyncpipe.model.build import BuildExit, BuildPlan, Phase
+from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
+from asyncpipe.model.identity import Conflict, OsIdentity
+from asyncpipe.model.log import SealedLog
+from asyncpipe.model.publication import Failed, Publication, Published
+from asyncpipe.model.run import FileEntry, RunFacts
+from asyncpipe.model.store_keys import LOG_NAME
+from asyncpipe.model.transfer import PublishedObject, TransferOptions
+from asyncpipe.model.xva import XvaReport, report_to_dict
+from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
+from asyncpipe.run import log as buildlog
+from asyncpipe.run import plan, publish
+from asyncpipe.run.state import Built, RunJournal
+from asyncpipe.text import mask
+from asyncpipe.text.mask import Redactor
+from asyncpipe.text.secrets import Secrets
+from asyncpipe.upload.budget import Budget
+
+_LOG_TAIL_LINES = 40
+_SEAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What every template of this process shares."""
+
+    runner: ProcessRunner
+    log_files: LogFiles
+    store: ObjectStore
+    budget: Budget
+    reporter: Reporter
+    journal: RunJournal
+    facts: RunFacts
+    secrets: Secrets
+    transfer: TransferOptions = field(default_factory=TransferOptions)
+    eager: bool = True
+    keep_xva: bool = False
+
+
+class RunContext:
+    """What one template's run has learned so far, and whom it tells."""
+
+    def __init__(
+        self, build_plan: BuildPlan, services: Services, built: Built | None = None
+    ) -> None:
+        self._built = built
+        self.is_built = built is not None  # from then on the build is not needed again
+        self._redactor = Redactor(services.secrets)
+        self.plan = build_plan
+        self.services = services
+        self.unit = build_plan.unit
+        self.identity = build_plan.static_identity
+        self.guest = GuestCollector()
+        self.build_exit: BuildExit | None = None
+        self.sealed: SealedLog | None = None
+        self.report: XvaReport | None = None
+        self.document: Mapping[str, Any] = {}
+        self.warnings: list[str] = []
+        self.tail: list[str] = []
+        self._started_s = time.monotonic()
+
+    @property
+    def destination(self) -> publish.Destination:
+        """The store and what bounds the traffic to it."""
+        return publish.Destination(
+            store=self.services.store, budget=self.services.budget, options=self.services.transfer
+        )
+
+    @property
+    def folder_key(self) -> str:
+        """Where the version stands, as far as is known now."""
+        if self._built is not None:
+            return self._built.folder_key
+        return plan.folder_key(self.identity, self.unit, self.plan.timestamp)
+
+    @property
+    def name(self) -> str:
+        """The published file's name, less its suffix."""
+        if self._built is not None:
+            return self._built.name
+        return plan.published_name(self.identity, self.unit)
+
+    @property
+    def xva_key(self) -> str:
+        """The XVA's key."""
+        return f"{self.folder_key}/{self.name}.xva"
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the run of this template began."""
+        return time.monotonic() - self._started_s
+
+    # -- the log and what listens to it ------------------------------------------------------
+
+    @asynccontextmanager
+    async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
+        """Open build.log, with everybody who listens to it; it is sealed whatever happens."""
+        async with buildlog.open_log(
+            self.plan.run_directory / LOG_NAME,
+            log_files=self.services.log_files,
+            redactor=self._redactor,
+        ) as log:
+            # apart: a defect in one listener must not silence the other
+            log.subscribe(self.guest.feed_line, whole_lines=True)
+            log.subscribe(self.on_line)
+            try:
+                yield log
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(_SEAL_S):
+                    self.sealed = self.sealed or await log.seal()
+
+    def on_line(self, text: str) -> None:
+        """Take one redacted line of Packer's output."""
+        self.tail.append(text)
+        del self.tail[:-_LOG_TAIL_LINES]
+        self.services.reporter.emit(OutputLine(unit=self.unit, text=text))
+
+    def on_phase(self, phase: Phase) -> None:
+        """Tell the phase."""
+        self.services.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
+
+    def on_exit(self, build_exit: BuildExit) -> None:
+        """Keep how Packer ended, also when that ends the run."""
+        self.build_exit = build_exit
+
+    def warn(self, code: str, message: str) -> None:
+        """Tell and keep a warning."""
+        self.warnings.append(message)
+        self.services.reporter.emit(Warned(unit=self.unit, code=code, message=message))
+
+    async def log_sealed_before(self) -> SealedLog:
+        """The log of a build that an earlier process ran, as it lies on disk."""
+        assert self._built is not None
+        return await anyio.to_thread.run_sync(
+            _sealed_on_disk, self._built.log_path, self._built.redaction_count
+        )
+
+    # -- who it is ---------------------------------------------------------------------------
+
+    def identity_now(self) -> OsIdentity:
+        """The answer with what the guest has said until now."""
+        guest = evidence.from_guest(self.guest.facts())
+        return detect.determine_os_info((*self.plan.static_identity.evidence, *guest))
+
+    def identify(self) -> None:
+        """Settle the identity; with --strict-identity a contradiction ends the run here."""
+        self.identity = self.identity_now()
+        self.services.reporter.emit(IdentityChanged(unit=self.unit, identity=self.identity))
+        series = [conflict for conflict in self.identity.conflicts if conflict.series]
+        for conflict in self.identity.conflicts:
+            self.warn("identity-conflict", _told(conflict))
+        if series and self.plan.strict_identity:
+            raise IdentityConflictError(
+                _told(series[0]),
+                hint="Correct the template, say --os/--os-version, or drop --strict-identity.",
+            )
+        if self.identity.os_type is None:
+            self.warn(
+                "identity-unknown",
+                f"The operating system is unknown; published under {self.folder_key}. Name it "
+                "with --os and --os-version, or let provisioning print its evidence.",
+            )
+        ended = detect.end_of_life_warning(self.identity, datetime.now(UTC).date())
+        if ended:
+            self.warn("end-of-life", ended)
+
+    # -- the verdict, the metadata, the pointer ------------------------------------------------
+
+    def judge(self, report: object) -> None:
+        """Take the XVA's verdict; a rejected one is never made visible."""
+        assert isinstance(report, XvaReport)
+        self.report = report
+        for finding in report.warnings:
+            self.warn(f"xva-{finding.code}", finding.message)
+        if not report.accepted:
+            told = "" if self._built else "Packer ended well all the same. "
+            again = "Export it again" if self._built else "Build again"
+            raise XvaInvalidError(
+                f"The exported XVA is not valid: {report.rejection}",
+                hint=f"{told}{again}; look at the host's storage and network if it happens twice.",
+            )
+
+    @property
+    def xva_report(self) -> dict[str, object] | None:
+        """What metadata keeps of the verdict."""
+        return report_to_dict(self.report) if self.report else None
+
+    def draft(self) -> dict[str, Any]:
+        """The metadata as far as it is known without the files."""
+        if self._built is not None:
+            return dict(self._built.draft)
+        return dict(
+            metadata.draft(
+                plan=self.plan,
+                build_exit=self.build_exit,
+                identity=self.identity,
+                guest=self.guest.facts(),
+                facts=self.services.facts,
+            )
+        )
+
+    def compose(self, xva: PublishedObject, log: PublishedObject) -> bytes:
+        """The metadata, encoded; what it says is kept for the report and the catalogue."""
+        assert self.sealed is not None
+        self.document = metadata.complete(
+            self.draft(),
+            xva=FileEntry(key=xva.key, digests=xva.digests),
+            log=FileEntry(key=log.key, digests=log.digests),
+            sealed=self.sealed,
+            xva_report=self.xva_report,
+            checks=xva.checks,
+        )
+        return metadata.encode(self.document)
+
+    async def move_pointer(self, publication: Publication) -> Publication:
+        """Make readers find the version; last, and never backwards."""
+        entry = catalog.entry_of(self.document)
+        result = await catalog.move_pointer(self.services.store, entry)
+        for warning in result.warnings:
+            self.warn("catalogue", warning)
+        return replace(
+            publication,
+            pointer_moved=result.moved,
+            previous_metadata=result.previous_metadata,
+        )
+
+    def published(self, publication: Publication) -> Published:
+        """The outcome of a template that ended well."""
+        return Published(
+            unit=self.unit,
+            template_path=str(self.plan.template.path),
+            identity=self.identity,
+            publication=publication,
+            metadata=self.document,
+            duration_s=self.duration_s,
+            phases=self.build_exit.phases if self.build_exit else (),
+            warnings=tuple(self.warnings),
+        )
+
+    def failed(self, error: BaseException, *, text: str, exit_code: int, log_url: str) -> Failed:
+        """The outcome of a template that did not; every text in it is redacted."""
+        remains = [f"VM {uuid} may still be on the pool" for uuid in self.instance_uuids]
+        return Failed(
+            unit=self.unit,
+            template_path=str(self.plan.template.path),
+            error=text,
+            hint=self.redact(getattr(error, "hint", "")),
+            exit_code=exit_code,
+            cause_lines=tuple(map(self.redact, getattr(error, "cause_lines", ()))),
+            error_file=getattr(error, "file", ""),
+            error_line=getattr(error, "line", None),
+            log_path=str(self.sealed.path) if self.sealed else "",
+            log_url=log_url,
+            log_tail=tuple(self.tail),
+            remains=tuple(remains),
+            duration_s=self.duration_s,
+            phases=self.build_exit.phases if self.build_exit else (),
+            identity=self.identity,
+            warnings=tuple(self.warnings),
+            details={"xva": self.xva_report} if self.xva_report else {},
+        )
+
+    @property
+    def instance_uuids(self) -> tuple[str, ...]:
+        """The VMs that Packer created on the pool."""
+        return self.build_exit.instance_uuids if self.build_exit else ()
+
+    def redact(self, text: str) -> str:
+        """Take the known secrets and whatever looks like one out of a text."""
+        return mask.text(text, self.services.secrets)
+
+    # -- the journal ---------------------------------------------------------------------------
+
+    async def note_state(self, state: str, **more: object) -> None:
+        """Write the state to the journal."""
+        await self.services.journal.update(
+            self.unit,
+            state=state,
+            template=str(self.plan.template.path),
+            run_directory=str(self.plan.run_directory),
+            output_directory=str(self.plan.output_directory),
+            folder_key=self.folder_key,
+            instance_uuids=list(self.instance_uuids),
+            **more,
+        )
+
+    async def keep_for_resume(self, xva_path: Path) -> None:
+        """From here on the build is not needed again: the upload can be resumed from disk."""
+        built = Built(
+            xva_path=xva_path,
+            log_path=self.plan.run_directory / LOG_NAME,
+            folder_key=self.folder_key,
+            name=self.name,
+            redaction_count=self._redactor.count,
+            draft=self.draft(),
+        )
+        await built.keep(self.plan.run_directory)
+        self.is_built = True
+        await self.note_state("built")
+
+    async def remove_xva(self, xva_path: Path) -> None:
+        """Free the disk, unless asked to keep the file."""
+        if not self.services.keep_xva:
+            await anyio.to_thread.run_sync(_unlink, xva_path)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _told(conflict: Conflict) -> str:
+    """One sentence: who says what, and what was taken."""
+    return (
+        f"{conflict.field}: {conflict.chosen_origin} says {conflict.chosen}, "
+        f"{conflict.other_origin} says {conflict.other}; {conflict.chosen} was taken."
+    )
+
+
+def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:
+    sha256, line_count, size_bytes = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            sha256.update(piece)
+            line_count += piece.count(b"\n")
+            size_bytes += len(piece)
+    return SealedLog(
+        path=path,
+        size_bytes=size_bytes,
+        sha256_hex=sha256.hexdigest(),
+        line_count=line_count,
+        redaction_count=redaction_count,
+    )

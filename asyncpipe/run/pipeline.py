@@ -1,0 +1,166 @@
+"""THE FLOW: one template, from Packer's first line to the moved pointer.
+
+``process_template`` reads from top to bottom; each call is one stage. A template that fails is a
+value (``Failed``), so that it never harms its neighbours; a cancelled run is cancellation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import structlog
+
+from asyncpipe import metadata
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_UNEXPECTED,
+    AsyncpipeError,
+    UploadError,
+    leaf_of,
+)
+from asyncpipe.model import store_keys
+from asyncpipe.model.build import BuildPlan, Phase
+from asyncpipe.model.events import TemplateFinished, TemplateStarted
+from asyncpipe.model.publication import Failed, Outcome, Publication, Published
+from asyncpipe.packer import build
+from asyncpipe.run import artifact, plan, publish
+from asyncpipe.run.context import RunContext, Services
+from asyncpipe.run.eager_upload import Export
+from asyncpipe.run.state import Built
+from asyncpipe.upload.delivery import Delivery
+
+logger = structlog.get_logger()
+
+_FAILURE_PUBLISH_S = 60.0
+_CANCELLED_PUBLISH_S = 2.0  # a cancelled step has seconds, not minutes
+
+
+async def process_template(build_plan: BuildPlan, services: Services) -> Outcome:
+    """Build, verify and publish one template; raises nothing but its own cancellation."""
+    context = RunContext(build_plan, services)
+    services.reporter.emit(
+        TemplateStarted(
+            unit=context.unit,
+            template_path=str(build_plan.template.path),
+            identity=build_plan.static_identity,
+        )
+    )
+    try:
+        outcome: Outcome = await _build_and_publish(context)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await _leave_cancelled(context)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours go on
+        outcome = await _failed(context, leaf_of(error))
+    services.reporter.emit(TemplateFinished(unit=context.unit, outcome=outcome))
+    return outcome
+
+
+async def _build_and_publish(context: RunContext) -> Published:
+    """The way of a template that ends well; every failure leaves by an exception."""
+    async with anyio.create_task_group() as tasks:
+        export = Export(context, tasks, follow=True)
+        async with context.open_log() as log:
+            await context.note_state("building")
+            context.build_exit = await build.run(
+                context.plan,
+                runner=context.services.runner,
+                log=log,
+                on_phase=context.on_phase,
+                on_exit=context.on_exit,
+            )
+            xva_path = artifact.collect(context.plan, context.build_exit)
+            context.identify()
+            await context.keep_for_resume(xva_path)
+            context.on_phase(Phase.VERIFY)
+            delivery = await export.deliver(xva_path)
+            context.judge(delivery.inspector.finish())
+            context.sealed = await log.seal()
+        publication = await _make_visible(context, delivery)
+    return await _concluded(context, publication, xva_path)
+
+
+async def publish_built(build_plan: BuildPlan, services: Services, built: Built) -> Outcome:
+    """Publish what an interrupted run had built: the upload goes on from what the store has."""
+    context = RunContext(build_plan, services, built)
+    try:
+        outcome: Outcome = await _publish_built(context, built)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await context.note_state("built")
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours go on
+        outcome = await _failed(context, leaf_of(error))
+    services.reporter.emit(TemplateFinished(unit=context.unit, outcome=outcome))
+    return outcome
+
+
+async def _publish_built(context: RunContext, built: Built) -> Published:
+    context.on_phase(Phase.VERIFY)
+    async with anyio.create_task_group() as tasks:
+        context.sealed = await context.log_sealed_before()
+        delivery = await Export(context, tasks, follow=False).deliver(built.xva_path, resume=True)
+        context.judge(delivery.inspector.finish())
+        publication = await _make_visible(context, delivery)
+    return await _concluded(context, publication, built.xva_path)
+
+
+async def _make_visible(context: RunContext, delivery: Delivery) -> Publication:
+    assert context.sealed is not None
+    context.on_phase(Phase.PUBLISH)
+    publication = await publish.publish(
+        context.destination, context.folder_key, delivery, context.sealed, context.compose
+    )
+    return await context.move_pointer(publication)
+
+
+async def _concluded(context: RunContext, publication: Publication, xva_path: Path) -> Published:
+    await context.note_state("published")
+    await context.remove_xva(xva_path)
+    return context.published(publication)
+
+
+async def _failed(context: RunContext, error: BaseException) -> Failed:
+    """Tell what went wrong and leave the log where people look for it."""
+    if not isinstance(error, AsyncpipeError):
+        logger.error("build.unexpected", unit=context.unit, exc_info=error)
+    exit_code = error.exit_code if isinstance(error, AsyncpipeError) else EXIT_UNEXPECTED
+    text = context.redact(str(error) or type(error).__name__)
+    log_url = ""
+    with anyio.move_on_after(_FAILURE_PUBLISH_S):
+        log_url = await _publish_failure(context, text, exit_code)
+    await context.note_state(_state_after(error, context), exit_code=exit_code)
+    return context.failed(error, text=text, exit_code=exit_code, log_url=log_url)
+
+
+def _state_after(error: BaseException, context: RunContext) -> str:
+    """A build whose upload failed is not built again: --resume sends what is on the disk."""
+    return "built" if context.is_built and isinstance(error, UploadError) else "failed"
+
+
+async def _leave_cancelled(context: RunContext) -> None:
+    """Seal the log and note what remains, within seconds: a second signal may follow."""
+    with anyio.move_on_after(_CANCELLED_PUBLISH_S):
+        state = "built" if context.is_built else "cancelled"
+        await context.note_state(state, exit_code=EXIT_CANCELLED)
+        await _publish_failure(context, "The build was cancelled.", EXIT_CANCELLED)
+
+
+async def _publish_failure(context: RunContext, text: str, exit_code: int) -> str:
+    folder_key = store_keys.failed_folder_key(plan.slug(context.unit), context.plan.timestamp)
+    document = metadata.failed(
+        context.draft(),
+        error=text,
+        exit_code=exit_code,
+        sealed=context.sealed,
+        xva_report=context.xva_report,
+    )
+    try:
+        return await publish.publish_failure(
+            context.destination, folder_key, context.sealed, metadata.encode(document)
+        )
+    except AsyncpipeError as problem:
+        context.warn("failure-log", f"The log could not be published: {problem.message}")
+        return ""

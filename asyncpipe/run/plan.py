@@ -1,0 +1,242 @@
+"""Template + options -> BuildPlan: everything about a build is decided here, nothing is started."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from asyncpipe.errors import UsageError
+from asyncpipe.model import store_keys
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.template import Template, TemplateSource
+
+_MIB = 1024 * 1024
+
+# Kept from Packer and so from every script of a template (least privilege), unless asked for by
+# --packer-environment: the keys of our own upload, and what lets a process act as the workflow.
+_WITHHELD = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "ACTIONS_*TOKEN",
+    "GITHUB_ENV",
+    "GITHUB_OUTPUT",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_TOKEN",
+    "ASYNCPIPE_WEBHOOK_URL",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One unit to plan: which template, where its run lives, what is known about the machine."""
+
+    unit: str
+    template: Template
+    source: TemplateSource | None
+    identity: OsIdentity
+    timestamp: str
+    run_directory: Path
+    working_directory: Path
+    packer_path: Path
+    packer_version: str
+    environment: Mapping[str, str] = field(repr=False)
+    build_secrets: Mapping[str, str] = field(repr=False, default_factory=dict)
+    var_files: Sequence[Path] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    only: Sequence[str] = ()
+    except_: Sequence[str] = ()
+    packer_environment: Sequence[str] = ()
+    python: str = "python3"
+    explicit_os: str | None = None
+    explicit_os_version: str | None = None
+    strict_identity: bool = False
+    grace_s: float = 120.0
+    build_timeout_s: float | None = None
+
+
+def expand(request: Request) -> BuildPlan:
+    """Decide argv, environment and folders of one build.
+
+    Raises:
+        UsageError: a required variable has no value, or the output folder cannot be the run's own.
+    """
+    _require_variables(request.template)
+    _refuse_visible_secrets(request)
+    output_directory = _output_directory(request)
+    return BuildPlan(
+        unit=request.unit,
+        template=request.template,
+        packer_path=request.packer_path,
+        packer_version=request.packer_version,
+        packer_arguments=_arguments(request, output_directory),
+        packer_environment=_environment(request),
+        working_directory=request.working_directory,
+        run_directory=request.run_directory,
+        output_directory=output_directory,
+        timestamp=request.timestamp,
+        static_identity=request.identity,
+        explicit_os=request.explicit_os,
+        explicit_os_version=request.explicit_os_version,
+        strict_identity=request.strict_identity,
+        grace_s=request.grace_s,
+        build_timeout_s=request.build_timeout_s,
+    )
+
+
+def folder_key(identity: OsIdentity, unit: str, timestamp: str) -> str:
+    """``templates/debian12/20261123T170000Z``; an unknown system is published under its unit."""
+    return store_keys.folder_key(published_name(identity, unit), timestamp)
+
+
+def published_name(identity: OsIdentity, unit: str) -> str:
+    """``debian12``, or ``unknown-<unit>``: the folder and the file's name."""
+    return slug(identity.short_id or f"unknown-{unit}")
+
+
+def slug(text: str) -> str:
+    """Lower-case letters, digits, dots, dashes and underscores only; never empty, never ``..``."""
+    cleaned = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")
+    return cleaned[:100] or "unnamed"
+
+
+def moved(build_plan: BuildPlan, run_directory: Path) -> BuildPlan:
+    """The same build in another run folder: a further attempt starts from nothing."""
+    old = str(build_plan.output_directory)
+    if build_plan.output_directory.parent != build_plan.run_directory:
+        return replace(build_plan, run_directory=run_directory)
+    fresh = run_directory / build_plan.output_directory.name
+    arguments = tuple(
+        f"-var=output_directory={fresh}" if argument == f"-var=output_directory={old}" else argument
+        for argument in build_plan.packer_arguments
+    )
+    return replace(
+        build_plan,
+        run_directory=run_directory,
+        output_directory=fresh,
+        packer_arguments=arguments,
+    )
+
+
+def expected_size_bytes(template: Template) -> int | None:
+    """Estimate an upper bound of the XVA from the disks that the template asks for.
+
+    ``disk_size`` is in MB for xenserver-iso (the plugin's documentation); an XVA adds a header
+    and a checksum member, 1.5 KiB, to each MiB.
+    """
+    sizes_mib = [
+        size for source in template.sources for size in _disk_sizes_mib(dict(source.attributes))
+    ]
+    return round(sum(sizes_mib) * _MIB * 1.01) + 64 * _MIB if sizes_mib else None
+
+
+def _disk_sizes_mib(attributes: dict[str, object]) -> list[int]:
+    disks = attributes.get("disks")
+    entries = disks if isinstance(disks, list) else [disks]
+    candidates = [attributes, *(entry for entry in entries if isinstance(entry, dict))]
+    found = (candidate.get("disk_size") for candidate in candidates)
+    return [int(size) for size in found if isinstance(size, int | float) and size > 0]
+
+
+def unit_names(templates: Sequence[Template], root: Path) -> list[str]:
+    """Name each template by its path below ``templates/``: stable, short and unique.
+
+    ``templates/debian/12`` is ``debian-12``; ``x/disk.pkr.hcl`` is ``x-disk``.
+    """
+    names = [slug(_readable(template.path, root)) for template in templates]
+    return [
+        name if names.count(name) == 1 else f"{name}-{names[: i + 1].count(name)}"
+        for i, name in enumerate(names)
+    ]
+
+
+def _readable(path: Path, root: Path) -> str:
+    path = path if path.is_absolute() else root / path
+    try:
+        parts = path.relative_to(root).parts
+    except ValueError:
+        parts = path.parts[-2:]
+    name = "-".join(part for part in parts if part not in {"templates", "."})
+    return re.sub(r"\.(pkr\.hcl|pkr\.json|json)$", "", name) or path.name
+
+
+def _require_variables(template: Template) -> None:
+    unset = sorted(v.name for v in template.variables.values() if not v.is_set)
+    if unset:
+        first = template.variables[unset[0]]
+        raise UsageError(
+            f"{first.location}: no value for variable {', '.join(unset)}.",
+            hint=f"Give it by PKR_VAR_{unset[0]}=..., -var {unset[0]}=... or a -var-file.",
+        )
+
+
+def _refuse_visible_secrets(request: Request) -> None:
+    for name in request.variables:
+        variable = request.template.variables.get(name)
+        if variable is not None and variable.sensitive:
+            raise UsageError(
+                f"-var {name}=... would show a secret in the list of processes.",
+                hint=f"Export it as PKR_VAR_{name} instead.",
+            )
+
+
+def _declares(request: Request, name: str) -> bool:
+    return name in request.template.variables
+
+
+def _output_directory(request: Request) -> Path:
+    """The run's own fresh folder, or the fixed one of a template that has no such variable."""
+    if _declares(request, "output_directory"):
+        return request.run_directory / "output"
+    fixed = request.source.attributes.get("output_directory") if request.source else None
+    if not isinstance(fixed, str) or not fixed:
+        name = request.source.label if request.source else request.unit
+        fixed = f"output-{name}"  # Packer's default
+    folder = request.working_directory / fixed
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} is not empty: an old file there could be taken for this build's.",
+            hint='Declare variable "output_directory" in the template (each run then gets a '
+            "folder of its own), or move the old folder away.",
+        )
+    return folder
+
+
+def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
+    arguments = [f"-only={','.join(request.only)}"] if request.only else []
+    if request.except_:
+        arguments.append(f"-except={','.join(request.except_)}")
+    arguments += [f"-var-file={path}" for path in request.var_files]
+    own = {"output_directory": str(output_directory), "run_timestamp": request.timestamp}
+    chosen = {name: value for name, value in own.items() if _declares(request, name)}
+    for name, value in (chosen | dict(request.variables)).items():
+        if name != "output_directory" or name in chosen:
+            arguments.append(f"-var={name}={chosen.get(name, value)}")
+    return tuple(arguments)
+
+
+def _environment(request: Request) -> dict[str, str]:
+    allowed = request.packer_environment
+    kept = {
+        name: value
+        for name, value in request.environment.items()
+        if not matches_any(name, _WITHHELD) or matches_any(name, allowed)
+    }
+    made = {
+        f"PKR_VAR_{name}": value
+        for name, value in request.build_secrets.items()
+        if _declares(request, name)
+    }
+    return {**kept, **made, "ASYNCPIPE_PYTHON": request.python}
+
+
+def matches_any(name: str, patterns: Sequence[str]) -> bool:
+    """Tell whether ``name`` matches one of the globs, upper and lower case kept apart."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,281 @@
+"""Many templates in one process: units with stable names, one budget, outcomes as values."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from asyncpipe import detect, template
+from asyncpipe.detect import evidence
+from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.publication import Failed, Outcome
+from asyncpipe.model.template import Template, TemplateSource
+from asyncpipe.run import plan
+from asyncpipe.settings import Settings
+from asyncpipe.text.format import size_text
+
+_RETRIED_EXIT_CODES = {20, 21}  # Packer failed or timed out: what a second try may mend
+_TEMPLATE_NAMES = ("*.pkr.hcl", "*.pkr.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One build of the matrix: a template, or one source of a template that has several."""
+
+    name: str
+    template: Template
+    source: TemplateSource | None
+    identity: OsIdentity
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A unit that may start: its plan for each attempt, and the disk it will need."""
+
+    name: str
+    template_path: str
+    expected_bytes: int
+    run: Callable[[int], Awaitable[Outcome]] = field(repr=False)  # attempt, from 0
+
+
+def discover(patterns: Sequence[str], root: Path) -> list[Path]:
+    """Expand folders and globs to templates, in a stable order, each once.
+
+    A folder that holds template files is one template; any other is searched below.
+
+    Raises:
+        TemplateError: a name that matches nothing.
+        UsageError: an empty name, which would mean all that is below the current folder.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        if not pattern.strip():
+            raise UsageError(
+                "The name of a template is empty.",
+                hint="Is a variable of the command unset? For the current folder write a dot.",
+            )
+        matches = _matches(pattern, root)
+        if not matches:
+            raise TemplateError(
+                f"{pattern}: no such template.",
+                hint="Name a .pkr.hcl file, a .json template, or a folder that holds one.",
+            )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _matches(pattern: str, root: Path) -> list[Path]:
+    path = Path(pattern)
+    if (root / path).is_dir():
+        return _templates_below(path, root)
+    if (root / path).exists():
+        return [path]
+    if any(char in pattern for char in "*?["):
+        hits = sorted(hit.relative_to(root) for hit in root.glob(pattern))
+        folders = [t for hit in hits if (root / hit).is_dir() for t in _templates_below(hit, root)]
+        return folders + [hit for hit in hits if hit.name.endswith((".pkr.hcl", ".pkr.json"))]
+    return []
+
+
+def _templates_below(folder: Path, root: Path) -> list[Path]:
+    if any(_named_template(entry.name) for entry in (root / folder).iterdir()):
+        return [folder]
+    below = {
+        file.parent.relative_to(root)
+        for pattern in _TEMPLATE_NAMES
+        for file in (root / folder).rglob(pattern)
+        if not any(part.startswith(".") for part in file.relative_to(root / folder).parts)
+    }
+    return sorted(below) or [folder]
+
+
+def _named_template(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _TEMPLATE_NAMES)
+
+
+def load_units(
+    settings: Settings,
+    paths: Sequence[Path],
+    root: Path,
+    *,
+    between: Callable[[], None] = lambda: None,
+) -> list[Unit]:
+    """Read every template; one with several sources is planned per source.
+
+    ``between`` is called before each template: raising there ends it, as a cancel in a thread does.
+
+    Raises:
+        TemplateError: one cannot be read; nothing was started.
+    """
+    templates = []
+    for path in paths:
+        between()
+        loaded = template.load(
+            path,
+            var_files=settings.var_files,
+            variables=settings.variables,
+            environment=settings.environment,
+            only=settings.only,
+            except_=settings.except_,
+        )
+        templates.append(loaded)
+    named = zip(plan.unit_names(templates, root), templates, strict=True)
+    units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
+    if settings.only_units:
+        units = [u for u in units if plan.matches_any(u.name, settings.only_units)]
+        if not units:
+            raise UsageError(f"No template matches --only {' '.join(settings.only_units)}.")
+    return units
+
+
+def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
+    explicit = evidence.from_options(settings.os, settings.os_version)
+    if len(loaded.sources) <= 1:
+        source = loaded.sources[0] if loaded.sources else None
+        identity = detect.determine_os_info((*explicit, *evidence.from_template(loaded)))
+        return [Unit(name=name, template=loaded, source=source, identity=identity)]
+    return [
+        Unit(
+            name=plan.slug(f"{name}-{source.label}"),
+            template=loaded,
+            source=source,
+            identity=detect.determine_os_info(
+                (*explicit, *evidence.from_template(loaded, source=source))
+            ),
+            only=(_selector(source),),
+        )
+        for source in loaded.sources
+    ]
+
+
+def _selector(source: TemplateSource) -> str:
+    """What -only wants: build.type.label for a named build, the bare name in JSON templates."""
+    return f"{source.build_name}.{source.name}" if source.build_name else source.name
+
+
+def refuse_collisions(plans: Iterable[BuildPlan], vm_names: Mapping[str, str]) -> None:
+    """Refuse two units that would publish to one place, write one folder or make one VM.
+
+    Raises:
+        UsageError: naming both and what they share.
+    """
+    taken: dict[tuple[str, str], str] = {}
+    for one in plans:
+        place = plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        claims = [("destination", place), ("output folder", str(one.output_directory))]
+        if vm_names.get(one.unit):
+            claims.append(("VM name", vm_names[one.unit]))
+        for kind, value in claims:
+            other = taken.setdefault((kind, value), one.unit)
+            if other != one.unit:
+                raise UsageError(
+                    f"{other} and {one.unit} have the same {kind}: {value}. Nothing was started.",
+                    hint="Build them in two runs, or tell them apart (--os-version, vm_name).",
+                )
+
+
+class DiskBudget:
+    """Lets a build start only when its largest expected XVA fits beside those already running."""
+
+    def __init__(self, free_bytes: Callable[[], int]) -> None:
+        self._free_bytes = free_bytes
+        self._reserved_bytes = 0
+        self._running = 0
+        self._freed = anyio.Condition()
+
+    @asynccontextmanager
+    async def reserve(self, expected_bytes: int) -> AsyncIterator[None]:
+        """Wait for room.
+
+        Raises:
+            UsageError: there is not enough even with nothing else running.
+        """
+        async with self._freed:
+            while self._free_bytes() - self._reserved_bytes < expected_bytes:
+                if self._running == 0:
+                    raise UsageError(
+                        f"The disk has {size_text(self._free_bytes())} free; the XVA may need "
+                        f"{size_text(expected_bytes)}.",
+                        hint="Free some space, or put --work-directory on a larger disk.",
+                    )
+                await self._freed.wait()
+            self._reserved_bytes += expected_bytes
+            self._running += 1
+        try:
+            yield
+        finally:
+            # no await between the build's end and this: a cancelled waiter must see it too
+            self._reserved_bytes -= expected_bytes
+            self._running -= 1
+            with anyio.CancelScope(shield=True):
+                async with self._freed:
+                    self._freed.notify_all()
+
+
+async def process_matrix(
+    jobs: Sequence[Job],
+    *,
+    at_once: int,
+    disk: DiskBudget,
+    fail_fast: bool = False,
+    retries: int = 0,
+    on_retry: Callable[[str, str], None] = lambda _unit, _message: None,
+    on_outcome: Callable[[Outcome], None] = lambda _outcome: None,
+) -> tuple[Outcome, ...]:
+    """Run every job, ``at_once`` at a time; outcomes in the order of ``jobs``.
+
+    ``on_outcome`` hears of each as it ends, so that a cancelled matrix knows what was done.
+
+    With ``fail_fast`` no further job starts after a failure; those that run go on to their end.
+    """
+    outcomes: dict[str, Outcome] = {}
+    slots = anyio.Semaphore(at_once)
+
+    async def outcome_of(job: Job) -> Outcome:
+        if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
+            return _not_started(job, "an earlier template failed (--fail-fast)")
+        try:
+            async with disk.reserve(job.expected_bytes):
+                return await _attempts(job, retries, on_retry)
+        except UsageError as error:
+            return _not_started(job, error.message, error)
+
+    async def run(job: Job) -> None:
+        try:
+            outcomes[job.name] = await outcome_of(job)
+            on_outcome(outcomes[job.name])
+        finally:
+            slots.release()
+
+    async with anyio.create_task_group() as tasks:
+        for job in jobs:
+            await slots.acquire()  # here, so that they start in the order they were named
+            tasks.start_soon(run, job)
+    return tuple(outcomes[job.name] for job in jobs)
+
+
+async def _attempts(job: Job, retries: int, on_retry: Callable[[str, str], None]) -> Outcome:
+    for attempt in range(retries):
+        outcome = await job.run(attempt)
+        if not isinstance(outcome, Failed) or outcome.exit_code not in _RETRIED_EXIT_CODES:
+            return outcome
+        on_retry(job.name, f"Attempt {attempt + 1} failed ({outcome.error}); building again.")
+    return await job.run(retries)
+
+
+def _not_started(job: Job, reason: str, error: UsageError | None = None) -> Failed:
+    return Failed(
+        unit=job.name,
+        template_path=job.template_path,
+        error=f"Not started: {reason}" if error is None else reason,
+        hint=error.hint if error else "",
+        exit_code=error.exit_code if error else EXIT_UNEXPECTED,
+    )

@@ -1,0 +1,268 @@
+"""A session of aiobotocore that reads one environment mapping, and credentials that renew."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aioboto3
+import anyio
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials, create_credential_resolver
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
+from anyio import to_thread
+from botocore.configprovider import (
+    BOTOCORE_DEFAUT_SESSION_VARIABLES,
+    ConfigChainFactory,
+    ConfigValueStore,
+)
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
+from asyncpipe.model.store import StoreOptions
+from asyncpipe.stores.s3.errors import clause
+
+_DEFAULT_REGION = "us-east-1"
+_HOW_TO_NAME_THEM = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+_SMALL_ATTEMPTS = 4
+_COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
+
+
+class OneAttemptSession(AIOHTTPSession):
+    """An HTTP session without aiohttp's own silent second attempt at a PUT that was cut.
+
+    A repeated create-only PUT would be refused because of its first half, and a part's attempts
+    are counted by the upload engine.
+    """
+
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = super()._get_ssl_context()  # type: ignore[misc]  # not in the stubs
+        context.check_hostname = True  # botocore leaves it to urllib3, and aiohttp to the context
+        return context
+
+    def _setup_proxy_ssl_context(self, proxy_url: str) -> ssl.SSLContext:
+        """Return a context always: without one, aiobotocore checks nothing behind a proxy."""
+        context: ssl.SSLContext | None = super()._setup_proxy_ssl_context(proxy_url)  # type: ignore[misc]  # not in the stubs
+        return context or self._get_ssl_context()
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)  # type: ignore[misc]  # not in the stubs
+        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch
+        return session
+
+
+class RenewableCredentials(AioCredentials):
+    """Credentials that every client shares and that can be looked up anew."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__("", "", "")
+        self._environment = environment
+        self._inner: Any = None
+        self._lock = anyio.Lock()
+
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # as aiobotocore does
+        """Return what the present credentials are; botocore calls this for each request."""
+        with _as_access_error():  # some renew themselves just here
+            return await self._inner.get_frozen_credentials()
+
+    async def resolve(self) -> None:
+        """Look the credentials up: environment, profile, web identity, container, instance.
+
+        Raises:
+            UsageError: there are none to begin with.
+        """
+        found = await _session_of(self._environment)[1].load_credentials()
+        if found is None:
+            raise UsageError(
+                "There are no S3 credentials.",
+                hint=_HOW_TO_NAME_THEM,
+            )
+        self._inner = found
+
+    async def renew(self, expired: str) -> bool:
+        """Look up again once for all who saw ``expired`` fail; True when the key is another.
+
+        Raises:
+            AccessDeniedError: there are none any more.
+        """
+        async with self._lock:
+            if await self.fingerprint() == expired:
+                with _as_access_error():
+                    await self.resolve()
+            return await self.fingerprint() != expired
+
+    async def fingerprint(self) -> str:
+        """Something that differs when the credentials do; not for display."""
+        frozen = await self.get_frozen_credentials()
+        return f"{frozen.access_key}\0{frozen.token or ''}"
+
+
+@contextmanager
+def _as_access_error() -> Iterator[None]:
+    """Whoever hands out credentials failed in the middle of the work."""
+    try:
+        yield
+    except (HTTPClientError, BotoConnectionError) as error:
+        raise TransientStoreError(_not_had(error)) from error
+    except (BotoCoreError, ClientError, OSError, RuntimeError, UsageError) as error:
+        # botocore's RuntimeError: what was renewed has expired as well
+        raise AccessDeniedError(
+            _not_had(error), hint="Get fresh credentials; the upload can be resumed."
+        ) from error
+
+
+def _not_had(error: Exception) -> str:
+    return f"The S3 credentials could not be looked up: {clause(str(error))}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Clients:
+    """Clients of one endpoint; each has its own retries and timeouts."""
+
+    small: Any  # idempotent calls, retried
+    once: Any  # what must not be repeated blindly, and parts: transfer retries those
+    complete: Any  # waits long
+    credentials: RenewableCredentials
+    endpoint: str
+
+
+@asynccontextmanager
+async def open_clients(
+    environment: Mapping[str, str], options: StoreOptions
+) -> AsyncIterator[S3Clients]:
+    """Open the clients; UsageError: no credentials, or a bad profile, endpoint or bundle."""
+    async with AsyncExitStack() as stack:
+        try:
+            clients = await _opened(stack, environment, options)
+        except (BotoCoreError, ClientError, OSError) as error:
+            hint = _HOW_TO_NAME_THEM if isinstance(error, PartialCredentialsError) else ""
+            why = clause(str(error))
+            raise UsageError(f"The S3 settings cannot be used: {why}.", hint=hint) from error
+        yield clients
+
+
+async def _opened(
+    stack: AsyncExitStack, environment: Mapping[str, str], options: StoreOptions
+) -> S3Clients:
+    core, _ = _session_of(environment)
+    credentials = RenewableCredentials(environment)
+    await credentials.resolve()
+    setattr(core, "_credentials", credentials)  # noqa: B010 - set_credentials() takes plain keys
+    # 10 MB of JSON: read in a thread, then cached by the session's loader
+    load = core.get_component("data_loader").load_service_model
+    await to_thread.run_sync(load, "s3", "service-2")
+    small, once, complete = await _clients(stack, core, environment, options)
+    return S3Clients(
+        small=small,
+        once=once,
+        complete=complete,
+        credentials=credentials,
+        endpoint=str(small.meta.endpoint_url),
+    )
+
+
+async def _clients(
+    stack: AsyncExitStack, core: AioSession, environment: Mapping[str, str], options: StoreOptions
+) -> list[Any]:
+    session = aioboto3.Session(botocore_session=core)
+    bundle = options.ca_bundle or environment.get("AWS_CA_BUNDLE")
+    verify: str | bool | None = str(bundle) if bundle else None
+    if (endpoint_of(environment, options) or "").startswith("http://"):
+        verify = False  # there is no certificate: reading the authorities thrice costs 60 ms
+    elif verify:
+        await to_thread.run_sync(_check_bundle, str(verify))
+    clients = []
+    for attempts, read_timeout_s in (
+        (_SMALL_ATTEMPTS, options.read_timeout_s),
+        (1, options.read_timeout_s),
+        (1, _COMPLETE_READ_TIMEOUT_S),
+    ):
+        try:
+            client = session.client(
+                "s3",
+                region_name=_region(core, environment, options),
+                endpoint_url=endpoint_of(environment, options),
+                verify=verify,
+                config=_config(options, attempts, read_timeout_s),
+            )
+            clients.append(await stack.enter_async_context(client))
+        except ValueError as error:
+            raise UsageError(
+                f"The S3 endpoint is not a URL: {clause(str(error))}.",
+                hint="AWS_ENDPOINT_URL_S3 is written https://HOST:PORT.",
+            ) from error
+    return clients
+
+
+def _check_bundle(path: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:  # ssl.SSLError is one
+        why = clause(error.strerror or str(error))
+        raise UsageError(
+            f"The certificates to trust cannot be read from {clause(path)}: {why}.",
+            hint="--ca-bundle and AWS_CA_BUNDLE name a file of PEM certificates.",
+        ) from error
+
+
+def endpoint_of(environment: Mapping[str, str], options: StoreOptions) -> str | None:
+    """Return the endpoint that was set, None for AWS or what the profile says."""
+    return (
+        options.endpoint_url
+        or environment.get("AWS_ENDPOINT_URL_S3")
+        or environment.get("AWS_ENDPOINT_URL")
+        or None
+    )
+
+
+def _region(core: AioSession, environment: Mapping[str, str], options: StoreOptions) -> str:
+    found = options.region or environment.get("AWS_REGION") or core.get_config_variable("region")
+    return str(found or _DEFAULT_REGION)
+
+
+def _config(options: StoreOptions, attempts: int, read_timeout_s: float) -> AioConfig:
+    """No SDK checksums (ours are precomputed), no payload signature, explicit retries, limits."""
+    return AioConfig(
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"payload_signing_enabled": False, "addressing_style": options.addressing.value},
+        signature_version="s3v4",
+        max_pool_connections=options.max_connections,
+        connect_timeout=options.connect_timeout_s,
+        read_timeout=read_timeout_s,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        user_agent_appid="asyncpipe",
+        http_session_cls=OneAttemptSession,
+    )
+
+
+def _session_of(environment: Mapping[str, str]) -> tuple[AioSession, Any]:
+    """Build a session and its credential resolver that see ``environment`` and nothing else."""
+    session = AioSession()
+    chains = ConfigChainFactory(session=session, environ=environment)
+    store: ConfigValueStore = session.get_component("config_store")
+    for name, (key, variables, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items():
+        chain = chains.create_config_chain(
+            instance_name=name,
+            env_var_names=variables,
+            config_property_names=key,
+            default=default,
+            conversion_func=convert,
+        )
+        store.set_config_provider(name, chain)
+    resolver = create_credential_resolver(session, region_name=environment.get("AWS_REGION"))
+    for provider in resolver.providers:
+        for attribute in ("environ", "_environ"):
+            if attribute in vars(provider):
+                setattr(provider, attribute, environment)
+    return session, resolver

@@ -1,0 +1,1 @@
+"""Text from outside: masked, made safe to show, formatted."""

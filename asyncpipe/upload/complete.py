@@ -1,0 +1,175 @@
+"""Make a staged object visible, once, and look at it afterwards; never guess."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from asyncpipe.errors import (
+    ChecksumError,
+    DestinationTakenError,
+    TransientStoreError,
+    UploadError,
+    UploadMissingError,
+)
+from asyncpipe.model.store import ChecksumMode, ObjectInfo, StoredPart, UploadHandle
+from asyncpipe.model.transfer import FileDigests, Target, TransferOptions
+from asyncpipe.ports import ObjectStore
+from asyncpipe.upload.pace import pause
+from asyncpipe.upload.resume import NONCE_KEY
+from asyncpipe.upload.retry import repeated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """All that is needed to make one object visible and to recognise it."""
+
+    store: ObjectStore
+    options: TransferOptions
+    target: Target
+    nonce: str
+    digests: FileDigests
+
+    async def of_parts(self, handle: UploadHandle, parts: Sequence[StoredPart]) -> ObjectInfo:
+        """Complete a multipart upload.
+
+        Raises:
+            ConflictError: 409; S3 wants the upload created anew and every part sent again.
+            DestinationTakenError: another object stands there.
+            ChecksumError: the store refused the object's checksum or size.
+        """
+
+        async def complete() -> ObjectInfo:
+            return await self.store.complete_upload(
+                handle,
+                parts,
+                size_bytes=self.digests.size_bytes,
+                crc64nvme_base64=self.digests.crc64nvme_base64,
+                create_only=not self.target.overwrite,
+                timeout_s=self.options.complete_timeout_s,
+            )
+
+        if not self.store.capabilities.conditional_complete:
+            await refuse_taken(self.store, self.target, self.nonce, self.options)
+        return await self._settled(complete)
+
+    async def of_body(self, body: bytes) -> ObjectInfo:
+        """Store a small object whole."""
+
+        async def put() -> ObjectInfo:
+            return await self.store.put(
+                self.target.key,
+                body,
+                content_type=self.target.content_type,
+                metadata={**self.target.metadata, NONCE_KEY: self.nonce},
+                create_only=not self.target.overwrite,
+            )
+
+        if not self.store.capabilities.conditional_put:
+            await refuse_taken(self.store, self.target, self.nonce, self.options)
+        return await self._settled(put)
+
+    def is_ours(self, info: ObjectInfo) -> bool:
+        """Tell whether this very upload made the object."""
+        return info.metadata.get(NONCE_KEY) == self.nonce
+
+    async def _look(self) -> ObjectInfo | None:
+        return await repeated(lambda: self.store.head(self.target.key), self.options)
+
+    async def _settled(self, act: Callable[[], Awaitable[ObjectInfo]]) -> ObjectInfo:
+        """Act; when the outcome is unknown, the object itself tells.
+
+        A refusal (412, NoSuchUpload) may be the echo of an earlier attempt of ours that had
+        worked while its answer was lost, so it is looked into as well.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await act()
+                return await self._seen()
+            except (TransientStoreError, UploadMissingError, DestinationTakenError) as error:
+                found = await self._look()
+                if found is not None and self.is_ours(found):
+                    return found
+                unknown = isinstance(error, TransientStoreError) or (
+                    isinstance(error, UploadMissingError) and attempt > 1
+                )  # a store that still assembles knows neither the upload nor the object
+                if not unknown or attempt >= self.options.attempts:
+                    raise
+            await pause(
+                attempt, base_s=self.options.backoff_base_s, cap_s=self.options.backoff_cap_s
+            )
+
+    async def _seen(self) -> ObjectInfo:
+        info = await self._look()
+        if info is None:
+            raise UploadError(
+                f"{self.store.url_of(self.target.key)} was completed but is not there",
+                hint="another process may have removed it, or the store lost it",
+            )
+        return info
+
+    async def verified(
+        self, info: ObjectInfo, *, etag: str | None, multipart: bool, earlier: bool
+    ) -> tuple[str, ...]:
+        """Compare what the store shows with what was sent, and return the checks that held.
+
+        A wrong object is removed, unless an ``earlier`` process had published it: then it was
+        right, and the local file is another one now. ``etag`` is the expected one where it is
+        comparable.
+
+        Raises:
+            ChecksumError: size or checksum differ.
+            DestinationTakenError: the object of another upload, or of another file, stands there.
+        """
+        wrong = self._differences(info, etag)
+        if not self.is_ours(info) or (wrong and earlier):
+            raise DestinationTakenError(
+                f"{self.store.url_of(self.target.key)} is the object of another upload or file"
+            )
+        if wrong:
+            await self.store.delete(self.target.key)
+            raise ChecksumError(
+                f"{self.store.url_of(self.target.key)} was removed again: {'; '.join(wrong)}"
+            )
+        return self._checks(info, etag, multipart=multipart)
+
+    def _differences(self, info: ObjectInfo, etag: str | None) -> list[str]:
+        pairs = [
+            ("size", info.size_bytes, self.digests.size_bytes),
+            ("CRC64NVME", info.crc64nvme_base64, self.digests.crc64nvme_base64),
+            ("ETag", info.etag.strip('"').lower(), etag),
+        ]
+        return [
+            f"its {what} is {found}, sent was {sent}"
+            for what, found, sent in pairs
+            if found is not None and sent is not None and found != sent
+        ]
+
+    def _checks(self, info: ObjectInfo, etag: str | None, *, multipart: bool) -> tuple[str, ...]:
+        honoured = self.store.capabilities
+        conditional = honoured.conditional_complete if multipart else honoured.conditional_put
+        held = {
+            "size": True,
+            "nonce": True,
+            "crc64nvme": info.crc64nvme_base64 is not None,
+            "sha256-parts": multipart and honoured.checksum is ChecksumMode.SHA256_COMPOSITE,
+            "etag-md5": etag is not None,
+            "create-only": conditional and not self.target.overwrite,
+        }
+        return tuple(name for name, true in held.items() if true)
+
+
+async def refuse_taken(
+    store: ObjectStore, target: Target, nonce: str, options: TransferOptions
+) -> None:
+    """Raise DestinationTakenError when an object of another upload stands at the key."""
+    if target.overwrite:
+        return
+    info = await repeated(lambda: store.head(target.key), options)
+    if info is not None and info.metadata.get(NONCE_KEY) != nonce:
+        raise DestinationTakenError(
+            f"{store.url_of(target.key)} exists already",
+            hint="published objects are never replaced: choose another destination",
+        )

@@ -1,0 +1,41 @@
+"""Rejects of the archive that several of its states share."""
+
+from __future__ import annotations
+
+from asyncpipe.text.safe import printable
+from asyncpipe.xva.read.tar import TarHeader
+from asyncpipe.xva.reject import RejectError
+
+
+def check_kind(header: TarHeader, at_bytes: int) -> None:
+    """Reject what is no plain file (tar-type)."""
+    if header.kind in {b"\0", b"0"}:
+        return
+    kinds = {b"1": "a hard link", b"2": "a symbolic link", b"5": "a directory", b"S": "sparse"}
+    kind = kinds.get(header.kind, f'of type "{printable(header.kind.decode("latin-1"))}"')
+    raise RejectError(
+        "tar-type",
+        at_bytes,
+        f'"{printable(header.name, 100)}" is {kind}; an XVA holds plain files only',
+        member=header.name,
+    )
+
+
+def no_checksum(chunk: str, instead: str, at_bytes: int) -> RejectError:
+    """Return the reject for a chunk without its own checksum behind it."""
+    return RejectError(
+        "checksum-missing",
+        at_bytes,
+        f"the chunk {printable(chunk, 100)} must be followed by its own checksum, not by {instead}",
+        member=chunk,
+    )
+
+
+def zeroed_header(at_bytes: int) -> RejectError:
+    """Return the reject for zeroes where a tar header must be."""
+    return RejectError(
+        "zeroed-header",
+        at_bytes,
+        "zeroes stand where a tar header must, and data follows: a part of the file was never "
+        "written",
+    )

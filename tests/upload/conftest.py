@@ -1,0 +1,39 @@
+"""Both event loops, and the pieces every upload test needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.testing.store import MemoryStore
+
+MIB = 1024 * 1024
+KEY = "templates/debian12/20261123T170000Z/debian12.xva"
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target(key=KEY, content_type="application/octet-stream", metadata={"origin": "test"})
+
+
+@pytest.fixture
+def options() -> TransferOptions:
+    """Small parts, and pauses too short to notice."""
+    return TransferOptions(
+        max_memory_bytes=4 * MIB,
+        part_size_bytes=MIB,
+        backoff_base_s=0.001,
+        backoff_cap_s=0.002,
+        abort_timeout_s=5.0,
+        attempts=4,
+    )

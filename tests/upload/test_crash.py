@@ -1,0 +1,127 @@
+"""Killed at a random instant: nothing is half visible, a resumption ends well, no orphan stays."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncpipe.reap import sweep
+from asyncpipe.stores.open import open_store
+from tests.s3_standin.server import running_standin
+from tests.s3_standin.standin import StandIn
+from tests.upload.helpers import MIB, some_bytes, written
+
+BODY = some_bytes(33 * MIB + 5)
+REPOSITORY = Path(__file__).parents[2]
+LONGEST_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """One server, and children that upload to it."""
+
+    standin: StandIn
+    path: Path
+    folder: Path
+
+    def child(self, key: str) -> subprocess.Popen[str]:
+        work = {"key": key, "path": str(self.path), "journal": str(self.journal(key))}
+        job = json.dumps([self.standin.destination, self.standin.environment, work])
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.upload.crash_child", job],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begins\n"
+        return child
+
+    def journal(self, key: str) -> Path:
+        return self.folder / f"{key.replace('/', '_')}.json"
+
+    def finish(self, child: subprocess.Popen[str]) -> None:
+        assert child.wait(LONGEST_S) == 0
+
+    def visible(self, key: str) -> bytes | None:
+        name = f"p/{key}"
+        return self.standin.read(name) if name in self.standin.objects() else None
+
+    def parts_at_the_store(self, key: str) -> set[int]:
+        """Part numbers of the upload that the journal names."""
+        try:
+            upload_id = json.loads(self.journal(key).read_bytes())["upload_id"]
+        except FileNotFoundError:
+            return set()
+        open_ids = {upload.upload_id for upload in self.standin.uploads()}
+        return set(self.standin.parts(upload_id)) if upload_id in open_ids else set()
+
+
+@pytest.fixture
+def crashes(tmp_path: Path) -> Iterator[Crashes]:
+    with running_standin(folder=tmp_path / "store") as standin:
+        yield Crashes(standin, written(tmp_path / "image.xva", BODY), tmp_path)
+
+
+@pytest.mark.parametrize("rounds", [5, pytest.param(60, marks=pytest.mark.heavy)])
+def test_killed_at_any_instant_it_resumes_and_half_of_it_is_never_visible(
+    crashes: Crashes, rounds: int
+) -> None:
+    with crashes.child("whole") as child:
+        began_s = time.monotonic()
+        crashes.finish(child)
+        whole_s = time.monotonic() - began_s
+    chance = random.Random(20261123)
+    for number in range(rounds):
+        key = f"templates/killed/20261123T1700{number:02d}Z/killed.xva"  # as ours are
+        with crashes.child(key) as child:
+            kill_after(child, chance.uniform(0, whole_s))
+        assert crashes.visible(key) in {None, BODY}
+        kept = crashes.parts_at_the_store(key)
+        seen = len(crashes.standin.requests)
+        resume(crashes, key)
+        assert crashes.visible(key) == BODY
+        sent = {
+            request.part_number
+            for request in crashes.standin.requests[seen:]
+            if request.operation == "UploadPart"
+        }
+        assert not sent & kept, "a part that the store had was sent again"
+        assert not crashes.journal(key).exists()
+        # only a kill between the creation and the journal's first line leaves an upload
+        assert sum(upload.key == f"p/{key}" for upload in crashes.standin.uploads()) <= 1
+    anyio.run(reap, crashes.standin)
+    assert not crashes.standin.uploads()
+
+
+async def reap(standin: StandIn) -> None:
+    """Abort every open upload of ours, as ``asyncpipe reap --older-than 0s`` does."""
+    async with open_store(standin.destination, environment=standin.environment) as store:
+        await sweep(store, before_utc=datetime.now(UTC) + timedelta(days=1), dry_run=False)
+
+
+def kill_after(child: subprocess.Popen[str], seconds: float) -> None:
+    """Kill at that instant, or see it end before."""
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait(LONGEST_S)
+
+
+def resume(crashes: Crashes, key: str) -> None:
+    """Start it again, unless it had ended and forgotten its journal."""
+    if crashes.visible(key) is not None and not crashes.journal(key).exists():
+        return
+    with crashes.child(key) as child:
+        crashes.finish(child)

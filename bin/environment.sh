@@ -1,5 +1,5 @@
 # Sourced by the programs in bin/: the project's own Python environment, made when it is first needed
-# and again when its lock file changes. Sets $root and $python. Needs Python >= 3.11 and PyPI.
+# and again when its lock file or pyproject.toml changes. Sets $root and $python. Needs Python >= 3.11 and PyPI.
 # ASYNCPIPE_VENV names another folder for the environment (a read-only checkout, say).
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
@@ -47,7 +47,7 @@ make_environment() { # LOCK FOLDER STAMP
 			exit 2
 		}
 	fi
-	say "making the environment $2 (first use, or the lock changed)"
+	say "making the environment $2 (first use, or the packages changed)"
 	rm -f "$2/.asyncpipe-lock"
 	"$base" -m venv --clear "$2"
 	"$2/bin/python" -m pip --disable-pip-version-check --no-input -q install --require-hashes --no-deps -r "$1" &&
@@ -62,7 +62,7 @@ make_environment() { # LOCK FOLDER STAMP
 ensure_environment() {
 	lock=$root/$1
 	python=$2/bin/python
-	stamp="$(cksum <"$lock") $root"
+	stamp="$(cat "$lock" "$root/pyproject.toml" | cksum) $root"
 	if [ "$(cat "$2/.asyncpipe-lock" 2>/dev/null)" != "$stamp" ] || ! [ -x "$python" ]; then
 		mkdir -p "$2"
 		( # two first uses at once: the second waits and finds it made

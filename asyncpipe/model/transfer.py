@@ -1,4 +1,4 @@
-"""What is sent where, and what is known once it was."""
+"""What is sent where, and what is known afterwards."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class StagedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedObject:
-    """The object is visible and was looked at afterwards.
+    """The object is visible and was checked afterwards.
 
     ``checks`` names what was compared or enforced by the store: verified, not hoped.
     """

@@ -101,8 +101,8 @@ class LogFiles(Protocol):
 class ObjectStore(Protocol):
     """A place for objects; keys are relative to its prefix, errors are UploadErrors.
 
-    Every call makes one attempt; retries stay in ``upload`` (bulk) and in the
-    adapter (small idempotent calls), never in both.
+    A part, a creation and a completion are tried once per call: their callers know what a
+    repetition may do. Other small calls may be repeated by the store itself (`asyncpipe.retry`).
     """
 
     @property

@@ -18,9 +18,8 @@ from asyncpipe.cli.options.values import DURATION, PATH
 
 if TYPE_CHECKING:
     from asyncpipe import reap as reaping
+    from asyncpipe.model.run_state import KnownRun
     from asyncpipe.settings import Settings
-
-_JOURNAL_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +79,16 @@ def reap(
     import anyio
 
     from asyncpipe.errors import UploadError
-    from asyncpipe.run.state import find_run
+    from asyncpipe.run.state import find_run, read_run
     from asyncpipe.settings import Settings
 
     settings = Settings.of(given, environment=dict(os.environ))
     how = _How(grace_s=settings.grace_s, keep=keep, dry_run=dry_run)
     if runs:
         is_named = ctx.get_parameter_source("destination") is click.core.ParameterSource.COMMANDLINE
-        read = [_read(find_run(str(name), settings.work_directory)) for name in runs]
+        read = [read_run(find_run(str(name), settings.work_directory)) for name in runs]
         results = [
-            anyio.run(_reap_run, one, settings, None if is_named else _destination(one), how)
+            anyio.run(_reap_run, one, settings, "" if is_named else one.record.destination, how)
             for one in read
         ]
     else:
@@ -112,7 +111,7 @@ async def _sweep(settings: Settings, before_utc: datetime, how: _How) -> reaping
 
 
 async def _reap_run(
-    run: reaping.Run, settings: Settings, destination: str | None, how: _How
+    run: KnownRun, settings: Settings, destination: str, how: _How
 ) -> reaping.Reaped:
     from asyncpipe import reap as reaping
     from asyncpipe.stores.open import open_store
@@ -132,22 +131,6 @@ async def _reap_run(
             grace_s=how.grace_s,
             options=settings.transfer,
         )
-
-
-def _destination(run: reaping.Run) -> str | None:
-    """Where the run published, None where it does not say."""
-    return str(run.journal.get("destination") or "") or None
-
-
-def _read(folder: Path) -> reaping.Run:
-    from asyncpipe import reap as reaping
-    from asyncpipe.run.state import FILE_NAME, RunJournal
-
-    RunJournal.read(folder)  # refuses a folder without a run
-    path = folder / FILE_NAME
-    with path.open("rb") as file:
-        journal: dict[str, Any] = json.loads(file.read(_JOURNAL_BYTES))
-    return reaping.Run(folder=folder, journal=journal)
 
 
 def _print(results: Sequence[reaping.Reaped], *, as_json: bool, dry_run: bool) -> None:

@@ -176,6 +176,8 @@ def _regexall(pattern: str, text: str) -> Val:
 
 
 def _format(template: str, *arguments: Val) -> str:
+    if any(one.raw is None and one.type == ANY for one in arguments):
+        raise NotKnown  # cty takes an untyped null for a value that is still to come
     pieces: list[str] = []
     position = highest = following = 0
     while position < len(template):

@@ -7,12 +7,22 @@ leaves ``Evaluator``. Work and results are bounded, so that no template makes it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from typing import Any, Final
 
 from asyncpipe.model.template import UNKNOWN, Value
 from asyncpipe.template.functions import TABLE
 from asyncpipe.template.functions.spec import Function
+from asyncpipe.template.operations import (
+    MAX_ITEMS,
+    MAX_TEXT_CHARS,
+    common_type,
+    converted,
+    element,
+    mapping,
+    operation,
+    size_of,
+    within_bounds,
+)
 from asyncpipe.template.syntax.nodes import (
     ITEM,
     Binary,
@@ -30,16 +40,14 @@ from asyncpipe.template.syntax.nodes import (
     TupleOf,
     Unary,
 )
-from asyncpipe.template.values import cty, number
+from asyncpipe.template.values import cty
 from asyncpipe.template.values.constraints import constraint
-from asyncpipe.template.values.convert import collection, convert, unify
+from asyncpipe.template.values.convert import collection, convert
 from asyncpipe.template.values.cty import ANY, BOOL, FALSE, NUMBER, STRING, TRUE, Failed, Type, Val
 from asyncpipe.template.values.number import NotKnown
 
 HOLE: Final = "\ufffc"  # stands for an unknown part where a partial text is asked for
 MAX_STEPS: Final = 400_000  # of one template, about a second
-MAX_TEXT_CHARS: Final = 1_000_000
-MAX_ITEMS: Final = 20_000
 
 # What our own functions may raise for values that we did not think of counts as unknown.
 _UNFORESEEN: Final = (
@@ -61,19 +69,6 @@ def _refuse(*_: Any) -> Val:
 
 
 _NO_RECURSION: Final = Function(call=_refuse, rest=ANY)
-_ORDERS: Final[dict[str, Callable[[Fraction, Fraction], bool]]] = {
-    "<": Fraction.__lt__,
-    ">": Fraction.__gt__,
-    "<=": Fraction.__le__,
-    ">=": Fraction.__ge__,
-}
-_ARITHMETIC: Final[dict[str, Callable[[Fraction, Fraction], Fraction]]] = {
-    "+": lambda a, b: number.rounded(a + b),
-    "-": lambda a, b: number.rounded(a - b),
-    "*": lambda a, b: number.rounded(a * b),
-    "/": lambda a, b: number.rounded(a / b),
-    "%": number.remainder,
-}
 
 
 class Evaluator:
@@ -119,7 +114,7 @@ class Evaluator:
         """Return the value of an expression; unknown where it fails or is too large."""
         try:
             value = self._eval(node, scope or {})
-            size = _size(value)
+            size = size_of(value)
         except (Failed, NotKnown, RecursionError):
             return cty.unknown()
         self._steps += size
@@ -172,7 +167,7 @@ class Evaluator:
                 is_unknown = True
                 pieces.append(HOLE)
                 continue
-            content = _as(value, STRING, STRING).raw
+            content = converted(value, STRING, STRING).raw
             size += len(content)
             if size > MAX_TEXT_CHARS:
                 return cty.unknown(STRING)
@@ -207,7 +202,7 @@ class Evaluator:
             key = self._eval(node.key, scope)
             return self._local(key.raw) if isinstance(key.raw, str) else cty.unknown()
         source = self._eval(base, scope)
-        return _element(source, self._eval(node.key, scope), is_name=node.is_name)
+        return element(source, self._eval(node.key, scope), is_name=node.is_name)
 
     def _call(self, node: Call, scope: Scope) -> Val:
         if node.name in {"try", "can"}:
@@ -226,12 +221,12 @@ class Evaluator:
             if last.type.kind not in cty.SEQUENCES:
                 raise Failed("only a list can be expanded")
             arguments += [one for _, one in last.elements()]
-        self._steps += sum(map(_size, arguments)) // 8
+        self._steps += sum(map(size_of, arguments)) // 8
         try:
             result = function(arguments)
         except _UNFORESEEN:
             return Val(function.returns, UNKNOWN, filled=function.filled)
-        return result if _within_bounds(result) else cty.unknown(result.type)
+        return result if within_bounds(result) else cty.unknown(result.type)
 
     def _try(self, node: Call, scope: Scope) -> Val:
         if not node.arguments:
@@ -246,18 +241,8 @@ class Evaluator:
 
     def _conditional(self, node: Conditional, scope: Scope) -> Val:
         branches = [self._attempt(branch, scope) for branch in (node.yes, node.no)]
-        types = [value.type for value, _ in branches]
-        to: Type | None = ANY
-        for i, (value, _) in enumerate(branches):
-            if value.raw is None and value.type == ANY:
-                to = types[1 - i]
-                break
-        else:
-            if ANY not in types:
-                to = unify(types)
-        if to is None:
-            raise Failed("both results of a condition must have one type")
-        test = _as(self._eval(node.test, scope), BOOL, to)
+        to = common_type(branches[0][0], branches[1][0])
+        test = converted(self._eval(node.test, scope), BOOL, to)
         if not test.known:
             return cty.unknown(to)
         if test.raw is None:
@@ -265,7 +250,7 @@ class Evaluator:
         value, error = branches[0 if test.raw else 1]
         if error is not None:
             raise error
-        return _as(value, to, to)
+        return converted(value, to, to)
 
     def _object(self, node: ObjectOf, scope: Scope) -> Val:
         found: dict[str, Val] = {}
@@ -290,7 +275,7 @@ class Evaluator:
         for one in reversed(chain):
             right = self._attempt(one.right, scope)
             try:
-                value, error = _operation(one.operator, (value, error), right), None
+                value, error = operation(one.operator, (value, error), right), None
             except NotKnown:
                 value, error = cty.unknown(NUMBER), None
             except Failed as failure:
@@ -301,7 +286,7 @@ class Evaluator:
 
     def _unary(self, node: Unary, scope: Scope) -> Val:
         of = BOOL if node.operator == "!" else NUMBER
-        value = _as(self._eval(node.operand, scope), of, of)
+        value = converted(self._eval(node.operand, scope), of, of)
         if value.raw is None:
             raise Failed("the operand is null", of)
         if not value.known:
@@ -340,7 +325,7 @@ class Evaluator:
             if len(node.names) > 1:
                 inner[node.names[0]] = key
             if node.test is not None:
-                wanted = _as(self._eval(node.test, inner), BOOL, ANY)
+                wanted = converted(self._eval(node.test, inner), BOOL, ANY)
                 if not wanted.known:
                     return cty.unknown()
                 if wanted.raw is None:
@@ -351,7 +336,11 @@ class Evaluator:
             if name is None:
                 return cty.unknown()
             found.append((name, self._eval(node.value, inner)))
-        return cty.tuple_of(one for _, one in found) if node.key is None else _mapping(node, found)
+        return (
+            cty.tuple_of(one for _, one in found)
+            if node.key is None
+            else mapping(found, grouped=node.grouped)
+        )
 
     def _key(self, node: Node, scope: Scope) -> str | None:
         key = self._eval(node, scope)
@@ -359,97 +348,3 @@ class Evaluator:
             raise Failed("the key of a loop is null")
         key = convert(key, STRING)
         return key.raw if key.known else None
-
-
-def _mapping(node: For, found: list[tuple[str, Val]]) -> Val:
-    groups: dict[str, list[Val]] = {}
-    for name, value in found:
-        groups.setdefault(name, []).append(value)
-    if node.grouped:
-        return cty.object_of({name: cty.tuple_of(group) for name, group in groups.items()})
-    if len(groups) != len(found):
-        raise Failed("two items of a loop have the same key")
-    return cty.object_of(dict(found))
-
-
-def _as(value: Val, to: Type, of: Type) -> Val:
-    """Convert, with a failure that has the type ``of``."""
-    try:
-        return convert(value, to)
-    except Failed as error:
-        raise Failed(str(error), of) from None
-
-
-def _operation(
-    operator: str, left: tuple[Val, Failed | None], right: tuple[Val, Failed | None]
-) -> Val:
-    of = NUMBER if operator in _ARITHMETIC else BOOL
-    if operator in {"==", "!="}:
-        _raise(left[1] or right[1], BOOL)
-        same = cty.equal(left[0], right[0])
-        return cty.unknown(BOOL) if same is None else Val(BOOL, same == (operator == "=="))
-    wanted = BOOL if operator in {"&&", "||"} else NUMBER
-    a, b = _as(left[0], wanted, of), _as(right[0], wanted, of)
-    for one, error in ((a, left[1]), (b, right[1])):
-        if wanted == BOOL and error is None and one.raw is (operator == "||"):
-            return one
-    _raise(left[1] or right[1], of)
-    if a.raw is None or b.raw is None:
-        raise Failed("an operand is null", of)
-    if not (a.known and b.known):
-        return cty.unknown(of)
-    return Val(of, operator == "&&" if wanted == BOOL else _calculated(operator, a.raw, b.raw))
-
-
-def _calculated(operator: str, a: Fraction, b: Fraction) -> Fraction | bool:
-    if operator in _ORDERS:
-        return _ORDERS[operator](a, b)
-    if operator == "/" and b == 0:
-        if a == 0:
-            raise Failed("zero divided by zero", NUMBER)
-        raise NotKnown  # infinity
-    return _ARITHMETIC[operator](a, b)
-
-
-def _raise(error: Failed | None, of: Type) -> None:
-    if error is not None:
-        raise Failed(str(error), of)
-
-
-def _element(base: Val, key: Val, *, is_name: bool) -> Val:
-    """``base[key]`` or, for ``is_name``, ``base.key``, which only maps and objects have."""
-    if base.raw is None or key.raw is None:
-        raise Failed("null has no elements")
-    kind = base.type.kind
-    if not base.known or not key.known:
-        return cty.unknown(base.type.of if kind in {"list", "map"} else ANY)
-    if isinstance(base.raw, dict):
-        name = convert(key, STRING).raw
-        if name not in base.raw:
-            raise Failed(f"there is no element {name!r}")
-        found: Val = base.raw[name]
-        return found
-    if kind not in {"list", "tuple"} or is_name:
-        raise Failed("this value has no such element")
-    position = convert(key, NUMBER).raw
-    if position.denominator != 1 or not 0 <= position < len(base.raw):
-        raise Failed("there is no such element")
-    result: Val = base.raw[int(position)]
-    return result
-
-
-def _size(value: Val) -> int:
-    """Count the values inside; stops soon after the bound, whatever is shared inside."""
-    pending, count = [value], 0
-    while pending and count <= MAX_ITEMS:
-        raw = pending.pop().raw
-        count += 1 + (len(raw) // 256 if isinstance(raw, str) else 0)
-        if isinstance(raw, dict | tuple):
-            pending.extend(raw.values() if isinstance(raw, dict) else raw)
-    return count
-
-
-def _within_bounds(value: Val) -> bool:
-    if isinstance(value.raw, str):
-        return len(value.raw) <= MAX_TEXT_CHARS
-    return not isinstance(value.raw, dict | tuple) or len(value.raw) <= MAX_ITEMS

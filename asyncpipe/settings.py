@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model.host import Trust
 from asyncpipe.model.store import (
     Addressing,
     LockMode,
@@ -133,6 +134,7 @@ class Settings:
     verbosity: int = 0  # -1 quiet .. 1 verbose
     transfer: TransferOptions = field(default_factory=TransferOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
+    host_trust: Trust = field(default_factory=Trust)
     on_github: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -187,6 +189,7 @@ class Settings:
             verbosity=int(given.get("verbose", 0)) - int(given.get("quiet", 0)),
             transfer=_transfer(read),
             store=_store(read),
+            host_trust=_host_trust(read, environment),
             on_github=on_github,
             environment=environment,
         )
@@ -268,6 +271,16 @@ def _one_of(kind: type[Choice]) -> Callable[[str], Choice]:
         return by_name[text.strip().lower()]
 
     return parse
+
+
+def _host_trust(read: _Reader, environment: Mapping[str, str]) -> Trust:
+    home = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME') or '~'}/.config"
+    known_hosts = Path(home).expanduser() / "asyncpipe" / "known_hosts"
+    return Trust(
+        fingerprints=read("host_fingerprints", _words, (), name="HOST_FINGERPRINT"),
+        ca_file=read("host_ca", Path, None),
+        known_hosts=read("known_hosts", Path, known_hosts),
+    )
 
 
 def _transfer(read: _Reader) -> TransferOptions:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
+import anyio
 from botocore.exceptions import BotoCoreError, ClientError
 
 from asyncpipe.errors import CredentialsExpiredError, UploadError
@@ -13,6 +14,11 @@ from asyncpipe.stores.s3.errors import translated
 from asyncpipe.stores.s3.session import S3Clients
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
+ANSWER_S: Final = 120.0  # of one call; a byte a second would reset the socket's own limit for ever
+_BOUNDED_ELSEWHERE: Final = {
+    "upload_part",  # by the progress that `upload` demands
+    "complete_multipart_upload",  # by the caller's limit
+}
 
 
 class S3Calls:
@@ -34,7 +40,8 @@ class S3Calls:
 
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""
-        return await getattr(self._clients.small, operation)(Bucket=self._bucket)
+        with anyio.fail_after(ANSWER_S):
+            return await getattr(self._clients.small, operation)(Bucket=self._bucket)
 
     async def attempt(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
         """One attempt of a raw call, foreign errors and all; for the probe."""
@@ -47,8 +54,11 @@ class S3Calls:
         if key is not None:
             arguments["Key"] = self.prefix + checked_key(key)
         else:
-            arguments["Prefix"] = self.prefix + arguments.pop("prefix")
-        return await getattr(getattr(self._clients, client), operation)(**arguments)
+            below = arguments.pop("prefix")  # None: the whole bucket
+            arguments["Prefix"] = "" if below is None else self.prefix + below
+        limit_s = None if operation in _BOUNDED_ELSEWHERE else ANSWER_S
+        with anyio.fail_after(limit_s):
+            return await getattr(getattr(self._clients, client), operation)(**arguments)
 
     async def call(
         self, client: str, operation: str, key: str | None, /, **parameters: Any

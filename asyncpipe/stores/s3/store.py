@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from base64 import b64decode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 
 from asyncpipe.errors import (
+    AccessDeniedError,
     ChecksumError,
     DestinationTakenError,
     ObjectMissingError,
@@ -39,6 +41,7 @@ from asyncpipe.stores.s3.answers import (
 from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.calls import FOREIGN, S3Calls
 from asyncpipe.stores.s3.errors import code_of
+from asyncpipe.stores.s3.pages import pages
 from asyncpipe.stores.s3.probe import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
 from asyncpipe.stores.s3.requests import (
@@ -51,6 +54,8 @@ from asyncpipe.stores.s3.requests import (
 from asyncpipe.stores.s3.session import S3Clients
 
 _READ_BYTES = 256 * 1024
+_PROGRESS_BYTES = 1024 * 1024  # of an object that is read, within
+_PROGRESS_S = 60.0
 _CREATE_ATTEMPTS = 3
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
@@ -145,13 +150,13 @@ class S3Store:
         """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
         answer = await self._calls.call("small", "get_object", key)
         async with answer["Body"] as stream:
-            if answer["ContentLength"] > max_bytes:
-                raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
-            try:
-                body = await stream.read()
-            except FOREIGN as error:
-                raise self._calls.translated(error, "get_object", key) from error
-        return StoredBytes(info=object_info(key, answer), body=body)
+            body = bytearray()
+            async with aclosing(self._pieces(stream, key)) as pieces:
+                async for piece in pieces:
+                    body += piece
+                    if len(body) > max_bytes:
+                        raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
+        return StoredBytes(info=object_info(key, answer), body=bytes(body))
 
     @asynccontextmanager
     async def stream(
@@ -164,13 +169,20 @@ class S3Store:
             yield pieces
 
     async def _pieces(self, body: Any, key: str) -> AsyncGenerator[bytes, None]:
+        read_bytes, waited_s = 0, 0.0
         while True:
+            began_s = anyio.current_time()
             try:
-                piece = await body.content.read(_READ_BYTES)
+                with anyio.fail_after(_PROGRESS_S - waited_s):
+                    piece = await body.content.read(_READ_BYTES)
             except FOREIGN as error:
                 raise self._calls.translated(error, "get_object", key) from error
             if not piece:
                 return
+            read_bytes += len(piece)
+            waited_s += anyio.current_time() - began_s
+            if read_bytes >= _PROGRESS_BYTES:
+                read_bytes, waited_s = 0, 0.0
             yield piece
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -183,16 +195,13 @@ class S3Store:
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         """Every object whose key begins with ``prefix``, in key order, page by page."""
-        more: dict[str, str] = {}
-        while True:
-            page = await self._calls.call("small", "list_objects_v2", None, prefix=prefix, **more)
-            for item in page.get("Contents", []):
-                key = item["Key"].removeprefix(self._calls.prefix)
-                if key:
-                    yield object_info(key, item)
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        listing = pages(self._calls, "list_objects_v2", None, prefix=prefix)
+        async with aclosing(listing) as found:
+            async for page in found:
+                for item in page:
+                    key = item["Key"].removeprefix(self._calls.prefix)
+                    if key:
+                        yield object_info(key, item)
 
     async def delete(self, key: str) -> None:
         """Remove one object; no error when absent."""
@@ -287,32 +296,32 @@ class S3Store:
 
     async def list_parts(self, handle: UploadHandle) -> Sequence[StoredPart]:
         """Every part the store has, in order; UploadMissingError."""
-        parts: list[StoredPart] = []
-        more: dict[str, int] = {}
-        while True:
-            page = await self._calls.call(
-                "small", "list_parts", handle.key, UploadId=handle.upload_id, **more
-            )
-            parts += [stored_part(item) for item in page.get("Parts", [])]
-            if not page.get("IsTruncated"):
-                return parts
-            more = {"PartNumberMarker": page["NextPartNumberMarker"]}
+        listing = pages(self._calls, "list_parts", handle.key, UploadId=handle.upload_id)
+        async with aclosing(listing) as found:
+            return [stored_part(item) async for page in found for item in page]
 
     async def list_uploads(self, prefix: str) -> Sequence[OpenUpload]:
-        """Every open upload whose key begins with ``prefix``."""
-        uploads: list[OpenUpload] = []
-        more: dict[str, str] = {}
-        while True:
-            page = await self._calls.call(
-                "small", "list_multipart_uploads", None, prefix=prefix, **more
-            )
-            uploads += [open_upload(item, self._calls.prefix) for item in page.get("Uploads", [])]
-            if not page.get("IsTruncated"):
-                return uploads
-            more = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
-            }
+        """Every open upload whose key begins with ``prefix``.
+
+        MinIO lists the uploads of one whole key, or all of the bucket: where a prefix has none,
+        the bucket is asked.
+        """
+        found = await self._uploads(prefix=prefix)
+        if not found:
+            with contextlib.suppress(AccessDeniedError):  # a policy may allow the prefix alone
+                found = await self._uploads(prefix=None)
+        return [one for one in found if one.handle.key.startswith(prefix)]
+
+    async def _uploads(self, *, prefix: str | None) -> Sequence[OpenUpload]:
+        listing = pages(self._calls, "list_multipart_uploads", None, prefix=prefix)
+        root = self._calls.prefix
+        async with aclosing(listing) as found:
+            return [
+                open_upload(item, root)
+                async for page in found
+                for item in page
+                if str(item["Key"]).startswith(root)
+            ]
 
     async def abort_rule_days(self) -> int | None:
         """After how many days a lifecycle rule aborts uploads below the prefix; None: no rule.

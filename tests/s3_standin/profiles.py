@@ -41,7 +41,13 @@ PROFILES = {
     profile.name: profile
     for profile in (
         _STRICT,
-        replace(_STRICT, name="minio", object_size_checked=False, idempotent_complete=False),
+        replace(
+            _STRICT,
+            name="minio",
+            object_size_checked=False,
+            idempotent_complete=False,
+            lists_uploads_by_whole_key=True,
+        ),
         replace(
             _STRICT,
             name="ceph",

@@ -12,12 +12,12 @@ import anyio
 import pytest
 
 from asyncpipe.errors import TransientStoreError, UploadError
-from asyncpipe.model.store import StoreOptions, StoreProfile
+from asyncpipe.model.store import StoreOptions, StoreProfile, UploadHandle
 from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
-from asyncpipe.stores.s3 import calls, pages, store as s3, transport
+from asyncpipe.stores.s3 import calls, pages, reading, transport
 from tests.s3_standin.standin import StandIn
-from tests.stores.helpers import LIMIT_S, TEXT, begun, digests_of, one_part
+from tests.stores.helpers import LIMIT_S, TEXT, begun, digests_of, keys_of, one_part, read_all
 from tests.stores.listening import listening
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ def elsewhere() -> Iterator[tuple[str, list[bytes]]]:
 
     def serve(connection: socket.socket) -> None:
         asked.append(request_of(connection))
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: \"x\"\r\n\r\n{}")
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "x"\r\n\r\n{}')
 
     with listening(serve) as port:
         yield f"http://127.0.0.1:{port}/", asked
@@ -78,7 +78,7 @@ async def _put(store: ObjectStore) -> None:
 
 
 async def _part(store: ObjectStore) -> None:
-    await one_part(store, s3.UploadHandle(key="x", upload_id="u"))
+    await one_part(store, UploadHandle(key="x", upload_id="u"))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -119,7 +119,7 @@ def _endless() -> bytes:
     return b"10000\r\n" + b"x" * 65536 + b"\r\n"
 
 
-CHUNKED = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\nETag: \"e\"\r\n\r\n"
+CHUNKED = b'HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\nETag: "e"\r\n\r\n'
 
 
 async def test_an_endless_object_is_read_up_to_what_was_allowed() -> None:
@@ -163,12 +163,10 @@ async def test_a_page_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.Mo
 async def test_an_object_that_comes_byte_by_byte_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(s3, "_PROGRESS_S", 0.3)
+    monkeypatch.setattr(reading, "PROGRESS_S", 0.3)
     async with opened_at(_answers(CHUNKED % 200, _one_byte_now_and_then())) as store:
         with anyio.fail_after(LIMIT_S), pytest.raises(TransientStoreError, match="in time"):
-            async with store.stream("x.xva") as pieces:
-                async for _ in pieces:
-                    pass
+            await read_all(store, "x.xva")
 
 
 @pytest.mark.parametrize("what", ["list", "list_parts", "list_uploads"])
@@ -182,13 +180,13 @@ async def test_a_listing_that_never_advances_is_given_up(
             await store.put(f"k{number}", b"x", content_type=TEXT)
             await begun(store)
             await store.upload_part(handle, number, memoryview(b"abc"), digests_of(store, b"abc"))
+        listings: dict[str, Callable[[], Awaitable[object]]] = {
+            "list": lambda: keys_of(store, ""),
+            "list_parts": lambda: store.list_parts(handle),
+            "list_uploads": lambda: store.list_uploads(""),
+        }
         with pytest.raises(UploadError, match="never come to an end"):
-            if what == "list":
-                assert [one async for one in store.list("")]
-            elif what == "list_parts":
-                await store.list_parts(handle)
-            else:
-                await store.list_uploads("")
+            await listings[what]()
 
 
 async def test_a_listing_of_ever_new_pages_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +206,7 @@ async def test_a_listing_of_ever_new_pages_is_given_up(monkeypatch: pytest.Monke
 
     async with opened_at(serve) as store:
         with anyio.fail_after(LIMIT_S), pytest.raises(UploadError, match="never come to an end"):
-            assert [one async for one in store.list("")]
+            await keys_of(store, "")
     assert next(counter) == 5
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import aiohttp
@@ -10,10 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from asyncpipe.errors import CredentialsExpiredError, UploadError
 from asyncpipe.model.store_keys import checked_key
+from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.errors import translated
 from asyncpipe.stores.s3.session import S3Clients
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
+# of calls that may be repeated without harm; long enough for a server that restarts
+SMALL_CALLS: Final = RetryPolicy(attempts=5)
 ANSWER_S: Final = 120.0  # of one call; a byte a second would reset the socket's own limit for ever
 _BOUNDED_ELSEWHERE: Final = {
     "upload_part",  # by the progress that `upload` demands
@@ -28,6 +32,7 @@ class S3Calls:
         self._clients = clients
         self._bucket = bucket
         self.prefix = prefix
+        self._proven = False  # the endpoint has answered, whatever it said
 
     @property
     def url(self) -> str:
@@ -41,7 +46,7 @@ class S3Calls:
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""
         with anyio.fail_after(ANSWER_S):
-            return await getattr(self._clients.small, operation)(Bucket=self._bucket)
+            return await getattr(self._clients.once, operation)(Bucket=self._bucket)
 
     async def attempt(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
         """One attempt of a raw call, foreign errors and all; for the probe."""
@@ -63,33 +68,47 @@ class S3Calls:
     async def call(
         self, client: str, operation: str, key: str | None, /, **parameters: Any
     ) -> dict[str, Any]:
-        """One call of ``client`` (once, small, complete); expired credentials are renewed once.
+        """Call ``operation``; expired credentials are renewed once.
+
+        ``client`` is ``once``, ``complete`` (which waits long) or ``small``: ``once``, repeated
+        while the store says that it may succeed later.
 
         Raises:
-            UploadError: the class of what went wrong, from `adapters.s3_errors`.
+            UploadError: the class of what went wrong, from `stores.s3.errors`.
         """
+        if client == "small":
+            return await repeated(
+                lambda: self.call("once", operation, key, **parameters),
+                SMALL_CALLS,
+                unless=CredentialsExpiredError,  # renewed already
+            )
         used = await self._clients.credentials.fingerprint()
+        try:
+            return await self._answered(client, operation, key, parameters)
+        except CredentialsExpiredError:
+            if not await self._clients.credentials.renew(used):
+                raise
+        return await self._answered(client, operation, key, parameters)
+
+    async def _answered(
+        self, client: str, operation: str, key: str | None, parameters: dict[str, Any]
+    ) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = await self._raw(client, operation, key, parameters)
         except FOREIGN as error:
-            failure = self.translated(error, operation, key, if_match="IfMatch" in parameters)
-            if not isinstance(failure, CredentialsExpiredError):
-                raise failure from error
-            if not await self._clients.credentials.renew(used):
-                raise failure from error
-        else:
-            return answer
-        try:
-            answer = await self._raw(client, operation, key, parameters)
-        except FOREIGN as error:
-            raise self.translated(
-                error, operation, key, if_match="IfMatch" in parameters
-            ) from error
+            self._proven |= isinstance(error, ClientError)
+            raise self.translated(error, operation, key, parameters) from error
+        self._proven = True
         return answer
 
     def translated(
-        self, error: Exception, operation: str, key: str | None, *, if_match: bool = False
+        self, error: Exception, operation: str, key: str | None, parameters: Collection[str] = ()
     ) -> UploadError:
-        """A foreign error as one of ours, told with the object's URL."""
-        where = self.url_of(key or "")
-        return translated(error, operation=operation, where=where, if_match=if_match)
+        """A foreign error as one of ours, with the object's URL."""
+        return translated(
+            error,
+            operation=operation,
+            where=self.url_of(key or ""),
+            parameters=parameters,
+            proven=self._proven,
+        )

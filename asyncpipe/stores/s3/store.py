@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from base64 import b64decode
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -16,7 +17,6 @@ from asyncpipe.errors import (
     DestinationTakenError,
     ObjectMissingError,
     TransientStoreError,
-    UploadError,
 )
 from asyncpipe.model.store import (
     ChecksumMode,
@@ -30,20 +30,21 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
+from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.stores.s3.answers import (
-    abort_days,
-    covers,
     object_info,
     open_upload,
     stored_part,
     unquoted,
 )
 from asyncpipe.stores.s3.body import PartBody
-from asyncpipe.stores.s3.calls import FOREIGN, S3Calls
-from asyncpipe.stores.s3.errors import code_of
+from asyncpipe.stores.s3.calls import S3Calls
+from asyncpipe.stores.s3.errors import UnexplainedError
+from asyncpipe.stores.s3.lifecycle import abort_rule_days
 from asyncpipe.stores.s3.pages import pages
 from asyncpipe.stores.s3.probe import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
+from asyncpipe.stores.s3.reading import read_pieces, read_small
 from asyncpipe.stores.s3.requests import (
     complete_parameters,
     object_parameters,
@@ -53,10 +54,7 @@ from asyncpipe.stores.s3.requests import (
 )
 from asyncpipe.stores.s3.session import S3Clients
 
-_READ_BYTES = 256 * 1024
-_PROGRESS_BYTES = 1024 * 1024  # of an object that is read, within
-_PROGRESS_S = 60.0
-_CREATE_ATTEMPTS = 3
+_CREATE = RetryPolicy(attempts=3, base_s=0.4)
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
 _FOUND: dict[tuple[str, str, str], S3Record] = {}
@@ -127,20 +125,18 @@ class S3Store:
 
     async def _create(self, key: str, body: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object; an attempt whose answer was lost is recognised by its bytes."""
-        for attempt in range(1, _CREATE_ATTEMPTS + 1):
+        retries = Retries(_CREATE)
+        while True:
             try:
                 return await self._calls.call(
                     "once", "put_object", key, IfNoneMatch="*", **parameters
                 )
             except DestinationTakenError:
-                if attempt == 1 or (answer := await self._ours(key, body)) is None:
+                if retries.attempt == 1 or (answer := await self._ours(key, body)) is None:
                     raise
                 return answer
-            except TransientStoreError:
-                if attempt == _CREATE_ATTEMPTS:
-                    raise
-                await anyio.sleep(0.2 * 2**attempt)
-        raise AssertionError  # the loop returns or raises
+            except TransientStoreError as error:
+                await retries.pause(error)
 
     async def _ours(self, key: str, body: bytes) -> dict[str, Any] | None:
         stored = await self.get(key, max_bytes=len(body) + 1)
@@ -148,15 +144,7 @@ class S3Store:
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
         """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
-        answer = await self._calls.call("small", "get_object", key)
-        async with answer["Body"] as stream:
-            body = bytearray()
-            async with aclosing(self._pieces(stream, key)) as pieces:
-                async for piece in pieces:
-                    body += piece
-                    if len(body) > max_bytes:
-                        raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
-        return StoredBytes(info=object_info(key, answer), body=bytes(body))
+        return await read_small(self._calls, key, max_bytes)
 
     @asynccontextmanager
     async def stream(
@@ -165,33 +153,29 @@ class S3Store:
         """Read an object in pieces of at most 256 KiB; a reset is a TransientStoreError."""
         byte_range = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
         answer = await self._calls.call("small", "get_object", key, **byte_range)
-        async with answer["Body"] as body, aclosing(self._pieces(body, key)) as pieces:
+        async with answer["Body"] as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
             yield pieces
 
-    async def _pieces(self, body: Any, key: str) -> AsyncGenerator[bytes, None]:
-        read_bytes, waited_s = 0, 0.0
-        while True:
-            began_s = anyio.current_time()
-            try:
-                with anyio.fail_after(_PROGRESS_S - waited_s):
-                    piece = await body.content.read(_READ_BYTES)
-            except FOREIGN as error:
-                raise self._calls.translated(error, "get_object", key) from error
-            if not piece:
-                return
-            read_bytes += len(piece)
-            waited_s += anyio.current_time() - began_s
-            if read_bytes >= _PROGRESS_BYTES:
-                read_bytes, waited_s = 0, 0.0
-            yield piece
-
     async def head(self, key: str) -> ObjectInfo | None:
-        """Look at an object, with its checksum where the store tells it; None when absent."""
+        """Look at an object, with its checksum where the store has one; None when absent."""
         try:
-            answer = await self._calls.call("small", "head_object", key, ChecksumMode="ENABLED")
+            return object_info(key, await self._head(key))
         except ObjectMissingError:
             return None
-        return object_info(key, answer)
+
+    async def _head(self, key: str) -> dict[str, Any]:
+        """Ask by HEAD; where that is refused without a reason, by GET, which says why."""
+        if self._record.head_checksum:
+            with contextlib.suppress(UnexplainedError):
+                return await self._calls.call("small", "head_object", key, ChecksumMode="ENABLED")
+        try:
+            answer = await self._calls.call("small", "head_object", key)
+        except UnexplainedError:
+            answer = await self._calls.call("small", "get_object", key)
+            answer["Body"].close()
+        else:
+            self._record = replace(self._record, head_checksum=False)  # not asked for again
+        return answer
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         """Every object whose key begins with ``prefix``, in key order, page by page."""
@@ -214,7 +198,7 @@ class S3Store:
     ) -> UploadHandle:
         """Begin a multipart upload with the checksum type that the store verifies."""
         answer = await self._calls.call(
-            "small",
+            "once",  # repeated, it would leave uploads that nobody knows of; `upload` does it
             "create_multipart_upload",
             key,
             ContentType=content_type,
@@ -329,17 +313,7 @@ class S3Store:
         Raises:
             UploadError: the rules cannot be read.
         """
-        try:
-            answer = await self._calls.of_bucket("get_bucket_lifecycle_configuration")
-        except FOREIGN as error:
-            if code_of(error)[1] == "NoSuchLifecycleConfiguration":
-                return None
-            raise self._calls.translated(
-                error, "get_bucket_lifecycle_configuration", None
-            ) from error
-        rules = answer.get("Rules", [])
-        days = [abort_days(rule) for rule in rules if covers(rule, self._calls.prefix)]
-        return min((number for number in days if number), default=None)
+        return await abort_rule_days(self._calls)
 
     # -- what the endpoint honours -------------------------------------------------------------
 

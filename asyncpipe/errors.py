@@ -120,6 +120,10 @@ class ObjectMissingError(UploadError):
     """No object under this key."""
 
 
+class ObjectTooLargeError(UploadError):
+    """An object that should be small is not: it is not read."""
+
+
 class UploadMissingError(UploadError):
     """The store does not know this multipart upload (it ended, was aborted, or never was)."""
 

@@ -13,8 +13,8 @@ from asyncpipe.errors import (
     ChecksumError,
     DestinationTakenError,
     ObjectMissingError,
+    ObjectTooLargeError,
     TransientStoreError,
-    UploadError,
 )
 from asyncpipe.model.store import (
     ChecksumMode,
@@ -145,7 +145,7 @@ class S3Store:
         answer = await self._calls.call("small", "get_object", key)
         async with answer["Body"] as stream:
             if answer["ContentLength"] > max_bytes:
-                raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
+                raise ObjectTooLargeError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
             try:
                 body = await stream.read()
             except FOREIGN as error:

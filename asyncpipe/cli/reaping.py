@@ -18,7 +18,7 @@ from asyncpipe.errors import UploadError
 from asyncpipe.run.state import FILE_NAME, RunJournal, find_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
-from asyncpipe.system.proc import ProcessGroups
+from asyncpipe.system.groups import ProcessGroups
 
 _JOURNAL_BYTES = 16 * 1024 * 1024
 

@@ -52,6 +52,16 @@ class PhaseChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The template waits for something that may not come, for at most ``limit_s`` from now."""
+
+    name: ClassVar[str] = "build.waiting"
+    unit: str
+    what: str  # "Packer to clean up"
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityChanged:
     """Evidence from the guest changed or confirmed the identity."""
 
@@ -118,6 +128,7 @@ Event = (
     | TemplateStarted
     | OutputLine
     | PhaseChanged
+    | Waiting
     | IdentityChanged
     | ExportGrew
     | UploadProgress

@@ -23,7 +23,7 @@ from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.errors import IdentityConflictError, XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
-from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
+from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
 from asyncpipe.model.identity import Conflict, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
@@ -31,6 +31,7 @@ from asyncpipe.model.run import FileEntry, RunFacts
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.transfer import PublishedObject, TransferOptions
 from asyncpipe.model.xva import XvaReport, report_to_dict
+from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run import log as buildlog
 from asyncpipe.run import plan, publish
@@ -142,6 +143,14 @@ class RunContext:
     def on_phase(self, phase: Phase) -> None:
         """Tell the phase."""
         self.services.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
+
+    def on_waiting(self, what: str, limit_s: float) -> None:
+        """Tell what is waited for."""
+        self.services.reporter.emit(Waiting(unit=self.unit, what=what, limit_s=limit_s))
+
+    def listeners(self) -> Listeners:
+        """What of a running Packer is listened to."""
+        return Listeners(on_phase=self.on_phase, on_waiting=self.on_waiting, on_exit=self.on_exit)
 
     def on_exit(self, build_exit: BuildExit) -> None:
         """Keep how Packer ended, also when that ends the run."""
@@ -287,7 +296,8 @@ class RunContext:
     @property
     def instance_uuids(self) -> tuple[str, ...]:
         """The VMs that Packer created on the pool."""
-        return self.build_exit.instance_uuids if self.build_exit else ()
+        uuid = self.build_exit.host.vm_uuid if self.build_exit else ""
+        return (uuid,) if uuid else ()
 
     def redact(self, text: str) -> str:
         """Take the known secrets and whatever looks like one out of a text."""

@@ -11,6 +11,7 @@ from asyncpipe.model.events import (
     RunStarted,
     TemplateFinished,
     TemplateStarted,
+    Waiting,
     Warned,
 )
 from asyncpipe.model.identity import OsIdentity
@@ -49,6 +50,9 @@ def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:
             return clean(f"{OWN}building {event.template_path} as {system_of(event.identity)}")
         case PhaseChanged():
             return f"{OWN}phase {event.phase} after {duration_text(elapsed_s)}"
+        case Waiting():
+            limit = duration_text(event.limit_s)
+            return clean(f"{OWN}waiting for {event.what}, for up to {limit}")
         case IdentityChanged() if verbose:
             return clean(f"{OWN}the guest says: {system_of(event.identity)}")
     return None

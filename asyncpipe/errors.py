@@ -6,6 +6,8 @@ Exit codes are part of the interface (``docs/exit-codes.md``): 0 published, 1 un
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 EXIT_PUBLISHED = 0
@@ -157,6 +159,18 @@ def leaf_of(error: BaseException) -> BaseException:
         if isinstance(leaf, Exception):
             return leaf
     return leaves[0]
+
+
+@contextmanager
+def flattened() -> Iterator[None]:
+    """Raise the most telling error of a task group instead of the group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaf = leaf_of(group)
+        if isinstance(leaf, Exception):
+            raise leaf from leaf.__cause__
+        raise
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

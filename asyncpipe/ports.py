@@ -1,4 +1,4 @@
-"""What the stages ask of the world; adapters answer, fakes too, under one contract suite."""
+"""What the rooms need from outside; real implementations and fakes pass one contract suite."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Command:
 
 
 class RunningProcess(Protocol):
-    """A child that leads a session and group of its own; stdout and stderr are one stream."""
+    """A child that leads its own session and group; stdout and stderr share one stream."""
 
     @property
     def pid(self) -> int:
-        """Process id, which is the group id too."""
+        """Process id, also the group id."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class RunningProcess(Protocol):
         ...
 
     def group_alive(self) -> bool:
-        """Tell whether any process of the group still lives (zombies do not count)."""
+        """Whether any process of the group still lives (zombies do not count)."""
         ...
 
 
@@ -108,8 +108,8 @@ class LogFiles(Protocol):
 class ObjectStore(Protocol):
     """A place for objects; keys are relative to its prefix, errors are UploadErrors.
 
-    Every call makes one attempt of its own kind; retries stay in ``upload`` (bulk) and in the
-    adapter (small idempotent calls), never in both.
+    A part, a creation and a completion are tried once per call: their callers know what a
+    repetition may do. Other small calls may be repeated by the store itself (`asyncpipe.retry`).
     """
 
     @property
@@ -155,7 +155,7 @@ class ObjectStore(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Look at an object (with its checksum where the store tells it), None when absent."""
+        """Look at an object (with its checksum where the store returns it), None when absent."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:

@@ -16,9 +16,10 @@ from asyncpipe.catalog.listing import version_at
 from asyncpipe.errors import ChecksumError, TransientStoreError, UsageError
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.text.format import size_text
 
-_ATTEMPTS: Final = 8  # in a row, without a byte of progress
+_RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
 _BUFFER_BYTES: Final = 1024 * 1024
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
@@ -107,16 +108,15 @@ class _Sink:
 
 
 async def _fetch(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
-    failures = 0
+    retries = Retries(_RETRY)
     while sink.size_bytes < entry.xva_size_bytes:
         before_bytes = sink.size_bytes
         try:
             await _fetch_once(store, entry, sink)
-        except TransientStoreError:
-            failures = 0 if sink.size_bytes > before_bytes else failures + 1
-            if failures >= _ATTEMPTS:
-                raise
-            await anyio.sleep(min(10.0, 0.1 * 2.0**failures))
+        except TransientStoreError as error:
+            if sink.size_bytes > before_bytes:
+                retries.restart()
+            await retries.pause(error)
             continue
         if sink.size_bytes == before_bytes:
             raise ChecksumError(

@@ -6,12 +6,9 @@ read back, lost updates are made again, and the caller is told that the store gi
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-
-import anyio
 
 from asyncpipe.catalog.entries import JSON_TYPE
 from asyncpipe.errors import (
@@ -22,11 +19,10 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import Retries, RetryPolicy
 
 MAX_INDEX_BYTES: Final = 64 * 1024 * 1024  # about 60,000 versions
-_ATTEMPTS: Final = 12
-_FIRST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 2.0
+_RETRY: Final = RetryPolicy(attempts=12, base_s=0.05, cap_s=2.0)
 
 Change = Callable[[bytes | None], bytes | None]  # present body -> new body; None: leave it
 
@@ -49,7 +45,8 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
     """
     attempted: bytes | None = None
     before: bytes | None = None
-    for attempt in range(_ATTEMPTS):
+    retries = Retries(_RETRY)
+    while True:
         stored = await _read(store, key)
         present = stored.body if stored else None
         body = change(present)
@@ -66,10 +63,13 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
             if _guards(store):
                 return Swapped(before=before, written=True, guarded=True)
         except (ConflictError, DestinationTakenError, TransientStoreError):
-            # somebody else was first, or the answer was lost: what stands there now decides
-            await anyio.sleep(_pause_s(attempt))
-    raise ConflictError(
-        f"{store.url_of(key)} was changed by others each of {_ATTEMPTS} times.",
+            pass  # somebody else was first, or the answer was lost
+        await retries.pause(_contended(store, key))  # then what stands there decides
+
+
+def _contended(store: ObjectStore, key: str) -> ConflictError:
+    return ConflictError(
+        f"{store.url_of(key)} was changed by others each of {_RETRY.attempts} times.",
         hint="Try again; asyncpipe index rebuild brings the index up to date.",
     )
 
@@ -104,11 +104,6 @@ async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes 
 
 def _guards(store: ObjectStore) -> bool:
     return store.capabilities.compare_and_swap and store.capabilities.conditional_put
-
-
-def _pause_s(attempt: int) -> float:
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * float(2**attempt))
-    return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter needs no secrecy
 
 
 def unguarded_warning(store: ObjectStore, key: str) -> str:

@@ -136,7 +136,6 @@ async def _built(
     )
     return Built(
         xva_path=one.template.path,
-        log_path=journal.folder / LOG_NAME,
         folder_key=plan.folder_key(identity, one.unit, one.timestamp),
         name=plan.published_name(identity, one.unit),
         redaction_count=0,

@@ -101,7 +101,7 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
     """A resumed run builds the templates it had, to the place it had."""
     if not settings.resume:
         return settings
-    templates = dict.fromkeys(str(journal.unit(name)["template"]) for name in journal.units)
+    templates = dict.fromkeys(unit.template for unit in journal.units.values())
     return replace(settings, templates=tuple(templates), destination=journal.destination)
 
 

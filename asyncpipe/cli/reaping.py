@@ -8,19 +8,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import click
 
 from asyncpipe import reap
 from asyncpipe.errors import UploadError
-from asyncpipe.run.state import FILE_NAME, RunJournal, find_run
+from asyncpipe.model.run_state import KnownRun
+from asyncpipe.run.state import find_run, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.groups import ProcessGroups
-
-_JOURNAL_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ def run(
     )
     how = _How(grace_s=grace_s, keep=keep, dry_run=dry_run)
     if runs:
-        read = [_read(find_run(str(name), settings.work_directory)) for name in runs]
+        read = [read_run(find_run(str(name), settings.work_directory)) for name in runs]
         results = [
             anyio.run(_reap_run, one, settings, destination or _destination(one, settings), how)
             for one in read
@@ -70,7 +68,7 @@ async def _sweep(settings: Settings, before_utc: datetime, how: _How) -> reap.Re
         )
 
 
-async def _reap_run(run: reap.Run, settings: Settings, url: str, how: _How) -> reap.Reaped:
+async def _reap_run(run: KnownRun, settings: Settings, url: str, how: _How) -> reap.Reaped:
     async with open_store(url, environment=settings.environment, options=settings.store) as store:
         return await reap.reap_run(
             run,
@@ -83,17 +81,9 @@ async def _reap_run(run: reap.Run, settings: Settings, url: str, how: _How) -> r
         )
 
 
-def _destination(run: reap.Run, settings: Settings) -> str:
+def _destination(run: KnownRun, settings: Settings) -> str:
     """Where the run published, unless it does not say."""
-    return str(run.journal.get("destination") or settings.destination)
-
-
-def _read(folder: Path) -> reap.Run:
-    RunJournal.read(folder)  # the words for a folder that is none
-    path = folder / FILE_NAME
-    with path.open("rb") as file:
-        journal: dict[str, Any] = json.loads(file.read(_JOURNAL_BYTES))
-    return reap.Run(folder=folder, journal=journal)
+    return run.record.destination or settings.destination
 
 
 def _print(results: Sequence[reap.Reaped], *, as_json: bool, dry_run: bool) -> None:

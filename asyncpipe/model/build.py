@@ -1,4 +1,4 @@
-"""A build that was planned, and how it ended."""
+"""A planned build, and how it ended."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class HostObjects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
-    """All that is decided about one template's run before anything starts."""
+    """Everything decided about one template's run before it starts."""
 
     unit: str  # stable name: "debian-12", unique in a matrix
     template: Template
@@ -121,7 +121,7 @@ class PackerArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildExit:
-    """How Packer ended, and what its output said on the way."""
+    """How Packer ended, and what its output said."""
 
     return_code: int  # negative = killed by that signal
     started_utc: str

@@ -1,4 +1,4 @@
-"""One published version as the catalogue lists it, and what became of a pointer."""
+"""One published version as the catalogue lists it, and what happened to a pointer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointerResult:
-    """What became of ``latest.json`` and ``index.json``."""
+    """What happened to ``latest.json`` and ``index.json``."""
 
     moved: bool  # the pointer names this version now
     latest_timestamp: str  # what it names

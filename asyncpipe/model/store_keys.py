@@ -1,4 +1,4 @@
-"""Where things stand at a destination: keys relative to its prefix, built and recognised.
+"""The keys of a destination, relative to its prefix: how they are built and recognised.
 
 templates/{short_id}/{timestamp}/{short_id}.xva, metadata.json, build.log
 templates/{short_id}/latest.json
@@ -48,17 +48,17 @@ class VersionKey:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether ``text`` may be a short id, a unit or a channel in a key."""
+    """Whether ``text`` may be a short id, a unit or a channel in a key."""
     return _NAME_ONLY.fullmatch(text) is not None
 
 
 def is_timestamp(text: str) -> bool:
-    """Tell whether ``text`` looks like ``20261123T170000Z``."""
+    """Whether ``text`` looks like ``20261123T170000Z``."""
     return _TIMESTAMP_ONLY.fullmatch(text) is not None
 
 
 def is_folder(key: str) -> bool:
-    """Tell whether ``key`` names the folder of one version, and nothing else (no ``..``)."""
+    """Whether ``key`` names exactly the folder of one version (no ``..``)."""
     return _FOLDER.fullmatch(key) is not None
 
 

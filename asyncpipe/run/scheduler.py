@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import structlog
 
 from asyncpipe import detect, template
 from asyncpipe.detect import evidence
-from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError
+from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError, leaf_of
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome
@@ -20,6 +21,9 @@ from asyncpipe.model.template import Template, TemplateSource
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.text.format import size_text
+from asyncpipe.text.safe import printable
+
+logger = structlog.get_logger()
 
 _RETRIED_EXIT_CODES = {20, 21}  # Packer failed or timed out: what a second try may mend
 _TEMPLATE_NAMES = ("*.pkr.hcl", "*.pkr.json")
@@ -232,6 +236,8 @@ async def process_matrix(
 ) -> tuple[Outcome, ...]:
     """Run every job, ``at_once`` at a time; outcomes in the order of ``jobs``.
 
+    Whatever a job raises is its own outcome: no fault of one template ends another.
+
     ``on_outcome`` hears of each as it ends, so that a cancelled matrix knows what was done.
 
     With ``fail_fast`` no further job starts after a failure; those that run go on to their end.
@@ -247,6 +253,9 @@ async def process_matrix(
                 return await _attempts(job, retries, on_retry)
         except UsageError as error:
             return _not_started(job, error.message, error)
+        except Exception as error:
+            logger.exception("build.unexpected", unit=job.name)
+            return _crashed(job, leaf_of(error))
 
     async def run(job: Job) -> None:
         try:
@@ -278,4 +287,14 @@ def _not_started(job: Job, reason: str, error: UsageError | None = None) -> Fail
         error=f"Not started: {reason}" if error is None else reason,
         hint=error.hint if error else "",
         exit_code=error.exit_code if error else EXIT_UNEXPECTED,
+    )
+
+
+def _crashed(job: Job, error: BaseException) -> Failed:
+    return Failed(
+        unit=job.name,
+        template_path=job.template_path,
+        error=printable(str(error)) or type(error).__name__,
+        hint="",
+        exit_code=EXIT_UNEXPECTED,
     )

@@ -35,6 +35,7 @@ _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 # In a step that the runner cancels, SIGTERM follows after 7.5 s and SIGKILL 2.5 s later
 # (actions/runner, ProcessInvoker): the grace has to fit, with time left to seal the log.
 _GRACE_ON_GITHUB_S = 4.0
+_HOST_TIMEOUT_S = 120.0
 _GRACE_S = 120.0
 
 
@@ -119,6 +120,7 @@ class Settings:
     strict_identity: bool = False
     grace_s: float = _GRACE_S
     build_timeout_s: float | None = None
+    host_timeout_s: float = _HOST_TIMEOUT_S  # for the host's first answer
     jobs: int = 1
     fail_fast: bool = False
     retries: int = 0
@@ -173,6 +175,7 @@ class Settings:
             strict_identity=read("strict_identity", parse_switch, default=False),
             grace_s=read("grace_s", parse_duration, _GRACE_ON_GITHUB_S if on_github else _GRACE_S),
             build_timeout_s=read("build_timeout_s", parse_duration, None),
+            host_timeout_s=read("host_timeout_s", parse_duration, _HOST_TIMEOUT_S),
             jobs=read("jobs", _positive, 1),
             fail_fast=read("fail_fast", parse_switch, default=False),
             retries=read("retries", _count, 0),

@@ -66,6 +66,13 @@ _BUILD_OPTIONS = (
         metavar="TIME",
         help="Stop a build that takes longer.",
     ),
+    click.option(
+        "--host-timeout",
+        "host_timeout_s",
+        type=DURATION,
+        metavar="TIME",
+        help="How long the host may take for its first answer [2m].",
+    ),
     click.option("-j", "--jobs", type=click.IntRange(min=1), help="Builds at once [1]."),
     click.option(
         "--only",

@@ -15,6 +15,7 @@ import anyio.to_thread
 from asyncpipe import detect, metadata
 from asyncpipe.cli import run
 from asyncpipe.cli.prepare import Prepared
+from asyncpipe.cli.signals import cancelled_by_signals
 from asyncpipe.detect import evidence
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.model.build import BuildPlan
@@ -42,7 +43,7 @@ def run_publish(settings: Settings, file: Path, log_file: Path | None, *, resume
 
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
-    async with run.cancelled_by_signals():
+    async with cancelled_by_signals() as announcer:
         identity = _identity(settings, file)
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
@@ -56,7 +57,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             secrets=secrets_of(settings.environment, {}),
         )
         built = await _built(settings, one, identity, journal)
-        exit_code = await run.execute(prepared, built=built)
+        exit_code = await run.execute(prepared, announcer, built=built)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 

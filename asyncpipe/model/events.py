@@ -110,6 +110,14 @@ class TemplateFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopping:
+    """A signal came: everything is cancelled and cleaned up."""
+
+    name: ClassVar[str] = "run.stopping"
+    signal: str  # "SIGTERM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """The whole run ended; the last event. A cancelled run may lack outcomes of some units."""
 
@@ -134,5 +142,6 @@ Event = (
     | UploadProgress
     | Warned
     | TemplateFinished
+    | RunStopping
     | RunFinished
 )

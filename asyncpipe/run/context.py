@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ import anyio.to_thread
 from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
-from asyncpipe.errors import IdentityConflictError, XvaInvalidError
+from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
-from asyncpipe.model.identity import Conflict, OsIdentity
+from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry, RunFacts
@@ -34,8 +33,8 @@ from asyncpipe.model.transfer import PublishedObject, TransferOptions
 from asyncpipe.model.xva import XvaReport, report_to_dict
 from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
+from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
-from asyncpipe.run import plan, publish
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
@@ -180,23 +179,10 @@ class RunContext:
         """Settle the identity; with --strict-identity a contradiction ends the run here."""
         self.identity = self.identity_now()
         self.services.reporter.emit(IdentityChanged(unit=self.unit, identity=self.identity))
-        series = [conflict for conflict in self.identity.conflicts if conflict.series]
-        for conflict in self.identity.conflicts:
-            self.warn("identity-conflict", _told(conflict))
-        if series and self.plan.strict_identity:
-            raise IdentityConflictError(
-                _told(series[0]),
-                hint="Correct the template, say --os/--os-version, or drop --strict-identity.",
-            )
-        if self.identity.os_type is None:
-            self.warn(
-                "identity-unknown",
-                f"The operating system is unknown; published under {self.folder_key}. Name it "
-                "with --os and --os-version, or let provisioning print its evidence.",
-            )
-        ended = detect.end_of_life_warning(self.identity, datetime.now(UTC).date())
-        if ended:
-            self.warn("end-of-life", ended)
+        for code, message in identify.warnings_of(self.identity, self.folder_key):
+            self.warn(code, message)
+        if self.plan.strict_identity:
+            identify.refuse_contradiction(self.identity)
 
     # -- the verdict, the metadata, the pointer ------------------------------------------------
 
@@ -345,14 +331,6 @@ class RunContext:
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _told(conflict: Conflict) -> str:
-    """One sentence: who says what, and what was taken."""
-    return (
-        f"{conflict.field}: {conflict.chosen_origin} says {conflict.chosen}, "
-        f"{conflict.other_origin} says {conflict.other}; {conflict.chosen} was taken."
-    )
 
 
 def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:

@@ -16,8 +16,8 @@ from asyncpipe.errors import AsyncpipeError, BuildTimedOutError, PackerFailedErr
 from asyncpipe.model.build import BuildExit, Phase
 from asyncpipe.model.template import Template
 from asyncpipe.packer import build
-from asyncpipe.packer.watch import Listeners
 from asyncpipe.packer.version import packer_version
+from asyncpipe.packer.watch import Listeners
 from asyncpipe.run import artifact
 from asyncpipe.run import log as buildlog
 from asyncpipe.system.logfile import DiskLogFiles

@@ -9,6 +9,7 @@ from asyncpipe.model.events import (
     PhaseChanged,
     RunFinished,
     RunStarted,
+    RunStopping,
     TemplateFinished,
     TemplateStarted,
     Waiting,
@@ -38,6 +39,8 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
             return OWN + clean(ending(event.outcome))
+        case RunStopping():
+            return f"{OWN}{clean(event.signal)}: stopping, cleaning up ..."
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
 
 

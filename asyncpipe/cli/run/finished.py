@@ -1,4 +1,4 @@
-"""Composes ``asyncpipe publish``: a finished XVA takes the last part of a build's way."""
+"""A run without a build: a finished XVA is verified and published as a build's would be."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import detect, metadata
-from asyncpipe.cli import run
-from asyncpipe.cli.prepare import Prepared
-from asyncpipe.cli.signals import cancelled_by_signals
+from asyncpipe.cli.run.execute import execute
+from asyncpipe.cli.run.prepare import Prepared
+from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.detect import evidence
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.model.build import BuildPlan
@@ -30,7 +30,7 @@ from asyncpipe.text.moments import timestamp_of, utc_text
 from asyncpipe.text.secrets import secrets_of
 
 
-def run_publish(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
+def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
     """Publish ``file``; returns the exit code.
 
     Raises:
@@ -57,7 +57,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             secrets=secrets_of(settings.environment, {}),
         )
         built = await _built(settings, one, identity, journal)
-        exit_code = await run.execute(prepared, announcer, built=built)
+        exit_code = await execute(prepared, announcer, built=built)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 
@@ -70,7 +70,7 @@ def _identity(settings: Settings, file: Path) -> OsIdentity:
     )
     if identity.os_type is None:
         raise UsageError(
-            f"{file.name} does not tell its operating system.",
+            f"{file.name} does not say which operating system it holds.",
             hint="Name it: --os debian --os-version 12.",
         )
     return identity

@@ -14,9 +14,10 @@ import anyio.from_thread
 import anyio.to_thread
 import click
 
-from asyncpipe.cli import gc, report
-from asyncpipe.cli.prepare import Prepared, fresh_folder, prepare
-from asyncpipe.cli.signals import Announcer, cancelled_by_signals
+from asyncpipe.cli import gc
+from asyncpipe.cli.run import report
+from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
+from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned

@@ -45,7 +45,7 @@ _REFLOWING = frozenset(
 )
 
 if TYPE_CHECKING:
-    from asyncpipe.cli.prepare import Prepared
+    from asyncpipe.cli.run.prepare import Prepared
 
 
 def configure_logging(settings: Settings) -> None:
@@ -226,7 +226,7 @@ async def notify(finish: Finish) -> None:
     """Tell the chat, when one was named; a failure of that is a warning."""
     settings = finish.prepared.settings
     if settings.webhook_url:
-        from asyncpipe.report import webhook_post as webhook_adapter  # noqa: PLC0415 - brings aiohttp
+        from asyncpipe.report import webhook_post as webhook_adapter
 
         run_url = run_url_of(settings.environment)
         payload = webhook.payload(finish.outcomes, run_url=run_url)

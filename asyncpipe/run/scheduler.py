@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,19 +14,27 @@ import structlog
 
 from asyncpipe import detect, template
 from asyncpipe.detect import evidence
-from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError, leaf_of
+from asyncpipe.errors import (
+    EXIT_UNEXPECTED,
+    BuildTimedOutError,
+    PackerFailedError,
+    TemplateError,
+    UsageError,
+    leaf_of,
+)
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.model.template import Template, TemplateSource
-from asyncpipe.run import plan
+from asyncpipe.run import plan, selection
 from asyncpipe.settings import Settings
 from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
 
 logger = structlog.get_logger()
 
-_RETRIED_EXIT_CODES = {20, 21}  # Packer failed or timed out: what a second try may mend
+# what a second try may mend
+_RETRIED_EXIT_CODES = {PackerFailedError.exit_code, BuildTimedOutError.exit_code}
 _TEMPLATE_NAMES = ("*.pkr.hcl", "*.pkr.json")
 
 
@@ -38,6 +47,11 @@ class Unit:
     source: TemplateSource | None
     identity: OsIdentity
     only: tuple[str, ...] = ()
+
+    @property
+    def packer_name(self) -> str:
+        """Packer's name of this build, "" where the template has none."""
+        return self.source.full_name if self.source else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +126,21 @@ def load_units(
     *,
     between: Callable[[], None] = lambda: None,
 ) -> list[Unit]:
-    """Read every template; one with several sources is planned per source.
+    """Read every template and choose the builds.
 
     ``between`` is called before each template: raising there ends it, as a cancel in a thread does.
 
     Raises:
         TemplateError: one cannot be read; nothing was started.
+        UsageError: --only or --except names a build that does not exist.
     """
+    return units_of(settings, read_templates(settings, paths, between=between), root)
+
+
+def read_templates(
+    settings: Settings, paths: Sequence[Path], *, between: Callable[[], None] = lambda: None
+) -> list[Template]:
+    """Read templates with the variables of ``settings``; raises TemplateError for a broken one."""
     templates = []
     for path in paths:
         between()
@@ -127,17 +149,22 @@ def load_units(
             var_files=settings.var_files,
             variables=settings.variables,
             environment=settings.environment,
-            only=settings.only,
-            except_=settings.except_,
         )
         templates.append(loaded)
+    return templates
+
+
+def units_of(settings: Settings, templates: Sequence[Template], root: Path) -> list[Unit]:
+    """Name the builds of all templates, one per source, and leave those that are chosen.
+
+    Raises:
+        UsageError: --only or --except names a build that does not exist.
+    """
     named = zip(plan.unit_names(templates, root), templates, strict=True)
     units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
-    if settings.only_units:
-        units = [u for u in units if plan.matches_any(u.name, settings.only_units)]
-        if not units:
-            raise UsageError(f"No template matches --only {' '.join(settings.only_units)}.")
-    return units
+    names = {unit.name: unit.packer_name for unit in units}
+    chosen = selection.chosen(names, settings.only, settings.except_)
+    return [unit for unit in units if unit.name in chosen]
 
 
 def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
@@ -148,21 +175,22 @@ def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
         return [Unit(name=name, template=loaded, source=source, identity=identity)]
     return [
         Unit(
-            name=plan.slug(f"{name}-{source.label}"),
+            name=plan.slug(f"{name}-{suffix}"),
             template=loaded,
             source=source,
             identity=detect.determine_os_info(
                 (*explicit, *evidence.from_template(loaded, source=source))
             ),
-            only=(_selector(source),),
+            only=(source.full_name,),
         )
-        for source in loaded.sources
+        for suffix, source in zip(_suffixes(loaded.sources), loaded.sources, strict=True)
     ]
 
 
-def _selector(source: TemplateSource) -> str:
-    """What -only wants: build.type.label for a named build, the bare name in JSON templates."""
-    return f"{source.build_name}.{source.name}" if source.build_name else source.name
+def _suffixes(sources: Sequence[TemplateSource]) -> list[str]:
+    """The label of each source, or its whole name where two have the same label."""
+    count = Counter(source.label for source in sources)
+    return [one.label if count[one.label] == 1 else one.full_name for one in sources]
 
 
 def refuse_collisions(plans: Iterable[BuildPlan], vm_names: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import anyio
 
-from asyncpipe.errors import CredentialsExpiredError, UploadError
+from asyncpipe.errors import CredentialsExpiredError, ObjectTooLargeError
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.retry import repeated
 from asyncpipe.stores.s3.answers import object_info
@@ -20,7 +20,7 @@ PROGRESS_S: Final = 60.0
 
 
 async def read_small(calls: S3Calls, key: str, max_bytes: int) -> StoredBytes:
-    """Read an object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
+    """Read an object whole; ObjectMissingError; ObjectTooLargeError when above ``max_bytes``."""
     return await repeated(
         lambda: _read_once(calls, key, max_bytes), SMALL_CALLS, unless=CredentialsExpiredError
     )
@@ -33,7 +33,7 @@ async def _read_once(calls: S3Calls, key: str, max_bytes: int) -> StoredBytes:
         async for piece in pieces:
             body += piece
             if len(body) > max_bytes:
-                raise UploadError(f"{calls.url_of(key)} has more than {max_bytes} bytes.")
+                raise ObjectTooLargeError(f"{calls.url_of(key)} has more than {max_bytes} bytes.")
     return StoredBytes(info=object_info(key, answer), body=bytes(body))
 
 

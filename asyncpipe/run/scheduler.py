@@ -20,6 +20,7 @@ from asyncpipe.model.template import Template, TemplateSource
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.text.format import size_text
+from asyncpipe.text.secrets.names import matches_any
 
 _RETRIED_EXIT_CODES = {20, 21}  # Packer failed or timed out: what a second try may mend
 _TEMPLATE_NAMES = ("*.pkr.hcl", "*.pkr.json")
@@ -130,7 +131,7 @@ def load_units(
     named = zip(plan.unit_names(templates, root), templates, strict=True)
     units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
     if settings.only_units:
-        units = [u for u in units if plan.matches_any(u.name, settings.only_units)]
+        units = [u for u in units if matches_any(u.name, settings.only_units)]
         if not units:
             raise UsageError(f"No template matches --only {' '.join(settings.only_units)}.")
     return units

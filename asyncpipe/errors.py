@@ -6,6 +6,8 @@ Exit codes are part of the interface (``docs/exit-codes.md``): 0 published, 1 un
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 EXIT_PUBLISHED = 0
@@ -118,6 +120,10 @@ class ObjectMissingError(UploadError):
     """No object under this key."""
 
 
+class ObjectTooLargeError(UploadError):
+    """An object that should be small is not: it is not read."""
+
+
 class UploadMissingError(UploadError):
     """The store does not know this multipart upload (it ended, was aborted, or never was)."""
 
@@ -144,6 +150,46 @@ class SourceChangedError(UploadError):
     """The file shrank, was replaced or was rewritten while it was read."""
 
 
+class HostError(AsyncpipeError):
+    """The host (XAPI) failed, refused a request, or broke off; ``code`` is XAPI's, if any."""
+
+    exit_code = 50
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class HostUnreachableError(HostError):
+    """No answer from the host within the limit."""
+
+
+class HostAccessDeniedError(HostError):
+    """The host refused these credentials, or their role lacks a right."""
+
+    exit_code = 42
+
+
+class HostTrustError(HostError):
+    """The host's certificate is not the one that is trusted; nothing was sent to it."""
+
+    exit_code = 2
+
+
+class HostMissingError(HostError):
+    """The host does not know what was named: a template, a network, a storage repository."""
+
+    exit_code = 2
+
+
+class HostFullError(HostError):
+    """A storage repository has no room."""
+
+
+class NotOursError(HostError):
+    """Something on the host does not belong to this run, so that it is left alone."""
+
+
 def leaf_of(error: BaseException) -> BaseException:
     """Return the most telling leaf of (possibly nested) exception groups.
 
@@ -157,6 +203,18 @@ def leaf_of(error: BaseException) -> BaseException:
         if isinstance(leaf, Exception):
             return leaf
     return leaves[0]
+
+
+@contextmanager
+def flattened() -> Iterator[None]:
+    """Raise the most telling error of a task group instead of the group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaf = leaf_of(group)
+        if isinstance(leaf, Exception):
+            raise leaf from leaf.__cause__
+        raise
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -1,4 +1,4 @@
-"""What the stages ask of the world; adapters answer, fakes too, under one contract suite."""
+"""What the rooms need from outside; real implementations and fakes pass one contract suite."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asyncpipe.model.events import Event
+from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
 from asyncpipe.model.store import (
     ObjectInfo,
     OpenUpload,
@@ -30,11 +31,11 @@ class Command:
 
 
 class RunningProcess(Protocol):
-    """A child that leads a session and group of its own; stdout and stderr are one stream."""
+    """A child that leads its own session and group; stdout and stderr share one stream."""
 
     @property
     def pid(self) -> int:
-        """Process id, which is the group id too."""
+        """Process id, also the group id."""
         ...
 
     @property
@@ -61,8 +62,15 @@ class RunningProcess(Protocol):
         """Send SIGKILL to the whole group; no error when it is gone."""
         ...
 
+    def cut_writes(self, folder: Path) -> bool:
+        """Let the group's further writes to files below ``folder`` fail; True when it had any open.
+
+        A download that heeds no signal ends that way, and its owner cleans up.
+        """
+        ...
+
     def group_alive(self) -> bool:
-        """Tell whether any process of the group still lives (zombies do not count)."""
+        """Whether any process of the group still lives (zombies do not count)."""
         ...
 
 
@@ -101,8 +109,8 @@ class LogFiles(Protocol):
 class ObjectStore(Protocol):
     """A place for objects; keys are relative to its prefix, errors are UploadErrors.
 
-    Every call makes one attempt of its own kind; retries stay in ``upload`` (bulk) and in the
-    adapter (small idempotent calls), never in both.
+    A part, a creation and a completion are tried once per call: their callers know what a
+    repetition may do. Other small calls may be repeated by the store itself (`asyncpipe.retry`).
     """
 
     @property
@@ -138,7 +146,7 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
-        """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
+        """Read a small object whole; ObjectMissingError, ObjectTooLargeError."""
         ...
 
     def stream(
@@ -148,7 +156,7 @@ class ObjectStore(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Look at an object (with its checksum where the store tells it), None when absent."""
+        """Look at an object (with its checksum where the store returns it), None when absent."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
@@ -225,4 +233,78 @@ class Reporter(Protocol):
 
     def emit(self, event: Event) -> None:
         """Take one event."""
+        ...
+
+
+class Pool(Protocol):
+    """An XCP-ng/XenServer pool after login; every call is bounded in time and raises HostErrors.
+
+    Nothing that is not ours is ever changed: what removes wants a Proof.
+    """
+
+    async def facts(self) -> PoolFacts:
+        """Look at the pool: role, storage, networks, clock."""
+        ...
+
+    async def vm(self, uuid: str) -> HostVm | None:
+        """The VM or template of this uuid, None when there is none."""
+        ...
+
+    async def vms(self, *, name: str | None = None, run_id: str | None = None) -> Sequence[HostVm]:
+        """VMs and templates of a name, of a run, or all; snapshots and dom0 are left out."""
+        ...
+
+    async def vdi(self, uuid: str) -> HostVdi | None:
+        """The disk or ISO image of this uuid, None when there is none."""
+        ...
+
+    async def vdis(
+        self, *, name: str | None = None, run_id: str | None = None
+    ) -> Sequence[HostVdi]:
+        """Disks and ISO images of a name, of a run, or all."""
+        ...
+
+    async def disks_of(self, vm_uuid: str) -> Sequence[HostVdi]:
+        """The disks of a VM, without what is in its CD drive; HostMissingError."""
+        ...
+
+    async def mark_vm(self, uuid: str, mark: Mark) -> None:
+        """Write on a VM and on its disks whose they are.
+
+        Raises:
+            HostMissingError: there is no such VM.
+            NotOursError: another run's mark is there.
+        """
+        ...
+
+    async def mark_vdi(self, uuid: str, mark: Mark) -> None:
+        """Write on a disk or ISO image whose it is; HostMissingError, NotOursError."""
+        ...
+
+    async def end_tasks(self, vm_uuid: str, proof: Proof) -> bool:
+        """Cancel what the host is doing with a VM (an export); True when nothing is left.
+
+        Raises:
+            NotOursError: the VM is not ours.
+        """
+        ...
+
+    async def remove_vm(self, uuid: str, proof: Proof) -> Removal:
+        """End a VM's tasks, switch it off, destroy it and its disks; no error when it is gone.
+
+        Raises:
+            NotOursError: the VM is not ours; nothing was touched.
+        """
+        ...
+
+    async def remove_vdi(self, uuid: str, proof: Proof) -> Removal:
+        """Destroy a disk or ISO image that no VM uses; no error when it is gone.
+
+        Raises:
+            NotOursError: it is not ours; nothing was touched.
+        """
+        ...
+
+    async def console_url(self, vm_uuid: str) -> str | None:
+        """Where the console of a running VM is, None when it has none."""
         ...

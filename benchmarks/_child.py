@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks._clients import CLIENTS, Job
+from benchmarks._clients import CLIENTS
+from benchmarks._job import Job
 
 
 def main() -> None:

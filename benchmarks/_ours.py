@@ -19,7 +19,7 @@ from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.source import FinishedFile
 from asyncpipe.upload.upload import Inspector, open_upload
 from asyncpipe.xva.read.validator import XvaValidator
-from benchmarks._clients import REGION, Job, environment
+from benchmarks._job import REGION, Job, environment
 
 __all__ = [
     "opened",

@@ -26,7 +26,7 @@ from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.source import GrowingFile
 from asyncpipe.upload.upload import open_upload
 from asyncpipe.xva.read.validator import XvaValidator
-from benchmarks._clients import Job
+from benchmarks._job import Job
 from benchmarks._ours import opened, target_of
 from benchmarks._sources import MIB, make_xva, parsed_size
 from benchmarks.upload import machine

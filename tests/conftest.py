@@ -2,8 +2,31 @@ from __future__ import annotations
 
 import pytest
 
+from tests import heavy
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Everything but the adapters runs on both; an area that cannot says so in its own conftest."""
     return str(request.param)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for group in heavy.GROUPS:
+        config.addinivalue_line("markers", f"heavy_{group.name}: {group.what}")
+
+
+# First, since -m deselects by the marks that are set here.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        mark = item.get_closest_marker("heavy")
+        if mark is None:
+            continue
+        group = heavy.group_of(item.path, mark.args[0] if mark.args else None)
+        if group is None:
+            raise pytest.UsageError(
+                f"{item.nodeid} is heavy but in no group: name one, "
+                f'@pytest.mark.heavy("stores"), or give its folder one in tests/heavy.py'
+            )
+        item.add_marker(f"heavy_{group}")

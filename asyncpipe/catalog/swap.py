@@ -6,27 +6,23 @@ read back, lost updates are made again, and the caller is told that the store gi
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import anyio
-
-from asyncpipe.catalog.entries import JSON_TYPE
 from asyncpipe.errors import (
     ConflictError,
     DestinationTakenError,
     ObjectMissingError,
+    ObjectTooLargeError,
     TransientStoreError,
 )
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import Retries, RetryPolicy
 
 MAX_INDEX_BYTES: Final = 64 * 1024 * 1024  # about 60,000 versions
-_ATTEMPTS: Final = 12
-_FIRST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 2.0
+_RETRY: Final = RetryPolicy(attempts=12, base_s=0.05, cap_s=2.0)
 
 Change = Callable[[bytes | None], bytes | None]  # present body -> new body; None: leave it
 
@@ -49,7 +45,8 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
     """
     attempted: bytes | None = None
     before: bytes | None = None
-    for attempt in range(_ATTEMPTS):
+    retries = Retries(_RETRY)
+    while True:
         stored = await _read(store, key)
         present = stored.body if stored else None
         body = change(present)
@@ -66,29 +63,26 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
             if _guards(store):
                 return Swapped(before=before, written=True, guarded=True)
         except (ConflictError, DestinationTakenError, TransientStoreError):
-            # somebody else was first, or the answer was lost: what stands there now decides
-            await anyio.sleep(_pause_s(attempt))
-    raise ConflictError(
-        f"{store.url_of(key)} was changed by others each of {_ATTEMPTS} times.",
+            pass  # somebody else was first, or the answer was lost
+        await retries.pause(_contended(store, key))  # then what stands there decides
+
+
+def _contended(store: ObjectStore, key: str) -> ConflictError:
+    return ConflictError(
+        f"{store.url_of(key)} was changed by others each of {_RETRY.attempts} times.",
         hint="Try again; asyncpipe index rebuild brings the index up to date.",
     )
 
 
-async def read_small(
-    store: ObjectStore, key: str, *, max_bytes: int = MAX_INDEX_BYTES
-) -> bytes | None:
-    """Read a small object whole, None when there is none."""
-    try:
-        return (await store.get(key, max_bytes=max_bytes)).body
-    except ObjectMissingError:
-        return None
-
-
 async def _read(store: ObjectStore, key: str) -> StoredBytes | None:
+    """What stands there; of an object that is too large nothing but its ETag."""
     try:
         return await store.get(key, max_bytes=MAX_INDEX_BYTES)
     except ObjectMissingError:
         return None
+    except ObjectTooLargeError:
+        info = await store.head(key)
+        return StoredBytes(info=info, body=b"") if info else None
 
 
 async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes | None) -> None:
@@ -96,7 +90,7 @@ async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes 
     await store.put(
         key,
         body,
-        content_type=JSON_TYPE,
+        content_type="application/json",
         create_only=stored is None and able.conditional_put,
         if_match=stored.info.etag if stored and able.compare_and_swap else None,
     )
@@ -104,11 +98,6 @@ async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes 
 
 def _guards(store: ObjectStore) -> bool:
     return store.capabilities.compare_and_swap and store.capabilities.conditional_put
-
-
-def _pause_s(attempt: int) -> float:
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * float(2**attempt))
-    return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter needs no secrecy
 
 
 def unguarded_warning(store: ObjectStore, key: str) -> str:

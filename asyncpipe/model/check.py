@@ -1,4 +1,4 @@
-"""What a look before a long build found, and what a look at a URL saw."""
+"""Results of the checks before a long build, and of a HEAD request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ class CheckStatus(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlSeen:
-    """What a HEAD request told; ``status`` 0: no answer, ``problem`` says why."""
+    """The answer to a HEAD request; ``status`` 0 means none, and ``problem`` says why."""
 
     status: int
     size_bytes: int | None = None

@@ -24,7 +24,7 @@ class Weight(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One thing that was seen and what it says about the system; ``None`` = says nothing of it."""
+    """One observation and what it says about the system; ``None`` = says nothing."""
 
     weight: Weight
     kind: str  # "iso_url", "vm_name", "os-release", "option" ...
@@ -39,7 +39,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """Two pieces of evidence that disagree; ``series``: the place of publication is at stake."""
+    """Two pieces of evidence that disagree; ``series``: it affects where the image is published."""
 
     field: str  # "os_type", "os_version", "release", "arch"
     chosen: str

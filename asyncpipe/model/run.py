@@ -9,7 +9,7 @@ from asyncpipe.model.transfer import FileDigests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CiFacts:
-    """The CI run that built a template; empty strings where it told nothing."""
+    """The CI run that built a template; empty strings where it said nothing."""
 
     provider: str  # "github"
     run_url: str = ""
@@ -24,7 +24,7 @@ class CiFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """Where the run came from; None where it could not be told."""
+    """Where the run came from; None where that is unknown."""
 
     tool_version: str
     run_id: str = ""

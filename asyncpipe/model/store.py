@@ -47,7 +47,7 @@ class ObjectInfo:
     modified_utc: str = ""
     content_type: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    crc64nvme_base64: str | None = None  # full-object value, when the store told one
+    crc64nvme_base64: str | None = None  # full-object value, if the store returned one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class OpenUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPart:
-    """One part that the store has; checksums are None where the store told none."""
+    """One part that the store has; checksums are None where the store returned none."""
 
     number: int
     size_bytes: int
@@ -87,7 +87,7 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartDigests:
-    """Digests of one part, computed before it is sent; None where the store has no use for one."""
+    """Digests of one part, computed before it is sent; None where the store does not use it."""
 
     crc64nvme: int
     sha256_base64: str | None = None
@@ -145,7 +145,7 @@ class StoreOptions:
     ca_bundle: Path | None = None
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
-    max_parts: int | None = None  # for stores that take fewer than they tell
+    max_parts: int | None = None  # for stores that accept fewer than they claim
 
     def limited(self, capabilities: StoreCapabilities) -> StoreCapabilities:
         """Apply the limits that were set by hand to what an endpoint honours."""
@@ -160,7 +160,7 @@ def crc64nvme_base64(value: int) -> str:
 
 
 def crc64nvme_value(text: str) -> int:
-    """Read a CRC64NVME as S3 writes it; ValueError when it is none."""
+    """Read a CRC64NVME as S3 writes it; ValueError if it is not one."""
     raw = base64.b64decode(text, validate=True)
     if len(raw) != 8:
         raise ValueError("a CRC64NVME has 8 bytes")

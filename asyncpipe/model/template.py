@@ -10,7 +10,7 @@ from typing import Final
 
 
 class Unknown(Enum):
-    """A value that cannot be evaluated before the build (a data source, a function we lack)."""
+    """A value that cannot be evaluated before the build (a data source, an unknown function)."""
 
     UNKNOWN = "unknown"
 

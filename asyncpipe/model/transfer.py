@@ -1,4 +1,4 @@
-"""What is sent where, and what is known once it was."""
+"""What is sent where, and what is known afterwards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from asyncpipe.model.store import ObjectInfo, UploadHandle
+from asyncpipe.retry import RetryPolicy
 
 
 class Keep(StrEnum):
@@ -39,9 +40,7 @@ class TransferOptions:
     stall_timeout_s: float = 60.0  # a part must advance by 1 MiB, and be answered, within this
     abort_timeout_s: float = 30.0
     sha256: bool = True  # of the whole file, in order; costs more CPU than all the rest
-    attempts: int = 10  # per part and per small call, with growing pauses between them
-    backoff_base_s: float = 0.5
-    backoff_cap_s: float = 20.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)  # of each part and of each small call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class StagedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedObject:
-    """The object is visible and was looked at afterwards.
+    """The object is visible and was checked afterwards.
 
     ``checks`` names what was compared or enforced by the store: verified, not hoped.
     """

@@ -1,4 +1,4 @@
-"""What one pass over an XVA told: the verdict, the findings behind it, and the VM inside."""
+"""What one pass over an XVA found: the verdict, the findings behind it, and the VM inside."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ class Verdict(StrEnum):
 
 
 class Severity(StrEnum):
-    """How a finding counts towards the verdict; notes do not."""
+    """How a finding counts towards the verdict."""
 
-    NOTE = "note"
     WARN = "warn"
     REJECT = "reject"
 
@@ -77,7 +76,7 @@ class XvaDisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XvaReport:
-    """The verdict on one XVA and what it says about itself; None = not told or not reached."""
+    """The verdict on one XVA and what it says about itself; None = not stated or not reached."""
 
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
@@ -104,12 +103,12 @@ class XvaReport:
 
     @property
     def rejection(self) -> Finding | None:
-        """The finding that made the verdict a reject."""
+        """The finding that rejected the file."""
         return next((f for f in self.findings if f.severity is Severity.REJECT), None)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that a person should see although the file is accepted."""
+        """Findings to show although the file is accepted."""
         return tuple(f for f in self.findings if f.severity is Severity.WARN)
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template, TemplateSource
 from asyncpipe.text.secrets import passed_on
@@ -35,14 +35,14 @@ class Request:
     var_files: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     only: Sequence[str] = ()
-    except_: Sequence[str] = ()
     packer_environment: Sequence[str] = ()
     python: str = "python3"
     explicit_os: str | None = None
     explicit_os_version: str | None = None
     strict_identity: bool = False
-    grace_s: float = 120.0
+    grace_s: float = GRACE_S
     build_timeout_s: float | None = None
+    host_timeout_s: float = HOST_ANSWER_S
 
 
 def expand(request: Request) -> BuildPlan:
@@ -71,6 +71,7 @@ def expand(request: Request) -> BuildPlan:
         strict_identity=request.strict_identity,
         grace_s=request.grace_s,
         build_timeout_s=request.build_timeout_s,
+        host_answer_s=request.host_timeout_s if _builds_on_host(request) else None,
     )
 
 
@@ -174,6 +175,10 @@ def _declares(request: Request, name: str) -> bool:
     return name in request.template.variables
 
 
+def _builds_on_host(request: Request) -> bool:
+    return request.source is not None and request.source.type.startswith("xenserver")
+
+
 def _output_directory(request: Request) -> Path:
     """The run's own fresh folder, or the fixed one of a template that has no such variable."""
     if _declares(request, "output_directory"):
@@ -194,8 +199,6 @@ def _output_directory(request: Request) -> Path:
 
 def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
     arguments = [f"-only={','.join(request.only)}"] if request.only else []
-    if request.except_:
-        arguments.append(f"-except={','.join(request.except_)}")
     arguments += [f"-var-file={path}" for path in request.var_files]
     own = {"output_directory": str(output_directory), "run_timestamp": request.timestamp}
     chosen = {name: value for name, value in own.items() if _declares(request, name)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import anyio
 
 from asyncpipe.errors import TransientStoreError, UploadError, UploadMissingError
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.upload.pace import pause
+from asyncpipe.retry import Retries
 
 
 async def abort_until_gone(
@@ -42,14 +45,16 @@ async def _abort(
 
     What the last attempt met is the last of ``whys``: the deadline around this tells nobody.
     """
-    attempt = 0
+    own = options.retry  # repeated quickly and without end: the deadline around this ends it
+    quick = replace(own, attempts=math.inf, base_s=min(0.2, own.base_s), cap_s=min(2.0, own.cap_s))
+    retries = Retries(quick)
     while True:
-        attempt += 1
         try:
             await store.abort_upload(handle)
             await store.list_parts(handle)
         except TransientStoreError as error:
-            whys[1:] = [error.message]
+            problem: UploadError = error
         else:
-            whys[1:] = [f"the store still listed it after {options.abort_timeout_s:g} s"]
-        await pause(attempt, base_s=min(0.2, options.backoff_base_s), cap_s=2.0)
+            problem = UploadError(f"the store still listed it after {options.abort_timeout_s:g} s")
+        whys[1:] = [problem.message]
+        await retries.pause(problem)

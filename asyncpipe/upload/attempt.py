@@ -14,13 +14,13 @@ from asyncpipe.errors import TransientStoreError, UploadError
 from asyncpipe.model.store import StoredPart, UploadHandle, crc64nvme_base64
 from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import repeated
 from asyncpipe.upload.abort import abort_until_gone
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import DigestedPart, Inspector
 from asyncpipe.upload.journal import Journal, JournalEntry, JournalPart, read_journal
 from asyncpipe.upload.parts import PartPlan, plan_parts
 from asyncpipe.upload.resume import NONCE_KEY, Resumption, find_resumption
-from asyncpipe.upload.retry import repeated
 from asyncpipe.upload.source import Source
 
 
@@ -91,7 +91,7 @@ class Attempt:
     async def begin(self) -> UploadHandle:
         """Return the upload, created and written to the journal before its first part is sent."""
         if self.handle is None:
-            await repeated(self._create, self._request.options)
+            await repeated(self._create, self._request.options.retry)
             await self._begin_journal({})
         elif self.journal is not None and self.journal.idle:
             earlier = self.resumption.entry.parts if self.resumption else {}

@@ -15,9 +15,8 @@ from asyncpipe.errors import (
 from asyncpipe.model.store import ChecksumMode, ObjectInfo, StoredPart, UploadHandle
 from asyncpipe.model.transfer import FileDigests, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.upload.pace import pause
+from asyncpipe.retry import Retries, repeated
 from asyncpipe.upload.resume import NONCE_KEY
-from asyncpipe.upload.retry import repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ class Completion:
         return info.metadata.get(NONCE_KEY) == self.nonce
 
     async def _look(self) -> ObjectInfo | None:
-        return await repeated(lambda: self.store.head(self.target.key), self.options)
+        return await repeated(lambda: self.store.head(self.target.key), self.options.retry)
 
     async def _settled(self, act: Callable[[], Awaitable[ObjectInfo]]) -> ObjectInfo:
         """Act; when the outcome is unknown, the object itself tells.
@@ -82,9 +81,8 @@ class Completion:
         A refusal (412, NoSuchUpload) may be the echo of an earlier attempt of ours that had
         worked while its answer was lost, so it is looked into as well.
         """
-        attempt = 0
+        retries = Retries(self.options.retry)
         while True:
-            attempt += 1
             try:
                 await act()
                 return await self._seen()
@@ -93,13 +91,11 @@ class Completion:
                 if found is not None and self.is_ours(found):
                     return found
                 unknown = isinstance(error, TransientStoreError) or (
-                    isinstance(error, UploadMissingError) and attempt > 1
+                    isinstance(error, UploadMissingError) and retries.attempt > 1
                 )  # a store that still assembles knows neither the upload nor the object
-                if not unknown or attempt >= self.options.attempts:
+                if not unknown:
                     raise
-            await pause(
-                attempt, base_s=self.options.backoff_base_s, cap_s=self.options.backoff_cap_s
-            )
+                await retries.pause(error)
 
     async def _seen(self) -> ObjectInfo:
         info = await self._look()
@@ -167,7 +163,7 @@ async def refuse_taken(
     """Raise DestinationTakenError when an object of another upload stands at the key."""
     if target.overwrite:
         return
-    info = await repeated(lambda: store.head(target.key), options)
+    info = await repeated(lambda: store.head(target.key), options.retry)
     if info is not None and info.metadata.get(NONCE_KEY) != nonce:
         raise DestinationTakenError(
             f"{store.url_of(target.key)} exists already",

@@ -1,15 +1,12 @@
-"""How fast may be sent: parts in flight, bytes per second, pauses between attempts."""
+"""How fast may be sent: parts in flight, bytes per second."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from random import SystemRandom
 
 import anyio
-
-_RANDOM = SystemRandom()
 
 
 class SendGate:
@@ -89,12 +86,3 @@ class Bandwidth:
         start_s = max(now_s, self._free_at_s)
         self._free_at_s = start_s + size_bytes / self.bytes_per_s
         await anyio.sleep(start_s - now_s)
-
-
-async def pause(attempt: int, *, base_s: float, cap_s: float) -> None:
-    """Sleep before attempt ``attempt + 1``: exponential, with half of it random.
-
-    Half stays fixed so that a store that asked for less always gets some rest.
-    """
-    longest_s = min(cap_s, base_s * 2.0 ** min(attempt - 1, 16))
-    await anyio.sleep(longest_s * (0.5 + 0.5 * _RANDOM.random()))

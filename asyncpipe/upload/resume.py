@@ -18,9 +18,9 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import repeated
 from asyncpipe.upload.digests import DigestedPart
 from asyncpipe.upload.journal import JournalEntry, JournalPart
-from asyncpipe.upload.retry import repeated
 
 NONCE_KEY = "asyncpipe-nonce"
 
@@ -79,9 +79,9 @@ async def find_resumption(
         return None
     handle = UploadHandle(key=key, upload_id=entry.upload_id)
     try:
-        parts = await repeated(lambda: store.list_parts(handle), options)
+        parts = await repeated(lambda: store.list_parts(handle), options.retry)
     except UploadMissingError:
-        info = await repeated(lambda: store.head(key), options)
+        info = await repeated(lambda: store.head(key), options.retry)
         if info is None or info.metadata.get(NONCE_KEY) != entry.nonce:
             return None
         return Resumption(entry=entry, handle=handle, visible=info)

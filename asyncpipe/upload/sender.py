@@ -16,9 +16,9 @@ from asyncpipe.errors import (
 from asyncpipe.model.store import StoredPart, UploadHandle, crc64nvme_base64
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import Retries
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import DigestedPart, crc64nvme, range_crc64nvme
-from asyncpipe.upload.pace import pause
 from asyncpipe.upload.parts import MIB
 
 LEAST_PROGRESS_BYTES = MIB  # per stall timeout, or a part is sent anew
@@ -58,24 +58,20 @@ class Sender:
             UploadError: anything else that no further attempt would heal.
         """
         refused = False
-        attempt = 0
+        retries = Retries(self.options.retry)
         while True:
-            attempt += 1
             try:
                 return await self._attempt(handle, digested, body)
-            except ChecksumError:
+            except ChecksumError as error:
                 if refused:
                     raise
                 refused = True
                 await self._prove(digested, body, descriptor)
+                await retries.pause(error)
             except TransientStoreError as error:
                 if isinstance(error, SlowDownError):
                     self.budget.gate.slow_down()
-                if attempt >= self.options.attempts:
-                    raise
-            await pause(
-                attempt, base_s=self.options.backoff_base_s, cap_s=self.options.backoff_cap_s
-            )
+                await retries.pause(error)
 
     async def _attempt(
         self, handle: UploadHandle, digested: DigestedPart, body: memoryview

@@ -15,6 +15,7 @@ from asyncpipe.errors import (
     DestinationTakenError,
     SourceChangedError,
     UploadError,
+    flattened,
     leaf_of,
 )
 from asyncpipe.model.store import ObjectInfo, StoredPart, UploadHandle, crc64nvme_base64
@@ -31,7 +32,6 @@ from asyncpipe.upload.attempt import Attempt, UploadRequest
 from asyncpipe.upload.budget import Budget, Lease
 from asyncpipe.upload.complete import Completion, refuse_taken
 from asyncpipe.upload.digests import Inspector, crc64nvme, multipart_etag, read_exactly
-from asyncpipe.upload.retry import flattened
 from asyncpipe.upload.sender import Progress, Sender
 from asyncpipe.upload.source import Source
 from asyncpipe.upload.staging import Staged, Stager

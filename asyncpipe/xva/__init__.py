@@ -1,1 +1,1 @@
-"""XVA exports: ``validator`` checks one while it passes by, ``writer`` and ``reader`` convert."""
+"""XVA exports: ``read`` checks one in a single pass and extracts disks, ``write`` makes one."""

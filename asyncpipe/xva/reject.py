@@ -1,4 +1,4 @@
-"""How a rule says no inside this package, and the few texts that several rules share."""
+"""The exception that a broken rule raises, and the messages that several rules share."""
 
 from __future__ import annotations
 

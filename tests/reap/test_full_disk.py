@@ -21,6 +21,7 @@ from asyncpipe import reap
 from asyncpipe.errors import UploadError
 from asyncpipe.model.transfer import Keep, Target, TransferOptions
 from asyncpipe.reap import Kind, Reaped
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.directory import files
 from asyncpipe.stores.directory.store import DirectoryStore
 from tests.e2e.command import clean_environment
@@ -34,9 +35,7 @@ OPTIONS = TransferOptions(
     max_memory_bytes=4 * MIB,
     part_size_bytes=MIB,
     abort_timeout_s=5.0,
-    attempts=3,
-    backoff_base_s=0.001,
-    backoff_cap_s=0.002,
+    retry=RetryPolicy(attempts=3, base_s=0.001, cap_s=0.002),
 )
 LATER = datetime.now(UTC) + timedelta(days=1)
 

@@ -14,6 +14,7 @@ from asyncpipe.model.run import RunFacts
 from asyncpipe.model.template import Template
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import Command
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.run.context import Services
 from asyncpipe.run.state import RunJournal
 from asyncpipe.system.logfile import DiskLogFiles
@@ -122,7 +123,9 @@ class Bench:
     eager: bool = False
 
     def workshop(self) -> Services:
-        options = TransferOptions(attempts=3, backoff_base_s=0.01, part_size_bytes=5 << 20)
+        options = TransferOptions(
+            retry=RetryPolicy(attempts=3, base_s=0.01), part_size_bytes=5 << 20
+        )
         return Services(
             runner=ScriptedProcessRunner(scripts=self.scripts),
             log_files=DiskLogFiles(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.testing.store import MemoryStore
 
 MIB = 1024 * 1024
@@ -32,8 +33,6 @@ def options() -> TransferOptions:
     return TransferOptions(
         max_memory_bytes=4 * MIB,
         part_size_bytes=MIB,
-        backoff_base_s=0.001,
-        backoff_cap_s=0.002,
         abort_timeout_s=5.0,
-        attempts=4,
+        retry=RetryPolicy(attempts=4, base_s=0.001, cap_s=0.002),
     )

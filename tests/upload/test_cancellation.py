@@ -9,6 +9,7 @@ import pytest
 
 from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.testing.store import MemoryStore
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.source import GrowingFile
@@ -71,7 +72,9 @@ async def test_cancelled_between_two_attempts(
 ) -> None:
     path = written(tmp_path / "image.xva", BODY)
     patient = TransferOptions(
-        max_memory_bytes=2 * MIB, part_size_bytes=MIB, backoff_base_s=60, backoff_cap_s=60
+        max_memory_bytes=2 * MIB,
+        part_size_bytes=MIB,
+        retry=RetryPolicy(base_s=60, cap_s=60),
     )
     budget = Budget(patient)
     store.fail("upload_part", TransientStoreError("reset"), times=100)

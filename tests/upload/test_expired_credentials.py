@@ -19,6 +19,7 @@ from asyncpipe.errors import AccessDeniedError, CredentialsExpiredError, UploadE
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from tests.s3_standin.server import ACCESS_KEY, SECRET_KEY, running_standin
 from tests.s3_standin.standin import StandIn
@@ -32,10 +33,8 @@ LIVES_FOR = 3  # parts
 OPTIONS = TransferOptions(
     max_memory_bytes=20 * MIB,
     part_size_bytes=5 * MIB,
-    backoff_base_s=0.01,
-    backoff_cap_s=0.05,
     abort_timeout_s=1.0,
-    attempts=4,
+    retry=RetryPolicy(attempts=4, base_s=0.01, cap_s=0.05),
 )
 
 

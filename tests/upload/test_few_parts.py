@@ -15,6 +15,7 @@ from asyncpipe.errors import UploadError
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.source import FinishedFile, GrowingFile, Source
@@ -27,7 +28,7 @@ from tests.upload.helpers import MIB
 pytestmark = pytest.mark.anyio
 
 # the default part of this much memory is 5 MiB, the least that S3 takes: the file stays small
-OPTIONS = TransferOptions(max_memory_bytes=40 * MIB, backoff_base_s=0.01, sha256=False)
+OPTIONS = TransferOptions(max_memory_bytes=40 * MIB, retry=RetryPolicy(base_s=0.01), sha256=False)
 DEFAULT_PART_BYTES = 5 * MIB
 MARK = b"not a hole"
 FEW = pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from asyncpipe.testing.store import MemoryStore
 from asyncpipe.upload.budget import Budget
@@ -31,11 +32,9 @@ OPTIONS = TransferOptions(
     max_memory_bytes=20 * MIB,
     part_size_bytes=5 * MIB,
     concurrency=4,
-    backoff_base_s=0.01,
-    backoff_cap_s=0.05,
     stall_timeout_s=0.5,
     abort_timeout_s=10.0,
-    attempts=5,
+    retry=RetryPolicy(attempts=5, base_s=0.01, cap_s=0.05),
 )
 # as many places as parts in flight, and fewer than attempts: one lost connection would be missed
 STORE = StoreOptions(profile=StoreProfile.AWS, max_connections=4)
@@ -111,7 +110,7 @@ async def test_a_part_that_stalls_at_every_attempt_ends_the_upload_and_loses_not
         assert caught.value.exit_code == 40
         assert f"part 2 of {target.key} made no progress" in caught.value.message
         assert "--resume" in caught.value.hint
-        assert 99 - rule.times == OPTIONS.attempts
+        assert 99 - rule.times == OPTIONS.retry.attempts
         assert budget.buffers.in_use_bytes == 0
         assert not standin.objects()
         kept = standin.uploads()
@@ -152,7 +151,7 @@ async def test_with_the_defaults_no_wait_is_without_an_end(
         budget=budget,
         options=options,
     )
-    longest_s = options.attempts * (options.stall_timeout_s + options.backoff_cap_s)
+    longest_s = options.retry.attempts * (options.stall_timeout_s + options.retry.cap_s)
     with anyio.fail_after(longest_s), pytest.raises(TransientStoreError, match="no progress"):
         await work.upload()
     assert not store.uploads

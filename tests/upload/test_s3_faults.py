@@ -14,6 +14,7 @@ from asyncpipe.errors import ChecksumError, DestinationTakenError, TransientStor
 from asyncpipe.model.store import StoreOptions, StoreProfile
 from asyncpipe.model.transfer import PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from tests.s3_standin.faults import (
     Faults,
@@ -45,11 +46,9 @@ BODY = some_bytes(21 * MIB + 17)
 OPTIONS = TransferOptions(
     max_memory_bytes=20 * MIB,
     part_size_bytes=5 * MIB,
-    backoff_base_s=0.01,
-    backoff_cap_s=0.05,
     stall_timeout_s=1.0,
     abort_timeout_s=10.0,
-    attempts=5,
+    retry=RetryPolicy(attempts=5, base_s=0.01, cap_s=0.05),
 )
 
 

@@ -9,8 +9,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from asyncpipe.errors import CredentialsExpiredError, UploadError
 from asyncpipe.model.store_keys import checked_key
+from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.errors import translated
 from asyncpipe.stores.s3.session import S3Clients
+
+# of calls that may be repeated without harm
+_SMALL_CALLS = RetryPolicy(attempts=4)
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
 
@@ -34,7 +38,7 @@ class S3Calls:
 
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""
-        return await getattr(self._clients.small, operation)(Bucket=self._bucket)
+        return await getattr(self._clients.once, operation)(Bucket=self._bucket)
 
     async def attempt(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
         """One attempt of a raw call, foreign errors and all; for the probe."""
@@ -53,11 +57,20 @@ class S3Calls:
     async def call(
         self, client: str, operation: str, key: str | None, /, **parameters: Any
     ) -> dict[str, Any]:
-        """One call of ``client`` (once, small, complete); expired credentials are renewed once.
+        """Call ``operation``; expired credentials are renewed once.
+
+        ``client`` is ``once``, ``complete`` (which waits long) or ``small``: ``once``, repeated
+        while the store says that it may succeed later.
 
         Raises:
-            UploadError: the class of what went wrong, from `adapters.s3_errors`.
+            UploadError: the class of what went wrong, from `stores.s3.errors`.
         """
+        if client == "small":
+            return await repeated(
+                lambda: self.call("once", operation, key, **parameters),
+                _SMALL_CALLS,
+                unless=CredentialsExpiredError,  # renewed already
+            )
         used = await self._clients.credentials.fingerprint()
         try:
             answer: dict[str, Any] = await self._raw(client, operation, key, parameters)

@@ -13,8 +13,8 @@ from asyncpipe.errors import (
     ChecksumError,
     DestinationTakenError,
     ObjectMissingError,
+    ObjectTooLargeError,
     TransientStoreError,
-    UploadError,
 )
 from asyncpipe.model.store import (
     ChecksumMode,
@@ -28,6 +28,7 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
+from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.stores.s3.answers import (
     abort_days,
     covers,
@@ -51,7 +52,7 @@ from asyncpipe.stores.s3.requests import (
 from asyncpipe.stores.s3.session import S3Clients
 
 _READ_BYTES = 256 * 1024
-_CREATE_ATTEMPTS = 3
+_CREATE = RetryPolicy(attempts=3, base_s=0.4)
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
 _FOUND: dict[tuple[str, str, str], S3Record] = {}
@@ -122,20 +123,18 @@ class S3Store:
 
     async def _create(self, key: str, body: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object; an attempt whose answer was lost is recognised by its bytes."""
-        for attempt in range(1, _CREATE_ATTEMPTS + 1):
+        retries = Retries(_CREATE)
+        while True:
             try:
                 return await self._calls.call(
                     "once", "put_object", key, IfNoneMatch="*", **parameters
                 )
             except DestinationTakenError:
-                if attempt == 1 or (answer := await self._ours(key, body)) is None:
+                if retries.attempt == 1 or (answer := await self._ours(key, body)) is None:
                     raise
                 return answer
-            except TransientStoreError:
-                if attempt == _CREATE_ATTEMPTS:
-                    raise
-                await anyio.sleep(0.2 * 2**attempt)
-        raise AssertionError  # the loop returns or raises
+            except TransientStoreError as error:
+                await retries.pause(error)
 
     async def _ours(self, key: str, body: bytes) -> dict[str, Any] | None:
         stored = await self.get(key, max_bytes=len(body) + 1)
@@ -146,7 +145,7 @@ class S3Store:
         answer = await self._calls.call("small", "get_object", key)
         async with answer["Body"] as stream:
             if answer["ContentLength"] > max_bytes:
-                raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
+                raise ObjectTooLargeError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
             try:
                 body = await stream.read()
             except FOREIGN as error:
@@ -205,7 +204,7 @@ class S3Store:
     ) -> UploadHandle:
         """Begin a multipart upload with the checksum type that the store verifies."""
         answer = await self._calls.call(
-            "small",
+            "once",  # repeated, it would leave uploads that nobody knows of; `upload` does it
             "create_multipart_upload",
             key,
             ContentType=content_type,

@@ -1,4 +1,4 @@
-"""The wrapping of the whole archive: none, gzip or zstd, undone in bounded steps.
+"""The compression around the whole archive (none, gzip or zstd), undone in bounded steps.
 
 Both decompressors work on units whose borders the file alone decides (32 KiB of gzip, one block of
 zstd), so that a damaged file gives the same verdict however its bytes arrive. One step yields at
@@ -15,7 +15,7 @@ from asyncpipe.model.xva import Compression
 from asyncpipe.xva.compression.tail import ZeroTail
 from asyncpipe.xva.reject import RejectError
 
-_MAX_EMPTY_MEMBERS: Final = 1024  # in a row: nobody writes them, each one costs a decompressor
+_MAX_EMPTY_MEMBERS: Final = 1024  # in a row: no program writes them, and each costs a decompressor
 AFTER: Final = "the compressed stream"
 
 Emit = Callable[[memoryview], None]
@@ -23,7 +23,7 @@ Warn = Callable[[int, str], None]  # offset in the file, sentence
 
 
 class Unpacker(Protocol):
-    """Takes the file's bytes, hands the archive's bytes on."""
+    """Turns the file's bytes into the archive's bytes."""
 
     compression: Compression
 
@@ -39,7 +39,7 @@ class ContainerRejectError(RejectError):
 
 
 class PlainUnpacker:
-    """Hands everything on; the archive knows its own end."""
+    """Passes everything through; the archive itself detects its end."""
 
     compression = Compression.NONE
 
@@ -47,7 +47,7 @@ class PlainUnpacker:
         self._emit = emit
 
     def feed(self, view: memoryview) -> None:
-        """Hand the bytes on."""
+        """Pass the bytes through."""
         self._emit(view)
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""A gzip-compressed XVA, undone in slices of 32 KiB (RFC 1952)."""
+"""A gzip-compressed XVA, decompressed in slices of 32 KiB (RFC 1952)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GZIP_ERRORS: tuple[type[Exception], ...] = (cast("type[Exception]", isal_zlib.e
 
 
 class GzipUnpacker(Members):
-    """gzip with any number of members; what is wrong is found to within 32 KiB."""
+    """gzip with any number of members; errors are located to within 32 KiB."""
 
     compression = Compression.GZIP
 
@@ -31,7 +31,7 @@ class GzipUnpacker(Members):
         self._held = b""  # half a magic number at the end of a slice
 
     def feed(self, view: memoryview) -> None:
-        """Cut the file into slices at fixed offsets and undo each when it is whole."""
+        """Cut the file into slices at fixed offsets and decompress each complete one."""
         at = 0
         while at < len(view):
             piece = view[at : at + _GZIP_SLICE_BYTES - len(self._slice)]
@@ -41,7 +41,7 @@ class GzipUnpacker(Members):
                 self._undo_slice()
 
     def finish(self) -> None:
-        """Undo the last slice and look how the stream ended."""
+        """Decompress the last slice and check how the stream ended."""
         self._undo_slice()
         if self._stream is not None:
             raise self._cut_off(self._read_bytes)

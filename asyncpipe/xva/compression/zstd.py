@@ -1,4 +1,4 @@
-"""A zstd-compressed XVA, undone block by block (RFC 8878)."""
+"""A zstd-compressed XVA, decompressed block by block (RFC 8878)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SKIPPABLE_FIRST: Final = 0x184D2A50  # and the 15 magic numbers after it
 
 
 class ZstdUnpacker(Members):
-    """zstd with any number of frames, undone block by block; skippable frames are skipped."""
+    """zstd with any number of frames, decompressed block by block; skippable frames are skipped."""
 
     compression = Compression.ZSTD
 
@@ -36,7 +36,7 @@ class ZstdUnpacker(Members):
         self._stream: Any = None
 
     def feed(self, view: memoryview) -> None:
-        """Gather magic numbers, headers and blocks; undo each when it is whole."""
+        """Gather magic numbers, headers and blocks; decompress each complete block."""
         at = 0
         while at < len(view):
             if self._tail is not None:
@@ -51,7 +51,7 @@ class ZstdUnpacker(Members):
             at += taken
 
     def finish(self) -> None:
-        """Look how the stream ended."""
+        """Check how the stream ended."""
         between = self._next == self._magic and not self._skip_bytes
         if self._tail is None and between and self._unit:
             self._tail = ZeroTail(self._read_bytes - len(self._unit), AFTER)

@@ -1,4 +1,4 @@
-"""One chunk's bytes from its header to its checksum: kept without a copy where that is safe."""
+"""One chunk's bytes from its header to its checksum: held without a copy where that is safe."""
 
 from __future__ import annotations
 

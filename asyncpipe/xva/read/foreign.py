@@ -1,4 +1,4 @@
-"""What a file is instead of an XVA, told by its first bytes."""
+"""Recognise other formats by their first bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WRAPPED: Final = (
 
 
 def refuse_known(block: bytes, offset_bytes: int) -> None:
-    """Reject a first block that is evidently another format (not-xva, tar-header)."""
+    """Reject a first block that clearly belongs to another format (not-xva, tar-header)."""
     if block == ZERO_BLOCK:
         raise RejectError(
             "not-xva",

@@ -1,4 +1,4 @@
-"""XVA -> raw disk: chunks that were found right go to their place, holes stay holes."""
+"""XVA -> raw disk: verified chunks are written in place, holes stay holes."""
 
 from __future__ import annotations
 
@@ -61,24 +61,24 @@ class DiskExtractor:
         """Take the next bytes of the XVA.
 
         Raises:
-            UsageError: there is no such disk.
+            UsageError: the XVA has no such disk.
             OSError: the disk image cannot be written.
         """
         self._validator.feed(data)
         self._declared()
 
     def finish(self) -> XvaReport:
-        """Keep the image if the whole XVA is right.
+        """Keep the image if the whole XVA is valid.
 
         Raises:
             XvaInvalidError: it is not.
-            UsageError: there is no such disk.
+            UsageError: the XVA has no such disk.
         """
         report = self._validator.finish()
         if report.rejection is not None:
             raise XvaInvalidError(
                 f"The XVA is not valid, nothing was extracted: {report.rejection}",
-                hint="asyncpipe verify tells all that was found.",
+                hint="Run asyncpipe verify to see every finding.",
             )
         declared = self._declared()
         assert declared is not None

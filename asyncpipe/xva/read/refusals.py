@@ -1,4 +1,4 @@
-"""Rejects of the archive that several of its states share."""
+"""Rejections that several states of the archive share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from asyncpipe.xva.reject import RejectError
 
 
 def check_kind(header: TarHeader, at_bytes: int) -> None:
-    """Reject what is no plain file (tar-type)."""
+    """Reject anything but a regular file (tar-type)."""
     if header.kind in {b"\0", b"0"}:
         return
     kinds = {b"1": "a hard link", b"2": "a symbolic link", b"5": "a directory", b"S": "sparse"}

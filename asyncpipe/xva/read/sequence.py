@@ -1,4 +1,4 @@
-"""Which chunk may follow which: order of disks, counters, sizes, gaps and completeness.
+"""The order of chunks: order of disks, counters, sizes, gaps and completeness.
 
 Source: xen-api ``stream_vdi.ml``. The counter is a counter, not an offset: an empty keep-alive
 chunk takes a value without moving the disk's cursor.
@@ -32,7 +32,7 @@ class Chunk:
 
 @dataclass(slots=True)
 class DiskProgress:
-    """How far one disk has come."""
+    """The progress of one disk."""
 
     declared: DeclaredDisk
     last: int = -1  # counter of the last chunk

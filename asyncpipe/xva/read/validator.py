@@ -27,7 +27,7 @@ from asyncpipe.xva.reject import RejectError
 
 
 class XvaValidator:
-    """Checks an XVA while it passes by.
+    """Checks an XVA as its bytes pass through.
 
     ``on_chunk(chunk, data)`` gets every chunk that is not all zero after its checksum was found
     right; ``data`` is valid during the call only. ``allow_metadata_only`` accepts exports that
@@ -50,7 +50,7 @@ class XvaValidator:
 
     @property
     def rejected(self) -> bool:
-        """Whether a rule is already broken: the rest of the file cannot mend it."""
+        """Whether a rule is already broken; the rest of the file cannot change that."""
         return self._reject is not None
 
     @property

@@ -19,7 +19,7 @@ _ZEROES: Final = bytes(CHUNK_BYTES)
 class RawDisk:
     """An open raw disk image or block device.
 
-    Its size is rounded up to whole sectors, which is what a disk consists of.
+    Its size is rounded up to whole sectors.
     """
 
     def __init__(self, path: Path) -> None:

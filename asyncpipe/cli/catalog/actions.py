@@ -1,0 +1,259 @@
+"""What the catalogue's commands do: open the store, call ``catalog``, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import click
+from msgspec import to_builtins
+
+from asyncpipe import catalog
+from asyncpipe.errors import ObjectMissingError, UsageError
+from asyncpipe.model import store_keys
+from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.store import StoreOptions
+from asyncpipe.ports import ObjectStore
+from asyncpipe.settings import Settings
+from asyncpipe.stores.open import open_store
+from asyncpipe.text.format import size_text
+from asyncpipe.text.moments import timestamp_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a command has to say, for people and for machines."""
+
+    text: str
+    document: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
+
+
+def run(action: str, given: dict[str, Any]) -> int:
+    """Do ``action`` at the destination; returns the exit code."""
+    as_json = bool(given.pop("as_json"))
+    names = {one.name for kind in (Settings, StoreOptions) for one in fields(kind)}
+    place = {name: given.pop(name) for name in names & given.keys()}
+    settings = Settings.of(place, environment=dict(os.environ))
+    said = anyio.run(_with_store, _ACTIONS[action], settings, given)
+    for warning in said.warnings:
+        click.echo(f"asyncpipe: {warning}", err=True)
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, **said.document}, indent=2))
+    else:
+        click.echo(said.text)
+    return 0
+
+
+Action = Callable[..., Awaitable[Said]]
+
+
+async def _with_store(action: Action, settings: Settings, options: dict[str, Any]) -> Said:
+    async with open_store(
+        settings.destination, environment=settings.environment, options=settings.store
+    ) as store:
+        return await action(store, **options)
+
+
+async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Said:
+    listing = await catalog.list_versions(store, template, fresh=fresh)
+    versions = listing.versions
+    names, warnings = await _names(store, {entry.short_id for entry in versions})
+    rows = [
+        (
+            f"{entry.short_id}@{entry.timestamp}",
+            size_text(entry.xva.size_bytes),
+            entry.os.release or entry.os.version or "",
+            entry.os.arch or "",
+            ", ".join(names.get(entry.folder_key, ())),
+        )
+        for entry in versions
+    ]
+    document = {
+        "versions": [
+            {**to_builtins(entry), "names": names.get(entry.folder_key, [])} for entry in versions
+        ]
+    }
+    nothing = f"No version of {template} is published" if template else "Nothing is published"
+    return Said(
+        text=_table(rows) or f"{nothing} at {store.url}.",
+        document=document,
+        warnings=(*listing.warnings, *warnings),
+    )
+
+
+async def _show(store: ObjectStore, *, template: str) -> Said:
+    entry = await catalog.resolve(store, template)
+    return Said(
+        text=f"{entry.short_id}@{entry.timestamp}\n{store.url_of(entry.xva.key)}\n"
+        f"{size_text(entry.xva.size_bytes)}  sha256:{entry.xva.sha256_hex}",
+        document={"version": to_builtins(entry), "url": store.url_of(entry.xva.key)},
+    )
+
+
+async def _pull(store: ObjectStore, *, template: str, output: Path | None) -> Said:
+    entry = await catalog.resolve(store, template)
+    path = await anyio.to_thread.run_sync(_output, output, entry)
+    pulled = await catalog.pull(store, entry, path)
+    resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
+    size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
+    return Said(
+        text=f"{pulled.path}: {size}{resumed}, verified: {verified}\n"
+        f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}",
+        document={
+            "version": to_builtins(pulled.entry),
+            "path": str(pulled.path),
+            "resumed_bytes": pulled.resumed_bytes,
+            "verified": list(pulled.verified),
+        },
+        warnings=()
+        if "sha256" in pulled.verified
+        else ("the version was published without a SHA-256: only its size was compared",),
+    )
+
+
+async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
+    short_id, channel = _channel_name(name)
+    if store_keys.is_timestamp(version):
+        reference = f"{short_id}@{version}"
+    else:
+        reference = short_id if version == "latest" else f"{short_id}:{version}"
+    entry = await catalog.resolve(store, reference)
+    await store.probe()  # tells whether the store honours compare-and-swap
+    warnings = await catalog.set_channel(store, channel, entry)
+    return Said(
+        text=f"{name} is {entry.short_id}@{entry.timestamp}",
+        document={"channel": channel, "version": to_builtins(entry)},
+        warnings=warnings,
+    )
+
+
+async def _unset_channel(store: ObjectStore, *, name: str) -> Said:
+    await catalog.unset_channel(store, *_channel_name(name))
+    return Said(text=f"{name} is no more", document={"unset": name})
+
+
+async def _list_channels(store: ObjectStore, *, template: str | None) -> Said:
+    found = await catalog.channels(store, template)
+    rows = [(f"{one.short_id}:{one.name}", one.entry.timestamp) for one in found.found]
+    document = {
+        "channels": [
+            {"short_id": one.short_id, "name": one.name, "version": to_builtins(one.entry)}
+            for one in found.found
+        ]
+    }
+    return Said(
+        text=_table(rows) or "There are no channels.", document=document, warnings=found.warnings
+    )
+
+
+async def _prune(
+    store: ObjectStore,
+    *,
+    template: str | None,
+    keep: int,
+    older_than_s: float | None,
+    yes: bool,
+) -> Said:
+    bound = _stamp_before(older_than_s) if older_than_s is not None else None
+    pruning = await catalog.plan_pruning(store, keep=keep, older_than=bound, short_id=template)
+    if yes:
+        await store.probe()  # tells whether the store honours compare-and-swap
+    warnings = (*pruning.warnings, *(await catalog.prune(store, pruning) if yes else ()))
+    done = "removed" if yes else "would go"
+    lines = [
+        *(f"{done}: {entry.short_id}@{entry.timestamp}" for entry in pruning.remove),
+        *(
+            f"stays: {entry.short_id}@{entry.timestamp} ({reason})"
+            for entry, reason in pruning.protected
+        ),
+        f"{len(pruning.remove)} versions, {size_text(pruning.freed_bytes)}"
+        + ("" if yes else "; nothing was removed: add --yes"),
+    ]
+    document = {
+        "removed" if yes else "would_remove": [to_builtins(e) for e in pruning.remove],
+        "protected": [
+            {"version": to_builtins(entry), "by": reason} for entry, reason in pruning.protected
+        ],
+        "freed_bytes": pruning.freed_bytes,
+    }
+    return Said(text="\n".join(lines), document=document, warnings=warnings)
+
+
+async def _rebuild(store: ObjectStore) -> Said:
+    await store.probe()  # tells whether the store honours compare-and-swap
+    rebuilt = await catalog.rebuild_index(store)
+    return Said(
+        text=f"{store.url_of(store_keys.INDEX_KEY)}: {len(rebuilt.versions)} versions",
+        document={"versions": len(rebuilt.versions)},
+        warnings=rebuilt.warnings,
+    )
+
+
+async def _names(
+    store: ObjectStore, short_ids: Iterable[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """What names each folder: latest, channels; and what is wrong with those left out."""
+    named: dict[str, list[str]] = {}
+    warnings: list[str] = []
+    for short_id in sorted(short_ids):
+        try:
+            entry = await catalog.latest(store, short_id)
+            named.setdefault(entry.folder_key, []).append("latest")
+        except ObjectMissingError:
+            pass
+        except catalog.BAD as error:
+            warnings.append(error.message)
+        channels = await catalog.channels(store, short_id)
+        warnings += channels.warnings
+        for channel in channels.found:
+            named.setdefault(channel.entry.folder_key, []).append(channel.name)
+    return named, warnings
+
+
+def _output(output: Path | None, entry: CatalogEntry) -> Path:
+    name = f"{entry.short_id}.xva"  # never a name that only the store's metadata chose
+    if output is None:
+        return Path(name)
+    return output / name if output.is_dir() else output
+
+
+def _channel_name(name: str) -> tuple[str, str]:
+    short_id, colon, channel = name.partition(":")
+    if not colon:
+        raise UsageError(f"{name!r} names no channel.", hint="Write TEMPLATE:CHANNEL.")
+    return short_id, channel
+
+
+def _stamp_before(seconds: float) -> str:
+    return timestamp_of(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+_ACTIONS: Mapping[str, Action] = {
+    "list_versions": _list,
+    "show": _show,
+    "pull": _pull,
+    "set_channel": _set_channel,
+    "unset_channel": _unset_channel,
+    "list_channels": _list_channels,
+    "prune": _prune,
+    "rebuild_index": _rebuild,
+}

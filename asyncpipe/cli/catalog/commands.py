@@ -1,0 +1,116 @@
+"""``asyncpipe list, latest, pull, channel, prune, index``: what is published at a destination."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command, options
+from asyncpipe.cli.options.values import DURATION, PATH
+
+_PLACE = options(shared.AS_JSON, shared.DESTINATION, shared.STORE)
+
+
+def _run(action: str, given: dict[str, Any], /) -> int:
+    """Call one of the actions with the open store."""
+    from asyncpipe.cli.catalog import actions
+
+    return actions.run(action, given)
+
+
+@click.command("list", cls=Command)
+@click.argument("template", required=False)
+@click.option("--fresh", is_flag=True, help="Look at the objects, not at the index.")
+@_PLACE
+def list_(**given: Any) -> int:
+    """List what is published, of TEMPLATE (debian12) or all, newest first."""
+    return _run("list_versions", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]")
+@_PLACE
+def latest(**given: Any) -> int:
+    """Print where the newest version of TEMPLATE is."""
+    return _run("show", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="FILE",
+    help="Where to; a folder keeps the published name [.].",
+)
+@_PLACE
+def pull(**given: Any) -> int:
+    """Fetch a published XVA; size and SHA-256 are checked before it gets its name.
+
+    An interrupted fetch goes on where it stopped. Nothing is overwritten.
+    """
+    return _run("pull", given)
+
+
+@click.group()
+def channel() -> None:
+    """Name a version: TEMPLATE:stable then means it until the channel is set again."""
+
+
+@channel.command("set", cls=Command)
+@click.argument("name", metavar="TEMPLATE:CHANNEL")
+@click.argument("version", metavar="TIMESTAMP|CHANNEL|latest")
+@_PLACE
+def set_(**given: Any) -> int:
+    """Let a channel name the version of TIMESTAMP, of another channel, or the latest."""
+    return _run("set_channel", given)
+
+
+@channel.command("unset", cls=Command)
+@click.argument("name", metavar="TEMPLATE:CHANNEL")
+@_PLACE
+def unset(**given: Any) -> int:
+    """Remove a channel; the version stays."""
+    return _run("unset_channel", given)
+
+
+@channel.command("list", cls=Command)
+@click.argument("template", required=False)
+@_PLACE
+def list_channels(**given: Any) -> int:
+    """List channels and what they name."""
+    return _run("list_channels", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", required=False)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    required=True,
+    metavar="N",
+    help="Versions of each template that stay.",
+)
+@click.option(
+    "--older-than", "older_than_s", type=DURATION, metavar="TIME", help="Younger ones stay too."
+)
+@click.option("--yes", is_flag=True, help="Remove them; without it they are only shown.")
+@_PLACE
+def prune(**given: Any) -> int:
+    """Remove old versions of TEMPLATE or of all; what latest or a channel names stays."""
+    return _run("prune", given)
+
+
+@click.group()
+def index() -> None:
+    """The catalogue, templates/index.json."""
+
+
+@index.command("rebuild", cls=Command)
+@_PLACE
+def rebuild(**given: Any) -> int:
+    """Write the index anew from what is published."""
+    return _run("rebuild_index", given)

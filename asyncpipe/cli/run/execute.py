@@ -1,0 +1,198 @@
+"""Composes a run: what was prepared -> adapters -> the matrix -> report and exit code."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import click
+
+from asyncpipe.cli import gc
+from asyncpipe.cli.run import report
+from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
+from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
+from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.events import RunStarted, Warned
+from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run import RunFacts
+from asyncpipe.model.run_state import UnitState
+from asyncpipe.ports import ObjectStore, Reporter
+from asyncpipe.run import pipeline, plan, provenance, scheduler
+from asyncpipe.run.context import Services
+from asyncpipe.run.state import Built
+from asyncpipe.settings import Settings
+from asyncpipe.stores.open import open_store
+from asyncpipe.system.logfile import DiskLogFiles
+from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.upload.budget import Budget
+
+
+def run_build(settings: Settings) -> int:
+    """Build and publish what ``settings`` name; returns the exit code."""
+    if not settings.templates and not settings.resume:
+        raise UsageError("No template was named.", hint="Try: bin/build-template templates/demo")
+    return anyio.run(_run, settings)
+
+
+async def _run(settings: Settings) -> int:
+    exit_code = EXIT_CANCELLED
+    async with cancelled_by_signals() as announcer:
+        prepared = await prepare(settings)
+        if settings.dry_run:
+            click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
+            exit_code = EXIT_PUBLISHED
+        else:
+            exit_code = await execute(prepared, announcer)
+    return exit_code
+
+
+async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | None = None) -> int:
+    """Run what was prepared (``built``: only its last part) and tell how it ended."""
+    settings, journal = prepared.settings, prepared.journal
+    report.configure_logging(settings)
+    started_utc, started_s = datetime.now(UTC), time.monotonic()
+    facts = await provenance.gather(
+        SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
+    )
+    outcomes: dict[str, Outcome] = {}
+    cancelled = True
+    async with (
+        open_store(
+            settings.destination, environment=settings.environment, options=settings.store
+        ) as store,
+        Budget(settings.transfer) as budget,
+    ):
+        gc.settle()
+        await store.probe()
+        await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        report.announce(prepared)
+        with report.open_reporter(prepared, sys.stdout) as reporter:
+            announcer.emit = reporter.emit
+            reporter.emit(_run_started(prepared))
+            services = _workshop(prepared, store, budget, reporter, facts)
+            done_before = sum(_is_published(one, services) for one in prepared.plans)
+            try:
+                await _run_jobs(prepared, services, outcomes, built)
+                cancelled = False
+            finally:
+                await journal.settle()
+                finish = report.Finish(
+                    prepared=prepared,
+                    outcomes=_in_order(prepared, outcomes),
+                    cancelled=cancelled,
+                    started_utc=started_utc,
+                    duration_s=time.monotonic() - started_s,
+                    done_before=done_before,
+                )
+                await report.tell(finish, reporter)
+                announcer.emit = None
+    await report.notify(finish)
+    return finish.exit_code
+
+
+def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:
+    """As they were named, whatever ended first; a cancelled unit has none."""
+    return tuple(outcomes[one.unit] for one in prepared.plans if one.unit in outcomes)
+
+
+def _workshop(
+    prepared: Prepared, store: ObjectStore, budget: Budget, reporter: Reporter, facts: RunFacts
+) -> Services:
+    settings, journal = prepared.settings, prepared.journal
+    return Services(
+        runner=SystemProcessRunner(),
+        log_files=DiskLogFiles(),
+        store=store,
+        budget=budget,
+        reporter=reporter,
+        journal=journal,
+        facts=replace(facts, run_id=journal.run_id),
+        secrets=prepared.secrets,
+        transfer=settings.transfer,
+        eager=_eager(settings, store),
+        keep_xva=settings.keep_xva,
+    )
+
+
+def _eager(settings: Settings, store: ObjectStore) -> bool:
+    return store.url.startswith("s3:") if settings.eager is None else settings.eager
+
+
+def _run_started(prepared: Prepared) -> RunStarted:
+    return RunStarted(
+        run_id=prepared.journal.run_id,
+        units=tuple(one.unit for one in prepared.plans),
+        destination=prepared.settings.destination,
+    )
+
+
+async def _run_jobs(
+    prepared: Prepared, services: Services, outcomes: dict[str, Outcome], built: Built | None
+) -> None:
+    settings = prepared.settings
+    disk = scheduler.DiskBudget(lambda: shutil.disk_usage(prepared.journal.folder).free)
+    left = [one for one in prepared.plans if not _is_published(one, services)]
+    jobs = [_job(one, services, built) for one in left]
+
+    for one in prepared.plans:
+        if _is_published(one, services):
+            place = services.store.url_of(services.journal.units[one.unit].folder_key)
+            message = f"already published: {place}"
+            services.reporter.emit(Warned(unit=one.unit, code="resume", message=message))
+
+    def on_retry(unit: str, message: str) -> None:
+        services.reporter.emit(Warned(unit=unit, code="retry", message=message))
+
+    await scheduler.process_matrix(
+        jobs,
+        at_once=settings.jobs,
+        disk=disk,
+        fail_fast=settings.fail_fast,
+        retries=settings.retries,
+        on_retry=on_retry,
+        on_outcome=lambda outcome: outcomes.__setitem__(outcome.unit, outcome),
+    )
+
+
+def _is_published(one: BuildPlan, services: Services) -> bool:
+    return services.journal.state_of(one.unit) is UnitState.PUBLISHED
+
+
+def _built_before(one: BuildPlan, services: Services) -> tuple[BuildPlan, Built] | None:
+    """What an earlier process had built, and the plan in its folder: the upload goes on there."""
+    known = services.journal.units.get(one.unit)
+    if known is None or known.state is not UnitState.BUILT:
+        return None
+    folder = Path(known.run_directory)
+    ready = Built.read(folder)
+    return (plan.moved(one, folder), ready) if ready else None
+
+
+def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.Job:
+    async def run(attempt: int) -> Outcome:
+        if built is not None:
+            return await pipeline.publish_built(one, services, built)
+        before = _built_before(one, services) if attempt == 0 else None
+        if before is not None:
+            again, ready = before
+            return await pipeline.publish_built(again, services, ready)
+        folder = fresh_folder(one.run_directory)
+        again = plan.moved(one, folder) if folder != one.run_directory else one
+        folder.mkdir(parents=True, mode=0o700)
+        return await pipeline.process_template(again, services)
+
+    expected_bytes = plan.expected_size_bytes(one.template) or 0
+    return scheduler.Job(
+        name=one.unit,
+        template_path=str(one.template.path),
+        expected_bytes=expected_bytes,
+        run=run,
+    )

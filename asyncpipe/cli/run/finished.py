@@ -1,0 +1,144 @@
+"""A run without a build: a finished XVA is verified and published as a build's would be."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from asyncpipe import detect, metadata
+from asyncpipe.cli.run.execute import execute
+from asyncpipe.cli.run.prepare import Prepared
+from asyncpipe.cli.run.signals import cancelled_by_signals
+from asyncpipe.detect import evidence
+from asyncpipe.errors import EXIT_CANCELLED, UsageError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.identity import GuestFacts, OsIdentity
+from asyncpipe.model.store_keys import LOG_NAME
+from asyncpipe.model.template import Template
+from asyncpipe.run import plan, provenance
+from asyncpipe.run.state import FILE_NAME, Built, RunJournal, making
+from asyncpipe.settings import Settings
+from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.text.moments import timestamp_of, utc_text
+from asyncpipe.text.secrets import secrets_of
+
+
+def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
+    """Publish ``file``; returns the exit code.
+
+    Raises:
+        UsageError: no such file, its system is not known, or there is nothing to resume.
+    """
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file.")
+    return anyio.run(_run, settings, file, log_file, resumed)
+
+
+async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
+    exit_code = EXIT_CANCELLED
+    async with cancelled_by_signals() as announcer:
+        identity = _identity(settings, file)
+        journal = _journal(settings, file, resumed=resumed)
+        one = _plan(settings, file, identity, journal)
+        await anyio.to_thread.run_sync(_write_log, journal.folder / LOG_NAME, file, log_file)
+        prepared = Prepared(
+            settings=replace(settings, keep_xva=True),
+            root=Path.cwd(),
+            journal=journal,
+            units=(),
+            plans=(one,),
+            secrets=secrets_of(settings.environment, {}),
+        )
+        built = await _built(settings, one, identity, journal)
+        exit_code = await execute(prepared, announcer, built=built)
+    return exit_code  # noqa: RET504 - the context may swallow the cancellation
+
+
+def _identity(settings: Settings, file: Path) -> OsIdentity:
+    identity = detect.determine_os_info(
+        (
+            *evidence.from_options(settings.os, settings.os_version),
+            *evidence.from_name(file.name.removesuffix(".xva")),
+        )
+    )
+    if identity.os_type is None:
+        raise UsageError(
+            f"{file.name} does not say which operating system it holds.",
+            hint="Name it: --os debian --os-version 12.",
+        )
+    return identity
+
+
+def _journal(settings: Settings, file: Path, *, resumed: bool) -> RunJournal:
+    """One folder per file, so that --resume finds what the same command began."""
+    name = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    folder = (settings.work_directory / "publish" / f"{plan.slug(file.stem)}-{name}").resolve()
+    if resumed and (folder / FILE_NAME).exists():
+        return RunJournal.read(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    timestamp = timestamp_of(datetime.now(UTC))
+    return RunJournal.begin(
+        folder,
+        run_id=f"{timestamp}-{secrets.token_hex(4)}",
+        timestamp=timestamp,
+        destination=settings.destination,
+    )
+
+
+def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJournal) -> BuildPlan:
+    template = Template(path=file, folder=file.parent, kind="file", files=(file,), sha256_hex="")
+    return BuildPlan(
+        unit=plan.slug(file.stem),
+        template=template,
+        packer_path=Path(),
+        packer_version="",
+        packer_arguments=(),
+        packer_environment={},
+        working_directory=Path.cwd(),
+        run_directory=journal.folder,
+        output_directory=file.parent,
+        timestamp=journal.timestamp,
+        static_identity=identity,
+        strict_identity=settings.strict_identity,
+    )
+
+
+def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
+    if path.exists():
+        return  # a resumed run publishes the log it had
+    now = utc_text(datetime.now(UTC))
+    with making(path.parent):
+        if log_file is not None:
+            shutil.copyfile(log_file, path)
+        else:
+            text = f"{now} asyncpipe publish: {file.name}; no build log was given\n"
+            path.write_text(text, "utf-8")
+
+
+async def _built(
+    settings: Settings, one: BuildPlan, identity: OsIdentity, journal: RunJournal
+) -> Built:
+    facts = await provenance.gather(
+        SystemProcessRunner(), environment=settings.environment, cwd=one.working_directory
+    )
+    draft = metadata.draft(
+        plan=one,
+        build_exit=None,
+        identity=identity,
+        guest=GuestFacts(),
+        facts=replace(facts, run_id=journal.run_id),
+    )
+    return Built(
+        xva_path=one.template.path,
+        folder_key=plan.folder_key(identity, one.unit, one.timestamp),
+        name=plan.published_name(identity, one.unit),
+        redaction_count=0,
+        draft=draft,
+    )

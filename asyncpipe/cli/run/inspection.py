@@ -1,0 +1,142 @@
+"""What would make a run fail: everything is planned as a build would plan it, nothing starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from asyncpipe import preflight
+from asyncpipe.cli.run.prepare import request_of, sensitive_of
+from asyncpipe.errors import AsyncpipeError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.model.template import Template
+from asyncpipe.packer.version import packer_version
+from asyncpipe.run import plan, scheduler
+from asyncpipe.settings import Settings
+from asyncpipe.stores.http import HttpUrls
+from asyncpipe.stores.open import open_store
+from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.text import mask
+from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.secrets import secrets_of
+
+# Every build sets these itself; here any value will do.
+_BUILD_SECRETS = {"build_password": "stand-in", "build_password_hash": "stand-in"}
+
+
+async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
+    """Make every check of a build with ``settings``; ``iso`` asks for installation media too."""
+    packer, version, of_packer = await _packer(settings)
+    units, unreadable = await anyio.to_thread.run_sync(_units, settings)
+    plans, unplanned = _plans(settings, units, packer, version)
+    try:
+        async with open_store(
+            settings.destination, environment=settings.environment, options=settings.store
+        ) as store:
+            found = await preflight.run(
+                _inspection(settings, plans if version else (), units, store=store, iso=iso)
+            )
+    except AsyncpipeError as error:
+        found = (preflight.failure("destination", error),)
+    return (of_packer, *unreadable, *unplanned, *found)
+
+
+async def _packer(settings: Settings) -> tuple[Path, str, CheckResult]:
+    try:
+        path = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
+        version = await packer_version(SystemProcessRunner(), path)
+    except AsyncpipeError as error:
+        return Path("packer"), "", preflight.failure("packer", error)
+    message = f"Packer {version} at {path}"
+    return path, version, CheckResult(name="packer", status=CheckStatus.OK, message=message)
+
+
+def _units(settings: Settings) -> tuple[list[scheduler.Unit], list[CheckResult]]:
+    """Read every template by itself: one that is broken does not hide the others."""
+    root = Path.cwd()
+    failures: list[CheckResult] = []
+    templates: list[Template] = []
+    for pattern in settings.templates:
+        try:
+            paths = scheduler.discover([pattern], root)
+        except AsyncpipeError as error:
+            failures.append(preflight.failure("template", error, unit=pattern))
+            continue
+        for path in paths:
+            try:
+                templates += scheduler.read_templates(settings, [path])
+            except AsyncpipeError as error:
+                failures.append(preflight.failure("template", error, unit=str(path)))
+    try:
+        units = scheduler.units_of(settings, templates, root) if templates else []
+    except AsyncpipeError as error:
+        return [], [*failures, preflight.failure("selection", error)]
+    return units, [*failures, *map(_readable, units)]
+
+
+def _readable(unit: scheduler.Unit) -> CheckResult:
+    name = unit.identity.short_id
+    return CheckResult(
+        name="template",
+        unit=unit.name,
+        status=CheckStatus.OK if name else CheckStatus.WARN,
+        message=f"{unit.template.path} is readable, operating system: {name or 'unknown'}",
+        hint="" if name else "Name it with --os and --os-version.",
+    )
+
+
+def _plans(
+    settings: Settings, units: Sequence[scheduler.Unit], packer: Path, version: str
+) -> tuple[list[BuildPlan], list[CheckResult]]:
+    plans: list[BuildPlan] = []
+    results: list[CheckResult] = []
+    for unit in units:
+        try:
+            plans.append(plan.expand(_request(settings, unit, packer, version)))
+        except AsyncpipeError as error:
+            results.append(preflight.failure("variables", error, unit=unit.name))
+    return plans, results
+
+
+def _request(settings: Settings, unit: scheduler.Unit, packer: Path, version: str) -> plan.Request:
+    timestamp = timestamp_of(datetime.now(UTC))
+    return request_of(
+        settings,
+        unit,
+        timestamp=timestamp,
+        run_directory=(settings.work_directory / "runs" / f"{timestamp}-check").resolve(),
+        packer_path=packer,
+        packer_version=version,
+        build_secrets=_BUILD_SECRETS,
+    )
+
+
+def _inspection(
+    settings: Settings,
+    plans: Sequence[BuildPlan],
+    units: Sequence[scheduler.Unit],
+    *,
+    store: Any,
+    iso: bool,
+) -> preflight.Inspection:
+    secrets = secrets_of(settings.environment, sensitive_of(units))
+    work = settings.work_directory.absolute()
+    existing = next(folder for folder in (work, *work.parents) if folder.exists())
+    return preflight.Inspection(
+        plans=plans,
+        runner=SystemProcessRunner(),
+        store=store,
+        free_bytes=shutil.disk_usage(existing).free,
+        expected_bytes={unit.name: plan.expected_size_bytes(unit.template) for unit in units},
+        today=datetime.now(UTC).date().isoformat(),
+        at_once=settings.jobs,
+        urls=HttpUrls() if iso else None,
+        redact=lambda text: mask.text(text, secrets),
+    )

@@ -1,0 +1,177 @@
+"""Decides a run before anything starts: settings -> units and plans, or why there can be none."""
+
+from __future__ import annotations
+
+import secrets as random_source
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from asyncpipe import preflight
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.packer.version import packer_version
+from asyncpipe.run import plan, scheduler
+from asyncpipe.run.state import RunJournal, find_run
+from asyncpipe.settings import Settings
+from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.secrets import Secrets, secrets_of
+
+_PASSWORD_BYTES = 24
+_HASH_ROUNDS = 5000  # stretching is for guessable passwords: 24 random bytes need none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run of which everything is decided and nothing has started."""
+
+    settings: Settings
+    root: Path
+    journal: RunJournal
+    units: tuple[scheduler.Unit, ...]
+    plans: tuple[BuildPlan, ...]
+    secrets: Secrets = field(repr=False)
+
+
+async def prepare(settings: Settings) -> Prepared:
+    """Decide everything about a run; nothing is written.
+
+    Raises:
+        UsageError, TemplateError: what would make it fail is known now.
+    """
+    root = Path.cwd()
+    journal = _journal(settings, root)
+    settings = _as_before(settings, journal)
+    paths = scheduler.discover(settings.templates, root)
+    load = partial(scheduler.load_units, between=anyio.from_thread.check_cancelled)
+    units = await anyio.to_thread.run_sync(load, settings, paths, root)
+    units = [unit for unit in units if unit.name in journal.units] or units  # of a resumed run
+    runner = SystemProcessRunner()
+    packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
+    version = await packer_version(runner, packer)
+    build_secrets = {unit.name: _build_secrets() for unit in units}
+    plans = tuple(
+        plan.expand(
+            request_of(
+                settings,
+                unit,
+                timestamp=journal.timestamp,
+                run_directory=fresh_folder(journal.folder / unit.name),
+                packer_path=packer,
+                packer_version=version,
+                build_secrets=build_secrets[unit.name],
+            )
+        )
+        for unit in units
+    )
+    scheduler.refuse_collisions(plans, {unit.name: _vm_name(unit) for unit in units})
+    made = {
+        f"{name}.{key}": value for name, own in build_secrets.items() for key, value in own.items()
+    }
+    return Prepared(
+        settings=settings,
+        root=root,
+        journal=journal,
+        units=tuple(units),
+        plans=plans,
+        secrets=secrets_of(settings.environment, sensitive_of(units) | made),
+    )
+
+
+def _journal(settings: Settings, root: Path) -> RunJournal:
+    if settings.resume:
+        return RunJournal.read(find_run(settings.resume, settings.work_directory))
+    timestamp = timestamp_of(datetime.now(UTC))
+    run_id = f"{timestamp}-{random_source.token_hex(4)}"
+    folder = (root / settings.work_directory / "runs" / run_id).resolve()
+    return RunJournal.begin(
+        folder, run_id=run_id, timestamp=timestamp, destination=settings.destination
+    )
+
+
+def _as_before(settings: Settings, journal: RunJournal) -> Settings:
+    """A resumed run builds the templates it had, to the place it had."""
+    if not settings.resume:
+        return settings
+    templates = dict.fromkeys(unit.template for unit in journal.units.values())
+    return replace(settings, templates=tuple(templates), destination=journal.destination)
+
+
+def _build_secrets() -> dict[str, str]:
+    """A password for the build alone: random, in no file, useless when clean-up has locked it."""
+    from passlib.hash import sha512_crypt
+
+    password = random_source.token_urlsafe(_PASSWORD_BYTES)
+    return {
+        "build_password": password,
+        "build_password_hash": str(sha512_crypt.using(rounds=_HASH_ROUNDS).hash(password)),  # type: ignore[no-untyped-call]  # libpass types hash() alone
+    }
+
+
+def request_of(
+    settings: Settings,
+    unit: scheduler.Unit,
+    *,
+    timestamp: str,
+    run_directory: Path,
+    packer_path: Path,
+    packer_version: str,
+    build_secrets: Mapping[str, str],
+) -> plan.Request:
+    """What a build of ``unit`` would be asked for."""
+    return plan.Request(
+        unit=unit.name,
+        template=unit.template,
+        source=unit.source,
+        identity=unit.identity,
+        timestamp=timestamp,
+        run_directory=run_directory,
+        working_directory=Path.cwd(),
+        packer_path=packer_path,
+        packer_version=packer_version,
+        environment=settings.environment,
+        build_secrets=build_secrets,
+        var_files=settings.var_files,
+        variables=settings.variables,
+        only=unit.only,
+        packer_environment=settings.packer_environment,
+        python=sys.executable,
+        explicit_os=settings.os,
+        explicit_os_version=settings.os_version,
+        strict_identity=settings.strict_identity,
+        grace_s=settings.grace_s,
+        build_timeout_s=settings.build_timeout_s,
+        host_timeout_s=settings.host_timeout_s,
+    )
+
+
+def sensitive_of(units: Iterable[scheduler.Unit]) -> dict[str, str]:
+    """The values of variables that templates call sensitive, by unit and name."""
+    return {
+        f"{unit.name}.{variable.name}": variable.value
+        for unit in units
+        for variable in unit.template.variables.values()
+        if variable.sensitive and isinstance(variable.value, str)
+    }
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Return ``folder``, or ``folder.2`` and so on where an earlier attempt of the run left one."""
+    number, fresh = 1, folder
+    while fresh.exists():
+        number += 1
+        fresh = folder.with_name(f"{folder.name}.{number}")
+    return fresh
+
+
+def _vm_name(unit: scheduler.Unit) -> str:
+    name = unit.source.attributes.get("vm_name") if unit.source else None
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,259 @@
+"""How a run is told: which reporter, the report file, GitHub's files, the webhook."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import anyio
+import anyio.to_thread
+import click
+import structlog
+
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.events import RunFinished
+from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run_state import UnitState
+from asyncpipe.ports import Reporter
+from asyncpipe.report import exit_code, github, json_log, json_report, webhook
+from asyncpipe.report.console.reporter import Style, open_console
+from asyncpipe.run import plan
+from asyncpipe.settings import Settings
+from asyncpipe.text.moments import utc_text
+
+_TELL_S = 5.0
+# Set by terminals that fold their lines anew when they become narrower, as xterm does not.
+_REFLOWING = frozenset(
+    {
+        "ALACRITTY_WINDOW_ID",
+        "KITTY_WINDOW_ID",
+        "KONSOLE_VERSION",
+        "TERM_PROGRAM",
+        "TMUX",
+        "VTE_VERSION",
+        "WEZTERM_PANE",
+        "WT_SESSION",
+    }
+)
+
+if TYPE_CHECKING:
+    from asyncpipe.cli.run.prepare import Prepared
+
+
+def configure_logging(settings: Settings) -> None:
+    """Our own log goes to stderr: warnings, and with -v everything; JSON with --log-format json."""
+    render = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=wants_colour(settings.environment, sys.stderr))
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if settings.verbosity > 0 else logging.WARNING
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@contextmanager
+def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Reporter]:
+    """The reporter that fits where the output goes."""
+    settings = prepared.settings
+    if settings.log_format == "json":
+        with json_log.open_json_log(stream=stdout) as reporter:
+            yield reporter
+        return
+    style = Style(
+        units=tuple(one.unit for one in prepared.plans),
+        colour=wants_colour(settings.environment, stdout),
+        quiet=max(0, -settings.verbosity),
+        verbose=max(0, settings.verbosity),
+        reflows=not _REFLOWING.isdisjoint(settings.environment),
+    )
+    with open_console(
+        stdout=stdout,
+        style=style,
+        is_terminal=stdout.isatty() and settings.environment.get("TERM") != "dumb",
+        github=settings.on_github,
+        masks=prepared.secrets.values if settings.on_github else (),
+        workspace=settings.environment.get("GITHUB_WORKSPACE", ""),
+    ) as reporter:
+        yield reporter
+
+
+def wants_colour(environment: Mapping[str, str], stdout: TextIO) -> bool:
+    """NO_COLOR wins, then FORCE_COLOR, then whether somebody looks (no-color.org)."""
+    if environment.get("NO_COLOR"):
+        return False
+    return bool(environment.get("FORCE_COLOR")) or stdout.isatty()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A run at its end."""
+
+    prepared: Prepared
+    outcomes: tuple[Outcome, ...]
+    cancelled: bool
+    started_utc: datetime
+    duration_s: float
+    done_before: int = 0  # units that an earlier process of a resumed run had published
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code."""
+        return exit_code.of(
+            self.outcomes,
+            template_count=len(self.prepared.plans) - self.done_before,
+            cancelled=self.cancelled,
+        )
+
+    @property
+    def info(self) -> json_report.RunInfo:
+        """What belongs to the run and to no template."""
+        ended = self.started_utc + timedelta(seconds=self.duration_s)
+        return json_report.RunInfo(
+            run_id=self.prepared.journal.run_id,
+            destination=self.prepared.settings.destination,
+            started_utc=utc_text(self.started_utc),
+            ended_utc=utc_text(ended),
+            duration_s=self.duration_s,
+            exit_code=self.exit_code,
+            run_directory=str(self.prepared.journal.folder),
+            cancelled=self.cancelled,
+            remains=self.remains,
+        )
+
+    @property
+    def remains(self) -> tuple[str, ...]:
+        """What a run that was cancelled or failed leaves, and the commands that deal with it."""
+        journal = self.prepared.journal
+        unfinished = {
+            name: unit
+            for name, unit in journal.units.items()
+            if unit.state is not UnitState.PUBLISHED
+        }
+        if not unfinished or not (self.cancelled or self.exit_code):
+            return ()
+        vms = [
+            f"VM {uuid} of {name} may still be on the pool"
+            for name, unit in unfinished.items()
+            for uuid in unit.instance_uuids
+        ]
+        run = shlex.quote(str(journal.folder))
+        built = [name for name, unit in unfinished.items() if unit.state is UnitState.BUILT]
+        kept = [f"{name} is built and not published: its XVA is kept" for name in built]
+        if self.cancelled or built:
+            # `publish FILE` plans no units; it finds its run by the file
+            same = "the same command with --resume"
+            again = f"bin/asyncpipe build --resume {run}" if self.prepared.units else same
+            kept.append(f"to go on: {again}")
+        if not (self.cancelled or vms or kept):
+            return ()  # Packer and we have cleaned up: what is left is the folder with the log
+        return (*vms, *kept, f"to clean up: bin/asyncpipe reap --run {run}")
+
+
+def announce(prepared: Prepared) -> None:
+    """Hand the run's folder on at once: a step that is killed later cannot any more."""
+    settings = prepared.settings
+    output = settings.environment.get("GITHUB_OUTPUT")
+    if settings.on_github and output:
+        _attempt(Path(output), "a", github.run_directory_output(str(prepared.journal.folder)))
+
+
+async def tell(finish: Finish, reporter: Reporter) -> None:
+    """The last event, the report file and GitHub's files; never fails a run that ended well."""
+    info = finish.info
+    reporter.emit(
+        RunFinished(
+            run_id=info.run_id,
+            outcomes=finish.outcomes,
+            exit_code=finish.exit_code,
+            duration_s=finish.duration_s,
+            run_directory=info.run_directory,
+            cancelled=finish.cancelled,
+            remains=info.remains,
+        )
+    )
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_TELL_S):
+        await anyio.to_thread.run_sync(_write_files, finish)
+
+
+def _write_files(finish: Finish) -> None:
+    settings = finish.prepared.settings
+    if settings.report is not None:
+        document = json_report.render(finish.outcomes, finish.info)
+        _attempt(settings.report, "w", json.dumps(document, indent=1, sort_keys=True) + "\n")
+    if not settings.on_github:
+        return
+    summary = settings.environment.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        _attempt(Path(summary), "a", github.summary(finish.outcomes, finish.info))
+    output = settings.environment.get("GITHUB_OUTPUT")
+    if output:
+        text = github.outputs(
+            finish.outcomes,
+            exit_code=finish.exit_code,
+            run_directory=finish.info.run_directory,
+        )
+        _attempt(Path(output), "a", text)
+
+
+def _attempt(path: Path, mode: str, text: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        click.echo(f"asyncpipe: {path} could not be written: {error.strerror}", err=True)
+
+
+async def notify(finish: Finish) -> None:
+    """Tell the chat, when one was named; a failure of that is a warning."""
+    settings = finish.prepared.settings
+    if settings.webhook_url:
+        from asyncpipe.report import webhook_post as webhook_adapter
+
+        run_url = run_url_of(settings.environment)
+        payload = webhook.payload(finish.outcomes, run_url=run_url)
+        problem = await webhook_adapter.post(settings.webhook_url, payload)
+        if problem:
+            click.echo(f"asyncpipe: the webhook was not told: {problem}", err=True)
+
+
+def run_url_of(environment: Mapping[str, str]) -> str:
+    """The page of the workflow's run, empty elsewhere."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run_id = (environment.get(name, "") for name in names)
+    return f"{server}/{repository}/actions/runs/{run_id}" if run_id else ""
+
+
+def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:
+    """What would be built, from which source, and where it would go."""
+    lines = []
+    for one in plans:
+        place = plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        name = plan.published_name(one.static_identity, one.unit)
+        lines += [
+            f"{one.unit}",
+            f"  template     {one.template.path}",
+            f"  system       {name} (confidence {one.static_identity.confidence:.2f})",
+            f"  packer       {one.packer_path} {one.packer_version}",
+            f"  arguments    {' '.join(one.packer_arguments)}",
+            f"  destination  {destination.rstrip('/')}/{place}/{name}.xva",
+        ]
+    return "\n".join(lines) + "\n"

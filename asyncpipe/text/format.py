@@ -33,3 +33,8 @@ def duration_text(duration_s: float) -> str:
     if minutes < 60:
         return f"{minutes}m{seconds:02d}s"
     return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 version``, ``1,204 versions``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

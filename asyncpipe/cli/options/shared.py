@@ -37,6 +37,12 @@ from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
 
 
+def _folders(ctx: click.Context, parameter: click.Parameter, typed: str) -> Any:
+    from asyncpipe.cli.completion import template_folders
+
+    return template_folders(ctx, parameter, typed)
+
+
 def templates(*, required: bool = False) -> Decorator:
     """Define the TEMPLATE arguments, which ASYNCPIPE_TEMPLATES gives too."""
     decorator: Decorator = click.argument(
@@ -45,6 +51,7 @@ def templates(*, required: bool = False) -> Decorator:
         nargs=-1,
         required=required,
         type=TEXT,
+        shell_complete=_folders,
         envvar=f"{PREFIX}TEMPLATES",
         metavar="TEMPLATE..." if required else "[TEMPLATE]...",
     )

@@ -15,7 +15,7 @@ import anyio.to_thread
 import click
 
 from asyncpipe.cli import gc
-from asyncpipe.cli.run import report
+from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
@@ -38,7 +38,9 @@ from asyncpipe.upload.budget import Budget
 def run_build(settings: Settings) -> int:
     """Build and publish what ``settings`` name; returns the exit code."""
     if not settings.templates and not settings.resume:
-        raise UsageError("No template was named.", hint="Try: bin/build-template templates/demo")
+        raise UsageError(
+            "No template was named.", hint="Write for example: asyncpipe build templates/debian/12"
+        )
     return anyio.run(_run, settings)
 
 
@@ -55,7 +57,7 @@ async def _run(settings: Settings) -> int:
 
 
 async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | None = None) -> int:
-    """Run what was prepared (``built``: only its last part) and tell how it ended."""
+    """Run what was prepared (``built``: only its last part); returns the exit code."""
     settings, journal = prepared.settings, prepared.journal
     report.configure_logging(settings)
     started_utc, started_s = datetime.now(UTC), time.monotonic()
@@ -73,6 +75,7 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
         gc.settle()
         await store.probe()
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
@@ -95,6 +98,8 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
                 await report.tell(finish, reporter)
                 announcer.emit = None
     await report.notify(finish)
+    if finish.exit_code == EXIT_PUBLISHED:
+        report.refuse_lost_output(reporter)
     return finish.exit_code
 
 

@@ -16,6 +16,7 @@ import anyio.from_thread
 import anyio.to_thread
 
 from asyncpipe import preflight
+from asyncpipe.cli.run import folders
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.packer.version import packer_version
 from asyncpipe.run import plan, scheduler
@@ -39,6 +40,7 @@ class Prepared:
     units: tuple[scheduler.Unit, ...]
     plans: tuple[BuildPlan, ...]
     secrets: Secrets = field(repr=False)
+    new_folders: tuple[Path, ...] = ()  # that did not exist before this command
 
 
 async def prepare(settings: Settings) -> Prepared:
@@ -77,6 +79,7 @@ async def prepare(settings: Settings) -> Prepared:
         f"{name}.{key}": value for name, own in build_secrets.items() for key, value in own.items()
     }
     return Prepared(
+        new_folders=folders.not_there_yet(settings),
         settings=settings,
         root=root,
         journal=journal,

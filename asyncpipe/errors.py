@@ -29,9 +29,9 @@ MEANINGS: Mapping[int, str] = {
     32: "template, ISO and guest name different systems",
     40: "the upload failed",
     41: "the store refused a checksum",
-    42: "the store refused these credentials",
+    42: "the store or the host refused these credentials",
     43: "the destination is taken",
-    50: "the host",
+    50: "the host (XAPI) failed",
     EXIT_CANCELLED: "cancelled",
 }
 

@@ -41,10 +41,6 @@ class JournalEntry:
     upload_id: str
     nonce: str
     part_size_bytes: int
-    source_path: str
-    source_size_bytes: int
-    source_mtime_ns: int
-    source_inode: int
     parts: Mapping[int, JournalPart] = field(default_factory=dict)
 
 
@@ -60,9 +56,9 @@ class Journal:
         self.is_on_disk = False
 
     @property
-    def idle(self) -> bool:
-        """True until an upload has begun."""
-        return self._entry is None
+    def upload_id(self) -> str:
+        """The upload that is kept; empty until one has begun."""
+        return self._entry.upload_id if self._entry else ""
 
     async def begin(self, entry: JournalEntry) -> None:
         """Write the entry of an upload before its first part is sent; UploadError."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asyncpipe.cli.options import VARIABLES
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command
 from asyncpipe.errors import TemplateError
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.text.safe import printable
@@ -22,16 +23,11 @@ if TYPE_CHECKING:
 _TEMPLATE_SUFFIXES = (".hcl", ".json")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, in the given order.")
 @click.option("--explain", is_flag=True, help="Say which evidence said what.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read more arguments, one per line.")
-@click.option(
-    "-var-file", "--var-file", "var_files", multiple=True, type=click.Path(path_type=Path)
-)
-@click.option("-var", "--var", "assignments", multiple=True, type=VARIABLES, metavar="NAME=VALUE")
-@click.option("-only", "--only-source", "only", multiple=True, metavar="GLOB")
-@click.option("-except", "--except-source", "except_", multiple=True, metavar="GLOB")
+@shared.SELECTION
 @click.argument("subjects", nargs=-1, metavar="PATH|URL|ISO-NAME...")
 def detect(
     subjects: tuple[str, ...],
@@ -39,7 +35,7 @@ def detect(
     as_json: bool,
     explain: bool,
     from_stdin: bool,
-    assignments: tuple[tuple[str, str], ...],
+    variables: tuple[tuple[str, str], ...],
     **loading: Any,
 ) -> None:
     """Tell operating system and version of templates, URLs and ISO names.
@@ -52,7 +48,7 @@ def detect(
         subjects = (*subjects, *(line.strip() for line in text.split("\n") if line.strip()))
     if not subjects:
         raise click.UsageError("Name a template, a URL or an ISO, or use --stdin.")
-    loading["variables"] = dict(assignments)
+    loading["variables"] = dict(variables)
     answers = [_answer(subject, loading) for subject in subjects]
     if as_json:
         # one answer a line: json's indentation would cost more than the answers
@@ -64,13 +60,13 @@ def detect(
 
 
 def _answer(subject: str, loading: Mapping[str, Any]) -> dict[str, Any]:
-    from asyncpipe.detect import determine_os_info, evidence  # noqa: PLC0415 -- see cli.py
+    from asyncpipe.detect import determine_os_info, evidence
 
     shown = printable(subject)
     if not _is_template(subject):
         identity = determine_os_info(evidence.from_name(subject))
         return {"subject": shown, **identity_to_dict(identity), "sources": [], "error": None}
-    from asyncpipe import template  # noqa: PLC0415 -- only templates need it
+    from asyncpipe import template
 
     try:
         loaded = template.load(Path(subject), environment=os.environ, **loading)
@@ -83,7 +79,7 @@ def _answer(subject: str, loading: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sources(template: Template) -> list[dict[str, Any]]:
-    from asyncpipe.detect import determine_os_info, evidence  # noqa: PLC0415 -- see _answer
+    from asyncpipe.detect import determine_os_info, evidence
 
     return [
         {

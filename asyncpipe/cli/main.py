@@ -32,12 +32,12 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "inspect": ("xva.commands", "inspect", "Print the VM and the disks of an XVA."),
     "extract": ("xva.commands", "extract", "Write a disk of an XVA as a sparse raw file."),
     "xva": ("xva.commands", "xva", "Make XVA files from raw disks."),
-    "list": ("catalog", "list_", "List what is published."),
-    "latest": ("catalog", "latest", "Print the newest version of a template."),
-    "pull": ("catalog", "pull", "Fetch a published XVA, verified."),
-    "channel": ("catalog", "channel", "Name a version (stable, testing ...)."),
-    "prune": ("catalog", "prune", "Remove old versions."),
-    "index": ("catalog", "index", "Rebuild the catalogue from what is published."),
+    "list": ("catalog.commands", "list_", "List what is published."),
+    "latest": ("catalog.commands", "latest", "Print the newest version of a template."),
+    "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
+    "prune": ("catalog.commands", "prune", "Remove old versions."),
+    "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }
 
@@ -62,6 +62,15 @@ class LazyGroup(click.Group):
             importlib.import_module(f"asyncpipe.cli.{module}"), attribute
         )
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest a name like the one that does not exist."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(args[0], possibilities=list(COMMANDS), ctx=ctx) from error
 
     def format_commands(
         self,
@@ -155,11 +164,11 @@ def _drop_output() -> None:
 
 def _say(text: str) -> None:
     """Write to stderr; nothing of it acts on a terminal, nor as a command on GitHub's runner."""
-    from asyncpipe.text.line import clean  # noqa: PLC0415 - --help stays quick
+    from asyncpipe.text.line import clean
 
     text = "\n".join(map(clean, text.split("\n")[:_MAX_LINES]))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - --help stays quick
+        from asyncpipe.report.github.shield import neutralised
 
         text = "\n".join(map(neutralised, text.splitlines()))
     click.echo(text, err=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +21,9 @@ _GIT_S = 60.0
 _MAX_DIFF_BYTES = 64 * 1024 * 1024
 
 
-@click.command()
-@click.argument("templates", nargs=-1, metavar="[TEMPLATE]...")
+@click.command(cls=Command)
+@shared.templates()
+@shared.SELECTION
 @click.option(
     "--changed-since", metavar="REF", help="Only what a change since this commit touches."
 )
@@ -30,36 +34,21 @@ _MAX_DIFF_BYTES = 64 * 1024 * 1024
     show_default=True,
     help="Runners to spread over.",
 )
-@click.option(
-    "--only",
-    "only_units",
-    multiple=True,
-    metavar="GLOB",
-    help="Only the templates of these names, e.g. 'debian-*'.",
-)
-@click.option("--destination", metavar="URL", help="Where past durations are looked up.")
-def matrix(
-    templates: tuple[str, ...],
-    changed_since: str | None,
-    runners: int,
-    only_units: tuple[str, ...],
-    destination: str | None,
-) -> None:
-    """Print which TEMPLATEs [templates] to build on which runner, as a JSON list.
+@shared.DESTINATION
+@shared.STORE
+def matrix(changed_since: str | None, runners: int, **given: Any) -> None:
+    """Print which TEMPLATEs [default: templates] to build on which runner, as a JSON list.
 
-    The list has one object a runner ({"runner", "units", "templates", "expected_s"}) and is []
-    when nothing is to be built: guard the job with `if: matrix != '[]'`.
+    The list has one object per runner ({"runner", "units", "templates", "expected_s"}) and is []
+    when nothing is to be built: guard the job with `if: matrix != '[]'`. How long each build took
+    before is read from --destination.
     """
-    import anyio  # noqa: PLC0415 - keeps --help quick
+    import anyio
 
-    from asyncpipe.settings import Settings  # noqa: PLC0415
+    from asyncpipe.settings import Settings
 
-    options = {
-        "templates": templates or ("templates",),
-        "destination": destination,
-        "only_units": only_units,
-    }
-    settings = Settings.from_environ(dict(os.environ), options)
+    given["templates"] = given["templates"] or ("templates",)
+    settings = Settings.of(given, environment=dict(os.environ))
     plan = anyio.run(_plan, settings, changed_since, runners)
     click.echo(json.dumps(plan))
 
@@ -67,8 +56,8 @@ def matrix(
 async def _plan(
     settings: Settings, changed_since: str | None, runner_count: int
 ) -> list[dict[str, object]]:
-    from asyncpipe.run import scheduler as units_of  # noqa: PLC0415
-    from asyncpipe.run import shares  # noqa: PLC0415
+    from asyncpipe.run import scheduler as units_of
+    from asyncpipe.run import shares
 
     root = Path.cwd()
     units = units_of.load_units(settings, units_of.discover(settings.templates, root), root)
@@ -90,10 +79,10 @@ async def _plan(
 
 
 async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
-    from asyncpipe.errors import UsageError  # noqa: PLC0415
-    from asyncpipe.ports import Command  # noqa: PLC0415
-    from asyncpipe.system.capture import capture  # noqa: PLC0415
-    from asyncpipe.system.process import SystemProcessRunner  # noqa: PLC0415
+    from asyncpipe.errors import UsageError
+    from asyncpipe.ports import Command
+    from asyncpipe.system.capture import capture
+    from asyncpipe.system.process import SystemProcessRunner
 
     # --end-of-options: a name that begins with a dash is a name; --relative: paths from here
     arguments = ("--name-only", "--no-renames", "--relative", "-z", "--end-of-options", ref, "--")
@@ -111,9 +100,9 @@ async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -
 
 async def _durations(settings: Settings) -> dict[str, float]:
     """Past durations by unit and by system; empty where there is no catalogue yet."""
-    from asyncpipe import catalog  # noqa: PLC0415
-    from asyncpipe.errors import UploadError, UsageError  # noqa: PLC0415
-    from asyncpipe.stores.open import open_store  # noqa: PLC0415
+    from asyncpipe import catalog
+    from asyncpipe.errors import UploadError, UsageError
+    from asyncpipe.stores.open import open_store
 
     try:
         async with open_store(

@@ -1,4 +1,4 @@
-"""``asyncpipe publish``: an XVA that is already there, verified and published as a build's is."""
+"""``asyncpipe publish``: verify a finished XVA and publish it as a build would."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import publishing_options
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.values import PATH
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.command(cls=Command)
+@click.argument("file", type=PATH)
 @click.option(
     "--log",
     "log_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
     help="Publish this as build.log.",
 )
 @click.option("--resume", "resumed", is_flag=True, help="Go on with an interrupted upload of FILE.")
-@publishing_options
-def publish(file: Path, log_file: Path | None, resumed: bool, **options: Any) -> int:  # noqa: FBT001 - click
-    """Verify FILE (an XVA) and publish it with metadata and a log; the file is kept."""
-    from asyncpipe.cli.handover import run_publish  # noqa: PLC0415 - keeps --help quick
-    from asyncpipe.settings import Settings  # noqa: PLC0415
+@shared.PUBLISHING
+def publish(file: Path, *, log_file: Path | None, resumed: bool, **given: Any) -> int:
+    """Verify FILE (an XVA) and publish it with metadata and a log; the file stays."""
+    from asyncpipe.cli.run.finished import publish_file
+    from asyncpipe.settings import Settings
 
-    settings = Settings.from_environ(dict(os.environ), options)
-    return run_publish(settings, file, log_file, resumed=resumed)
+    settings = Settings.of(given, environment=dict(os.environ))
+    return publish_file(settings, file, log_file, resumed=resumed)

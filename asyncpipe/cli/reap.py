@@ -1,16 +1,37 @@
-"""``asyncpipe reap``: clean up after runs that were interrupted."""
+"""``asyncpipe reap``: clean up what interrupted runs left behind."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from asyncpipe.cli.options import DURATION
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.values import DURATION, PATH
+
+if TYPE_CHECKING:
+    from asyncpipe import reap as reaping
+    from asyncpipe.model.run_state import KnownRun
+    from asyncpipe.settings import Settings
 
 
-@click.command()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """What a person asked for."""
+
+    grace_s: float
+    keep: bool
+    dry_run: bool
+
+
+@click.command(cls=Command)
 @click.option(
     "--older-than",
     "older_than_s",
@@ -18,45 +39,127 @@ from asyncpipe.cli.options import DURATION
     default="1d",
     show_default=True,
     metavar="TIME",
-    help="Uploads and half-published folders younger than this may still be at work.",
+    help="Leave younger uploads and half-published folders: they may still be at work.",
 )
 @click.option(
     "--run",
     "runs",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="RUN",
     help="Finish this interrupted run: its folder, its name, or `last`.",
 )
-@click.option(
-    "--destination",
-    metavar="URL",
-    help="s3://bucket/prefix or a folder [that of the run, $ASYNCPIPE_DESTINATION, published].",
-)
-@click.option(
-    "--work-directory", type=click.Path(path_type=Path), metavar="DIR", help="[.asyncpipe]"
-)
-@click.option(
-    "--grace",
-    "grace_s",
-    type=DURATION,
-    default="2m",
-    show_default=True,
-    metavar="TIME",
-    help="What a Packer that still runs gets to remove its VM.",
-)
 @click.option("--keep", is_flag=True, help="Keep the output folders of the run.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reap(**options: Any) -> int:
+@shared.grace()
+@shared.AS_JSON
+@shared.WORK_DIRECTORY
+@shared.DESTINATION
+@shared.STORE
+@click.pass_context
+def reap(
+    ctx: click.Context,
+    /,
+    *,
+    older_than_s: float,
+    runs: Sequence[Path],
+    keep: bool,
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
+) -> int:
     """Clean up what interrupted runs left behind.
 
-    Without --run: uploads of ours that nobody completed are aborted and half-published folders
-    are removed. With --run: Packer is stopped if it still runs, uploads and half of what the run
-    had published are removed, and VMs that may remain are named.
+    Without --run: aborts uploads of ours that nobody completed and removes half-published
+    folders. With --run: stops Packer if it still runs, removes uploads and what the run had half
+    published (where it published, unless --destination is given), and names VMs that may remain.
 
     Exit code 0: nothing is left open; 40: something could not be removed.
     """
-    from asyncpipe.cli import reaping  # noqa: PLC0415 - keeps --help quick
+    import anyio
 
-    return reaping.run(**options)
+    from asyncpipe.errors import UploadError
+    from asyncpipe.run.state import find_run, read_run
+    from asyncpipe.settings import Settings
+
+    settings = Settings.of(given, environment=dict(os.environ))
+    how = _How(grace_s=settings.grace_s, keep=keep, dry_run=dry_run)
+    if runs:
+        is_named = ctx.get_parameter_source("destination") is click.core.ParameterSource.COMMANDLINE
+        read = [read_run(find_run(str(name), settings.work_directory)) for name in runs]
+        results = [
+            anyio.run(_reap_run, one, settings, "" if is_named else one.record.destination, how)
+            for one in read
+        ]
+    else:
+        before_utc = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        results = [anyio.run(_sweep, settings, before_utc, how)]
+    _print(results, as_json=as_json, dry_run=dry_run)
+    return UploadError.exit_code if any(result.left_open for result in results) else 0
+
+
+async def _sweep(settings: Settings, before_utc: datetime, how: _How) -> reaping.Reaped:
+    from asyncpipe import reap as reaping
+    from asyncpipe.stores.open import open_store
+
+    async with open_store(
+        settings.destination, environment=settings.environment, options=settings.store
+    ) as store:
+        return await reaping.sweep(
+            store, before_utc=before_utc, dry_run=how.dry_run, options=settings.transfer
+        )
+
+
+async def _reap_run(
+    run: KnownRun, settings: Settings, destination: str, how: _How
+) -> reaping.Reaped:
+    from asyncpipe import reap as reaping
+    from asyncpipe.stores.open import open_store
+    from asyncpipe.system.proc import ProcessGroups
+
+    async with open_store(
+        destination or settings.destination,
+        environment=settings.environment,
+        options=settings.store,
+    ) as store:
+        return await reaping.reap_run(
+            run,
+            store,
+            ProcessGroups(),
+            dry_run=how.dry_run,
+            keep_files=how.keep,
+            grace_s=how.grace_s,
+            options=settings.transfer,
+        )
+
+
+def _print(results: Sequence[reaping.Reaped], *, as_json: bool, dry_run: bool) -> None:
+    findings = [finding for result in results for finding in result.findings]
+    warnings = [warning for result in results for warning in result.warnings]
+    if as_json:
+        document = {
+            "schema_version": 1,
+            "dry_run": dry_run,
+            "findings": [asdict(finding) for finding in findings],
+            "warnings": warnings,
+            "left_open": any(result.left_open for result in results),
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    for finding in findings:
+        click.echo(_line(finding, dry_run=dry_run))
+    for warning in warnings:
+        click.echo(f"asyncpipe: {warning}", err=True)
+    if not findings:
+        click.echo("Nothing was left behind.")
+
+
+def _line(finding: reaping.Finding, *, dry_run: bool) -> str:
+    if finding.removed:
+        outcome = "removed"
+    elif finding.problem:
+        outcome = f"LEFT ({finding.problem})"
+    else:
+        outcome = "would be removed" if dry_run else "to look at"
+    advice = f"\n  -> {finding.advice}" if finding.advice else ""
+    return f"{outcome}: {finding.kind.value}: {finding.what}{advice}"

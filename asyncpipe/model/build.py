@@ -10,6 +10,8 @@ from pathlib import Path
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template
 
+GRACE_S = 120.0  # what Packer gets to clean up after SIGTERM
+
 
 class Phase(StrEnum):
     """The phases a person sees, in their usual order."""
@@ -57,7 +59,7 @@ class BuildPlan:
     explicit_os: str | None = None
     explicit_os_version: str | None = None
     strict_identity: bool = False
-    grace_s: float = 120.0  # from SIGTERM to SIGKILL
+    grace_s: float = GRACE_S  # from SIGTERM to SIGKILL
     build_timeout_s: float | None = None
 
 

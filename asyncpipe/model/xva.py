@@ -19,9 +19,8 @@ class Verdict(StrEnum):
 
 
 class Severity(StrEnum):
-    """How a finding counts towards the verdict; notes do not."""
+    """How a finding counts towards the verdict."""
 
-    NOTE = "note"
     WARN = "warn"
     REJECT = "reject"
 

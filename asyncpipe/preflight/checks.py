@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from asyncpipe.errors import UploadError, UsageError
+from asyncpipe.errors import TemplateError, UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
 from asyncpipe.model.template import Location, Value
@@ -174,7 +174,7 @@ def _judge_medium(plan: BuildPlan, url: str, location: Location, seen: UrlSeen) 
         status=CheckStatus.FAIL if refused else CheckStatus.WARN,
         message=f"{location}: {shown}: {seen.problem or f'HTTP {seen.status}'}",
         hint="Media move when a point release comes: look for the new name and its checksum.",
-        exit_code=3 if refused else 0,
+        exit_code=TemplateError.exit_code if refused else 0,
         file=location.file,
         line=location.line,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncpipe.errors import AsyncpipeError, TemplateError
+from asyncpipe.errors import EXIT_UNEXPECTED, AsyncpipeError, TemplateError
 from asyncpipe.model.check import CheckResult, CheckStatus
 from asyncpipe.text.safe import printable
 
@@ -13,7 +13,7 @@ def exit_code_of(results: Sequence[CheckResult]) -> int:
     """Return that of the first failure, 0 when there is none."""
     failed = (result for result in results if result.status is CheckStatus.FAIL)
     first = next(failed, None)
-    return 0 if first is None else first.exit_code or 1
+    return 0 if first is None else first.exit_code or EXIT_UNEXPECTED
 
 
 def failure(name: str, error: AsyncpipeError, *, unit: str = "") -> CheckResult:

@@ -2,7 +2,6 @@
 
 from asyncpipe.reap.findings import Finding, Groups, HasLifecycle, HasRemains, Kind, Reaped
 from asyncpipe.reap.interrupted import reap_run
-from asyncpipe.reap.local import Run
 from asyncpipe.reap.stored import sweep
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "HasRemains",
     "Kind",
     "Reaped",
-    "Run",
     "reap_run",
     "sweep",
 ]

@@ -42,10 +42,6 @@ class Groups(Protocol):
         """Return (session id, start ticks) of what lives of a run, noted or not."""
         ...
 
-    async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
-        """Tell whether anything of the group lives."""
-        ...
-
     async def stop(
         self, pid: int, start_ticks: int, marker: str, *, grace_s: float, kill_s: float = 5.0
     ) -> bool:

@@ -7,19 +7,19 @@ are removed inside the run's folder only, keys must have the shape of ours and t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.to_thread
 
 from asyncpipe.errors import UploadError
 from asyncpipe.model import store_keys
+from asyncpipe.model.run_state import KnownRun
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.reap import local
 from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
-from asyncpipe.reap.local import Run
 from asyncpipe.reap.stored import abort, remove_folder
 from asyncpipe.text.safe import printable
 from asyncpipe.upload.journal import read_journal
@@ -28,7 +28,7 @@ UPLOAD_JOURNAL_NAME: Final = "upload.json"
 
 
 async def reap_run(
-    run: Run,
+    run: KnownRun,
     store: ObjectStore,
     groups: Groups,
     *,
@@ -46,12 +46,13 @@ async def reap_run(
         *await _store_part(run, store, options or TransferOptions(), dry_run=dry_run),
         *([] if keep_files else await local.remove_files(run, dry_run=dry_run)),
         *local.virtual_machines(run),
+        *local.damage(run),
     ]
     return Reaped(findings=tuple(findings))
 
 
 async def _store_part(
-    run: Run, store: ObjectStore, options: TransferOptions, *, dry_run: bool
+    run: KnownRun, store: ObjectStore, options: TransferOptions, *, dry_run: bool
 ) -> list[Finding]:
     """Uploads and folders of this run; a store that does not answer is one finding."""
     try:
@@ -76,13 +77,9 @@ async def _store_part(
     return found
 
 
-async def _journaled_uploads(run: Run, store: ObjectStore) -> list[UploadHandle]:
+async def _journaled_uploads(run: KnownRun, store: ObjectStore) -> list[UploadHandle]:
     """Uploads of this run by its journals, if the store still has them."""
-    noted = [
-        UploadHandle(key=str(one.get("key", "")), upload_id=str(one.get("upload_id", "")))
-        for unit in run.units.values()
-        for one in _dicts(unit.get("uploads"))
-    ]
+    noted: list[UploadHandle] = []
     for path in await anyio.to_thread.run_sync(_upload_journals, run.folder):
         entry = await read_journal(path)
         if entry is not None and entry.store_url == store.url:
@@ -92,7 +89,7 @@ async def _journaled_uploads(run: Run, store: ObjectStore) -> list[UploadHandle]
         for root in store_keys.ROOTS
         for upload in await store.list_uploads(root)
     }
-    ours = [handle for handle in noted if _is_of_run(handle.key, run.timestamp)]
+    ours = [handle for handle in noted if _is_of_run(handle.key, run.record.timestamp)]
     return [handle for handle in ours if handle.upload_id in open_ids]
 
 
@@ -105,18 +102,12 @@ def _is_of_run(key: str, timestamp: str) -> bool:
     return parsed is not None and parsed.timestamp == timestamp
 
 
-def _folders_of(run: Run) -> frozenset[str]:
+def _folders_of(run: KnownRun) -> frozenset[str]:
     """Folders the run may have written to: other runs may share its timestamp, not its units."""
-    named = [unit.get("folder_key") for unit in run.units.values()]
-    failed = [store_keys.failed_folder_key(unit, run.timestamp) for unit in run.units]
+    named = [unit.folder_key for unit in run.record.units.values()]
+    failed = [store_keys.failed_folder_key(unit, run.record.timestamp) for unit in run.record.units]
     return frozenset(
         key
         for key in (*named, *failed)
-        if isinstance(key, str)
-        and store_keys.is_folder(key)
-        and key.rpartition("/")[2] == run.timestamp
+        if store_keys.is_folder(key) and key.rpartition("/")[2] == run.record.timestamp
     )
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

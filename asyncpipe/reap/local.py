@@ -4,58 +4,32 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio.to_thread
 
+from asyncpipe.model.run_state import KnownRun, UnitState
 from asyncpipe.reap.findings import Finding, Groups, Kind
 from asyncpipe.text.safe import printable
 
-_RESUMABLE: Final = frozenset({"built", "publishing"})  # the XVA on disk is worth keeping
+_KEPT: Final = frozenset({UnitState.BUILT, UnitState.PUBLISHED})  # resumable, or done
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """An interrupted run: its folder and what ``run.json`` in it says."""
-
-    folder: Path
-    journal: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def units(self) -> Mapping[str, Mapping[str, Any]]:
-        """The units that can be read."""
-        units = self.journal.get("units")
-        named = units.items() if isinstance(units, dict) else ()
-        return {str(name): unit for name, unit in named if isinstance(unit, dict)}
-
-    @property
-    def timestamp(self) -> str:
-        """The run's timestamp; part of every key it wrote."""
-        return str(self.journal.get("timestamp", ""))
-
-
 async def stop_processes(
-    run: Run, groups: Groups, *, grace_s: float, dry_run: bool
+    run: KnownRun, groups: Groups, *, grace_s: float, dry_run: bool
 ) -> list[Finding]:
-    """Stop the Packers of the run that still live."""
+    """Stop what still lives of the run; it is recognised by the run's folder."""
     found: list[Finding] = []
     marker = str(run.folder)
-    noted = _noted_groups(run)
-    # a run that was killed while it started Packer had no time to note it
-    unnoted = dict.fromkeys(await groups.find(marker), "an interrupted build")
-    for (pid, ticks), name in {**unnoted, **noted}.items():
-        if not await groups.alive(pid, ticks, marker):
-            continue
+    for pid, ticks in await groups.find(marker):
         stopped = not dry_run and await groups.stop(pid, ticks, marker, grace_s=grace_s)
         stuck = not dry_run and not stopped
         finding = Finding(
             kind=Kind.PROCESS,
-            what=f"Packer of {printable(name, 200)}, process group {pid}",
+            what=f"Packer of an interrupted build, process group {pid}",
             removed=stopped,
             problem="it does not end" if stuck else "",
             advice=f"kill -9 -- -{pid}" if stuck else "",
@@ -64,24 +38,28 @@ async def stop_processes(
     return found
 
 
-def _noted_groups(run: Run) -> dict[tuple[int, int], str]:
-    """(pid, start ticks) of the Packers in the journal, with the unit's name."""
-    noted: dict[tuple[int, int], str] = {}
-    for name, unit in run.units.items():
-        pid, ticks = unit.get("packer_pid"), unit.get("packer_started_ticks")
-        if isinstance(pid, int) and isinstance(ticks, int) and pid > 1:
-            noted[pid, ticks] = name
-    return noted
+def damage(run: KnownRun) -> list[Finding]:
+    """Entries of ``run.json`` that say nothing: what their templates left is not looked for."""
+    return [
+        Finding(
+            kind=Kind.FILES,
+            what=f"{run.folder / 'run.json'}: the entry of {printable(name, 200)}",
+            removed=False,
+            problem=f"cannot be read: {printable(problem, 200)}",
+            advice=f"look what lies in {run.folder}",
+        )
+        for name, problem in run.unreadable.items()
+    ]
 
 
-async def remove_files(run: Run, *, dry_run: bool) -> list[Finding]:
+async def remove_files(run: KnownRun, *, dry_run: bool) -> list[Finding]:
     """Remove the output folders of units that cannot be resumed."""
     found: list[Finding] = []
-    for unit in run.units.values():
-        named = unit.get("output_directory")
-        if unit.get("state") in {*_RESUMABLE, "published"} or not isinstance(named, str):
+    for unit in run.record.units.values():
+        if unit.state in _KEPT or not unit.output_directory:
             continue
-        remove = partial(_remove_files, run.folder, Path(named), dry_run=dry_run)
+        folder = Path(unit.output_directory)
+        remove = partial(_remove_files, run.folder, folder, dry_run=dry_run)
         finding = await anyio.to_thread.run_sync(remove)
         found += [finding] if finding else []
     return found
@@ -106,7 +84,7 @@ def _remove_files(root: Path, folder: Path, *, dry_run: bool) -> Finding | None:
     return Finding(kind=Kind.FILES, what=str(folder), removed=True)
 
 
-def virtual_machines(run: Run) -> list[Finding]:
+def virtual_machines(run: KnownRun) -> list[Finding]:
     """VMs that Packer may have left on the pool."""
     return [
         Finding(
@@ -115,12 +93,8 @@ def virtual_machines(run: Run) -> list[Finding]:
             removed=False,
             advice=f"xe vm-uninstall force=true uuid={uuid}",
         )
-        for name, unit in run.units.items()
-        if unit.get("state") not in {*_RESUMABLE, "published"}
-        for uuid in _texts(unit.get("instance_uuids"))
+        for name, unit in run.record.units.items()
+        if unit.state not in _KEPT
+        for uuid in unit.instance_uuids
         if _UUID.fullmatch(uuid)
     ]
-
-
-def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

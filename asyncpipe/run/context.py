@@ -28,6 +28,7 @@ from asyncpipe.model.identity import Conflict, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry, RunFacts
+from asyncpipe.model.run_state import UnitState
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.transfer import PublishedObject, TransferOptions
 from asyncpipe.model.xva import XvaReport, report_to_dict
@@ -156,7 +157,7 @@ class RunContext:
         """The log of a build that an earlier process ran, as it lies on disk."""
         assert self._built is not None
         return await anyio.to_thread.run_sync(
-            _sealed_on_disk, self._built.log_path, self._built.redaction_count
+            _sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
         )
 
     # -- who it is ---------------------------------------------------------------------------
@@ -295,32 +296,36 @@ class RunContext:
 
     # -- the journal ---------------------------------------------------------------------------
 
-    async def note_state(self, state: str, **more: object) -> None:
-        """Write the state to the journal."""
-        await self.services.journal.update(
+    async def note_state(self, state: UnitState, **more: Any) -> None:
+        """Write the state to the journal; a disk that refuses is a warning."""
+        problem = await self.services.journal.note(
             self.unit,
-            state=state,
+            state,
             template=str(self.plan.template.path),
             run_directory=str(self.plan.run_directory),
             output_directory=str(self.plan.output_directory),
             folder_key=self.folder_key,
-            instance_uuids=list(self.instance_uuids),
+            instance_uuids=self.instance_uuids,
             **more,
         )
+        if problem:
+            self.warn("run-state", problem)
 
     async def keep_for_resume(self, xva_path: Path) -> None:
         """From here on the build is not needed again: the upload can be resumed from disk."""
         built = Built(
             xva_path=xva_path,
-            log_path=self.plan.run_directory / LOG_NAME,
             folder_key=self.folder_key,
             name=self.name,
             redaction_count=self._redactor.count,
             draft=self.draft(),
         )
-        await built.keep(self.plan.run_directory)
+        problem = await built.keep(self.plan.run_directory)
+        if problem:
+            self.warn("run-state", f"The upload could not be resumed after a crash: {problem}")
+            return
         self.is_built = True
-        await self.note_state("built")
+        await self.note_state(UnitState.BUILT)
 
     async def remove_xva(self, xva_path: Path) -> None:
         """Free the disk, unless asked to keep the file."""

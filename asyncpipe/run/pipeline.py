@@ -23,6 +23,7 @@ from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildPlan, Phase
 from asyncpipe.model.events import TemplateFinished, TemplateStarted
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
+from asyncpipe.model.run_state import UnitState
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run.context import RunContext, Services
@@ -63,7 +64,7 @@ async def _build_and_publish(context: RunContext) -> Published:
     async with anyio.create_task_group() as tasks:
         export = Export(context, tasks, follow=True)
         async with context.open_log() as log:
-            await context.note_state("building")
+            await context.note_state(UnitState.BUILDING)
             context.build_exit = await build.run(
                 context.plan,
                 runner=context.services.runner,
@@ -89,7 +90,7 @@ async def publish_built(build_plan: BuildPlan, services: Services, built: Built)
         outcome: Outcome = await _publish_built(context, built)
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):
-            await context.note_state("built")
+            await context.note_state(UnitState.BUILT)
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours go on
         outcome = await _failed(context, leaf_of(error))
@@ -117,7 +118,7 @@ async def _make_visible(context: RunContext, delivery: Delivery) -> Publication:
 
 
 async def _concluded(context: RunContext, publication: Publication, xva_path: Path) -> Published:
-    await context.note_state("published")
+    await context.note_state(UnitState.PUBLISHED)
     await context.remove_xva(xva_path)
     return context.published(publication)
 
@@ -135,15 +136,16 @@ async def _failed(context: RunContext, error: BaseException) -> Failed:
     return context.failed(error, text=text, exit_code=exit_code, log_url=log_url)
 
 
-def _state_after(error: BaseException, context: RunContext) -> str:
+def _state_after(error: BaseException, context: RunContext) -> UnitState:
     """A build whose upload failed is not built again: --resume sends what is on the disk."""
-    return "built" if context.is_built and isinstance(error, UploadError) else "failed"
+    resumable = context.is_built and isinstance(error, UploadError)
+    return UnitState.BUILT if resumable else UnitState.FAILED
 
 
 async def _leave_cancelled(context: RunContext) -> None:
     """Seal the log and note what remains, within seconds: a second signal may follow."""
     with anyio.move_on_after(_CANCELLED_PUBLISH_S):
-        state = "built" if context.is_built else "cancelled"
+        state = UnitState.BUILT if context.is_built else UnitState.CANCELLED
         await context.note_state(state, exit_code=EXIT_CANCELLED)
         await _publish_failure(context, "The build was cancelled.", EXIT_CANCELLED)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.build import GRACE_S, BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template, TemplateSource
 
@@ -52,13 +52,12 @@ class Request:
     var_files: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     only: Sequence[str] = ()
-    except_: Sequence[str] = ()
     packer_environment: Sequence[str] = ()
     python: str = "python3"
     explicit_os: str | None = None
     explicit_os_version: str | None = None
     strict_identity: bool = False
-    grace_s: float = 120.0
+    grace_s: float = GRACE_S
     build_timeout_s: float | None = None
 
 
@@ -211,8 +210,6 @@ def _output_directory(request: Request) -> Path:
 
 def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
     arguments = [f"-only={','.join(request.only)}"] if request.only else []
-    if request.except_:
-        arguments.append(f"-except={','.join(request.except_)}")
     arguments += [f"-var-file={path}" for path in request.var_files]
     own = {"output_directory": str(output_directory), "run_timestamp": request.timestamp}
     chosen = {name: value for name, value in own.items() if _declares(request, name)}

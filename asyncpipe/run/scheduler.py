@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import structlog
 
 from asyncpipe import detect, template
 from asyncpipe.detect import evidence
-from asyncpipe.errors import EXIT_UNEXPECTED, TemplateError, UsageError
+from asyncpipe.errors import (
+    EXIT_UNEXPECTED,
+    BuildTimedOutError,
+    PackerFailedError,
+    TemplateError,
+    UsageError,
+    leaf_of,
+)
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.model.template import Template, TemplateSource
-from asyncpipe.run import plan
+from asyncpipe.run import plan, selection
 from asyncpipe.settings import Settings
 from asyncpipe.text.format import size_text
+from asyncpipe.text.safe import printable
 
-_RETRIED_EXIT_CODES = {20, 21}  # Packer failed or timed out: what a second try may mend
+logger = structlog.get_logger()
+
+# what a second try may mend
+_RETRIED_EXIT_CODES = {PackerFailedError.exit_code, BuildTimedOutError.exit_code}
 _TEMPLATE_NAMES = ("*.pkr.hcl", "*.pkr.json")
 
 
@@ -34,6 +47,11 @@ class Unit:
     source: TemplateSource | None
     identity: OsIdentity
     only: tuple[str, ...] = ()
+
+    @property
+    def packer_name(self) -> str:
+        """Packer's name of this build, "" where the template has none."""
+        return self.source.full_name if self.source else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +126,21 @@ def load_units(
     *,
     between: Callable[[], None] = lambda: None,
 ) -> list[Unit]:
-    """Read every template; one with several sources is planned per source.
+    """Read every template and choose the builds.
 
     ``between`` is called before each template: raising there ends it, as a cancel in a thread does.
 
     Raises:
         TemplateError: one cannot be read; nothing was started.
+        UsageError: --only or --except names a build that does not exist.
     """
+    return units_of(settings, read_templates(settings, paths, between=between), root)
+
+
+def read_templates(
+    settings: Settings, paths: Sequence[Path], *, between: Callable[[], None] = lambda: None
+) -> list[Template]:
+    """Read templates with the variables of ``settings``; raises TemplateError for a broken one."""
     templates = []
     for path in paths:
         between()
@@ -123,17 +149,22 @@ def load_units(
             var_files=settings.var_files,
             variables=settings.variables,
             environment=settings.environment,
-            only=settings.only,
-            except_=settings.except_,
         )
         templates.append(loaded)
+    return templates
+
+
+def units_of(settings: Settings, templates: Sequence[Template], root: Path) -> list[Unit]:
+    """Name the builds of all templates, one per source, and leave those that are chosen.
+
+    Raises:
+        UsageError: --only or --except names a build that does not exist.
+    """
     named = zip(plan.unit_names(templates, root), templates, strict=True)
     units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
-    if settings.only_units:
-        units = [u for u in units if plan.matches_any(u.name, settings.only_units)]
-        if not units:
-            raise UsageError(f"No template matches --only {' '.join(settings.only_units)}.")
-    return units
+    names = {unit.name: unit.packer_name for unit in units}
+    chosen = selection.chosen(names, settings.only, settings.except_)
+    return [unit for unit in units if unit.name in chosen]
 
 
 def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
@@ -144,21 +175,22 @@ def _units_of(name: str, loaded: Template, settings: Settings) -> list[Unit]:
         return [Unit(name=name, template=loaded, source=source, identity=identity)]
     return [
         Unit(
-            name=plan.slug(f"{name}-{source.label}"),
+            name=plan.slug(f"{name}-{suffix}"),
             template=loaded,
             source=source,
             identity=detect.determine_os_info(
                 (*explicit, *evidence.from_template(loaded, source=source))
             ),
-            only=(_selector(source),),
+            only=(source.full_name,),
         )
-        for source in loaded.sources
+        for suffix, source in zip(_suffixes(loaded.sources), loaded.sources, strict=True)
     ]
 
 
-def _selector(source: TemplateSource) -> str:
-    """What -only wants: build.type.label for a named build, the bare name in JSON templates."""
-    return f"{source.build_name}.{source.name}" if source.build_name else source.name
+def _suffixes(sources: Sequence[TemplateSource]) -> list[str]:
+    """The label of each source, or its whole name where two have the same label."""
+    count = Counter(source.label for source in sources)
+    return [one.label if count[one.label] == 1 else one.full_name for one in sources]
 
 
 def refuse_collisions(plans: Iterable[BuildPlan], vm_names: Mapping[str, str]) -> None:
@@ -232,6 +264,8 @@ async def process_matrix(
 ) -> tuple[Outcome, ...]:
     """Run every job, ``at_once`` at a time; outcomes in the order of ``jobs``.
 
+    Whatever a job raises is its own outcome: no fault of one template ends another.
+
     ``on_outcome`` hears of each as it ends, so that a cancelled matrix knows what was done.
 
     With ``fail_fast`` no further job starts after a failure; those that run go on to their end.
@@ -247,6 +281,9 @@ async def process_matrix(
                 return await _attempts(job, retries, on_retry)
         except UsageError as error:
             return _not_started(job, error.message, error)
+        except Exception as error:
+            logger.exception("build.unexpected", unit=job.name)
+            return _crashed(job, leaf_of(error))
 
     async def run(job: Job) -> None:
         try:
@@ -278,4 +315,14 @@ def _not_started(job: Job, reason: str, error: UsageError | None = None) -> Fail
         error=f"Not started: {reason}" if error is None else reason,
         hint=error.hint if error else "",
         exit_code=error.exit_code if error else EXIT_UNEXPECTED,
+    )
+
+
+def _crashed(job: Job, error: BaseException) -> Failed:
+    return Failed(
+        unit=job.name,
+        template_path=job.template_path,
+        error=printable(str(error)) or type(error).__name__,
+        hint="",
+        exit_code=EXIT_UNEXPECTED,
     )

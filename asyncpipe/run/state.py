@@ -1,97 +1,93 @@
-"""What a run has done so far, on disk: what resuming and reaping start from.
+"""What a run has done so far, on disk: where ``--resume`` and ``reap`` start from.
 
-``RUN/run.json``, schema 1, replaced atomically at every change of state. A unit's folder beside it
-holds its build.log, the upload's own journal, ``built.json`` once the build has ended well and,
-until it is published, the XVA.
+``RUN/run.json`` (``model/run_state.py``) is replaced atomically at every change of state. The
+folder of a unit holds its build.log, the upload's own journal, ``built.json`` once the build has
+ended well and, until it is published, the XVA.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import anyio
-import anyio.to_thread
+import msgspec
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model import run_state
+from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.model.store_keys import LOG_NAME
-from asyncpipe.system.files import replace_file
+from asyncpipe.system.files import read_regular, replace_file
+from asyncpipe.system.threads import DaemonWorker
+from asyncpipe.text.safe import printable
 
-FILE_NAME = "run.json"
-_BUILT_FILE_NAME = "built.json"
-SCHEMA_VERSION = 1
+FILE_NAME: Final = "run.json"
+_BUILT_FILE_NAME: Final = "built.json"
+_MAX_BYTES: Final = 16 * 1024 * 1024
+_WRITE_S: Final = 5.0  # a disk that takes longer is not waited for
 
 
 class RunJournal:
-    """The journal of one run; ``update`` is safe from many tasks."""
+    """Keeps ``run.json`` of a run; safe from many tasks.
 
-    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+    A note never fails and never waits long: the run's own work is not worth less because its
+    journal cannot be written. What the disk refused is in the next note that it takes.
+    """
+
+    def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder = folder
-        self._state = state
-        self._lock = anyio.Lock()
+        self._record = record
+        self._worker = DaemonWorker("run.json")
+        self._problem = ""
 
     @classmethod
     def begin(cls, folder: Path, *, run_id: str, timestamp: str, destination: str) -> RunJournal:
         """Describe a new run; nothing is written before ``open``."""
-        return cls(
-            folder,
-            {
-                "schema_version": SCHEMA_VERSION,
-                "run_id": run_id,
-                "timestamp": timestamp,
-                "destination": destination,
-                "units": {},
-            },
-        )
+        record = RunRecord(run_id=run_id, timestamp=timestamp, destination=destination)
+        return cls(folder, record)
 
     @classmethod
     def read(cls, folder: Path) -> RunJournal:
-        """Read the journal of an earlier run.
+        """Go on with an earlier run.
 
         Raises:
-            UsageError: there is none, or it cannot be read.
+            UsageError: the folder is not that of a run, or ``run.json`` is damaged.
         """
-        path = folder / FILE_NAME
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            if state["schema_version"] != SCHEMA_VERSION:
-                raise UsageError(f"{path} was written by another version of asyncpipe.")
-        except FileNotFoundError:
+        known = read_run(folder)
+        for name, problem in known.unreadable.items():
             raise UsageError(
-                f"{folder} holds no run.json: it is not the folder of a run.",
-                hint="Runs are kept in .asyncpipe/runs/ (see --work-directory).",
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} cannot be read: {error}.") from error
-        return cls(folder, state)
+                f"{folder / FILE_NAME} cannot be read: {printable(name, 100)}: {problem}.",
+                hint=f"asyncpipe reap --run {folder} cleans up; then build anew.",
+            )
+        return cls(folder, known.record)
 
     @property
     def timestamp(self) -> str:
         """The run's timestamp, part of every key it publishes."""
-        return str(self._state["timestamp"])
+        return self._record.timestamp
 
     @property
     def run_id(self) -> str:
         """The run's random name."""
-        return str(self._state["run_id"])
+        return self._record.run_id
 
     @property
     def destination(self) -> str:
         """Where the run publishes."""
-        return str(self._state["destination"])
-
-    def unit(self, name: str) -> Mapping[str, Any]:
-        """What is known of a unit; empty when nothing is."""
-        return dict(self._state["units"].get(name, {}))
+        return self._record.destination
 
     @property
-    def units(self) -> tuple[str, ...]:
-        """The units in the order in which they were planned."""
-        return tuple(self._state["units"])
+    def units(self) -> Mapping[str, UnitRecord]:
+        """What is known of each unit, in the order in which they were planned."""
+        return self._record.units
+
+    def state_of(self, unit: str) -> UnitState | None:
+        """How far a unit has come; None when the run does not know it."""
+        known = self.units.get(unit)
+        return known.state if known else None
 
     async def open(self, templates: Mapping[str, str]) -> None:
         """Make the folder with the journal in it; cancelled, both are there or neither is.
@@ -102,60 +98,84 @@ class RunJournal:
         Raises:
             UsageError: the folder cannot be made.
         """
-        async with self._lock:
-            for unit, template in templates.items():
-                self._state["units"].setdefault(unit, {"state": "planned", "template": template})
-            await anyio.to_thread.run_sync(self._write_first)
+        planned = {
+            unit: UnitRecord(state=UnitState.PLANNED, template=template)
+            for unit, template in templates.items()
+        }
+        self._keep({**planned, **self.units})
+        await checkpoint_if_cancelled()
+        with anyio.CancelScope(shield=True):
+            problem = await _within(self._worker, self._write)
+        if problem:
+            raise _not_made(self.folder, problem)
 
-    def _write_first(self) -> None:
-        with making(self.folder):
-            _write_json(self.folder / FILE_NAME, self._state)
+    async def note(self, unit: str, state: UnitState, **changes: Any) -> str:
+        """Move a unit to ``state``, with fields of UnitRecord that change.
 
-    async def update(self, unit: str, **changes: object) -> None:
-        """Merge ``changes`` into a unit and write the journal."""
-        async with self._lock:
-            self._state["units"].setdefault(unit, {}).update(changes)
-            await anyio.to_thread.run_sync(_write_json, self.folder / FILE_NAME, self._state)
+        Returns a sentence for a person where the journal could not be written, once until it
+        could; "" otherwise. Nothing is raised but the caller's own cancellation.
+        """
+        known = self.units.get(unit) or UnitRecord(state=state)
+        changed = msgspec.structs.replace(known, state=state, **changes)
+        self._keep({**self.units, unit: changed})
+        return await self._save()
+
+    async def settle(self) -> None:
+        """Try once more to write what the disk has refused; bounded, raises nothing."""
+        if self._problem:
+            with anyio.CancelScope(shield=True):
+                await self._save()
+
+    async def _save(self) -> str:
+        problem = await _within(self._worker, self._write)
+        is_new = bool(problem) and not self._problem
+        self._problem = problem
+        if not is_new:
+            return ""
+        return (
+            f"{self.folder / FILE_NAME} cannot be written ({problem}): after a crash, --resume and"
+            " reap would not know what was done since"
+        )
+
+    def _keep(self, units: dict[str, UnitRecord]) -> None:
+        self._record = msgspec.structs.replace(self._record, units=units)
+
+    def _write(self) -> None:
+        """Write the newest record, whatever was newest when this was asked for."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(self.folder / FILE_NAME, run_state.encode(self._record), mode=0o600)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class Built(msgspec.Struct, frozen=True, kw_only=True, rename={"xva_path": "xva"}):
     """A build that ended well before its run was interrupted (``built.json``)."""
 
     xva_path: Path
-    log_path: Path
     folder_key: str
     name: str  # of the XVA, less its suffix
-    redaction_count: int
-    draft: Mapping[str, Any] = field(repr=False)
+    redaction_count: Annotated[int, msgspec.Meta(ge=0)]
+    draft: dict[str, Any]
 
     @classmethod
     def read(cls, run_directory: Path) -> Built | None:
-        """Read it; None when there is none or its XVA is gone, so that one builds again."""
+        """Read it; None when there is none or its files are gone, so that one builds again."""
         try:
-            document = json.loads((run_directory / _BUILT_FILE_NAME).read_text(encoding="utf-8"))
-            built = cls(
-                xva_path=Path(document["xva"]),
-                log_path=run_directory / LOG_NAME,
-                folder_key=str(document["folder_key"]),
-                name=str(document["name"]),
-                redaction_count=int(document["redaction_count"]),
-                draft=dict(document["draft"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            body = read_regular(run_directory / _BUILT_FILE_NAME, max_bytes=_MAX_BYTES)
+            built = msgspec.json.decode(body, type=cls, dec_hook=_path)
+        except (OSError, msgspec.MsgspecError):
             return None
-        return built if built.xva_path.is_file() and built.log_path.is_file() else None
+        whole = built.xva_path.is_file() and (run_directory / LOG_NAME).is_file()
+        return built if whole else None
 
-    async def keep(self, run_directory: Path) -> None:
-        """Write it; from then on the build is not needed again."""
-        document = {
-            "xva": str(self.xva_path),
-            "folder_key": self.folder_key,
-            "name": self.name,
-            "redaction_count": self.redaction_count,
-            "draft": self.draft,
-        }
-        await anyio.to_thread.run_sync(_write_json, run_directory / _BUILT_FILE_NAME, document)
+    async def keep(self, run_directory: Path) -> str:
+        """Write it, so that the build is not needed again; returns why it could not be written."""
+        body = msgspec.json.encode(self, enc_hook=str)
+        path = run_directory / _BUILT_FILE_NAME
+        return await _within(DaemonWorker(path.name), lambda: replace_file(path, body, mode=0o600))
+
+
+def _path(kind: type, value: str) -> Path:
+    assert kind is Path
+    return Path(value)
 
 
 @contextmanager
@@ -165,18 +185,40 @@ def making(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         yield
     except OSError as error:
+        raise _not_made(folder, error.strerror or str(error)) from error
+
+
+def _not_made(folder: Path, problem: str) -> UsageError:
+    return UsageError(
+        f"The run's folder {folder} cannot be made: {problem}.",
+        hint="Name another by --work-directory: one that can be written to, with room for the XVA.",
+    )
+
+
+def read_run(folder: Path) -> KnownRun:
+    """Read what is known of a run; units that cannot be read are named, the others are there.
+
+    Raises:
+        UsageError: the folder is not that of a run, or ``run.json`` is damaged as a whole.
+    """
+    path = folder / FILE_NAME
+    try:
+        record, unreadable = run_state.decode(read_regular(path, max_bytes=_MAX_BYTES))
+    except FileNotFoundError:
         raise UsageError(
-            f"The run's folder {folder} cannot be made: {error.strerror or error}.",
-            hint="Name another by --work-directory: one that can be written to, with room for"
-            " the XVA.",
-        ) from error
+            f"{folder} holds no run.json: it is not the folder of a run.",
+            hint="Runs are kept in .asyncpipe/runs/ (see --work-directory).",
+        ) from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {printable(str(error), 300)}.") from error
+    return KnownRun(folder=folder, record=record, unreadable=unreadable)
 
 
 def find_run(name: str, work_directory: Path) -> Path:
     """The folder of a run, by its path or by its name; ``last`` is the newest.
 
     Raises:
-        UsageError: ``last``, and there is none. Another folder need not be a run's: ``read`` tells.
+        UsageError: ``last``, and there is none. Another folder need not be a run's: reading tells.
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():
@@ -187,8 +229,13 @@ def find_run(name: str, work_directory: Path) -> Path:
     return (Path(name) if Path(name).is_dir() else runs / name).resolve()
 
 
-def _write_json(path: Path, document: object) -> None:
-    """Replace ``path`` with ``document``: a reader sees the old or the new, after a crash too."""
-    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, text.encode(), mode=0o600)
+async def _within(worker: DaemonWorker, write: Callable[[], None]) -> str:
+    """Write in ``worker``'s thread; returns why that failed, or that the disk did not answer."""
+    try:
+        with anyio.fail_after(_WRITE_S):
+            await worker.run(write)
+    except TimeoutError:
+        return f"the disk has not answered for {_WRITE_S:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

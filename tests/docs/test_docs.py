@@ -13,6 +13,7 @@ import pytest
 
 from asyncpipe import errors
 from asyncpipe.cli.main import COMMANDS, asyncpipe
+from tests.docs import reference
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md")]
@@ -72,3 +73,18 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, asyncpipe.cli.main; print(sorted({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_of_options_is_that_of_the_commands() -> None:
+    told = reference.PAGE.read_text(encoding="utf-8")
+    assert told == reference.page(), "run: python -m tests.docs.reference"
+
+
+def test_every_variable_that_the_documents_name_is_one_that_is_read() -> None:
+    """Of the program; what bin/, the action and the tests read has other names."""
+    others = {"VENV", "PYTHON", "DEBUG", "TEST_VENV", "TEST_CACHE", "CI_HEAVY", "ONLY_UNITS"}
+    others |= {"AWS_ROLE", "AWS_AUDIENCE", "TEST_DEBIAN_MIRROR", "TEST_GROUPS"}
+    known = set(re.findall(r"`ASYNCPIPE_(\w+)`", reference.page()))
+    for page in PAGES:
+        named = set(re.findall(r"ASYNCPIPE_([A-Z][A-Z0-9_]*\w)", page.read_text(encoding="utf-8")))
+        assert named <= known | others, page

@@ -9,12 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import click
 import pytest
 
+from asyncpipe.cli.build import build
 from asyncpipe.report.github import outputs
-from asyncpipe.settings import Settings
 from tests.github.runner_standin import RunningStep
 from tests.github.workflow_files import ACTION, ROOT, WORKFLOWS, load, script_of, steps
 
@@ -126,27 +126,19 @@ class TestRules:
         assert "|" not in last
 
 
-class Spy(dict[str, str]):
-    """An environment that remembers which names it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: set[str] = set()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
-        return super().get(key, default)
+def variables_of(parameter: click.Parameter) -> list[str]:
+    names = parameter.envvar or []
+    return [names] if isinstance(names, str) else list(names)
 
 
 class TestAction:
     def test_every_input_reaches_a_setting(self) -> None:
-        environment = Spy()
-        Settings.from_environ(environment)
         (step,) = load(ACTION)["runs"]["steps"]
         given = {value: name for name, value in step["env"].items()}
         assert set(given) == {f"${{{{ inputs.{name} }}}}" for name in load(ACTION)["inputs"]}
+        known = {name for one in build.params for name in variables_of(one)}
         # The role is the script's own: it becomes a profile of the AWS configuration.
-        assert set(given.values()) - {"ASYNCPIPE_AWS_ROLE"} <= environment.asked
+        assert set(given.values()) - {"ASYNCPIPE_AWS_ROLE"} <= known
 
     def test_every_output_is_one_that_a_run_writes(self) -> None:
         written = outputs([], exit_code=0, run_directory="r")

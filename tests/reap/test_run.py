@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import pytest
 
 from asyncpipe import reap
 from asyncpipe.errors import TransientStoreError
+from asyncpipe.model import run_state
+from asyncpipe.model.run_state import KnownRun
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.reap import Kind
 from asyncpipe.testing.store import MemoryStore
@@ -21,16 +23,12 @@ QUICK = TransferOptions(abort_timeout_s=0.5)
 
 
 class _Groups:
-    def __init__(self, *, living: bool = True, stubborn: bool = False) -> None:
+    def __init__(self, *, living: bool = False, stubborn: bool = False) -> None:
         self.living, self.stubborn = living, stubborn
         self.stopped: list[tuple[int, int]] = []
-        self.strays: list[tuple[int, int]] = []
 
     async def find(self, marker: str) -> list[tuple[int, int]]:
-        return self.strays
-
-    async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
-        return self.living
+        return [(4711, 99)] if self.living else []
 
     async def stop(
         self, pid: int, start_ticks: int, marker: str, *, grace_s: float, kill_s: float = 5.0
@@ -39,12 +37,14 @@ class _Groups:
         return not self.stubborn
 
 
-def _run(folder: Path, **units: Mapping[str, Any]) -> reap.Run:
-    return reap.Run(folder=folder, journal={"timestamp": STAMP, "units": units})
+def _run(folder: Path, **units: object) -> KnownRun:
+    head = {"schema_version": 1, "run_id": "r", "timestamp": STAMP, "destination": "memory://"}
+    record, unreadable = run_state.decode(json.dumps({**head, "units": units}).encode())
+    return KnownRun(folder=folder, record=record, unreadable=unreadable)
 
 
 async def _reap(
-    run: reap.Run, store: MemoryStore, groups: _Groups | None = None, **options: Any
+    run: KnownRun, store: MemoryStore, groups: _Groups | None = None, **options: Any
 ) -> reap.Reaped:
     return await reap.reap_run(
         run, store, groups or _Groups(), **{"dry_run": False, "options": QUICK, **options}
@@ -52,7 +52,7 @@ async def _reap(
 
 
 async def test_a_killed_run_is_finished(tmp_path: Path) -> None:
-    store, groups = MemoryStore(), _Groups()
+    store, groups = MemoryStore(), _Groups(living=True)
     output = tmp_path / "debian" / "output"
     output.mkdir(parents=True)
     (output / "half.xva").write_bytes(b"x")
@@ -60,8 +60,6 @@ async def test_a_killed_run_is_finished(tmp_path: Path) -> None:
     await store.put(f"{FOLDER}/build.log", b"log", content_type="text/plain")
     unit = {
         "state": "building",
-        "packer_pid": 4711,
-        "packer_started_ticks": 99,
         "instance_uuids": [UUID],
         "output_directory": str(output),
         "folder_key": FOLDER,
@@ -85,14 +83,6 @@ async def test_a_killed_run_is_finished(tmp_path: Path) -> None:
     groups.living = False
     again = await _reap(_run(tmp_path, debian={**unit, "instance_uuids": []}), store, groups)
     assert again.findings == ()
-
-
-async def test_a_packer_that_nobody_noted_is_stopped_too(tmp_path: Path) -> None:
-    groups = _Groups()
-    groups.strays = [(4711, 99), (815, 7)]
-    unit = {"state": "building", "packer_pid": 4711, "packer_started_ticks": 99}
-    await _reap(_run(tmp_path, debian=unit), MemoryStore(), groups)
-    assert sorted(groups.stopped) == [(815, 7), (4711, 99)]
 
 
 async def test_what_was_published_stays(tmp_path: Path) -> None:
@@ -161,7 +151,7 @@ async def test_a_forged_journal_reaches_nothing_outside_the_run(tmp_path: Path) 
         "uploads": [{"key": handle.key, "upload_id": handle.upload_id}, "nonsense"],
         "packer_pid": 1,
         "packer_started_ticks": 1,
-        "instance_uuids": ["$(reboot)", 5],
+        "instance_uuids": ["$(reboot)"],
     }
     groups = _Groups()
     reaped = await _reap(
@@ -186,8 +176,8 @@ async def test_a_forged_journal_reaches_nothing_outside_the_run(tmp_path: Path) 
 async def test_what_resists_is_told(tmp_path: Path) -> None:
     store = MemoryStore()
     store.fail("list_uploads", TransientStoreError("no route"), times=9)
-    unit = {"state": "building", "packer_pid": 4711, "packer_started_ticks": 9}
-    reaped = await _reap(_run(tmp_path, debian=unit), store, _Groups(stubborn=True))
+    groups = _Groups(living=True, stubborn=True)
+    reaped = await _reap(_run(tmp_path, debian={"state": "building"}), store, groups)
 
     assert reaped.left_open
     assert [f.problem for f in reaped.findings] == ["it does not end", "no route"]
@@ -195,12 +185,10 @@ async def test_what_resists_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_dry_run_stops_and_removes_nothing(tmp_path: Path) -> None:
-    store, groups = MemoryStore(), _Groups()
+    store, groups = MemoryStore(), _Groups(living=True)
     await store.create_upload(f"{FOLDER}/debian12.xva", content_type="x/x", metadata={})
     unit = {
         "state": "building",
-        "packer_pid": 4711,
-        "packer_started_ticks": 9,
         "folder_key": FOLDER,
     }
     reaped = await _reap(_run(tmp_path, debian=unit), store, groups, dry_run=True)
@@ -210,7 +198,14 @@ async def test_a_dry_run_stops_and_removes_nothing(tmp_path: Path) -> None:
     assert not reaped.left_open
 
 
-@pytest.mark.parametrize("units", [None, [], {"a": None}, {"a": {"uploads": 5}}])
-async def test_a_damaged_journal_is_survived(tmp_path: Path, units: Any) -> None:
-    run = reap.Run(folder=tmp_path, journal={"timestamp": STAMP, "units": units})
-    assert (await _reap(run, MemoryStore())).findings == ()
+@pytest.mark.parametrize("entry", [None, {"uploads": 5}, {"state": "asleep"}])
+async def test_a_damaged_entry_is_named_and_the_others_are_finished(
+    tmp_path: Path, entry: object
+) -> None:
+    output = tmp_path / "whole" / "output"
+    output.mkdir(parents=True)
+    whole = {"state": "building", "output_directory": str(output)}
+    reaped = await _reap(_run(tmp_path, damaged=entry, whole=whole), MemoryStore())
+    assert not output.exists()
+    assert reaped.left_open
+    assert "damaged" in reaped.findings[-1].what

@@ -56,7 +56,7 @@ async def test_a_good_build_is_published_whole_and_the_pointer_follows(tmp_path:
     latest = json.loads(bench.store.objects["templates/debian12/latest.json"].body)
     assert latest["version"]["timestamp"] == TIMESTAMP
     assert not bench.store.uploads
-    assert RunJournal.read(tmp_path / "run").unit("demo")["state"] == "published"
+    assert RunJournal.read(tmp_path / "run").state_of("demo") == "published"
 
 
 async def test_the_local_xva_is_removed_after_publication(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_cancelled_in_any_phase_nothing_is_visible_and_the_log_is_kept(
     assert f"{FAILED}/build.log" in bench.store.objects
     # what was built is not built again: --resume sends it
     state = "cancelled" if phase == "building" else "built"
-    assert RunJournal.read(tmp_path / "run").unit("demo")["state"] == state
+    assert RunJournal.read(tmp_path / "run").state_of("demo") == state
 
 
 async def test_cancelled_within_the_completion_the_image_is_taken_back(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ async def test_a_lost_link_keeps_the_build_and_what_the_store_has_for_a_resumpti
     assert outcome.exit_code == 40
     assert bench.visible() == set()
     assert len(bench.store.uploads) == 1
-    assert RunJournal.read(tmp_path / "run").unit("demo")["state"] == "built"
+    assert RunJournal.read(tmp_path / "run").state_of("demo") == "built"
     assert (one.output_directory / "demo.xva").exists()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -177,3 +178,27 @@ def test_an_empty_name_does_not_mean_everything_below(tmp_path: Path, name: str)
 
 def test_usage_errors_are_exit_code_two() -> None:
     assert UsageError.exit_code == 2
+
+
+async def test_whatever_one_template_raises_the_others_go_on() -> None:
+    ended: list[str] = []
+
+    async def broken(_attempt: int) -> Outcome:
+        await anyio.lowlevel.checkpoint()
+        raise ExceptionGroup("two", [OSError(errno.ENOSPC, "No space left on device", "/w/a")])
+
+    async def neighbour(_attempt: int) -> Outcome:
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        ended.append("neighbour")
+        return failed("neighbour")
+
+    jobs = [
+        scheduler.Job(name=name, template_path=name, expected_bytes=0, run=run)
+        for name, run in (("broken", broken), ("neighbour", neighbour))
+    ]
+    outcomes = await scheduler.process_matrix(jobs, at_once=2, disk=roomy())
+    assert ended == ["neighbour"]
+    assert isinstance(outcomes[0], Failed)
+    assert outcomes[0].exit_code == 1
+    assert "No space left on device: '/w/a'" in outcomes[0].error

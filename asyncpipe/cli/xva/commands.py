@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from asyncpipe.cli.options import SIZE
+from asyncpipe.cli.options.values import SIZE
 from asyncpipe.cli.xva.show import Progress, name_of, print_report, print_vm, print_vm_json
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
 from asyncpipe.text.format import size_text
@@ -34,7 +34,7 @@ class _Taker(Protocol):
 @click.argument("files", nargs=-1, required=True, metavar="FILE|URL...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
 @click.option("--allow-metadata-only", is_flag=True, help="Accept exports without disk data.")
-def verify(files: tuple[str, ...], as_json: bool, allow_metadata_only: bool) -> int:  # noqa: FBT001 - click
+def verify(files: tuple[str, ...], *, as_json: bool, allow_metadata_only: bool) -> int:
     """Check XVA files whole: local, http(s):// or s3://; "-" is standard input.
 
     Ends with 0 when all are accepted (warnings included), 31 when one is rejected.
@@ -55,9 +55,9 @@ def verify(files: tuple[str, ...], as_json: bool, allow_metadata_only: bool) -> 
 
 
 def _verified(url: str, *, allow_metadata_only: bool) -> XvaReport:
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from asyncpipe.xva.read.validator import XvaValidator  # noqa: PLC0415
+    from asyncpipe.xva.read.validator import XvaValidator
 
     validator = XvaValidator(allow_metadata_only=allow_metadata_only)
     anyio.run(_pump, url, validator)
@@ -66,9 +66,9 @@ def _verified(url: str, *, allow_metadata_only: bool) -> XvaReport:
 
 async def _pump(url: str, taker: _Taker) -> None:
     """Feed the source to ``taker`` off the event loop, as long as more can change the verdict."""
-    import anyio.to_thread  # noqa: PLC0415
+    import anyio.to_thread
 
-    from asyncpipe.cli.xva.source import open_source  # noqa: PLC0415
+    from asyncpipe.cli.xva.source import open_source
 
     async with open_source(url) as source, aclosing(source.pieces) as pieces:
         shown = Progress(source.name, source.size_bytes)
@@ -90,9 +90,9 @@ async def _pump(url: str, taker: _Taker) -> None:
 @click.command()
 @click.argument("file", metavar="FILE|URL")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def inspect(file: str, as_json: bool) -> None:  # noqa: FBT001 - click
+def inspect(file: str, *, as_json: bool) -> None:
     """Print the VM and the disks of an XVA; reads its description only, verifies nothing else."""
-    import anyio  # noqa: PLC0415
+    import anyio
 
     head = _Head()
     anyio.run(_pump, file, head)
@@ -109,7 +109,7 @@ class _Head:
     """Reads until ova.xml is known."""
 
     def __init__(self) -> None:
-        from asyncpipe.xva.read.validator import XvaValidator  # noqa: PLC0415
+        from asyncpipe.xva.read.validator import XvaValidator
 
         self.validator = XvaValidator()
 
@@ -127,9 +127,9 @@ class _Head:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="RAW")
 def extract(file: str, disk: int, output: Path) -> None:
     """Write a disk of an XVA as a sparse raw file; the XVA is verified on the way."""
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from asyncpipe.xva.read.reader import DiskExtractor  # noqa: PLC0415
+    from asyncpipe.xva.read.reader import DiskExtractor
 
     with DiskExtractor(output, disk=disk) as extractor:
         anyio.run(_pump, file, extractor)
@@ -168,9 +168,9 @@ def create(disks: tuple[str, ...], output: str, compress: str, **options: Any) -
 
     Zeroes and holes of the images become gaps; every chunk gets an XXH64 checksum.
     """
-    from asyncpipe.model.xva import Compression  # noqa: PLC0415
-    from asyncpipe.xva.write.records import VmSpec  # noqa: PLC0415
-    from asyncpipe.xva.write.writer import RawSource, write_xva  # noqa: PLC0415
+    from asyncpipe.model.xva import Compression
+    from asyncpipe.xva.write.records import VmSpec
+    from asyncpipe.xva.write.writer import RawSource, write_xva
 
     rate_bytes_per_s = options.pop("rate_bytes_per_s")
     spec = VmSpec(networks=tuple(options.pop("networks")), **options)

@@ -133,7 +133,7 @@ async def _http_pieces(
 
 @asynccontextmanager
 async def _open_s3(url: str) -> AsyncGenerator[Source, None]:
-    from asyncpipe.stores.open import open_store  # noqa: PLC0415 - botocore takes a while
+    from asyncpipe.stores.open import open_store
 
     folder, _, key = url.rpartition("/")
     if not key or folder in {"s3:", "s3:/"}:

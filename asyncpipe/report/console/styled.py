@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
@@ -38,18 +37,6 @@ def render_table(
             no_wrap=True,
             overflow="ellipsis",
         )
-    for row in rows:
-        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
-    return _lines(table, width=width, colour=colour)
-
-
-def render_folded(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
-) -> tuple[str, ...]:
-    """Draw a table whose long cells fold over several lines: nothing is left out."""
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
     return _lines(table, width=width, colour=colour)

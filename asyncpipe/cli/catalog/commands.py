@@ -2,64 +2,57 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from asyncpipe.cli.options import DURATION
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command, options
+from asyncpipe.cli.options.values import DURATION, PATH
 
-_DESTINATION = click.option(
-    "--destination",
-    metavar="URL",
-    help="s3://bucket/prefix or a folder [$ASYNCPIPE_DESTINATION, published].",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_PLACE = options(shared.AS_JSON, shared.DESTINATION, shared.STORE)
 
 
-def _run(action: str, destination: str | None, /, **options: Any) -> int:
-    """Call one function of ``cataloguing`` with the open store."""
-    from asyncpipe.cli import cataloguing  # noqa: PLC0415 - keeps --help quick
+def _run(action: str, given: dict[str, Any], /) -> int:
+    """Call one of the actions with the open store."""
+    from asyncpipe.cli.catalog import actions
 
-    return cataloguing.run(action, destination, options)
+    return actions.run(action, given)
 
 
-@click.command("list")
+@click.command("list", cls=Command)
 @click.argument("template", required=False)
 @click.option("--fresh", is_flag=True, help="Look at the objects, not at the index.")
-@_DESTINATION
-@_JSON
-def list_(destination: str | None, **options: Any) -> int:
+@_PLACE
+def list_(**given: Any) -> int:
     """List what is published, of TEMPLATE (debian12) or all, newest first."""
-    return _run("list_versions", destination, **options)
+    return _run("list_versions", given)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]")
-@_DESTINATION
-@_JSON
-def latest(destination: str | None, **options: Any) -> int:
+@_PLACE
+def latest(**given: Any) -> int:
     """Print where the newest version of TEMPLATE is."""
-    return _run("show", destination, **options)
+    return _run("show", given)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Where to; a folder keeps the published name [.].",
 )
-@_DESTINATION
-@_JSON
-def pull(destination: str | None, **options: Any) -> int:
+@_PLACE
+def pull(**given: Any) -> int:
     """Fetch a published XVA; size and SHA-256 are checked before it gets its name.
 
     An interrupted fetch goes on where it stopped. Nothing is overwritten.
     """
-    return _run("pull", destination, **options)
+    return _run("pull", given)
 
 
 @click.group()
@@ -67,35 +60,32 @@ def channel() -> None:
     """Name a version: TEMPLATE:stable then means it until the channel is set again."""
 
 
-@channel.command("set")
+@channel.command("set", cls=Command)
 @click.argument("name", metavar="TEMPLATE:CHANNEL")
 @click.argument("version", metavar="TIMESTAMP|CHANNEL|latest")
-@_DESTINATION
-@_JSON
-def set_(destination: str | None, **options: Any) -> int:
+@_PLACE
+def set_(**given: Any) -> int:
     """Let a channel name the version of TIMESTAMP, of another channel, or the latest."""
-    return _run("set_channel", destination, **options)
+    return _run("set_channel", given)
 
 
-@channel.command("unset")
+@channel.command("unset", cls=Command)
 @click.argument("name", metavar="TEMPLATE:CHANNEL")
-@_DESTINATION
-@_JSON
-def unset(destination: str | None, **options: Any) -> int:
+@_PLACE
+def unset(**given: Any) -> int:
     """Remove a channel; the version stays."""
-    return _run("unset_channel", destination, **options)
+    return _run("unset_channel", given)
 
 
-@channel.command("list")
+@channel.command("list", cls=Command)
 @click.argument("template", required=False)
-@_DESTINATION
-@_JSON
-def list_channels(destination: str | None, **options: Any) -> int:
+@_PLACE
+def list_channels(**given: Any) -> int:
     """List channels and what they name."""
-    return _run("list_channels", destination, **options)
+    return _run("list_channels", given)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("template", required=False)
 @click.option(
     "--keep",
@@ -108,11 +98,10 @@ def list_channels(destination: str | None, **options: Any) -> int:
     "--older-than", "older_than_s", type=DURATION, metavar="TIME", help="Younger ones stay too."
 )
 @click.option("--yes", is_flag=True, help="Remove them; without it they are only shown.")
-@_DESTINATION
-@_JSON
-def prune(destination: str | None, **options: Any) -> int:
+@_PLACE
+def prune(**given: Any) -> int:
     """Remove old versions of TEMPLATE or of all; what latest or a channel names stays."""
-    return _run("prune", destination, **options)
+    return _run("prune", given)
 
 
 @click.group()
@@ -120,9 +109,8 @@ def index() -> None:
     """The catalogue, templates/index.json."""
 
 
-@index.command("rebuild")
-@_DESTINATION
-@_JSON
-def rebuild(destination: str | None, **options: Any) -> int:
+@index.command("rebuild", cls=Command)
+@_PLACE
+def rebuild(**given: Any) -> int:
     """Write the index anew from what is published."""
-    return _run("rebuild_index", destination, **options)
+    return _run("rebuild_index", given)

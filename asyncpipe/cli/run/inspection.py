@@ -1,25 +1,22 @@
-"""What ``asyncpipe check`` does: plan everything as a build would, start nothing."""
+"""What would make a run fail: everything is planned as a build would plan it, nothing starts."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import click
 
 from asyncpipe import preflight
-from asyncpipe.cli.prepare import request_of, sensitive_of
+from asyncpipe.cli.run.prepare import request_of, sensitive_of
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.model.template import Template
 from asyncpipe.packer.version import packer_version
 from asyncpipe.run import plan, scheduler
 from asyncpipe.settings import Settings
@@ -30,26 +27,12 @@ from asyncpipe.text import mask
 from asyncpipe.text.moments import timestamp_of
 from asyncpipe.text.secrets import secrets_of
 
-_STAND_IN = {"build_password": "stand-in", "build_password_hash": "stand-in"}  # set by every build
+# Every build sets these itself; here any value will do.
+_BUILD_SECRETS = {"build_password": "stand-in", "build_password_hash": "stand-in"}
 
 
-def run(options: dict[str, Any], *, iso: bool, as_json: bool) -> int:
-    """Check and print; returns the exit code of the first failure."""
-    settings = Settings.from_environ(dict(os.environ), options)
-    results = anyio.run(_check, settings, iso)
-    if as_json:
-        document = {
-            "schema_version": 1,
-            "exit_code": preflight.exit_code_of(results),
-            "checks": [asdict(result) for result in results],
-        }
-        click.echo(json.dumps(document, indent=2))
-    else:
-        click.echo(preflight.render(results), nl=False)
-    return preflight.exit_code_of(results)
-
-
-async def _check(settings: Settings, iso: bool) -> tuple[CheckResult, ...]:  # noqa: FBT001 - anyio.run passes by position
+async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
+    """Make every check of a build with ``settings``; ``iso`` asks for installation media too."""
     packer, version, of_packer = await _packer(settings)
     units, unreadable = await anyio.to_thread.run_sync(_units, settings)
     plans, unplanned = _plans(settings, units, packer, version)
@@ -78,37 +61,35 @@ async def _packer(settings: Settings) -> tuple[Path, str, CheckResult]:
 def _units(settings: Settings) -> tuple[list[scheduler.Unit], list[CheckResult]]:
     """Read every template by itself: one that is broken does not hide the others."""
     root = Path.cwd()
-    results: list[CheckResult] = []
-    units: list[scheduler.Unit] = []
+    failures: list[CheckResult] = []
+    templates: list[Template] = []
     for pattern in settings.templates:
         try:
-            for path in scheduler.discover([pattern], root):
-                units += _loaded(settings, path, root, results)
+            paths = scheduler.discover([pattern], root)
         except AsyncpipeError as error:
-            results.append(preflight.failure("template", error, unit=pattern))
-    return units, results
-
-
-def _loaded(
-    settings: Settings, path: Path, root: Path, results: list[CheckResult]
-) -> list[scheduler.Unit]:
+            failures.append(preflight.failure("template", error, unit=pattern))
+            continue
+        for path in paths:
+            try:
+                templates += scheduler.read_templates(settings, [path])
+            except AsyncpipeError as error:
+                failures.append(preflight.failure("template", error, unit=str(path)))
     try:
-        units = scheduler.load_units(settings, [path], root)
+        units = scheduler.units_of(settings, templates, root) if templates else []
     except AsyncpipeError as error:
-        results.append(preflight.failure("template", error, unit=str(path)))
-        return []
-    for unit in units:
-        name = unit.identity.short_id or "unknown"
-        results.append(
-            CheckResult(
-                name="template",
-                unit=unit.name,
-                status=CheckStatus.OK if unit.identity.short_id else CheckStatus.WARN,
-                message=f"{path} is readable, operating system: {name}",
-                hint="" if unit.identity.short_id else "Name it by --os and --os-version.",
-            )
-        )
-    return units
+        return [], [*failures, preflight.failure("selection", error)]
+    return units, [*failures, *map(_readable, units)]
+
+
+def _readable(unit: scheduler.Unit) -> CheckResult:
+    name = unit.identity.short_id
+    return CheckResult(
+        name="template",
+        unit=unit.name,
+        status=CheckStatus.OK if name else CheckStatus.WARN,
+        message=f"{unit.template.path} is readable, operating system: {name or 'unknown'}",
+        hint="" if name else "Name it with --os and --os-version.",
+    )
 
 
 def _plans(
@@ -133,7 +114,7 @@ def _request(settings: Settings, unit: scheduler.Unit, packer: Path, version: st
         run_directory=(settings.work_directory / "runs" / f"{timestamp}-check").resolve(),
         packer_path=packer,
         packer_version=version,
-        build_secrets=_STAND_IN,
+        build_secrets=_BUILD_SECRETS,
     )
 
 

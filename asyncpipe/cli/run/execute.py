@@ -17,13 +17,15 @@ import anyio.from_thread
 import anyio.to_thread
 import click
 
-from asyncpipe.cli import gc, report
-from asyncpipe.cli.prepare import Prepared, fresh_folder, prepare
+from asyncpipe.cli import gc
+from asyncpipe.cli.run import report
+from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
+from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import pipeline, plan, provenance, scheduler
 from asyncpipe.run.context import Services
@@ -110,6 +112,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
                 await _run_jobs(prepared, services, outcomes, built)
                 cancelled = False
             finally:
+                await journal.settle()
                 finish = report.Finish(
                     prepared=prepared,
                     outcomes=_in_order(prepared, outcomes),
@@ -169,9 +172,7 @@ async def _run_jobs(
 
     for one in prepared.plans:
         if _is_published(one, services):
-            place = services.store.url_of(
-                str(services.journal.unit(one.unit).get("folder_key", ""))
-            )
+            place = services.store.url_of(services.journal.units[one.unit].folder_key)
             message = f"already published: {place}"
             services.reporter.emit(Warned(unit=one.unit, code="resume", message=message))
 
@@ -190,15 +191,15 @@ async def _run_jobs(
 
 
 def _is_published(one: BuildPlan, services: Services) -> bool:
-    return services.journal.unit(one.unit).get("state") == "published"
+    return services.journal.state_of(one.unit) is UnitState.PUBLISHED
 
 
 def _built_before(one: BuildPlan, services: Services) -> tuple[BuildPlan, Built] | None:
     """What an earlier process had built, and the plan in its folder: the upload goes on there."""
-    known = services.journal.unit(one.unit)
-    if known.get("state") != "built":
+    known = services.journal.units.get(one.unit)
+    if known is None or known.state is not UnitState.BUILT:
         return None
-    folder = Path(known["run_directory"])
+    folder = Path(known.run_directory)
     ready = Built.read(folder)
     return (plan.moved(one, folder), ready) if ready else None
 

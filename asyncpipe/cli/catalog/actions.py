@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +18,7 @@ from asyncpipe import catalog
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.store import StoreOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
@@ -34,11 +35,13 @@ class Said:
     warnings: tuple[str, ...] = ()
 
 
-def run(action: str, destination: str | None, options: dict[str, Any]) -> int:
-    """Do what ``action`` says with ``options``; returns the exit code."""
-    as_json = bool(options.pop("as_json"))
-    settings = Settings.from_environ(dict(os.environ), {"destination": destination})
-    said = anyio.run(_with_store, _ACTIONS[action], settings, options)
+def run(action: str, given: dict[str, Any]) -> int:
+    """Do ``action`` at the destination; returns the exit code."""
+    as_json = bool(given.pop("as_json"))
+    names = {one.name for kind in (Settings, StoreOptions) for one in fields(kind)}
+    place = {name: given.pop(name) for name in names & given.keys()}
+    settings = Settings.of(place, environment=dict(os.environ))
+    said = anyio.run(_with_store, _ACTIONS[action], settings, given)
     for warning in said.warnings:
         click.echo(f"asyncpipe: {warning}", err=True)
     if as_json:

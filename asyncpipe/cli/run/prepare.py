@@ -101,13 +101,13 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
     """A resumed run builds the templates it had, to the place it had."""
     if not settings.resume:
         return settings
-    templates = dict.fromkeys(str(journal.unit(name)["template"]) for name in journal.units)
+    templates = dict.fromkeys(unit.template for unit in journal.units.values())
     return replace(settings, templates=tuple(templates), destination=journal.destination)
 
 
 def _build_secrets() -> dict[str, str]:
     """A password for the build alone: random, in no file, useless when clean-up has locked it."""
-    from passlib.hash import sha512_crypt  # noqa: PLC0415 - only runs that build need it
+    from passlib.hash import sha512_crypt
 
     password = random_source.token_urlsafe(_PASSWORD_BYTES)
     return {
@@ -141,8 +141,7 @@ def request_of(
         build_secrets=build_secrets,
         var_files=settings.var_files,
         variables=settings.variables,
-        only=unit.only or settings.only,
-        except_=() if unit.only else settings.except_,
+        only=unit.only,
         packer_environment=settings.packer_environment,
         python=sys.executable,
         explicit_os=settings.os,

@@ -21,6 +21,7 @@ import structlog
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Style, open_console
@@ -44,7 +45,7 @@ _REFLOWING = frozenset(
 )
 
 if TYPE_CHECKING:
-    from asyncpipe.cli.prepare import Prepared
+    from asyncpipe.cli.run.prepare import Prepared
 
 
 def configure_logging(settings: Settings) -> None:
@@ -142,17 +143,20 @@ class Finish:
     def remains(self) -> tuple[str, ...]:
         """What a run that was cancelled or failed leaves, and the commands that deal with it."""
         journal = self.prepared.journal
-        states = {name: journal.unit(name).get("state") for name in journal.units}
-        unfinished = [name for name, state in states.items() if state != "published"]
+        unfinished = {
+            name: unit
+            for name, unit in journal.units.items()
+            if unit.state is not UnitState.PUBLISHED
+        }
         if not unfinished or not (self.cancelled or self.exit_code):
             return ()
         vms = [
             f"VM {uuid} of {name} may still be on the pool"
-            for name in unfinished
-            for uuid in journal.unit(name).get("instance_uuids") or ()
+            for name, unit in unfinished.items()
+            for uuid in unit.instance_uuids
         ]
         run = shlex.quote(str(journal.folder))
-        built = [name for name, state in states.items() if state == "built"]
+        built = [name for name, unit in unfinished.items() if unit.state is UnitState.BUILT]
         kept = [f"{name} is built and not published: its XVA is kept" for name in built]
         if self.cancelled or built:
             # `publish FILE` plans no units; it finds its run by the file
@@ -222,7 +226,7 @@ async def notify(finish: Finish) -> None:
     """Tell the chat, when one was named; a failure of that is a warning."""
     settings = finish.prepared.settings
     if settings.webhook_url:
-        from asyncpipe.report import webhook_post as webhook_adapter  # noqa: PLC0415 - brings aiohttp
+        from asyncpipe.report import webhook_post as webhook_adapter
 
         run_url = run_url_of(settings.environment)
         payload = webhook.payload(finish.outcomes, run_url=run_url)

@@ -1,4 +1,4 @@
-"""Composes ``asyncpipe publish``: a finished XVA takes the last part of a build's way."""
+"""A run without a build: a finished XVA is verified and published as a build's would be."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import detect, metadata
-from asyncpipe.cli import run
-from asyncpipe.cli.prepare import Prepared
+from asyncpipe.cli.run.execute import cancelled_by_signals, execute
+from asyncpipe.cli.run.prepare import Prepared
 from asyncpipe.detect import evidence
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.model.build import BuildPlan
@@ -29,7 +29,7 @@ from asyncpipe.text.moments import timestamp_of, utc_text
 from asyncpipe.text.secrets import secrets_of
 
 
-def run_publish(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
+def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
     """Publish ``file``; returns the exit code.
 
     Raises:
@@ -42,7 +42,7 @@ def run_publish(settings: Settings, file: Path, log_file: Path | None, *, resume
 
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
-    async with run.cancelled_by_signals():
+    async with cancelled_by_signals():
         identity = _identity(settings, file)
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
@@ -56,7 +56,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             secrets=secrets_of(settings.environment, {}),
         )
         built = await _built(settings, one, identity, journal)
-        exit_code = await run.execute(prepared, built=built)
+        exit_code = await execute(prepared, built=built)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 
@@ -69,7 +69,7 @@ def _identity(settings: Settings, file: Path) -> OsIdentity:
     )
     if identity.os_type is None:
         raise UsageError(
-            f"{file.name} does not tell its operating system.",
+            f"{file.name} does not say which operating system it holds.",
             hint="Name it: --os debian --os-version 12.",
         )
     return identity
@@ -136,7 +136,6 @@ async def _built(
     )
     return Built(
         xva_path=one.template.path,
-        log_path=journal.folder / LOG_NAME,
         folder_key=plan.folder_key(identity, one.unit, one.timestamp),
         name=plan.published_name(identity, one.unit),
         redaction_count=0,

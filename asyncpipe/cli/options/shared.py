@@ -1,0 +1,301 @@
+"""Every option that a variable can set too: its name, its ``ASYNCPIPE_`` variable, its help.
+
+A value given as an option wins over the variable, the variable over the default; defaults stand in
+``settings``. Commands pick from here, so that a name means one thing wherever it occurs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from asyncpipe import settings
+from asyncpipe.cli.options.command import (
+    PREFIX,
+    Argument,
+    Decorator,
+    Option,
+    options,
+    setting,
+)
+from asyncpipe.cli.options.values import (
+    DURATION,
+    GLOB,
+    MOMENT,
+    PATH,
+    SIZE,
+    TEXT,
+    VARIABLE,
+    VERSION,
+    OneOf,
+    shown_duration,
+)
+from asyncpipe.model.build import GRACE_S
+from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
+
+
+def templates(*, required: bool = False) -> Decorator:
+    """Define the TEMPLATE arguments, which ASYNCPIPE_TEMPLATES gives too."""
+    decorator: Decorator = click.argument(
+        "templates",
+        cls=Argument,
+        nargs=-1,
+        required=required,
+        type=TEXT,
+        envvar=f"{PREFIX}TEMPLATES",
+        metavar="TEMPLATE..." if required else "[TEMPLATE]...",
+    )
+    return decorator
+
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+DESTINATION = setting(
+    "destination", "--destination", metavar="URL", help="s3://bucket/prefix or a folder."
+)
+WORK_DIRECTORY = setting(
+    "work_directory",
+    "--work-directory",
+    type=PATH,
+    metavar="DIR",
+    help="Where runs live; it needs room for the XVAs.",
+)
+
+# -- what is built ------------------------------------------------------------------------------
+
+PACKER = setting(
+    "packer",
+    "--packer",
+    envvar=("ASYNCPIPE_PACKER", "PACKER"),
+    show_default="the one on PATH",
+    metavar="PATH",
+    help="The Packer to run.",
+)
+VARIABLES = setting(
+    "variables",
+    "-var",
+    "--var",
+    variable="VARIABLES",
+    multiple=True,
+    type=VARIABLE,
+    metavar="NAME=VALUE",
+    help="A Packer variable. Everyone on this machine can see it: put secrets in PKR_VAR_name.",
+)
+VAR_FILES = setting(
+    "var_files",
+    "-var-file",
+    "--var-file",
+    variable="VAR_FILES",
+    multiple=True,
+    type=PATH,
+    metavar="FILE",
+    help="A file of Packer variables.",
+)
+ONLY = setting(
+    "only",
+    "--only",
+    "-only",
+    multiple=True,
+    type=GLOB,
+    metavar="GLOB",
+    help="Build only these: a name that --dry-run shows, or Packer's (BUILD.TYPE.NAME).",
+)
+EXCEPT = setting(
+    "except_",
+    "--except",
+    "-except",
+    multiple=True,
+    type=GLOB,
+    metavar="GLOB",
+    help="Build all but these.",
+)
+JOBS = setting("jobs", "-j", "--jobs", type=click.IntRange(min=1), help="Builds at once.")
+SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
+
+IDENTITY = options(
+    setting("os", "--os", metavar="ID", help="The operating system, for example debian."),
+    setting("os_version", "--os-version", type=VERSION, metavar="VERSION", help="For example 12."),
+    setting(
+        "strict_identity",
+        "--strict-identity",
+        is_flag=True,
+        help="Fail when guest and template contradict each other about the system.",
+    ),
+)
+
+
+def grace(**attributes: Any) -> Decorator:
+    """Define how long a Packer that is stopped may clean up."""
+    return setting(
+        "grace_s",
+        "--grace",
+        type=DURATION,
+        metavar="TIME",
+        help="How long Packer may clean up after it was asked to stop.",
+        **attributes,
+    )
+
+
+def _build_grace_s() -> float:
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
+    return settings.GRACE_ON_GITHUB_S if on_github else GRACE_S
+
+
+BUILD_GRACE = grace(
+    default=_build_grace_s,
+    show_default=f"{shown_duration(GRACE_S)}; "
+    f"{shown_duration(settings.GRACE_ON_GITHUB_S)} on GitHub",
+)
+
+# -- where it goes ------------------------------------------------------------------------------
+
+STORE = options(
+    setting(
+        "profile",
+        "--s3-profile",
+        type=OneOf(StoreProfile),
+        section="S3",
+        help="The kind of server.",
+    ),
+    setting(
+        "endpoint_url",
+        "--endpoint-url",
+        metavar="URL",
+        section="S3",
+        show_default="$AWS_ENDPOINT_URL_S3",
+        help="The server, if it is not AWS.",
+    ),
+    setting(
+        "addressing",
+        "--s3-addressing",
+        type=OneOf(Addressing),
+        section="S3",
+        help="Where the bucket's name stands in a URL.",
+    ),
+    setting(
+        "ca_bundle",
+        "--ca-bundle",
+        type=PATH,
+        metavar="FILE",
+        section="S3",
+        show_default="$AWS_CA_BUNDLE",
+        help="Certificates to trust for an https endpoint.",
+    ),
+)
+OBJECTS = options(
+    setting(
+        "sse",
+        "--sse",
+        type=OneOf(ServerSideEncryption),
+        section="S3",
+        help="Have the store encrypt the objects.",
+    ),
+    setting("kms_key_id", "--kms-key-id", metavar="ID", section="S3", help="The key for aws:kms."),
+    setting(
+        "storage_class",
+        "--storage-class",
+        metavar="NAME",
+        section="S3",
+        help="Storage class of the objects, for example STANDARD_IA.",
+    ),
+    setting(
+        "tags",
+        "--s3-tag",
+        variable="S3_TAGS",
+        multiple=True,
+        type=VARIABLE,
+        metavar="NAME=VALUE",
+        section="S3",
+        help="Tag the objects.",
+    ),
+    setting(
+        "lock_mode",
+        "--object-lock",
+        type=OneOf(LockMode),
+        section="S3",
+        help="Lock the objects until --object-lock-until.",
+    ),
+    setting(
+        "lock_until_utc",
+        "--object-lock-until",
+        type=MOMENT,
+        metavar="UTC",
+        section="S3",
+        help="For example 2027-12-31T00:00:00Z.",
+    ),
+    setting(
+        "max_parts",
+        "--s3-max-parts",
+        type=click.IntRange(min=1),
+        section="S3",
+        help="For a store that takes fewer than 10,000 parts.",
+    ),
+)
+TRANSFER = options(
+    setting(
+        "max_memory_bytes",
+        "--max-memory",
+        type=SIZE,
+        metavar="SIZE",
+        section="Upload",
+        help="Memory for the parts in flight, of all uploads together.",
+    ),
+    setting(
+        "part_size_bytes",
+        "--part-size",
+        type=SIZE,
+        metavar="SIZE",
+        section="Upload",
+        show_default="from the size of the XVA",
+        help="Size of a part.",
+    ),
+    setting(
+        "concurrency",
+        "--concurrency",
+        type=click.IntRange(min=1),
+        section="Upload",
+        show_default="what memory and store allow",
+        help="Parts of one upload in flight.",
+    ),
+    setting(
+        "bandwidth_bytes_per_s",
+        "--bandwidth",
+        type=SIZE,
+        metavar="SIZE",
+        section="Upload",
+        show_default="no limit",
+        help="Bytes per second, of all uploads together.",
+    ),
+)
+
+# -- what is said -------------------------------------------------------------------------------
+
+REPORTING = options(
+    setting(
+        "report",
+        "--report",
+        type=PATH,
+        metavar="FILE",
+        section="Reports",
+        help="Write what happened as JSON.",
+    ),
+    setting(
+        "webhook_url",
+        "--webhook-url",
+        metavar="URL",
+        section="Reports",
+        help="Post a summary to a chat at the end. A secret: prefer the variable.",
+    ),
+    setting(
+        "log_format",
+        "--log-format",
+        type=click.Choice(["text", "json"], case_sensitive=False),
+        section="Reports",
+        help="json writes one object per event.",
+    ),
+    click.option("-v", "--verbose", count=True, help="Say more.", cls=Option, section="Reports"),
+    click.option("-q", "--quiet", count=True, help="Say less.", cls=Option, section="Reports"),
+)
+PUBLISHING = options(DESTINATION, WORK_DIRECTORY, IDENTITY, TRANSFER, STORE, OBJECTS, REPORTING)

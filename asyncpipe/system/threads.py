@@ -1,0 +1,79 @@
+"""Blocking calls that may never return: a stalled disk must not hold a signal, or the exit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
+
+import anyio
+from anyio import from_thread
+from anyio.lowlevel import current_token
+
+Result = TypeVar("Result")
+
+_LINGER_S: Final = 1.0
+
+
+class DaemonWorker(Executor):
+    """Runs calls one after the other in a daemon thread, which ends when it is idle.
+
+    A thread cannot be interrupted, so a call that hangs is left behind: later calls wait for it,
+    their callers need not, and the process can exit all the same. Python's own pools are joined at
+    exit.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._serving = False
+
+    def submit(
+        self, fn: Callable[..., Result], /, *args: object, **kwargs: object
+    ) -> Future[Result]:
+        """Queue a call."""
+        future: Future[Result] = Future()
+
+        def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                future.set_exception(error)
+
+        with self._lock:
+            self._calls.put(call)
+            if not self._serving:
+                threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+                self._serving = True
+        return future
+
+    async def run(self, function: Callable[..., Result], *args: object) -> Result:
+        """Queue a call and wait; a caller that is cancelled stops waiting, the call still runs."""
+        done, token = anyio.Event(), current_token()
+
+        def call() -> Result:
+            try:
+                return function(*args)
+            finally:
+                with suppress(anyio.RunFinishedError):
+                    from_thread.run_sync(done.set, token=token)
+
+        future = self.submit(call)
+        await done.wait()
+        return future.result()  # set by the thread's next instruction
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self._calls.get(timeout=_LINGER_S)()
+            except Empty:
+                with self._lock:
+                    if self._calls.empty():
+                        self._serving = False
+                        return

@@ -1,0 +1,68 @@
+"""Writes docs/options.md from the commands themselves: ``python -m tests.docs.reference``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from asyncpipe.cli.main import COMMANDS, asyncpipe
+
+PAGE = Path(__file__).parents[2] / "docs/options.md"
+HEAD = """# Commands, options and variables
+
+Written by `python -m tests.docs.reference` from the commands themselves;
+`asyncpipe COMMAND --help` says the same.
+
+A value on the command line wins over the variable, the variable over the default. An empty variable
+counts as unset. A variable holds several values as a shell's words; `ASYNCPIPE_VARIABLES` and
+`ASYNCPIPE_S3_TAGS` hold one per line. S3 credentials come from where the AWS tools look
+([stores.md](stores.md)), Packer's secrets from `PKR_VAR_name`. `ASYNCPIPE_DEBUG=1` is `--debug`;
+`ASYNCPIPE_VENV` names the environment that `bin/` makes.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    root = click.Context(asyncpipe, info_name="asyncpipe")
+    parts = [HEAD]
+    for name in COMMANDS:
+        command = asyncpipe.get_command(root, name)
+        assert command is not None
+        parts += _sections(command, f"asyncpipe {name}", root)
+    return "\n".join(parts)
+
+
+def _sections(command: click.Command, path: str, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, parent=parent, info_name=path.rsplit(maxsplit=1)[-1])
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _sections(inner, f"{path} {name}", context)
+        return
+    words = " ".join(command.collect_usage_pieces(context)[1:])
+    yield f"## `{path}{' ' + words if words else ''}`\n\n{_prose(command)}\n"
+    yield "| option | variable | default | |\n|---|---|---|---|"
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    yield "\n".join(_row(option, context) for option in options) + "\n"
+
+
+def _prose(command: click.Command) -> str:
+    paragraphs = (command.help or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _row(option: click.Option, context: click.Context) -> str:
+    record = option.get_help_record(context)
+    assert record is not None
+    extra = option.get_help_extra(context)
+    variables = ", ".join(f"`{name}`" for name in extra.get("envvars", ()))
+    default = extra.get("default", "")
+    flags = record[0].replace("|", "\\|")
+    return f"| `{flags}` | {variables} | {default} | {option.help} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

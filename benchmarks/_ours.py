@@ -16,10 +16,10 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3 import store as s3
 from asyncpipe.upload.budget import Budget
-from asyncpipe.upload.source import FinishedFile
 from asyncpipe.upload.digests import Inspector
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import open_upload
+from asyncpipe.upload.source import FinishedFile
 from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._job import REGION, Job, environment
 

@@ -23,9 +23,9 @@ import anyio
 
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.upload.budget import Budget
-from asyncpipe.upload.source import GrowingFile
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import open_upload
+from asyncpipe.upload.source import GrowingFile
 from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._job import Job
 from benchmarks._ours import opened, target_of

@@ -37,20 +37,18 @@ async def open_export(context: RunContext, *, follow: bool) -> AsyncIterator[Exp
     while Packer runs becomes a warning, never the end of the build. Leaving drops or keeps an
     upload that was not completed.
     """
-    export: Export | None = None
+    export = Export(context)
     try:
         with flattened():
             async with anyio.create_task_group() as tasks:
-                export = Export(context, tasks)
                 if follow:
-                    tasks.start_soon(export.follow)
+                    tasks.start_soon(export.follow, tasks)
                 try:
                     yield export
                 finally:
                     tasks.cancel_scope.cancel()
     except BaseException as error:
-        if export is not None:
-            await export.close(error)
+        await export.close(error)
         raise
     await export.close(None)
 
@@ -90,21 +88,20 @@ class _Early:
 class Export:
     """What appears in the output folder of one build, and the session that sends it."""
 
-    def __init__(self, context: RunContext, tasks: TaskGroup) -> None:
+    def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._tasks = tasks
         self._finished = anyio.Event()
         self._watch = anyio.CancelScope()
         self._early: _Early | None = None
         self._sessions: list[UploadSession] = []
 
-    async def follow(self) -> None:
-        """Watch the export and report its growth; when wanted, send it meanwhile."""
+    async def follow(self, tasks: TaskGroup) -> None:
+        """Watch the export and report its growth; when wanted, send it meanwhile in ``tasks``."""
         try:
             with self._watch:
                 path = await self._appearance()
                 if self._context.services.eager:
-                    self._send_early(path)
+                    self._send_early(path, tasks)
                 await self._report_growth(path)
         except Exception as error:  # noqa: BLE001 - the build goes on, whatever it is
             self._warn("The export cannot be watched", error)
@@ -142,10 +139,10 @@ class Export:
             self._warn("The upload during the export failed and begins anew", early.error)
         return early.error is None
 
-    def _send_early(self, path: Path) -> None:
+    def _send_early(self, path: Path, tasks: TaskGroup) -> None:
         self._context.identity = self._context.identity_now()
         self._early = _Early(self._session(GrowingFile(path, self._finished)), path)
-        self._tasks.start_soon(self._early.run)
+        tasks.start_soon(self._early.run)
 
     async def _appearance(self) -> Path:
         folder = anyio.Path(self._context.plan.output_directory)

@@ -55,6 +55,10 @@ class _Waiter:
         self.buffer: Buffer | None = None
         self.error: OSError | None = None  # of the system, when it had no memory
 
+    def raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
+
 
 class BufferPool:
     """Hands out buffers; together they never exceed ``limit_bytes``, unless one alone does.
@@ -92,8 +96,7 @@ class BufferPool:
         self._waiters.append(waiter)
         try:
             while waiter.buffer is None:
-                if waiter.error is not None:
-                    raise waiter.error
+                waiter.raise_error()
                 with anyio.move_on_after(self._patience_s(waiter)):
                     await waiter.event.wait()
                 self._grow_when_starved(waiter)

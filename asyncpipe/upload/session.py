@@ -126,14 +126,17 @@ class UploadSession:
             duration_s=anyio.current_time() - self._began_s,
         )
 
-    async def take_back(self) -> str | None:
+    async def take_back(self, error: BaseException) -> str | None:
         """Remove the object if this session made it visible, also when cut off in the middle.
 
         Returns the sentence that a person needs when it may have stayed. An object that an
-        earlier process had completed stays: a later ``--resume`` goes on with it.
+        earlier process had completed stays: a later ``--resume`` goes on with it. So does the
+        upload if ``error`` is one that a resumption heals.
         """
         if self._completion is None or self._visible_already:
             return None
+        if self._request.may_resume_after(error):
+            return await self._completion.removed(unsure=False)
         unsure = self._handle is not None  # Complete was sent, its answer never came
         if self._handle is not None:
             with suppress(UploadError):

@@ -15,9 +15,9 @@ import anyio
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.upload.budget import Budget
-from asyncpipe.upload.source import FinishedFile, Source
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import UploadSession, open_upload
+from asyncpipe.upload.source import FinishedFile, Source
 
 MIB = 1024 * 1024
 

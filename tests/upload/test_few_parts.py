@@ -18,9 +18,9 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from asyncpipe.upload.budget import Budget
-from asyncpipe.upload.source import FinishedFile, GrowingFile, Source
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import open_upload
+from asyncpipe.upload.source import FinishedFile, GrowingFile, Source
 from tests.s3_standin.profiles import PROFILES
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn

@@ -146,6 +146,46 @@ class SourceChangedError(UploadError):
     """The file shrank, was replaced or was rewritten while it was read."""
 
 
+class HostError(AsyncpipeError):
+    """The host (XAPI) failed, refused a request, or broke off; ``code`` is XAPI's, if any."""
+
+    exit_code = 50
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class HostUnreachableError(HostError):
+    """No answer from the host within the limit."""
+
+
+class HostAccessDeniedError(HostError):
+    """The host refused these credentials, or their role lacks a right."""
+
+    exit_code = 42
+
+
+class HostTrustError(HostError):
+    """The host's certificate is not the one that is trusted; nothing was sent to it."""
+
+    exit_code = 2
+
+
+class HostMissingError(HostError):
+    """The host does not know what was named: a template, a network, a storage repository."""
+
+    exit_code = 2
+
+
+class HostFullError(HostError):
+    """A storage repository has no room."""
+
+
+class NotOursError(HostError):
+    """Something on the host does not belong to this run, so that it is left alone."""
+
+
 def leaf_of(error: BaseException) -> BaseException:
     """Return the most telling leaf of (possibly nested) exception groups.
 

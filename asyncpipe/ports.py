@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asyncpipe.model.events import Event
+from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
 from asyncpipe.model.store import (
     ObjectInfo,
     OpenUpload,
@@ -59,6 +60,13 @@ class RunningProcess(Protocol):
 
     def kill_group(self) -> None:
         """Send SIGKILL to the whole group; no error when it is gone."""
+        ...
+
+    def cut_writes(self, folder: Path) -> bool:
+        """Let the group's further writes to files below ``folder`` fail; True when it had any open.
+
+        A download that heeds no signal ends that way, and its owner cleans up.
+        """
         ...
 
     def group_alive(self) -> bool:
@@ -225,4 +233,78 @@ class Reporter(Protocol):
 
     def emit(self, event: Event) -> None:
         """Take one event."""
+        ...
+
+
+class Pool(Protocol):
+    """An XCP-ng/XenServer pool after login; every call is bounded in time and raises HostErrors.
+
+    Nothing that is not ours is ever changed: what removes wants a Proof.
+    """
+
+    async def facts(self) -> PoolFacts:
+        """Look at the pool: role, storage, networks, clock."""
+        ...
+
+    async def vm(self, uuid: str) -> HostVm | None:
+        """The VM or template of this uuid, None when there is none."""
+        ...
+
+    async def vms(self, *, name: str | None = None, run_id: str | None = None) -> Sequence[HostVm]:
+        """VMs and templates of a name, of a run, or all; snapshots and dom0 are left out."""
+        ...
+
+    async def vdi(self, uuid: str) -> HostVdi | None:
+        """The disk or ISO image of this uuid, None when there is none."""
+        ...
+
+    async def vdis(
+        self, *, name: str | None = None, run_id: str | None = None
+    ) -> Sequence[HostVdi]:
+        """Disks and ISO images of a name, of a run, or all."""
+        ...
+
+    async def disks_of(self, vm_uuid: str) -> Sequence[HostVdi]:
+        """The disks of a VM, without what is in its CD drive; HostMissingError."""
+        ...
+
+    async def mark_vm(self, uuid: str, mark: Mark) -> None:
+        """Write on a VM and on its disks whose they are.
+
+        Raises:
+            HostMissingError: there is no such VM.
+            NotOursError: another run's mark is there.
+        """
+        ...
+
+    async def mark_vdi(self, uuid: str, mark: Mark) -> None:
+        """Write on a disk or ISO image whose it is; HostMissingError, NotOursError."""
+        ...
+
+    async def end_tasks(self, vm_uuid: str, proof: Proof) -> bool:
+        """Cancel what the host is doing with a VM (an export); True when nothing is left.
+
+        Raises:
+            NotOursError: the VM is not ours.
+        """
+        ...
+
+    async def remove_vm(self, uuid: str, proof: Proof) -> Removal:
+        """End a VM's tasks, switch it off, destroy it and its disks; no error when it is gone.
+
+        Raises:
+            NotOursError: the VM is not ours; nothing was touched.
+        """
+        ...
+
+    async def remove_vdi(self, uuid: str, proof: Proof) -> Removal:
+        """Destroy a disk or ISO image that no VM uses; no error when it is gone.
+
+        Raises:
+            NotOursError: it is not ours; nothing was touched.
+        """
+        ...
+
+    async def console_url(self, vm_uuid: str) -> str | None:
+        """Where the console of a running VM is, None when it has none."""
         ...

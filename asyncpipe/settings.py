@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.build import GRACE_S
+from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S
+from asyncpipe.model.host import Trust
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.model.transfer import TransferOptions
 
@@ -40,6 +41,7 @@ class Settings:
     strict_identity: bool = False
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
+    host_timeout_s: float = HOST_ANSWER_S  # for the host's first answer
     jobs: int = 1
     fail_fast: bool = False
     retries: int = 0
@@ -53,6 +55,7 @@ class Settings:
     verbosity: int = 0  # -1 quiet .. 1 verbose
     transfer: TransferOptions = field(default_factory=TransferOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
+    host_trust: Trust = field(default_factory=Trust)
     on_github: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -75,6 +78,7 @@ class Settings:
             one.name: rest.pop(one.name) for one in _given(TransferOptions, rest)
         }
         store: dict[str, Any] = {one.name: rest.pop(one.name) for one in _given(StoreOptions, rest)}
+        trust: dict[str, Any] = {one.name: rest.pop(one.name) for one in _given(Trust, rest)}
         if ("lock_mode" in store) != ("lock_until_utc" in store):
             raise UsageError(
                 "Nothing would be locked: --object-lock and --object-lock-until go together.",
@@ -85,6 +89,7 @@ class Settings:
             verbosity=rest.pop("verbose", 0) - rest.pop("quiet", 0),
             transfer=TransferOptions(**transfer),
             store=StoreOptions(max_connections=connections, **store),
+            host_trust=Trust(**trust),
             on_github=environment.get("GITHUB_ACTIONS") == "true",
             environment=environment,
             **rest,
@@ -93,7 +98,7 @@ class Settings:
 
 def default_of(name: str) -> Any:
     """Return the default of a setting, None where it has none of its own."""
-    for kind in (Settings, TransferOptions, StoreOptions):
+    for kind in (Settings, TransferOptions, StoreOptions, Trust):
         for one in fields(kind):
             if one.name == name:
                 return None if one.default in {MISSING, ()} else one.default
@@ -101,6 +106,6 @@ def default_of(name: str) -> Any:
 
 
 def _given(
-    kind: type[TransferOptions | StoreOptions], names: Mapping[str, Any]
+    kind: type[TransferOptions | StoreOptions | Trust], names: Mapping[str, Any]
 ) -> list[Field[Any]]:
     return [one for one in fields(kind) if one.name in names]

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from asyncpipe.model.template import Template
 from asyncpipe.template import files, hcl, legacy, references, select, variables
+from asyncpipe.template.functions.paths import Where
 
 __all__ = ["load"]
 
@@ -40,7 +41,7 @@ def load(
     if found.legacy:
         content = legacy.content_of(found, inputs, chosen)
     else:
-        where = hcl.Where(folder=found.folder, working_directory=cwd)
+        where = Where(folder=found.folder, working_directory=cwd, home=environment.get("HOME", ""))
         content = hcl.content_of(found, inputs, where, chosen)
     named = references.usable(content.references)
     return Template(

@@ -1,23 +1,36 @@
-"""Syntax tree + names -> value. What cannot be known before the build is UNKNOWN, never an error.
+"""Syntax tree + names -> value, as HCL evaluates. What Packer cannot know yet is unknown.
 
-Work and results are bounded, so that a template cannot make the evaluation run away.
+Nothing but ``Failed`` (Packer reports an error; ``try`` sees it) leaves a rule, and nothing at all
+leaves ``Evaluator``. Work and results are bounded, so that no template makes it run away.
 """
 
 from __future__ import annotations
 
-import math
-import operator as op
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from asyncpipe.model.template import UNKNOWN, Value
-from asyncpipe.template.functions import FUNCTIONS, Failed, as_text
-from asyncpipe.template.nodes import (
+from asyncpipe.template.functions import TABLE
+from asyncpipe.template.functions.spec import Function
+from asyncpipe.template.operations import (
+    MAX_ITEMS,
+    MAX_TEXT_CHARS,
+    common_type,
+    converted,
+    element,
+    mapping,
+    operation,
+    size_of,
+    within_bounds,
+)
+from asyncpipe.template.syntax.nodes import (
+    ITEM,
     Binary,
     Call,
     Conditional,
     For,
     Index,
+    Joined,
     Literal,
     Node,
     ObjectOf,
@@ -27,56 +40,67 @@ from asyncpipe.template.nodes import (
     TupleOf,
     Unary,
 )
+from asyncpipe.template.values import cty
+from asyncpipe.template.values.constraints import constraint
+from asyncpipe.template.values.convert import collection, convert
+from asyncpipe.template.values.cty import ANY, BOOL, FALSE, NUMBER, STRING, TRUE, Failed, Type, Val
+from asyncpipe.template.values.number import NotKnown
 
 HOLE: Final = "\ufffc"  # stands for an unknown part where a partial text is asked for
-MAX_STEPS: Final = 400_000  # of one template, about half a second
-MAX_TEXT_CHARS: Final = 1_000_000
-MAX_ITEMS: Final = 20_000
+MAX_STEPS: Final = 400_000  # of one template, about a second
 
-Scope = Mapping[str, Value]
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": op.lt,
-    ">": op.gt,
-    "<=": op.le,
-    ">=": op.ge,
-}
-_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
-    "+": op.add,
-    "-": op.sub,
-    "*": op.mul,
-    "/": op.truediv,
-    "%": op.mod,
-}
+# What our own functions may raise for values that we did not think of counts as unknown.
+_UNFORESEEN: Final = (
+    NotKnown,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+Scope = Mapping[str, Val]
+
+
+def _refuse(*_: Any) -> Val:
+    raise Failed("templatefile() inside templatefile()")
+
+
+_NO_RECURSION: Final = Function(call=_refuse, rest=ANY)
 
 
 class Evaluator:
     """Evaluates expressions against ``names`` (``var``, ``path`` ...) and lazily found locals.
 
-    ``local`` returns the value of one local; ``files`` the functions that read files.
+    ``local`` returns the value of one local; ``functions`` are all that may be called, besides
+    those that take expressions.
     """
 
     def __init__(
         self,
         names: Scope,
-        local: Callable[[str], Value] | None = None,
-        functions: Mapping[str, Callable[..., Value]] | None = None,
+        local: Callable[[str], Val] | None = None,
+        functions: Mapping[str, Function] = TABLE,
     ) -> None:
         self._names = names
         self._local = local
-        self._functions = functions or {}
+        self._functions = functions
         self._steps = 0
         self._holes = False
-        self._rules: dict[type[Node], Callable[[Any, Scope], Value]] = {
+        self._rules: dict[type[Node], Callable[[Any, Scope], Val]] = {
             Literal: lambda node, _: node.value,
             Text: self._text,
-            Root: lambda node, scope: self._root(node.name, scope),
+            Joined: self._joined,
+            Root: self._root,
             Index: self._index,
             Call: self._call,
             Conditional: self._conditional,
-            TupleOf: lambda node, scope: [self._eval(item, scope) for item in node.items],
+            TupleOf: lambda node, scope: cty.tuple_of(self._eval(one, scope) for one in node.items),
             ObjectOf: self._object,
             Binary: self._binary,
-            Unary: lambda node, scope: _unary(node.operator, self._eval(node.operand, scope)),
+            Unary: self._unary,
             Splat: self._splat,
             For: self._for,
         }
@@ -86,15 +110,19 @@ class Evaluator:
         """Whether the bound on work was reached: everything after it is unknown."""
         return self._steps > MAX_STEPS
 
-    def value(self, node: Node, scope: Scope | None = None) -> Value:
-        """Return the value of an expression, UNKNOWN for whatever goes wrong."""
+    def typed(self, node: Node, scope: Scope | None = None) -> Val:
+        """Return the value of an expression; unknown where it fails or is too large."""
         try:
             value = self._eval(node, scope or {})
-            size = _size(value)
-        except (Failed, RecursionError):
-            return UNKNOWN
+            size = size_of(value)
+        except (Failed, NotKnown, RecursionError):
+            return cty.unknown()
         self._steps += size
-        return value if size <= MAX_ITEMS else UNKNOWN
+        return value if size <= MAX_ITEMS else cty.unknown()
+
+    def value(self, node: Node) -> Value:
+        """Return the value of an expression as plain data; UNKNOWN for whatever goes wrong."""
+        return cty.plain(self.typed(node))
 
     def partial_text(self, node: Node) -> str | None:
         """Return a string template with HOLE for its unknown parts; None if nothing is known."""
@@ -105,247 +133,218 @@ class Evaluator:
             self._holes = False
         return value if isinstance(value, str) and value.strip(HOLE) else None
 
-    def _eval(self, node: Node, scope: Scope) -> Value:
+    def render(self, node: Node, scope: Scope) -> Val:
+        """Evaluate a template file: its names are ``scope``'s alone."""
+        inner = Evaluator({}, functions={**self._functions, "templatefile": _NO_RECURSION})
+        inner._steps = self._steps
+        try:
+            return inner._eval(node, scope)
+        finally:
+            self._steps = inner._steps
+
+    def _eval(self, node: Node, scope: Scope) -> Val:
         self._steps += 1
         if self._steps > MAX_STEPS:
-            return UNKNOWN
-        rule = self._rules.get(type(node))
-        return UNKNOWN if rule is None else rule(node, scope)
+            raise NotKnown
+        return self._rules[type(node)](node, scope)
 
-    def _text(self, node: Text, scope: Scope) -> Value:
-        values = [self._part(part, scope) for part in node.parts]
-        if len(values) == 1 and not self._holes:
-            return values[0]  # "${x}" keeps the type of x
-        if any(value is UNKNOWN for value in values):
-            if not self._holes:
-                return UNKNOWN
-            values = [HOLE if value is UNKNOWN else value for value in values]
-        return _bounded("".join(map(as_text, values)))
-
-    def _part(self, part: Node, scope: Scope) -> Value:
-        if not self._holes:
-            return self._eval(part, scope)
+    def _attempt(self, node: Node, scope: Scope) -> tuple[Val, Failed | None]:
+        """Evaluate what may turn out not to matter: (the value, the error it has)."""
         try:
-            return self._eval(part, scope)
-        except Failed:
-            return UNKNOWN
+            return self._eval(node, scope), None
+        except Failed as error:
+            return cty.unknown(error.of), error
+        except NotKnown:
+            return cty.unknown(), None
 
-    def _root(self, name: str, scope: Scope) -> Value:
-        if name in scope:
-            return scope[name]
-        return self._names.get(name, UNKNOWN)
+    def _text(self, node: Text, scope: Scope) -> Val:
+        pieces, is_unknown, size = [], False, 0
+        for part in node.parts:
+            value = self._piece(part, scope)
+            if value.raw is None:
+                raise Failed("a null value in a text", STRING)
+            if not value.known:
+                is_unknown = True
+                pieces.append(HOLE)
+                continue
+            content = converted(value, STRING, STRING).raw
+            size += len(content)
+            if size > MAX_TEXT_CHARS:
+                return cty.unknown(STRING)
+            pieces.append(content)
+        if is_unknown and not self._holes:
+            return cty.unknown(STRING)
+        return cty.text("".join(pieces))
 
-    def _index(self, node: Index, scope: Scope) -> Value:
-        key = self._eval(node.key, scope)
+    def _piece(self, part: Node, scope: Scope) -> Val:
+        value, error = self._attempt(part, scope)
+        if error is not None and not self._holes:
+            raise Failed(str(error), STRING)
+        return value
+
+    def _joined(self, node: Joined, scope: Scope) -> Val:
+        found = self._for(node.each, scope)
+        if not found.known:
+            return cty.unknown(STRING)
+        return self._text(Text(tuple(Literal(one) for _, one in found.elements())), scope)
+
+    def _root(self, node: Root, scope: Scope) -> Val:
+        if node.name in scope:
+            return scope[node.name]
+        found = self._names.get(node.name)
+        if found is None:
+            raise Failed(f"there is nothing named {node.name!r} here")
+        return found
+
+    def _index(self, node: Index, scope: Scope) -> Val:
         base = node.base
-        if isinstance(base, Root) and base.name in {"local", "data"} and base.name not in scope:
-            if base.name == "local" and self._local is not None and isinstance(key, str):
-                return self._local(key)
-            return UNKNOWN
-        return _element(self._eval(base, scope), key)
+        if base == Root("local") and "local" not in scope and self._local is not None:
+            key = self._eval(node.key, scope)
+            return self._local(key.raw) if isinstance(key.raw, str) else cty.unknown()
+        source = self._eval(base, scope)
+        return element(source, self._eval(node.key, scope), is_name=node.is_name)
 
-    def _call(self, node: Call, scope: Scope) -> Value:
+    def _call(self, node: Call, scope: Scope) -> Val:
         if node.name in {"try", "can"}:
             return self._try(node, scope)
+        if node.name == "convert" and len(node.arguments) == 2:
+            to, _ = constraint(node.arguments[1], self)
+            return convert(self._eval(node.arguments[0], scope), to)
+        function = self._functions.get(node.name)
+        if function is None:
+            raise Failed(f"there is no function named {node.name!r}")
         arguments = [self._eval(argument, scope) for argument in node.arguments]
         if node.expand and arguments:
             last = arguments.pop()
-            if not isinstance(last, list):
-                return UNKNOWN
-            arguments += last
-        function = self._functions.get(node.name) or FUNCTIONS.get(node.name)
-        if function is None or any(argument is UNKNOWN for argument in arguments):
-            return UNKNOWN
+            if not last.known:
+                return cty.unknown()
+            if last.type.kind not in cty.SEQUENCES:
+                raise Failed("only a list can be expanded")
+            arguments += [one for _, one in last.elements()]
+        self._steps += sum(map(size_of, arguments)) // 8
         try:
-            return _bounded(function(*arguments))
-        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError, AttributeError):
-            raise Failed from None
+            result = function(arguments)
+        except _UNFORESEEN:
+            return Val(function.returns, UNKNOWN, filled=function.filled)
+        return result if within_bounds(result) else cty.unknown(result.type)
 
-    def _try(self, node: Call, scope: Scope) -> Value:
+    def _try(self, node: Call, scope: Scope) -> Val:
+        if not node.arguments:
+            raise Failed("at least one argument is required")
         for argument in node.arguments:
-            try:
-                value = self._eval(argument, scope)
-            except Failed:
-                continue
+            value, error = self._attempt(argument, scope)
             if node.name == "can":
-                return UNKNOWN if value is UNKNOWN else True
-            return value
-        if node.name == "can":
-            return False
-        raise Failed
+                return FALSE if error else TRUE if cty.wholly_known(value) else cty.unknown(BOOL)
+            if error is None:
+                return value
+        raise Failed("no attempt succeeded")
 
-    def _conditional(self, node: Conditional, scope: Scope) -> Value:
-        test = _truth(self._eval(node.test, scope))
-        if test is None:
-            return UNKNOWN
-        return self._eval(node.yes if test else node.no, scope)
+    def _conditional(self, node: Conditional, scope: Scope) -> Val:
+        branches = [self._attempt(branch, scope) for branch in (node.yes, node.no)]
+        to = common_type(branches[0][0], branches[1][0])
+        test = converted(self._eval(node.test, scope), BOOL, to)
+        if not test.known:
+            return cty.unknown(to)
+        if test.raw is None:
+            raise Failed("the condition is null", to)
+        value, error = branches[0 if test.raw else 1]
+        if error is not None:
+            raise error
+        return converted(value, to, to)
 
-    def _object(self, node: ObjectOf, scope: Scope) -> Value:
-        result: dict[str, Value] = {}
+    def _object(self, node: ObjectOf, scope: Scope) -> Val:
+        found: dict[str, Val] = {}
         for key_node, value_node in node.items:
             key = self._eval(key_node, scope)
-            if key is UNKNOWN:
-                return UNKNOWN
-            result[as_text(key)] = self._eval(value_node, scope)
-        return result
+            if key.raw is None:
+                raise Failed("the key is null")
+            key = convert(key, STRING)
+            if not key.known:
+                return cty.unknown()
+            found[key.raw] = self._eval(value_node, scope)
+        return cty.object_of(found)
 
-    def _binary(self, node: Binary, scope: Scope) -> Value:
-        left = self._eval(node.left, scope)
-        if node.operator in {"&&", "||"}:
-            return self._logic(node, left, scope)
-        right = self._eval(node.right, scope)
-        if left is UNKNOWN or right is UNKNOWN:
-            return UNKNOWN
-        if node.operator in {"==", "!="}:
-            return _same(left, right) == (node.operator == "==")
-        a, b = _as_number(left), _as_number(right)
-        if node.operator in _COMPARE:
-            return _COMPARE[node.operator](a, b)
-        try:
-            result = _ARITHMETIC[node.operator](a, b)
-        except (ArithmeticError, KeyError):
-            raise Failed from None
-        return int(result) if result == int(result) else result
+    def _binary(self, node: Binary, scope: Scope) -> Val:
+        """Evaluate a chain of operators from its left end, however long it is."""
+        chain: list[Binary] = []
+        leftmost: Node = node
+        while isinstance(leftmost, Binary):
+            chain.append(leftmost)
+            leftmost = leftmost.left
+        value, error = self._attempt(leftmost, scope)
+        for one in reversed(chain):
+            right = self._attempt(one.right, scope)
+            try:
+                value, error = operation(one.operator, (value, error), right), None
+            except NotKnown:
+                value, error = cty.unknown(NUMBER), None
+            except Failed as failure:
+                value, error = cty.unknown(failure.of), failure
+        if error is not None:
+            raise error
+        return value
 
-    def _logic(self, node: Binary, first: Value, scope: Scope) -> Value:
-        decisive = node.operator == "||"
-        left = _truth(first)
-        if left is decisive:
-            return decisive
-        right = _truth(self._eval(node.right, scope))
-        if right is decisive:
-            return decisive
-        return UNKNOWN if left is None or right is None else not decisive
+    def _unary(self, node: Unary, scope: Scope) -> Val:
+        of = BOOL if node.operator == "!" else NUMBER
+        value = converted(self._eval(node.operand, scope), of, of)
+        if value.raw is None:
+            raise Failed("the operand is null", of)
+        if not value.known:
+            return cty.unknown(of)
+        return Val(of, not value.raw if of == BOOL else -value.raw)
 
-    def _splat(self, node: Splat, scope: Scope) -> Value:
+    def _splat(self, node: Splat, scope: Scope) -> Val:
         base = self._eval(node.base, scope)
-        if base is UNKNOWN:
-            return UNKNOWN
-        items = base if isinstance(base, list) else [] if base is None else [base]
-        results: list[Value] = []
-        for item in items[:MAX_ITEMS]:
-            self._steps += 1
-            value = item
-            for key in node.keys:
-                value = _element(value, self._eval(key, scope))
-            results.append(value)
-        return results
+        is_list = base.type.kind in cty.SEQUENCES
+        if base.raw is None:
+            if is_list:
+                raise Failed("a splat of null")
+            return cty.tuple_of(())
+        if not base.known:
+            return cty.unknown()
+        items = [one for _, one in base.elements()] if is_list else [base]
+        found = [self._eval(node.each, {**scope, ITEM.name: item}) for item in items]
+        if base.type.kind == "tuple" or not is_list:
+            return cty.tuple_of(found)
+        if not found:
+            return collection("list", (), self._attempt_type(node.each, base.type.of, scope))
+        return collection("list", found)
 
-    def _for(self, node: For, scope: Scope) -> Value:
-        collection = self._eval(node.collection, scope)
-        if isinstance(collection, dict):
-            pairs: list[tuple[Value, Value]] = [(key, collection[key]) for key in collection]
-        elif isinstance(collection, list):
-            pairs = list(enumerate(collection))
-        else:
-            return UNKNOWN
-        items: list[Value] = []
-        mapping: dict[str, Value] = {}
-        for key, value in pairs[:MAX_ITEMS]:
+    def _attempt_type(self, each: Node, of: Type, scope: Scope) -> Type:
+        return self._attempt(each, {**scope, ITEM.name: cty.unknown(of)})[0].type
+
+    def _for(self, node: For, scope: Scope) -> Val:
+        source = self._eval(node.collection, scope)
+        if source.raw is None:
+            raise Failed("a loop over null")
+        if not source.known:
+            return cty.unknown()
+        found: list[tuple[str, Val]] = []
+        for key, value in source.elements()[:MAX_ITEMS]:
             inner = {**scope, node.names[-1]: value}
             if len(node.names) > 1:
                 inner[node.names[0]] = key
-            chosen = True if node.test is None else _truth(self._eval(node.test, inner))
-            if chosen is None:
-                return UNKNOWN
-            if chosen:
-                self._add(node, inner, items, mapping)
-        return items if node.key is None else mapping
+            if node.test is not None:
+                wanted = converted(self._eval(node.test, inner), BOOL, ANY)
+                if not wanted.known:
+                    return cty.unknown()
+                if wanted.raw is None:
+                    raise Failed("the condition of a loop is null")
+                if not wanted.raw:
+                    continue
+            name = "" if node.key is None else self._key(node.key, inner)
+            if name is None:
+                return cty.unknown()
+            found.append((name, self._eval(node.value, inner)))
+        return (
+            cty.tuple_of(one for _, one in found)
+            if node.key is None
+            else mapping(found, grouped=node.grouped)
+        )
 
-    def _add(self, node: For, scope: Scope, items: list[Value], mapping: dict[str, Value]) -> None:
-        value = self._eval(node.value, scope)
-        if node.key is None:
-            items.append(value)
-            return
-        key = self._eval(node.key, scope)
-        if key is UNKNOWN:
-            raise Failed
-        if not node.grouped:
-            mapping[as_text(key)] = value
-            return
-        group = mapping.setdefault(as_text(key), [])
-        assert isinstance(group, list)
-        group.append(value)
-
-
-def _element(base: Value, key: Value) -> Value:
-    if base is UNKNOWN or key is UNKNOWN:
-        return UNKNOWN
-    if isinstance(base, dict):
-        name = as_text(key)
-        if name not in base:
-            raise Failed
-        return base[name]
-    if isinstance(base, list):
-        number = _as_number(key)
-        if number != int(number) or not 0 <= number < len(base):
-            raise Failed
-        return base[int(number)]
-    raise Failed
-
-
-def _truth(value: Value) -> bool | None:
-    if value is UNKNOWN:
-        return None
-    if value is True or value == "true":
-        return True
-    if value is False or value == "false":
-        return False
-    raise Failed
-
-
-def _same(left: Value, right: Value) -> bool:
-    comparable = type(left) is type(right) or (_is_number(left) and _is_number(right))
-    return comparable and left == right
-
-
-def _is_number(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _as_number(value: Value) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        number: float = value
-    elif isinstance(value, str):
-        try:
-            number = int(value[:40])
-        except ValueError:
-            try:
-                number = float(value[:40])
-            except ValueError:
-                raise Failed from None
-    else:
-        raise Failed
-    if abs(number) > 1e300 or math.isnan(number):
-        raise Failed
-    return number
-
-
-def _unary(operator: str, value: Value) -> Value:
-    if value is UNKNOWN:
-        return UNKNOWN
-    if operator == "!":
-        return not _truth(value)
-    number = -_as_number(value)
-    return int(number) if number == int(number) else number
-
-
-def _size(value: Value) -> int:
-    """Count the values inside; stops soon after the bound, whatever is shared inside."""
-    pending, count = [value], 0
-    while pending and count <= MAX_ITEMS:
-        inner = pending.pop()
-        count += 1
-        if isinstance(inner, dict):
-            pending.extend(inner.values())
-        elif isinstance(inner, list):
-            pending.extend(inner)
-    return count
-
-
-def _bounded(value: Value) -> Value:
-    if isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
-        return UNKNOWN
-    if isinstance(value, list | dict) and len(value) > MAX_ITEMS:
-        return UNKNOWN
-    return value
+    def _key(self, node: Node, scope: Scope) -> str | None:
+        key = self._eval(node, scope)
+        if key.raw is None:
+            raise Failed("the key of a loop is null")
+        key = convert(key, STRING)
+        return key.raw if key.known else None

@@ -10,8 +10,7 @@ from typing import Final
 
 from asyncpipe.errors import TemplateError
 
-# Parsing takes about 1.5 s per 100 kB; the largest public template folders hold about 60 kB.
-MAX_HCL_BYTES: Final = 96 * 1024
+MAX_HCL_BYTES: Final = 1024 * 1024  # AlmaLinux's cloud images hold 233 kB; 1 MiB takes seconds
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 _HCL, _HCL_JSON = ".pkr.hcl", ".pkr.json"
 _AUTO = (".auto.pkrvars.hcl", ".auto.pkrvars.json")
@@ -74,7 +73,7 @@ def read(path: Path, var_files: Sequence[Path]) -> Files:
                 hint="Name a template's file or the folder that holds one.",
                 file=str(path),
             )
-        autos = [name for name in names if name.endswith(_AUTO)]
+        autos = [name for ending in _AUTO for name in names if name.endswith(ending)]
         return Files(
             legacy=False,
             folder=path,
@@ -94,7 +93,7 @@ def read(path: Path, var_files: Sequence[Path]) -> Files:
 
 def _names_in(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        return sorted(entry.name for entry in folder.iterdir() if not entry.is_dir())
     except OSError as error:
         raise _unreadable(folder, error) from error
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from asyncpipe.model.template import UNKNOWN, Location, Reference, TemplateSource, Value, Variable
-from asyncpipe.template import json_syntax, references, syntax, variables
+from asyncpipe.template import references, variables
 from asyncpipe.template.evaluate import Evaluator
 from asyncpipe.template.files import Files
-from asyncpipe.template.functions import Failed, as_text
-from asyncpipe.template.nodes import Attribute, Block, Index, Literal, Node, Root
+from asyncpipe.template.functions import TABLE
+from asyncpipe.template.functions.paths import FileFunctions, Where
+from asyncpipe.template.syntax import blocks as hcl_blocks
+from asyncpipe.template.syntax import json_form
+from asyncpipe.template.syntax.nodes import Attribute, Block, Index, Literal, Node, Root
+from asyncpipe.template.values import cty
+from asyncpipe.template.values.cty import Failed, Val
 
-_MAX_READ_BYTES = 64 * 1024
 _BUILD_WORDS = frozenset({"name", "description", "sources"})
 
 
@@ -30,14 +34,6 @@ class Content:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """The folders that ``path.root``, ``path.cwd`` and relative paths mean."""
-
-    folder: Path
-    working_directory: Path
-
-
 def content_of(
     files: Files, inputs: variables.Inputs, where: Where, chosen: Callable[[str], bool]
 ) -> Content:
@@ -49,7 +45,7 @@ def content_of(
     blocks = [
         block
         for file in files.templates
-        for block in (json_syntax.parse if file.is_json else syntax.parse)(
+        for block in (json_form.parse if file.is_json else hcl_blocks.parse)(
             file.text, str(file.path)
         ).blocks
     ]
@@ -61,34 +57,28 @@ class _Assembly:
 
     def __init__(self, blocks: list[Block], inputs: variables.Inputs, where: Where) -> None:
         self._blocks = blocks
-        self._found = Content()
-        self._found.variables, self._found.warnings = variables.resolve(blocks, inputs)
-        self._where = where
+        resolved = variables.resolve(blocks, inputs)
+        self._found = Content(variables=resolved.variables, warnings=resolved.warnings)
         self._locals = _locals(blocks)
+        self._values: dict[str, Val] = {}
         self._pending: set[str] = set()
+        paths = {"root": str(where.folder), "cwd": os.path.abspath(where.working_directory)}  # noqa: PTH100
+        files = FileFunctions(where, self._note, self._render)
         self._evaluator = Evaluator(
             {
-                "var": {
-                    name: one.value if one.is_set else UNKNOWN
-                    for name, one in self._found.variables.items()
-                },
-                "path": {"root": str(where.folder), "cwd": str(where.working_directory)},
+                "var": cty.object_of(resolved.values),
+                "path": cty.object_of({name: cty.text(path) for name, path in paths.items()}),
+                **dict.fromkeys(("local", "data", "build", "source", "packer"), cty.unknown()),
             },
             self._local,
-            {
-                "file": self._file,
-                "fileexists": self._file_exists,
-                "filebase64": self._unread,
-                "templatefile": self._unread,
-                "abspath": lambda path: str(self._where.working_directory / path),
-            },
+            {**TABLE, **files.table()},
         )
 
     def content(self, chosen: Callable[[str], bool]) -> Content:
         """Evaluate everything; only the sources that ``chosen`` accepts by full name are kept."""
         found = self._found
         for name, (file, attribute) in self._locals.items():
-            found.locals[name] = self._local(name)
+            found.locals[name] = cty.plain(self._local(name))
             found.local_locations[name] = Location(file=file, line=attribute.line)
         for block in self._of("packer"):
             for plugins in block.of("required_plugins"):
@@ -104,17 +94,20 @@ class _Assembly:
     def _of(self, type_: str) -> list[Block]:
         return [block for block in self._blocks if block.type == type_]
 
-    def _local(self, name: str) -> Value:
-        if name in self._found.locals:
-            return self._found.locals[name]
+    def _render(self, node: Node, scope: Mapping[str, Val]) -> Val:
+        return self._evaluator.render(node, scope)
+
+    def _local(self, name: str) -> Val:
+        if name in self._values:
+            return self._values[name]
         if name not in self._locals:
-            raise Failed
+            raise Failed(f"there is no local {name!r}")
         if name in self._pending:
-            return UNKNOWN
+            return cty.unknown()
         self._pending.add(name)
-        value = self._evaluator.value(self._locals[name][1].expression)
+        value = self._evaluator.typed(self._locals[name][1].expression)
         self._pending.discard(name)
-        self._found.locals[name] = value
+        self._values[name] = value
         return value
 
     def _plugins(self, block: Block) -> dict[str, str]:
@@ -250,27 +243,8 @@ class _Assembly:
             elif inner.type == "post-processors":
                 self._add_steps(inner)
 
-    def _note(self, path: str) -> Path:
+    def _note(self, path: str) -> None:
         self._found.references.append(Reference(text=path))
-        return Path(path)
-
-    def _file(self, path: str) -> Value:
-        """Text of a small file inside the template's own folder; any other stays unread."""
-        root = self._where.folder.resolve()
-        for base in (self._where.working_directory, self._where.folder):
-            target = (base / self._note(path)).resolve()
-            if target.is_relative_to(root) and target.is_file():
-                if target.stat().st_size > _MAX_READ_BYTES:
-                    return UNKNOWN
-                return target.read_text(encoding="utf-8")
-        return UNKNOWN
-
-    def _file_exists(self, path: str) -> Value:
-        return (self._where.working_directory / self._note(path)).is_file()
-
-    def _unread(self, path: str, *_: Value) -> Value:
-        self._note(path)
-        return UNKNOWN
 
 
 def _locals(blocks: list[Block]) -> dict[str, tuple[str, Attribute]]:
@@ -287,10 +261,7 @@ def _traversal(node: Node) -> str | None:
     """``source.type.label`` as text; None for anything else."""
     words: list[str] = []
     while isinstance(node, Index) and isinstance(node.key, Literal):
-        try:
-            words.append(as_text(node.key.value))
-        except Failed:
-            return None
+        words.append(str(node.key.value.raw))
         node = node.base
     if isinstance(node, Root) and node.name in {"source", "sources"} and len(words) == 2:
         return ".".join(reversed(words))

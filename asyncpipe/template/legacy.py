@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from asyncpipe.errors import TemplateError
 from asyncpipe.model.template import UNKNOWN, Location, TemplateSource, Value, Variable
-from asyncpipe.template import json_syntax, references
+from asyncpipe.template import references
 from asyncpipe.template.evaluate import HOLE
 from asyncpipe.template.files import Files, SourceFile
 from asyncpipe.template.hcl import Content
+from asyncpipe.template.syntax import json_form
 from asyncpipe.template.variables import Inputs
 
 _ACTION = re.compile(r"\{\{-?\s*(?P<code>[^{}]*?)\s*-?\}\}")
@@ -32,7 +33,7 @@ def content_of(files: Files, inputs: Inputs, chosen: Callable[[str], bool]) -> C
         TemplateError: not JSON, or no builders in it.
     """
     file = files.templates[0]
-    data = json_syntax.load(file.text, str(file.path))
+    data = json_form.load(file.text, str(file.path))
     if not isinstance(data.get("builders"), list):
         raise TemplateError(
             f'{file.path}: this JSON has no "builders": it is no Packer template.',
@@ -42,7 +43,7 @@ def content_of(files: Files, inputs: Inputs, chosen: Callable[[str], bool]) -> C
     resolver = _Resolver(data, file, inputs, files.folder)
     found.variables, found.warnings = resolver.variables, resolver.warnings
     for builder in data["builders"]:
-        if isinstance(builder, json_syntax.Mapped) and isinstance(builder.get("type"), str):
+        if isinstance(builder, json_form.Mapped) and isinstance(builder.get("type"), str):
             source = resolver.source(builder)
             if chosen(source.label):
                 found.sources.append(source)
@@ -66,7 +67,7 @@ class _Resolver:
     """Resolves ``{{user ...}}`` against defaults, var files and -var."""
 
     def __init__(
-        self, data: json_syntax.Mapped, file: SourceFile, inputs: Inputs, folder: Path
+        self, data: json_form.Mapped, file: SourceFile, inputs: Inputs, folder: Path
     ) -> None:
         self._file = str(file.path)
         self._folder = folder
@@ -76,10 +77,10 @@ class _Resolver:
         self.warnings: list[str] = []
         self._declare(data, inputs)
 
-    def _declare(self, data: json_syntax.Mapped, inputs: Inputs) -> None:
+    def _declare(self, data: json_form.Mapped, inputs: Inputs) -> None:
         declared = data.get("variables")
-        if not isinstance(declared, json_syntax.Mapped):
-            declared = json_syntax.Mapped()
+        if not isinstance(declared, json_form.Mapped):
+            declared = json_form.Mapped()
             declared.lines = {}
         secret = data.get("sensitive-variables")
         secrets = set(map(str, secret)) if isinstance(secret, list) else set()
@@ -91,7 +92,7 @@ class _Resolver:
             else:
                 given[name] = (None, "unset", location)
         for file in inputs.var_files:
-            values = json_syntax.load(file.text, str(file.path))
+            values = json_form.load(file.text, str(file.path))
             for name, value in values.items():
                 line = values.lines.get(name, 0)
                 given[name] = (value, file.path.name, Location(file=str(file.path), line=line))
@@ -119,7 +120,7 @@ class _Resolver:
             return self._environment.get(env[1] or env[2] or "", "")
         return default
 
-    def source(self, builder: json_syntax.Mapped) -> TemplateSource:
+    def source(self, builder: json_form.Mapped) -> TemplateSource:
         """Return one builder as a source."""
         attributes: dict[str, Value] = {}
         locations: dict[str, Location] = {}

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from asyncpipe.errors import TemplateError
 from asyncpipe.model.template import Location
-from asyncpipe.template.nodes import Attribute, Block, Literal, Node, ObjectOf, TupleOf
-from asyncpipe.template.syntax import parse_text
+from asyncpipe.template.syntax.blocks import parse_text
+from asyncpipe.template.syntax.nodes import Attribute, Block, Call, Literal, Node, ObjectOf, TupleOf
+from asyncpipe.template.values import cty
 
 _LABELS: Final = {  # of the blocks that a template's top level and build block know
     "variable": 1,
@@ -30,6 +31,7 @@ _LABELS: Final = {  # of the blocks that a template's top level and build block 
     "post-processor": 1,
     "post-processors": 0,
 }
+_NESTING: Final = frozenset({"", "build", "packer", "post-processors"})
 _SOURCE_IN_BUILD: Final = 1
 _MAX_LEVELS: Final = 100
 
@@ -62,14 +64,9 @@ def load(text: str, file: str) -> Mapped:
     return mapped
 
 
-def flat(text: str, file: str) -> Block:
-    """Read a var file: one object of values."""
-    return _body(load(text, file), "", (), Location(file=file), nested=False)
-
-
 def parse(text: str, file: str) -> Block:
     """Read a ``.pkr.json``: objects named like blocks are blocks."""
-    return _body(load(text, file), "", (), Location(file=file), nested=True)
+    return _body(load(text, file), "", (), Location(file=file))
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -105,15 +102,13 @@ def _mapped(value: Any, lines: Iterator[int], level: int) -> Any:
     return value
 
 
-def _body(
-    content: Mapped, type_: str, labels: tuple[str, ...], place: Location, *, nested: bool
-) -> Block:
+def _body(content: Mapped, type_: str, labels: tuple[str, ...], place: Location) -> Block:
     attributes: dict[str, Attribute] = {}
     blocks: list[Block] = []
     for key, value in content.items():
         key_line = content.lines.get(key, 0)
         wanted = _SOURCE_IN_BUILD if (type_, key) == ("build", "source") else _LABELS.get(key)
-        if nested and wanted is not None and isinstance(value, list | Mapped):
+        if type_ in _NESTING and wanted is not None and isinstance(value, list | Mapped):
             blocks.extend(_blocks(key, value, wanted, Location(file=place.file, line=key_line)))
         elif key != "//":
             attributes[key] = Attribute(
@@ -141,15 +136,19 @@ def _blocks(
             inner_place = Location(file=place.file, line=line)
             yield from _blocks(type_, inner, wanted, inner_place, (*labels, label))
     elif isinstance(value, Mapped):
-        nested = type_ in {"build", "packer", "post-processors"}
-        yield _body(value, type_, labels, place, nested=nested)
+        yield _body(value, type_, labels, place)
 
 
 def _node(value: Any, file: str) -> Node:
     if isinstance(value, str):
-        return parse_text(value, file)
+        try:
+            return parse_text(value, file)
+        except TemplateError:
+            return Call("a broken interpolation", ())  # an error where it is evaluated
     if isinstance(value, Mapping):
-        return ObjectOf(tuple((Literal(key), _node(inner, file)) for key, inner in value.items()))
+        return ObjectOf(
+            tuple((_node(key, file), _node(inner, file)) for key, inner in value.items())
+        )
     if isinstance(value, list):
         return TupleOf(tuple(_node(inner, file) for inner in value))
-    return Literal(value)
+    return Literal(cty.from_json(value))

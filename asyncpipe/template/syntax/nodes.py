@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from asyncpipe.template.values.cty import Val
+
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A string, number, bool or null that stands as it is."""
+    """A value that stands as it is."""
 
-    value: str | int | float | bool | None
+    value: Val
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A quoted or heredoc template: literal pieces and interpolations in order."""
+    """A quoted or heredoc template of more than one interpolation: its pieces in order."""
 
     parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """``%{ for }``: the texts that a ``For`` yields, one after the other."""
+
+    each: For
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +37,19 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """``base.name`` or ``base[key]``."""
+    """``base.name`` (``is_name``) or ``base[key]``."""
 
     base: Node
     key: Node
+    is_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Splat:
-    """``base[*].a.b``: the keys are applied to every element."""
+    """``base[*].a``: ``each`` is evaluated with every element as ``ITEM``."""
 
     base: Node
-    keys: tuple[Node, ...]
+    each: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +113,12 @@ class For:
     grouped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """Syntax that is legal but not evaluated here (template directives): unknown."""
-
+ITEM = Root("[*]")  # the element that a splat is at; no name can be spelled so
 
 Node = (
     Literal
     | Text
+    | Joined
     | Root
     | Index
     | Splat
@@ -121,7 +129,6 @@ Node = (
     | TupleOf
     | ObjectOf
     | For
-    | Unsupported
 )
 
 

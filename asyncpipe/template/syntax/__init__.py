@@ -1,0 +1,1 @@
+"""HCL and its JSON form -> the syntax tree."""

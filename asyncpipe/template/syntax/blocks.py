@@ -1,0 +1,204 @@
+"""HCL text -> blocks and attributes. The only importer of python-hcl2.
+
+python-hcl2 takes 1.5 s for 100 kB, nearly all of it for what stands inside expressions. So our own
+reader takes the expressions out first and leaves a number in the place of each; python-hcl2 reads
+the blocks, labels and attributes that are left.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from asyncpipe.errors import TemplateError
+from asyncpipe.template.syntax import strings
+from asyncpipe.template.syntax.expressions import Parser, SyntaxFault
+from asyncpipe.template.syntax.nodes import Attribute, Block, Node
+from asyncpipe.text.safe import printable
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Leaf = Tree[Token] | Token
+
+_SKIPPED: Final = frozenset({"new_line_or_comment", "NL_OR_COMMENT"})
+_LABEL = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+
+
+@lru_cache(maxsize=16)  # the sources of one template are often read one by one
+def parse(text: str, file: str) -> Block:
+    """Parse a whole HCL file into one body.
+
+    Raises:
+        TemplateError: broken HCL, with file and line.
+    """
+    try:
+        skeleton = _Skeleton(text)
+    except SyntaxFault as fault:
+        raise _error(fault, text, file) from None
+    tree = _tree(skeleton.text, text, file)
+    return _Walker(file, skeleton.expressions, skeleton.names).body(tree.children[0], "", (), 0)
+
+
+def parse_expression(text: str, file: str) -> Node:
+    """Parse one expression, as ``PKR_VAR_x`` and ``-var`` hold for lists and maps.
+
+    Raises:
+        TemplateError: not an expression.
+    """
+    parser = Parser(text)
+    try:
+        node = parser.expression()
+        while parser.take("\n"):
+            pass
+        parser.end()
+    except SyntaxFault as fault:
+        raise _error(fault, text, file) from None
+    return node
+
+
+def parse_text(text: str, file: str) -> Node:
+    """Parse a text with interpolations but without escapes: a JSON string, a template file.
+
+    Raises:
+        TemplateError: a broken interpolation.
+    """
+    try:
+        return strings.bare(Parser(text))
+    except SyntaxFault as fault:
+        raise _error(fault, text, file) from None
+
+
+def _error(fault: SyntaxFault, text: str, file: str) -> TemplateError:
+    if fault.position < 0:
+        return TemplateError(f"{file}: {fault}", file=file)
+    line = text.count("\n", 0, fault.position) + 1
+    return TemplateError(f"{file}:{line}: {fault}{_near(text, line, file)}.", file=file, line=line)
+
+
+def _near(text: str, line: int, file: str) -> str:
+    if Path(file).is_symlink():  # it may show what its reader should not see
+        return ""
+    lines = text.split("\n", line)
+    shown = lines[line - 1].strip() if line <= len(lines) else ""
+    return f" near {printable(shown, 80)!r}" if shown else " (it ends too early)"
+
+
+class _Skeleton:
+    """A file's text with a number for every expression, line by line like the original."""
+
+    def __init__(self, text: str) -> None:
+        self.expressions: list[Node] = []
+        self.names: dict[str, str] = {}  # python-hcl2 knows ASCII names only
+        self._parser = Parser(text)
+        self._pieces: list[str] = []
+        while self._next():
+            pass
+        self.text = "".join(self._pieces)
+
+    def _next(self) -> bool:
+        parser = self._parser
+        before = parser.position
+        kind, found = parser.peek()
+        self._pieces.append("\n" * parser.text.count("\n", before, parser.position))
+        if kind == "word":
+            parser.position += len(found)
+            self._pieces.append(f" {self._name(found)} ")
+            if parser.peek()[1] == "=":
+                self._attribute()
+        elif kind == '"' and (label := _LABEL.match(parser.text, parser.position)):
+            parser.position = label.end()
+            self._pieces.append(label[0])
+        elif kind in {"{", "}", "\n"}:
+            parser.position += 1
+            self._pieces.append(found)
+        elif found:
+            raise SyntaxFault("this is not valid HCL", parser.position)
+        return bool(found)
+
+    def _attribute(self) -> None:
+        parser = self._parser
+        parser.take("=")
+        start = parser.position
+        self.expressions.append(parser.expression())
+        parser.peek()
+        lines = parser.text.count("\n", start, parser.position)
+        self._pieces.append(f"= {len(self.expressions) - 1}{chr(10) * lines}")
+        if parser.peek()[1] not in {"\n", "}"}:
+            parser.end()
+
+    def _name(self, name: str) -> str:
+        if name.isascii():
+            return name
+        coded = f"u_{name.encode().hex()}"
+        self.names[coded] = name
+        return coded
+
+
+def _tree(skeleton: str, text: str, file: str) -> Tree[Token]:
+    import hcl2  # noqa: PLC0415 -- 0.2 s that JSON templates and ISO names need not pay
+    from lark.exceptions import LarkError, UnexpectedInput  # noqa: PLC0415
+
+    try:
+        return hcl2.parses_to_tree(skeleton)
+    except UnexpectedInput as error:
+        # The end of the file has no line of its own in the error.
+        line = error.line if int(error.line or 0) > 0 else text.count("\n") + 1
+        raise TemplateError(
+            f"{file}:{line}: this is not valid HCL{_near(text, line, file)}.", file=file, line=line
+        ) from error
+    except (LarkError, RecursionError) as error:
+        raise TemplateError(f"{file}: this is not valid HCL.", file=file) from error
+
+
+class _Walker:
+    """Turns the parse tree of one skeleton into blocks with the expressions in their places."""
+
+    def __init__(self, file: str, expressions: list[Node], names: dict[str, str]) -> None:
+        self._file = file
+        self._expressions = expressions
+        self._names = names
+
+    def body(self, tree: Leaf, type_: str, labels: tuple[str, ...], line: int) -> Block:
+        """Read a body: attributes in order (the last of a name wins) and blocks."""
+        attributes: dict[str, Attribute] = {}
+        blocks = []
+        for child in _trees(tree):
+            if child.data == "attribute":
+                name = self._word(child.children[0])
+                node = self._expressions[int(self._word(child.children[-1]))]
+                attributes[name] = Attribute(name=name, expression=node, line=child.meta.line)
+            elif child.data == "block":
+                blocks.append(self._block(child))
+        return Block(
+            type=type_,
+            labels=labels,
+            file=self._file,
+            line=line,
+            attributes=attributes,
+            blocks=tuple(blocks),
+        )
+
+    def _block(self, tree: Tree[Token]) -> Block:
+        parts = _trees(tree)
+        words = [self._label(part) for part in parts[:-1]]
+        return self.body(parts[-1], words[0], tuple(words[1:]), tree.meta.line)
+
+    def _label(self, tree: Tree[Token]) -> str:
+        if tree.data != "string":
+            return self._word(tree)
+        return "".join(map(self._word, _trees(tree)))
+
+    def _word(self, leaf: Leaf) -> str:
+        while hasattr(leaf, "children"):
+            leaf = leaf.children[0]
+        word = str(leaf).strip()
+        return self._names.get(word, word)
+
+
+def _trees(tree: Leaf) -> list[Tree[Token]]:
+    children: list[Leaf] = getattr(tree, "children", [])
+    trees = [cast("Tree[Token]", child) for child in children if hasattr(child, "children")]
+    return [tree for tree in trees if tree.data not in _SKIPPED]

@@ -1,0 +1,1 @@
+"""Typed values: what go-cty is to Packer."""

@@ -18,7 +18,6 @@ from typing import Protocol
 
 import anyio
 
-from asyncpipe.catalog.pointer import MAX_METADATA_BYTES
 from asyncpipe.errors import (
     DestinationTakenError,
     ObjectMissingError,
@@ -42,6 +41,7 @@ XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
 METADATA_TYPE = "application/json"
 _TAKE_BACK_S = 4.0  # a cancelled step has seconds
+_MAX_METADATA_BYTES = 16 * 1024 * 1024
 _COMMIT_S = 4.0  # how long a cancelled step waits for the answer to metadata.json
 
 
@@ -260,7 +260,7 @@ async def put_once(
 
 
 async def _ours(store: ObjectStore, key: str, body: bytes) -> ObjectInfo:
-    stored = await store.get(key, max_bytes=MAX_METADATA_BYTES)
+    stored = await store.get(key, max_bytes=_MAX_METADATA_BYTES)
     if stored.body != body and not _names_same_files(stored.body, body):
         raise DestinationTakenError(
             f"{store.url_of(key)} already exists and is another object.",

@@ -37,10 +37,7 @@ State = Callable[[memoryview], int]  # takes what it can, returns how much
 
 
 class Archive:
-    """Checks the decompressed bytes of an XVA.
-
-    ``warn`` gets what is odd but fine; ``on_chunk`` every valid chunk that is not all zero.
-    """
+    """Checks the decompressed bytes of an XVA; ``on_chunk`` gets valid chunks with data."""
 
     def __init__(
         self, warn: Warn, *, on_chunk: ChunkSink | None = None, allow_metadata_only: bool = False

@@ -128,6 +128,10 @@ class UploadMissingError(UploadError):
     """The store does not know this multipart upload (it ended, was aborted, or never was)."""
 
 
+class NotSupportedError(UploadError):
+    """The store does not know this kind of listing: what it would say has to be done without."""
+
+
 class ConflictError(UploadError):
     """A conditional write met a concurrent one (409) or a changed object (If-Match): read again."""
 

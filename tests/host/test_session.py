@@ -172,7 +172,14 @@ def listening(answer: bytes | None = None, tls: ssl.SSLContext | None = None) ->
                             stop.wait()
                             continue
                         wrapped = tls.wrap_socket(peer, server_side=True) if tls else peer
-                        wrapped.recv(65536)
+                        asked = wrapped.recv(
+                            65536
+                        )  # whole: closing with unread bytes resets the connection
+                        while tls is not None and b"</methodCall>" not in asked:
+                            piece = wrapped.recv(65536)
+                            if not piece:
+                                break
+                            asked += piece
                         wrapped.sendall(answer)
                         wrapped.close()
                 except OSError:

@@ -69,8 +69,7 @@ async def _build_and_publish(context: RunContext) -> Published:
                 context.plan,
                 runner=context.services.runner,
                 log=log,
-                on_phase=context.on_phase,
-                on_exit=context.on_exit,
+                listeners=context.listeners(),
             )
             xva_path = artifact.collect(context.plan, context.build_exit)
             context.identify()

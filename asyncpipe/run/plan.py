@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import GRACE_S, BuildPlan
+from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template, TemplateSource
 
@@ -60,6 +60,7 @@ class Request:
     strict_identity: bool = False
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
+    host_timeout_s: float = HOST_ANSWER_S
 
 
 def expand(request: Request) -> BuildPlan:
@@ -88,6 +89,7 @@ def expand(request: Request) -> BuildPlan:
         strict_identity=request.strict_identity,
         grace_s=request.grace_s,
         build_timeout_s=request.build_timeout_s,
+        host_answer_s=request.host_timeout_s if _builds_on_host(request) else None,
     )
 
 
@@ -189,6 +191,10 @@ def _refuse_visible_secrets(request: Request) -> None:
 
 def _declares(request: Request, name: str) -> bool:
     return name in request.template.variables
+
+
+def _builds_on_host(request: Request) -> bool:
+    return request.source is not None and request.source.type.startswith("xenserver")
 
 
 def _output_directory(request: Request) -> Path:

@@ -13,8 +13,9 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import detect, metadata
-from asyncpipe.cli.run.execute import cancelled_by_signals, execute
+from asyncpipe.cli.run.execute import execute
 from asyncpipe.cli.run.prepare import Prepared
+from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.detect import evidence
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.model.build import BuildPlan
@@ -42,7 +43,7 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
-    async with cancelled_by_signals():
+    async with cancelled_by_signals() as announcer:
         identity = _identity(settings, file)
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
@@ -56,7 +57,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             secrets=secrets_of(settings.environment, {}),
         )
         built = await _built(settings, one, identity, journal)
-        exit_code = await execute(prepared, built=built)
+        exit_code = await execute(prepared, announcer, built=built)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 

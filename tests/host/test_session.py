@@ -224,7 +224,7 @@ class TestNoHost:
     @pytest.mark.parametrize(
         ("answer", "words"),
         [
-            (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "broke"),
             (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP 404"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhtml", "does not speak XAPI"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\ncut", "broke"),

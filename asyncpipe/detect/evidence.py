@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from asyncpipe.detect import names
+from asyncpipe.detect import names, windows
+from asyncpipe.detect.distribution import Distribution
 from asyncpipe.detect.names import Reading, read_label, read_medium
 from asyncpipe.detect.text import prepare
 from asyncpipe.model.identity import Evidence, GuestFacts, Weight
@@ -72,6 +73,12 @@ def from_name(name_or_url: str) -> tuple[Evidence, ...]:
     return (_medium(name_or_url, kind, "argument"),)
 
 
+def from_packer(url: str) -> tuple[Evidence, ...]:
+    """The medium that Packer says it retrieves, whatever the template's text was."""
+    reading = read_medium(url)
+    return (_evidence(reading, Weight.RETRIEVED, "retrieved", url, "build.log"),) if reading else ()
+
+
 def from_template(template: Template, source: TemplateSource | None = None) -> tuple[Evidence, ...]:
     """What the template says, of one of its sources or of all of them.
 
@@ -90,13 +97,17 @@ def from_guest(facts: GuestFacts) -> tuple[Evidence, ...]:
     """What the guest printed about itself; weaker without the marked block."""
     weight = Weight.GUEST if facts.marked else Weight.GUEST_UNMARKED
     release = facts.os_release
-    if not release.get("ID"):
+    if release.get("ID") == "windows":
+        return _from_windows(release, weight)
+    entry = names.entry_of(_guest_id(release)) if release.get("ID") else None
+    if not release.get("ID") or (entry is None and release["ID"] == "xenenterprise"):
         return ()
-    entry = names.entry_of(_guest_id(release))
     os_type = entry.os_type if entry else _slug(release["ID"])
     stated = release.get("VERSION_ID", "")
     codename = release.get("VERSION_CODENAME") or release.get("UBUNTU_CODENAME") or None
-    series = entry.series_of(stated) if entry and stated else stated or None
+    series = _channel(entry, release) or (
+        entry.series_of(stated) if entry and stated else stated or None
+    )
     if entry is not None and series is None:
         series = "rolling" if entry.rolling else entry.codenames.get(codename or "")
     exact = _series_of_debian_version(facts) if os_type == "debian" else None
@@ -134,10 +145,33 @@ def _series_of_debian_version(facts: GuestFacts) -> str | None:
     return found[1] if found else None
 
 
+_VARIANTS: Final = {  # ID -> what its NAME or VARIANT_ID then says, and which system that is
+    "centos": {"stream": "centos-stream"},
+    "fedora": {"coreos": "fedora-coreos"},
+    "xenenterprise": {"xcp-ng": "xcp-ng", "xenserver": "xenserver", "citrix": "xenserver"},
+    "sles_sap": {"": "sles"},
+}
+
+
 def _guest_id(release: Mapping[str, str]) -> str:
-    if release["ID"] == "centos" and "stream" in release.get("NAME", "").lower():
-        return "centos-stream"
-    return release["ID"]
+    more = f"{release.get('NAME', '')} {release.get('VARIANT_ID', '')}".lower()
+    variants = _VARIANTS.get(release["ID"], {})
+    return next((system for word, system in variants.items() if word in more), release["ID"])
+
+
+def _channel(entry: Distribution | None, release: Mapping[str, str]) -> str | None:
+    """``edge``, ``rawhide``: what is between releases has the number of one all the same."""
+    words = re.findall(r"[a-z]+", release.get("PRETTY_NAME", "").lower())
+    found = next((one for one in entry.channels if one in words), None) if entry else None
+    return None if release.get("VERSION_CODENAME") else found
+
+
+def _from_windows(release: Mapping[str, str], weight: Weight) -> tuple[Evidence, ...]:
+    build, name = release.get("VERSION_ID", ""), release.get("PRETTY_NAME", "")
+    if not name and windows.is_ambiguous(build):
+        return ()
+    reading = windows.read(f"{name or 'microsoft'} {build}".lower(), Reading)
+    return (_evidence(reading, weight, "os-release", name or f"Windows {build}", "build.log"),)
 
 
 def _guest_release(os_type: str, series: str | None, facts: GuestFacts) -> str | None:
@@ -145,6 +179,8 @@ def _guest_release(os_type: str, series: str | None, facts: GuestFacts) -> str |
     exact = None
     if os_type == "debian" and _series_of_debian_version(facts) == series:
         exact = facts.debian_version
+    if _channel(names.entry_of(os_type), release):
+        return None
     if not exact and series:
         spelled = re.match(r"\d+(?:\.\d+)+", release.get("VERSION", ""))
         exact = spelled[0] if spelled and spelled[0].startswith(series) else None
@@ -225,36 +261,22 @@ def _declared(said: _Declared, weight: Weight, kind: str, origin: str) -> Eviden
     os_type = known.os_type if known else None
     if os_type is None and said.os and weight is Weight.EXPLICIT:
         os_type = _slug(said.os)  # a system that the table does not know
-    series, release = _declared_version(os_type, said.version)
-    if known is not None and series is None:
-        series, release = known.os_version, known.release
+    if said.version and os_type:
+        stated = names.version_of(os_type, said.version)
+        known = stated if stated.os_version or known is None else known
+    elif said.version and names.version_of("", said.version).os_version:
+        known = Reading(os_type="", os_version=said.version.strip()[:60])  # whose, others say
     return Evidence(
         weight=weight,
         kind=kind,
         text=_shown(" ".join(filter(None, (said.os, said.version, said.codename)))),
         origin=origin,
-        os_type=os_type,
-        os_version=series,
-        release=release,
-        codename=_codename(os_type, series),
+        os_type=(known.os_type if known else os_type) or None,
+        os_version=known.os_version if known else None,
+        release=known.release if known else None,
+        codename=known.codename if known else None,
         arch=_arch(said.arch),
     )
-
-
-def _declared_version(os_type: str | None, version: str | None) -> tuple[str | None, str | None]:
-    if not version:
-        return None, None
-    text = version.strip().lower().removeprefix("v")
-    entry = names.entry_of(os_type) if os_type else None
-    if entry is not None and text in entry.codenames:
-        return entry.codenames[text], None
-    if entry is None:
-        return _slug(text), None
-    if not text[:1].isdigit():
-        reading = read_label(f"{os_type} {text}")
-        return (reading.os_version if reading else None) or _slug(text), None
-    series = entry.series_of(text)
-    return series, text if text != series else None
 
 
 def _of_source(source: TemplateSource) -> Iterator[Evidence]:
@@ -306,6 +328,7 @@ def _path(path: Path) -> Evidence:
     parts = _telling_parts(path)
     texts = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)]
     readings = [reading for text in texts if (reading := read_label(text[:MAX_TEXT_CHARS]))]
+    readings = [one for one in readings if not names.is_platform(one.os_type)]
     best = next((one for one in readings if one.os_version), readings[0] if readings else None)
     return _evidence(best, Weight.LABEL, "path", "/".join(parts), str(path))
 

@@ -81,6 +81,7 @@ _DEBIAN = "|".join(name for name in DEBIAN_CODENAMES if name not in {"bo", "rex"
 DEBIAN_FAMILY = (
     Distribution(
         os_type="proxmox-backup-server",
+        base="debian",
         word=r"proxmox[-_]backup(?:[-_]server)?|pbs",
         hints=("proxmox", "pbs"),
         series=2,
@@ -89,6 +90,7 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="proxmox-mail-gateway",
+        base="debian",
         word=r"proxmox[-_]mail[-_]?gateway|pmg",
         hints=("proxmox", "pmg"),
         series=2,
@@ -100,6 +102,7 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="proxmox-datacenter-manager",
+        base="debian",
         word=r"proxmox[-_]datacenter[-_]manager|pdm",
         hints=("proxmox", "pdm"),
         series=2,
@@ -107,6 +110,8 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="proxmox-ve",
+        platform=True,
+        base="debian",
         word=r"proxmox(?:[-_]ve)?|pve",
         hints=("proxmox", "pve"),
         series=2,
@@ -115,12 +120,26 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="raspios",
+        base="debian",
         word=r"raspios|raspbian",
         hints=("rasp",),
         version=r"(?!)",
         codenames=DEBIAN_CODENAMES,
         ids=("raspbian",),
         examples=(("2024-11-19-raspios-bookworm-arm64-lite.img.xz", "12"),),
+    ),
+    Distribution(
+        os_type="astra",
+        word=r"astra[-_ ]?linux(?:[-_](?:se|ce))?|alce|(?<=^)installation(?=-1\.[78]\.)",
+        hints=("astra", "alce", "installation"),
+        version=r"[12]\.\d{1,2}(?:\.\d+){0,2}",
+        series=2,
+        ids=("astralinux",),
+        examples=(
+            ("astralinux-1.7.5-17.07.2023_14.40.iso", "1.7"),
+            ("installation-1.8.1.6-27.06.24_14.15.iso", "1.8"),
+            ("alce-2.12.46.6-17.04.2023_15.09.iso", "2.12"),
+        ),
     ),
     Distribution(
         os_type="devuan",
@@ -216,6 +235,7 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="mx",
+        base="debian",
         word=r"mx(?:[-_]?linux)?",
         hints=("mx",),
         version=r"\d\d(?:\.\d){0,2}",
@@ -225,6 +245,7 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="antix",
+        base="debian",
         word=r"antix",
         hints=("antix",),
         examples=(("antiX-23.2_x64-full.iso", "23"),),
@@ -255,6 +276,7 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="siduction",
+        base="debian",
         word=r"siduction",
         hints=("siduction",),
         rolling=True,
@@ -284,12 +306,14 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="openmediavault",
+        base="debian",
         word=r"openmediavault",
         hints=("openmediavault",),
         examples=(("openmediavault_7.0-32-amd64.iso", "7"),),
     ),
     Distribution(
         os_type="truenas-scale",
+        base="debian",
         word=r"truenas[-_ ]scale|truenas(?=-2\d\.)",
         hints=("truenas",),
         version=r"2\d\.\d\d(?:\.\d+){0,2}",
@@ -308,12 +332,13 @@ DEBIAN_FAMILY = (
         series=2,
         codenames=UBUNTU_CODENAMES,
         compact=r"([12]\d)(04|10)",
-        alone=rf"^({_UBUNTU})[-_.](?:release|live|server|desktop|install|preinstalled|base|dvd|alternate|mini|minimal|netboot|wsl|cloud|src|legacy)",
+        alone=rf"^({_UBUNTU})[-_.](?:release|live|server|desktop|install|preinstalled|base|dvd|alternate|mini|minimal|netboot|wsl|cloud|src|legacy|~)",
         examples=(
             ("ubuntu-24.04.4-live-server-amd64.iso", "24.04"),
             ("ubuntu-6.06.2-server-i386.iso", "6.06"),
             ("warty-release-install-amd64.iso", "4.10"),
             ("noble-live-server-amd64.iso", "24.04"),
+            ("jammy-amd64.iso", "22.04"),
             ("focal-server-cloudimg-amd64.img", "20.04"),
             ("focal-desktop-amd64.iso", "20.04"),
             ("xubuntu-22.04.1-desktop-amd64.iso", "22.04"),
@@ -335,7 +360,7 @@ DEBIAN_FAMILY = (
         series=1,
         codenames=DEBIAN_CODENAMES,
         channels=("testing", "unstable", "sid"),
-        alone=rf"^({_DEBIAN})[-_.](?:di\b|netinst|mini|live|dvd|cd|server|desktop|genericcloud|generic|nocloud)|^firmware-(\d{{1,2}}\.\d{{1,2}}\.\d{{1,2}})-~-(?:netinst|~|dvd|cd)",
+        alone=rf"^({_DEBIAN})[-_.](?:di\b|netinst|mini|live|dvd|cd|server|desktop|genericcloud|generic|nocloud|~)|^firmware-(\d{{1,2}}\.\d{{1,2}}\.\d{{1,2}})-~-(?:netinst|~|dvd|cd)",
         path=r"cdimage\.debian\.org/.*weekly-(?:live-)?(?:builds)()",
         examples=(
             ("debian-12.14.0-amd64-netinst.iso", "12"),

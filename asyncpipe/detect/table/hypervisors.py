@@ -7,6 +7,7 @@ from asyncpipe.detect.distribution import Distribution
 HYPERVISORS = (
     Distribution(
         os_type="xcp-ng",
+        platform=True,
         word=r"xcp[-_]?ng",
         hints=("xcp",),
         version=r"[78]\.\d(?:\.\d)?",
@@ -16,6 +17,7 @@ HYPERVISORS = (
     ),
     Distribution(
         os_type="xenserver",
+        platform=True,
         word=r"xen[-_ ]?server|citrix[-_ ]?hypervisor",
         hints=("xen", "citrix"),
         version=r"[5-9](?:\.\d(?:\.\d)?)?",
@@ -29,6 +31,7 @@ HYPERVISORS = (
     ),
     Distribution(
         os_type="esxi",
+        platform=True,
         word=r"vmware[-_ ]vmvisor(?:[-_ ]installer)?|(?:vmware[-_ ])?esx(?:i|(?=[-_]?[3-6]\.))",
         hints=("vmvisor", "esx"),
         version=r"([4-9])\.(\d)(?:\.\d)?(?:\.?u\w+)?",
@@ -43,6 +46,7 @@ HYPERVISORS = (
     ),
     Distribution(
         os_type="ovirt-node",
+        platform=True,
         word=r"ovirt[-_]node(?:[-_]ng)?(?:[-_]installer)?",
         hints=("ovirt",),
         series=2,

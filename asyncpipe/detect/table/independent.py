@@ -269,6 +269,7 @@ INDEPENDENT = (
     ),
     Distribution(
         os_type="harvester",
+        platform=True,
         word=r"harvester",
         hints=("harvester",),
         series=2,

@@ -94,7 +94,7 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="oraclelinux",
-        word=r"oracle[-_ ]?linux(?:[-_ ]?server)?|enterprise-r|oel|ol(?=[-_ ]?\d)",
+        word=r"oracle(?=/\d)|oracle[-_ ]?linux(?:[-_ ]?server)?|enterprise-r|oel|ol(?=[-_ ]?\d)",
         hints=("oracle", "ol", "oel", "enterprise-r"),
         version=r"r?(10|[4-9])(?:[-_/]?u(\d{1,2})|\.(\d{1,2}))?",
         path=r"/ol(\d{1,2})/u(\d{1,2})/",
@@ -260,6 +260,7 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="fedora-coreos",
+        base="fedora",
         word=r"fedora[-_ ]?coreos|fcos",
         hints=("fedora", "fcos"),
         version=r"[34]\d(?:\.20\d{6}\.\d\.\d)?",
@@ -327,7 +328,8 @@ REDHAT_FAMILY = (
     Distribution(
         os_type="alt",
         word=(
-            r"alt(?:[-_ ]?linux)?(?:[-_](?:k?workstation|server|server-v|education|simply|sp))*"
+            r"alt(?:[-_ ]?linux)?"
+            r"(?:[-_](?:k?workstation|server|server-v|education|simply|sp|pve|p\d+|latest))*"
             r"|slinux(?:-live)?"
         ),
         hints=("alt", "slinux"),
@@ -338,6 +340,7 @@ REDHAT_FAMILY = (
         examples=(
             ("alt-workstation-10.0-x86_64.iso", "10.0"),
             ("slinux-live-10.0-x86_64.iso", "10.0"),
+            ("alt-pve-9.2-x86_64.iso", "9.2"),
             ("alt-kworkstation-10.1-install-x86_64.iso", "10.1"),
             ("altlinux-7.0.5-centaurus-x86_64-ru-install-dvd5.iso", "7.0"),
             ("https://mirror.yandex.ru/altlinux/4.0/Server/current/iso/compact-3.0.4.iso", "4.0"),
@@ -365,5 +368,29 @@ REDHAT_FAMILY = (
         hints=("nethserver",),
         version=r"\d(?:\.\d{1,2})?(?:\.\d{4})?",
         examples=(("nethserver-7.9.2009-x86_64.iso", "7"),),
+    ),
+    Distribution(
+        os_type="redos",
+        word=r"red[-_ ]?os(?:[-_]murom)?",
+        hints=("redos", "red"),
+        version=r"\d{1,2}\.\d(?:\.\d+)?",
+        series=2,
+        needs_version=True,
+        examples=(
+            ("redos-MUROM-7.3.4-20231220.0-Everything-x86_64-DVD1.iso", "7.3"),
+            ("RED-OS-8.0.iso", "8.0"),
+        ),
+    ),
+    Distribution(
+        os_type="kylin",
+        word=r"kylin(?:[-_](?:server|desktop))*",
+        hints=("kylin",),
+        version=r"v?(10|4|7)(?:[-_]sp(\d))?",
+        series=2,
+        needs_version=True,
+        examples=(
+            ("Kylin-Server-10-SP2-Release-Build09-20210524-x86_64.iso", "10.2"),
+            ("Kylin-Server-V10-SP3-General-Release-2303-X86_64.iso", "10.3"),
+        ),
     ),
 )

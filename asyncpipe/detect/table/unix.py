@@ -150,10 +150,14 @@ UNIX = (
         os_type="solaris",
         word=r"(?:oracle[-_ ]?)?solaris|sol",
         hints=("sol",),
-        version=r"(11)\.(\d)|(10)-u\d{1,2}|(8|9|1[01])(?!\d)",
+        version=r"(11)\.(\d)(?:\.\d+)*|(10)-u\d{1,2}|(8|9|1[01])(?!\d)",
         series=2,
         needs_version=True,
-        examples=(("sol-11_4-ai-x86.iso", "11.4"), ("sol-10-u11-ga-x86-dvd.iso", "10")),
+        examples=(
+            ("sol-11_4-ai-x86.iso", "11.4"),
+            ("sol-11.4.42.111.0-ai-x86.iso", "11.4"),
+            ("sol-10-u11-ga-x86-dvd.iso", "10"),
+        ),
     ),
     Distribution(
         os_type="openindiana",
@@ -201,5 +205,26 @@ UNIX = (
         series=1,
         needs_version=True,
         examples=(("android-x86_64-9.0-r2.iso", "9"),),
+    ),
+    Distribution(
+        os_type="macos",
+        word=r"(?:install[-_ ])?(?:mac[-_ ]?os(?:[-_ ]?x)?|os[-_ ]?x)|basesystem",
+        hints=("mac", "osx", "os x", "os-x", "basesystem"),
+        version=r"(10)\.(\d{1,2})(?:\.\d)?|(1[1-9]|26)(?:\.\d+)*",
+        series=0,
+        codenames={
+            "catalina": "10.15",
+            "big-?sur": "11",
+            "monterey": "12",
+            "ventura": "13",
+            "sonoma": "14",
+            "sequoia": "15",
+            "tahoe": "26",
+        },
+        examples=(
+            ("Install macOS Sonoma.iso", "14"),
+            ("macOS-14.5.iso", "14"),
+            ("OSX-10.15.7.iso", "10.15"),
+        ),
     ),
 )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from asyncpipe.detect import names, windows
-from asyncpipe.detect.distribution import Distribution
+from asyncpipe.detect import names
 from asyncpipe.detect.names import Reading, read_label, read_medium
-from asyncpipe.detect.text import prepare
-from asyncpipe.model.identity import Evidence, GuestFacts, Weight
+from asyncpipe.detect.os_release import from_guest
+from asyncpipe.detect.said import MAX_TEXT_CHARS, arch_of, of_reading, shown, slug
+from asyncpipe.model.identity import Evidence, Weight
 from asyncpipe.model.template import Location, Template, TemplateSource, Value
-from asyncpipe.text.safe import printable, without_userinfo
 
-MAX_TEXT_CHARS: Final = 300
+__all__ = ["from_guest", "from_name", "from_options", "from_packer", "from_template"]
+
 _MEDIA: Final = (
     "iso_url",
     "iso_urls",
@@ -76,7 +76,9 @@ def from_name(name_or_url: str) -> tuple[Evidence, ...]:
 def from_packer(url: str) -> tuple[Evidence, ...]:
     """The medium that Packer says it retrieves, whatever the template's text was."""
     reading = read_medium(url)
-    return (_evidence(reading, Weight.RETRIEVED, "retrieved", url, "build.log"),) if reading else ()
+    return (
+        (of_reading(reading, Weight.RETRIEVED, "retrieved", url, "build.log"),) if reading else ()
+    )
 
 
 def from_template(template: Template, source: TemplateSource | None = None) -> tuple[Evidence, ...]:
@@ -91,101 +93,6 @@ def from_template(template: Template, source: TemplateSource | None = None) -> t
         *_labels(template, sources),
         *(evidence for one in sources for evidence in _weak(one)),
     )
-
-
-def from_guest(facts: GuestFacts) -> tuple[Evidence, ...]:
-    """What the guest printed about itself; weaker without the marked block."""
-    weight = Weight.GUEST if facts.marked else Weight.GUEST_UNMARKED
-    release = facts.os_release
-    if release.get("ID") == "windows":
-        return _from_windows(release, weight)
-    entry = names.entry_of(_guest_id(release)) if release.get("ID") else None
-    if not release.get("ID") or (entry is None and release["ID"] == "xenenterprise"):
-        return ()
-    os_type = entry.os_type if entry else _slug(release["ID"])
-    stated = release.get("VERSION_ID", "")
-    codename = release.get("VERSION_CODENAME") or release.get("UBUNTU_CODENAME") or None
-    series = _channel(entry, release) or (
-        entry.series_of(stated) if entry and stated else stated or None
-    )
-    if entry is not None and series is None:
-        series = "rolling" if entry.rolling else entry.codenames.get(codename or "")
-    exact = _series_of_debian_version(facts) if os_type == "debian" else None
-    series = series or exact
-    text = release.get("PRETTY_NAME") or f"{release['ID']} {stated}".strip()
-    said = Evidence(
-        weight=weight,
-        kind="os-release",
-        text=printable(text, MAX_TEXT_CHARS),
-        origin="build.log",
-        os_type=os_type,
-        os_version=series,
-        release=_guest_release(os_type, series, facts),
-        codename=codename.lower() if codename else _codename(os_type, series),
-        arch=_arch(facts.arch),
-    )
-    if exact is None or exact == series:
-        return (said,)
-    # the guest contradicts itself: os-release is what programs read, the other is told
-    other = Evidence(
-        weight=Weight.GUEST_UNMARKED,
-        kind="debian_version",
-        text=printable(facts.debian_version or "", MAX_TEXT_CHARS),
-        origin="build.log (debian_version)",
-        os_type=os_type,
-        os_version=exact,
-        release=facts.debian_version,
-    )
-    return (said, replace(other, weight=Weight.ISO_NAME) if weight <= other.weight else other)
-
-
-def _series_of_debian_version(facts: GuestFacts) -> str | None:
-    """``12`` of ``12.11``; None for ``trixie/sid`` and for nothing."""
-    found = re.match(r"(\d+)(?:\.\d+)*$", facts.debian_version or "")
-    return found[1] if found else None
-
-
-_VARIANTS: Final = {  # ID -> what its NAME or VARIANT_ID then says, and which system that is
-    "centos": {"stream": "centos-stream"},
-    "fedora": {"coreos": "fedora-coreos"},
-    "xenenterprise": {"xcp-ng": "xcp-ng", "xenserver": "xenserver", "citrix": "xenserver"},
-    "sles_sap": {"": "sles"},
-}
-
-
-def _guest_id(release: Mapping[str, str]) -> str:
-    more = f"{release.get('NAME', '')} {release.get('VARIANT_ID', '')}".lower()
-    variants = _VARIANTS.get(release["ID"], {})
-    return next((system for word, system in variants.items() if word in more), release["ID"])
-
-
-def _channel(entry: Distribution | None, release: Mapping[str, str]) -> str | None:
-    """``edge``, ``rawhide``: what is between releases has the number of one all the same."""
-    words = re.findall(r"[a-z]+", release.get("PRETTY_NAME", "").lower())
-    found = next((one for one in entry.channels if one in words), None) if entry else None
-    return None if release.get("VERSION_CODENAME") else found
-
-
-def _from_windows(release: Mapping[str, str], weight: Weight) -> tuple[Evidence, ...]:
-    build, name = release.get("VERSION_ID", ""), release.get("PRETTY_NAME", "")
-    if not name and windows.is_ambiguous(build):
-        return ()
-    reading = windows.read(f"{name or 'microsoft'} {build}".lower(), Reading)
-    return (_evidence(reading, weight, "os-release", name or f"Windows {build}", "build.log"),)
-
-
-def _guest_release(os_type: str, series: str | None, facts: GuestFacts) -> str | None:
-    release = facts.os_release
-    exact = None
-    if os_type == "debian" and _series_of_debian_version(facts) == series:
-        exact = facts.debian_version
-    if _channel(names.entry_of(os_type), release):
-        return None
-    if not exact and series:
-        spelled = re.match(r"\d+(?:\.\d+)+", release.get("VERSION", ""))
-        exact = spelled[0] if spelled and spelled[0].startswith(series) else None
-    exact = exact or release.get("VERSION_ID")
-    return exact if exact and exact[:1].isdigit() else None
 
 
 def _declarations(template: Template) -> Iterator[Evidence]:
@@ -260,7 +167,7 @@ def _declared(said: _Declared, weight: Weight, kind: str, origin: str) -> Eviden
         known = read_label(said.codename)
     os_type = known.os_type if known else None
     if os_type is None and said.os and weight is Weight.EXPLICIT:
-        os_type = _slug(said.os)  # a system that the table does not know
+        os_type = slug(said.os)  # a system that the table does not know
     if said.version and os_type:
         stated = names.version_of(os_type, said.version)
         known = stated if stated.os_version or known is None else known
@@ -269,13 +176,13 @@ def _declared(said: _Declared, weight: Weight, kind: str, origin: str) -> Eviden
     return Evidence(
         weight=weight,
         kind=kind,
-        text=_shown(" ".join(filter(None, (said.os, said.version, said.codename)))),
+        text=shown(" ".join(filter(None, (said.os, said.version, said.codename)))),
         origin=origin,
         os_type=(known.os_type if known else os_type) or None,
         os_version=known.os_version if known else None,
         release=known.release if known else None,
         codename=known.codename if known else None,
-        arch=_arch(said.arch),
+        arch=arch_of(said.arch),
     )
 
 
@@ -311,7 +218,7 @@ def _media_of(value: Any, kind: str, where: Location) -> Iterator[Evidence]:
 def _medium(text: str, kind: str, origin: str) -> Evidence:
     reading = read_medium(text.strip())
     weight = Weight.ISO_URL if reading and reading.from_path else Weight.ISO_NAME
-    return _evidence(reading, weight, kind, text, origin)
+    return of_reading(reading, weight, kind, text, origin)
 
 
 def _labels(template: Template, sources: tuple[TemplateSource, ...]) -> Iterator[Evidence]:
@@ -330,7 +237,7 @@ def _path(path: Path) -> Evidence:
     readings = [reading for text in texts if (reading := read_label(text[:MAX_TEXT_CHARS]))]
     readings = [one for one in readings if not names.is_platform(one.os_type)]
     best = next((one for one in readings if one.os_version), readings[0] if readings else None)
-    return _evidence(best, Weight.LABEL, "path", "/".join(parts), str(path))
+    return of_reading(best, Weight.LABEL, "path", "/".join(parts), str(path))
 
 
 def _telling_parts(path: Path) -> list[str]:
@@ -357,37 +264,4 @@ def _weak(source: TemplateSource) -> Iterator[Evidence]:
 
 
 def _label(text: str, kind: str, origin: str, weight: Weight = Weight.LABEL) -> Evidence:
-    return _evidence(read_label(text[:MAX_TEXT_CHARS]), weight, kind, text, origin)
-
-
-def _evidence(
-    reading: Reading | None, weight: Weight, kind: str, text: str, origin: str
-) -> Evidence:
-    return Evidence(
-        weight=weight,
-        kind=kind,
-        text=_shown(text),
-        origin=origin,
-        os_type=reading.os_type if reading else None,
-        os_version=reading.os_version if reading else None,
-        release=reading.release if reading else None,
-        codename=reading.codename if reading else None,
-        arch=reading.arch if reading else None,
-    )
-
-
-def _shown(text: str) -> str:
-    return printable(without_userinfo(text.replace("\ufffc", "?")), MAX_TEXT_CHARS)
-
-
-def _codename(os_type: str | None, series: str | None) -> str | None:
-    entry = names.entry_of(os_type) if os_type else None
-    return names.codename_of(entry, series) if entry and series else None
-
-
-def _arch(text: str | None) -> str | None:
-    return (prepare(text).arch or _slug(text)) if text else None
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", text.strip().lower())[:60].strip("-.") or "unknown"
+    return of_reading(read_label(text[:MAX_TEXT_CHARS]), weight, kind, text, origin)

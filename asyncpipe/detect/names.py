@@ -234,9 +234,10 @@ def version_of(os_type: str, stated: str) -> Reading:
     return Reading(os_type=os_type, os_version=slug or None)
 
 
-def codename_of(entry: Distribution, series: str) -> str | None:
+def codename_of(entry: Distribution | None, series: str | None) -> str | None:
     """The codename of a series, where the table knows one."""
-    return next((name for name, of in entry.codenames.items() if of == series), None)
+    codenames = entry.codenames if entry else {}
+    return next((name for name, of in codenames.items() if of == series), None)
 
 
 def entry_of(os_type: str) -> Distribution | None:

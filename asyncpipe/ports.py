@@ -62,6 +62,13 @@ class RunningProcess(Protocol):
         """Send SIGKILL to the whole group; no error when it is gone."""
         ...
 
+    def cut_writes(self, folder: Path) -> bool:
+        """Let the group's further writes to files below ``folder`` fail; True when it had any open.
+
+        A download that heeds no signal ends that way, and its owner cleans up.
+        """
+        ...
+
     def group_alive(self) -> bool:
         """Whether any process of the group still lives (zombies do not count)."""
         ...
@@ -139,7 +146,7 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
-        """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
+        """Read a small object whole; ObjectMissingError, ObjectTooLargeError."""
         ...
 
     def stream(

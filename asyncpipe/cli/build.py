@@ -43,6 +43,13 @@ from asyncpipe.cli.options.values import DURATION, GLOB
     metavar="TIME",
     help="Stop a build that takes longer.",
 )
+@setting(
+    "host_timeout_s",
+    "--host-timeout",
+    type=DURATION,
+    metavar="TIME",
+    help="How long the host may take for its first answer.",
+)
 @shared.BUILD_GRACE
 @setting(
     "eager",

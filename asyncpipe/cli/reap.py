@@ -115,7 +115,7 @@ async def _reap_run(
 ) -> reaping.Reaped:
     from asyncpipe import reap as reaping
     from asyncpipe.stores.open import open_store
-    from asyncpipe.system.proc import ProcessGroups
+    from asyncpipe.system.groups import ProcessGroups
 
     async with open_store(
         destination or settings.destination,

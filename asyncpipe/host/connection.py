@@ -125,16 +125,14 @@ class Exchange:
 
 
 @asynccontextmanager
-async def connected(
-    endpoint: Endpoint, verifier: Verifier, *, connect_s: float = CONNECT_S
-) -> AsyncIterator[Exchange]:
+async def connected(endpoint: Endpoint, verifier: Verifier) -> AsyncIterator[Exchange]:
     """Connect and verify; leaving closes the connection.
 
     Raises:
-        HostUnreachableError: nobody answers within ``connect_s``.
+        HostUnreachableError: nobody answers in time.
         HostTrustError: the certificate is not trusted; nothing was sent.
     """
-    stream = await _connect(endpoint, verifier.context, connect_s)
+    stream = await _connect(endpoint, verifier.context)
     try:
         verifier.check(endpoint, _certificate(stream))
         yield Exchange(stream, endpoint)
@@ -145,7 +143,7 @@ async def connected(
 
 async def certificate_of(endpoint: Endpoint) -> bytes:
     """The certificate (DER) that a host shows; nothing is sent to it."""
-    stream = await _connect(endpoint, looking_only().context, CONNECT_S)
+    stream = await _connect(endpoint, looking_only().context)
     try:
         certificate = _certificate(stream)
     finally:
@@ -160,9 +158,9 @@ def _certificate(stream: TLSStream) -> bytes | None:
     return stream.extra_attributes[TLSAttribute.peer_certificate_binary]()  # type: ignore[no-any-return]
 
 
-async def _connect(endpoint: Endpoint, context: ssl.SSLContext, connect_s: float) -> TLSStream:
+async def _connect(endpoint: Endpoint, context: ssl.SSLContext) -> TLSStream:
     try:
-        with anyio.fail_after(connect_s):
+        with anyio.fail_after(CONNECT_S):
             return await anyio.connect_tcp(
                 endpoint.host,
                 endpoint.port,
@@ -173,7 +171,7 @@ async def _connect(endpoint: Endpoint, context: ssl.SSLContext, connect_s: float
             )
     except TimeoutError as error:
         raise HostUnreachableError(
-            f"{endpoint} gave no answer within {connect_s:g} s.",
+            f"{endpoint} gave no answer within {CONNECT_S:g} s.",
             hint="Check the address, the network and the firewall (TCP "
             f"port {endpoint.port}); is the host up?",
         ) from error

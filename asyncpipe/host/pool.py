@@ -14,6 +14,7 @@ from asyncpipe.host.records import (
     NULL,
     Record,
     is_plain_vm,
+    mark_of,
     moment_of,
     number,
     references,
@@ -37,7 +38,6 @@ from asyncpipe.model.host import (
     Remaining,
     Removal,
     StorageRepository,
-    mark_in,
     marked,
 )
 
@@ -120,7 +120,7 @@ class XapiPool:
         records = await self._records("VDI", name)
         found: list[HostVdi] = []
         for record in records.values():
-            mark = mark_in(texts(record.get("other_config")))
+            mark = mark_of(record)
             if run_id is None or (mark and mark.run_id == run_id):
                 found.append(await self._vdi(record))
         return sorted(found, key=lambda vdi: (vdi.name, vdi.uuid))
@@ -210,10 +210,10 @@ class XapiPool:
 
     async def _mark(self, kind: str, ref: str, record: Record, mark: Mark) -> None:
         other_config = texts(record.get("other_config"))
-        present = mark_in(other_config)
+        present = mark_of(record)
         if present is not None and present.run_id != mark.run_id:
             raise _not_ours(kind, record, f"run {present.run_id} made it")
-        for key, value in marked(mark).items():
+        for key, value in marked(mark, text(record, "uuid")).items():
             if other_config.get(key) == value:
                 continue
             if key in other_config:
@@ -222,7 +222,7 @@ class XapiPool:
         await self.session.call(f"{kind}.add_tags", ref, TAG)
 
     async def _try_mark(self, ref: str, record: Record, mark: Mark) -> None:
-        if mark_in(texts(record.get("other_config"))) is None:
+        if mark_of(record) is None:
             with suppress(HostError):  # it helps a later clean-up; this one goes on without
                 await self._mark("VDI", ref, record, mark)
 
@@ -291,7 +291,7 @@ class XapiPool:
 
 
 def _require_ours(kind: str, record: Record, proof: Proof) -> None:
-    mark = mark_in(texts(record.get("other_config")))
+    mark = mark_of(record)
     if record.get("is_default_template") or not is_plain_vm(record):
         raise _not_ours(kind, record, "it belongs to the host")
     if mark is not None and mark.run_id != proof.run_id:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from asyncpipe.model.host import HostVdi, HostVm, PowerState, StorageRepository, mark_in
+from asyncpipe.model.host import HostVdi, HostVm, Mark, PowerState, StorageRepository, mark_in
 from asyncpipe.text.safe import printable
 
 NULL: Final = "OpaqueRef:NULL"
@@ -29,10 +29,15 @@ def vm_of(record: Record) -> HostVm:
         description=text(record, "name_description"),
         power_state=PowerState(state) if state in set(PowerState) else PowerState.HALTED,
         is_template=bool(record.get("is_a_template")),
-        mark=mark_in(other_config),
+        mark=mark_in(other_config, text(record, "uuid")),
         other_config=other_config,
         operations=tuple(sorted(texts(record.get("current_operations")).values())),
     )
+
+
+def mark_of(record: Record) -> Mark | None:
+    """The mark on a VM or VDI record."""
+    return mark_in(texts(record.get("other_config")), text(record, "uuid"))
 
 
 def vdi_of(record: Record, storage: Record, used_by: tuple[str, ...]) -> HostVdi:
@@ -44,7 +49,7 @@ def vdi_of(record: Record, storage: Record, used_by: tuple[str, ...]) -> HostVdi
         storage_uuid=text(storage, "uuid"),
         storage_name=text(storage, "name_label"),
         is_iso=storage.get("content_type") == "iso",
-        mark=mark_in(texts(record.get("other_config"))),
+        mark=mark_of(record),
         used_by=used_by,
     )
 

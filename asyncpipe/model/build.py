@@ -11,6 +11,7 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template
 
 GRACE_S = 120.0  # what Packer gets to clean up after SIGTERM
+HOST_ANSWER_S = 120.0  # for the host's first answer
 
 
 class Phase(StrEnum):
@@ -28,6 +29,7 @@ class Phase(StrEnum):
     EXPORT = "export"
     POST_PROCESS = "post-process"
     CLEANUP = "cleanup"
+    STOPPING = "stopping"
     VERIFY = "verify"
     PUBLISH = "publish"
 
@@ -39,6 +41,47 @@ class PhaseSpan:
     phase: Phase
     started_utc: str
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsoSource:
+    """The installation medium that Packer retrieved: its URL and, once whole, the file."""
+
+    url: str
+    path: str = ""  # in Packer's cache; of this machine, so never published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedImage:
+    """An image whose upload to the host began; the references are XAPI's, "" until known."""
+
+    name: str  # name-label of the VDI; "Packer-CD" is the same for every build
+    vdi_ref: str = ""  # "OpaqueRef:..."
+    task_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostObjects:
+    """What the plugin said it found, made or failed to remove at the host."""
+
+    session: bool = False  # it has logged in
+    iso: IsoSource | None = None
+    iso_vdi_name: str = ""  # the VDI it looked for; uploaded unless it was there already
+    uploads: tuple[UploadedImage, ...] = ()
+    creating: bool = False  # the VM may exist although its UUID is not known yet
+    vm_uuid: str = ""
+    cleanup_problems: tuple[str, ...] = ()
+
+    @property
+    def made_something(self) -> bool:
+        """Something may stand at the host that was not there before."""
+        return bool(self.uploads or self.creating or self.vm_uuid)
+
+    @property
+    def reused_iso(self) -> str:
+        """Name of an ISO VDI that was at the host before and was used unseen, or ""."""
+        uploaded = any(image.name == self.iso_vdi_name for image in self.uploads)
+        return self.iso_vdi_name if self.creating and not uploaded else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +104,13 @@ class BuildPlan:
     strict_identity: bool = False
     grace_s: float = GRACE_S  # from SIGTERM to SIGKILL
     build_timeout_s: float | None = None
+    host_answer_s: float | None = None  # for the host's first answer; None: there is no host
+    vm_name: str = ""  # as the template gives it; "" where it is not known before the build
+
+    @property
+    def builds_on_host(self) -> bool:
+        """It builds on an XCP-ng/XenServer host."""
+        return any(source.type.startswith("xenserver") for source in self.template.sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +134,6 @@ class BuildExit:
     artifacts: tuple[PackerArtifact, ...] = ()
     errors: tuple[str, ...] = ()  # the lines that say why, most telling first, bounded
     cancelled: bool = False  # Packer said that it was interrupted
-    instance_uuids: tuple[str, ...] = ()  # VMs the plugin created: for a person to look at
     plugin_versions: Mapping[str, str] = field(default_factory=dict)
+    host: HostObjects = field(default_factory=HostObjects)
     leftover_output: bool = False  # a descendant still held the pipe when the drain's bound ran out

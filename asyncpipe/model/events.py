@@ -52,6 +52,16 @@ class PhaseChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The template waits for something that may not come, for at most ``limit_s`` from now."""
+
+    name: ClassVar[str] = "build.waiting"
+    unit: str
+    what: str  # "Packer to clean up"
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityChanged:
     """Evidence from the guest changed or confirmed the identity."""
 
@@ -100,6 +110,14 @@ class TemplateFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopping:
+    """A signal came: everything is cancelled and cleaned up."""
+
+    name: ClassVar[str] = "run.stopping"
+    signal: str  # "SIGTERM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """The whole run ended; the last event. A cancelled run may lack outcomes of some units."""
 
@@ -118,10 +136,12 @@ Event = (
     | TemplateStarted
     | OutputLine
     | PhaseChanged
+    | Waiting
     | IdentityChanged
     | ExportGrew
     | UploadProgress
     | Warned
     | TemplateFinished
+    | RunStopping
     | RunFinished
 )

@@ -11,11 +11,11 @@ from typing import Final
 # Keys of other_config, and the tag, by which everything of ours is recognised.
 RUN_KEY: Final = "asyncpipe:run"
 UNIT_KEY: Final = "asyncpipe:unit"
+SELF_KEY: Final = "asyncpipe:self"  # its own uuid: a clone or an import that copied it is not ours
 KEEP_UNTIL_KEY: Final = "asyncpipe:keep_until"
 ORIGIN_KEY: Final = "asyncpipe:origin"
 VERSION_KEY: Final = "asyncpipe:version"
 DIGEST_KEY: Final = "asyncpipe:sha256"
-IMPORT_KEY: Final = "asyncpipe:import"
 TAG: Final = "asyncpipe"
 
 
@@ -155,16 +155,19 @@ class Removal:
     remaining: tuple[Remaining, ...] = ()
 
 
-def marked(mark: Mark) -> dict[str, str]:
-    """The entries of other_config that say whose something is."""
-    entries = {RUN_KEY: mark.run_id, UNIT_KEY: mark.unit}
+def marked(mark: Mark, uuid: str) -> dict[str, str]:
+    """The entries of other_config that say whose the VM or disk ``uuid`` is."""
+    entries = {RUN_KEY: mark.run_id, UNIT_KEY: mark.unit, SELF_KEY: uuid}
     return entries | ({KEEP_UNTIL_KEY: mark.keep_until_utc} if mark.keep_until_utc else {})
 
 
-def mark_in(other_config: Mapping[str, str]) -> Mark | None:
-    """Read a mark back; None when nothing says that it is ours."""
+def mark_in(other_config: Mapping[str, str], uuid: str) -> Mark | None:
+    """Read the mark of ``uuid`` back; None when nothing says that it is ours.
+
+    Clones and imports copy other_config: a mark counts on the VM or disk that it was written on.
+    """
     run_id = other_config.get(RUN_KEY)
-    if not run_id:
+    if not run_id or other_config.get(SELF_KEY) != uuid:
         return None
     return Mark(
         run_id=run_id,

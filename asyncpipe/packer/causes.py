@@ -1,4 +1,4 @@
-"""Why a build failed: the lines that say so, most telling first, and what to do about it."""
+"""Why a build failed: the lines that say so, most telling first."""
 
 from __future__ import annotations
 
@@ -28,51 +28,6 @@ _EPILOGUE: Final = re.compile(
     r"|Running post-processor|Downloading\.\.\. \d+%"
 )
 _HALTED: Final = ("Build was halted.", "Build was cancelled.")
-_HINTS: Final = (
-    (
-        r"Missing plugins|packer init|Unknown source type|not installed",
-        "Run `packer init` on the template, so that its plugins are installed.",
-    ),
-    (
-        r"Timed out waiting for (?:SSH|WinRM)|Timeout waiting for (?:SSH|WinRM)",
-        (
-            "The guest did not let Packer in: look at its console, at the boot command and at "
-            "ssh_username/ssh_password of the answer file."
-        ),
-    ),
-    (
-        r"Could not get IP address of VM",
-        (
-            "The installer did not finish or the guest tools do not report an address: look at the "
-            "VM's console, or raise install_timeout."
-        ),
-    ),
-    (r"Could not download XVA", "The export broke off: look at the host, its disk and network."),
-    (
-        r"Couldn't find a template with the name-label",
-        "Set clone_template to a template of this pool (xe template-list).",
-    ),
-    (
-        r"Couldn't find a network with the specified name-label",
-        "Set network_names to networks of this pool (xe network-list).",
-    ),
-    (r"Unable to (?:get SR|upload VDI)", "Check sr_name and sr_iso_name, and their free space."),
-    (r"[Nn]o space left on device", "Free some disk space on the machine that runs Packer."),
-    (
-        r"SESSION_AUTHENTICATION_FAILED|authentication fail",
-        "Check remote_username and remote_password.",
-    ),
-    (
-        r"connection refused|no such host|i/o timeout|no route to host",
-        "The address in the message does not answer: check its name, the network and the service.",
-    ),
-    (r"[Cc]hecksum", "The ISO is another one than iso_checksum says, or broken off: compare both."),
-    (
-        r"non-zero exit status",
-        "A provisioning script failed; what it printed stands above that line in build.log.",
-    ),
-    (r"PACKER CRASH|panic: ", "Packer or a plugin crashed; crash.log lies where Packer ran."),
-)
 
 
 class Causes:
@@ -138,11 +93,3 @@ class Causes:
         room = _CONTEXT - len(first)
         shown = [*first, *(last[-room:] if room else [])]
         return [f"{line.build_name}: {line.text}" for line in shown]
-
-
-def hint_for(lines: tuple[str, ...]) -> str:
-    """Return what to do about these causes, or an empty text."""
-    for pattern, hint in _HINTS:
-        if any(re.search(pattern, line) for line in lines):
-            return hint
-    return ""

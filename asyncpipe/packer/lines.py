@@ -21,8 +21,6 @@ _ERRORED: Final = re.compile(
 _DIAGNOSTIC: Final = re.compile(r"Error: (?P<summary>.+)")
 _PLACE: Final = re.compile(r"  on (?P<file>\S.*) line (?P<line>\d+)(?:,? in [^:]*)?:")
 _SOURCE_LINE: Final = re.compile(r"\s+\d+: |\s+\(source code not available\)")
-_UUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_INSTANCE: Final = re.compile(rf"Created instance '({_UUID})'")
 _CANCELLED: Final = (
     "Cleanly cancelled builds after being interrupted.",
     "Cancelling build after receiving ",
@@ -81,23 +79,7 @@ class Cancelled:
     """Packer says that it was interrupted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceCreated:
-    """The plugin created this VM on the pool."""
-
-    build_name: str
-    uuid: str
-
-
-OutputEvent = (
-    BuildLine
-    | BuildStarted
-    | PhaseEntered
-    | BuildErrored
-    | Diagnostic
-    | Cancelled
-    | InstanceCreated
-)
+OutputEvent = BuildLine | BuildStarted | PhaseEntered | BuildErrored | Diagnostic | Cancelled
 
 
 class Parser:
@@ -141,9 +123,6 @@ class Parser:
             self._started = True
             events.append(BuildStarted(build_name=name))
         events.append(BuildLine(build_name=name, text=text, said=said))
-        created = _INSTANCE.match(text)
-        if created:
-            events.append(InstanceCreated(build_name=name, uuid=created[1]))
         phase = phase_of(text) if said else None
         if phase:
             events.append(PhaseEntered(build_name=name, phase=phase))

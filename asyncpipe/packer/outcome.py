@@ -9,13 +9,14 @@ from asyncpipe.errors import (
     TemplateError,
 )
 from asyncpipe.model.build import BuildExit, BuildPlan
-from asyncpipe.packer.causes import hint_for
+from asyncpipe.packer.hints import hint_for
 from asyncpipe.packer.progress import BuildProgress
+from asyncpipe.packer.watch import Stopped
 from asyncpipe.text.format import duration_text
 from asyncpipe.text.safe import printable
 
 
-def raise_for(plan: BuildPlan, progress: BuildProgress, *, timed_out: bool) -> None:
+def raise_for(plan: BuildPlan, progress: BuildProgress, stopped: Stopped) -> None:
     """Raise what this end means; nothing when Packer ended well.
 
     Raises:
@@ -23,18 +24,27 @@ def raise_for(plan: BuildPlan, progress: BuildProgress, *, timed_out: bool) -> N
     """
     build_exit = progress.build_exit
     error: AsyncpipeError | None = None
-    if timed_out:
-        limit_text = duration_text(plan.build_timeout_s or 0.0)
-        error = BuildTimedOutError(
-            f"The build did not end within {limit_text} and was stopped.",
-            hint=_remains_hint(build_exit)
-            or "Raise --build-timeout, or see the log for what hung.",
-        )
+    if stopped is not Stopped.NO:
+        error = _timed_out(plan, stopped)
     elif build_exit.return_code:
         error = _template_error(progress) or _packer_error(build_exit)
     if error:
         error.build_exit = build_exit
         raise error
+
+
+def _timed_out(plan: BuildPlan, stopped: Stopped) -> BuildTimedOutError:
+    if stopped is Stopped.NO_ANSWER:
+        return BuildTimedOutError(
+            f"The host did not answer within {duration_text(plan.host_answer_s or 0.0)}.",
+            hint="Check remote_host, and that this machine reaches its port 443 (firewall, VPN, "
+            "routes); raise --host-timeout if it is only slow.",
+        )
+    return BuildTimedOutError(
+        f"The build did not end within {duration_text(plan.build_timeout_s or 0.0)} "
+        "and was stopped.",
+        hint="Raise --build-timeout, or see the log for what hung.",
+    )
 
 
 def _template_error(progress: BuildProgress) -> TemplateError | None:
@@ -59,15 +69,6 @@ def _packer_error(build_exit: BuildExit) -> PackerFailedError:
     cause = f": {build_exit.errors[0]}" if build_exit.errors else "."
     return PackerFailedError(
         f"Packer {how}{cause}",
-        hint=hint_for(build_exit.errors)
-        or _remains_hint(build_exit)
-        or "The whole output is in build.log.",
+        hint=hint_for(build_exit.errors) or "The whole output is in build.log.",
         cause_lines=build_exit.errors,
     )
-
-
-def _remains_hint(build_exit: BuildExit) -> str:
-    if not build_exit.instance_uuids or build_exit.return_code >= 0:
-        return ""
-    uuids = ", ".join(build_exit.instance_uuids)
-    return f"VM {uuids} may still be on the pool: look (xe vm-list) and remove it."

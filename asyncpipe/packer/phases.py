@@ -40,7 +40,8 @@ _EXPRESSION: Final = re.compile(
     "|".join(f"(?P<p{number}>{pattern})" for number, (_, pattern) in enumerate(_BEGINNINGS))
 )
 #: A build goes this way once; a line that seems to lead back (guest output) changes nothing.
-_RANK: Final = {phase: rank for rank, phase in enumerate((Phase.START, *dict(_BEGINNINGS)))}
+_ORDER: Final = (Phase.START, *dict(_BEGINNINGS), Phase.STOPPING)
+_RANK: Final = {phase: rank for rank, phase in enumerate(_ORDER)}
 
 
 def phase_of(text: str) -> Phase | None:

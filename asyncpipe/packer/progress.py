@@ -9,9 +9,10 @@ from functools import cached_property
 
 import anyio
 
-from asyncpipe.model.build import BuildExit, Phase
+from asyncpipe.model.build import BuildExit, HostObjects, Phase
 from asyncpipe.packer.causes import Causes
-from asyncpipe.packer.lines import BuildStarted, Cancelled, InstanceCreated, Parser, PhaseEntered
+from asyncpipe.packer.host_objects import HostLines
+from asyncpipe.packer.lines import BuildLine, BuildStarted, Cancelled, Parser, PhaseEntered
 from asyncpipe.packer.output_rows import MachineRows
 from asyncpipe.packer.phases import PhaseTracker
 
@@ -21,12 +22,13 @@ class BuildProgress:
     """What the output has said so far; ``take_line`` is a subscriber of the build log."""
 
     on_phase: Callable[[Phase], None]
+    on_host: Callable[[HostObjects], None] | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_s: float = field(default_factory=anyio.current_time)
     parser: Parser = field(default_factory=Parser)
     causes: Causes = field(default_factory=Causes)
     rows: MachineRows = field(default_factory=MachineRows)
-    uuids: list[str] = field(default_factory=list)
+    host_lines: HostLines = field(default_factory=HostLines)
     builds_started: bool = False
     cancelled: bool = False
     leftover_output: bool = False
@@ -46,12 +48,21 @@ class BuildProgress:
                     self.builds_started = True
                 case Cancelled():
                     self.cancelled = True
-                case InstanceCreated(uuid=uuid):
-                    self.uuids.append(uuid)
+                case BuildLine(text=text):
+                    self._take_host_line(text)
                 case PhaseEntered(phase=phase):
                     self._enter(phase)
                 case _:
                     pass
+
+    @property
+    def host(self) -> HostObjects:
+        """What the plugin said it found, made or failed to remove at the host."""
+        return self.host_lines.objects
+
+    def stop(self) -> None:
+        """Packer is being stopped: no line leads back to a phase of the build."""
+        self._enter(Phase.STOPPING)
 
     @cached_property
     def build_exit(self) -> BuildExit:
@@ -69,10 +80,14 @@ class BuildProgress:
             artifacts=self.rows.artifacts,
             errors=self.causes.lines() if self.return_code else (),
             cancelled=self.cancelled,
-            instance_uuids=tuple(dict.fromkeys(self.uuids)),
+            host=self.host,
             plugin_versions=self.rows.plugin_versions,
             leftover_output=self.leftover_output,
         )
+
+    def _take_host_line(self, text: str) -> None:
+        if self.host_lines.take(text, self.tracker.phase) and self.on_host:
+            self.on_host(self.host)
 
     def _enter(self, phase: Phase) -> None:
         now = iso_utc(datetime.now(UTC))

@@ -36,7 +36,7 @@ class HasRemains(Protocol):
 
 
 class Groups(Protocol):
-    """Left-over process groups (``system/proc.py``); ``marker`` is the run's folder."""
+    """Left-over process groups (``system/groups.py``); ``marker`` is the run's folder."""
 
     async def find(self, marker: str) -> list[tuple[int, int]]:
         """Return (session id, start ticks) of what lives of a run, noted or not."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.detect.medium import MediumCollector
-from asyncpipe.errors import IdentityConflictError, XvaInvalidError
+from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
-from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Warned
-from asyncpipe.model.identity import Conflict, OsIdentity
+from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
+from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry, RunFacts
@@ -33,9 +32,10 @@ from asyncpipe.model.run_state import UnitState
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.transfer import PublishedObject, TransferOptions
 from asyncpipe.model.xva import XvaReport, report_to_dict
+from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
+from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
-from asyncpipe.run import plan, publish
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
@@ -88,9 +88,12 @@ class RunContext:
 
     @property
     def destination(self) -> publish.Destination:
-        """The store and what bounds the traffic to it."""
+        """The store, what bounds the traffic to it, and where its warnings go."""
         return publish.Destination(
-            store=self.services.store, budget=self.services.budget, options=self.services.transfer
+            store=self.services.store,
+            budget=self.services.budget,
+            options=self.services.transfer,
+            warn=self.warn,
         )
 
     @property
@@ -147,6 +150,14 @@ class RunContext:
         """Tell the phase."""
         self.services.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
 
+    def on_waiting(self, what: str, limit_s: float) -> None:
+        """Tell what is waited for."""
+        self.services.reporter.emit(Waiting(unit=self.unit, what=what, limit_s=limit_s))
+
+    def listeners(self) -> Listeners:
+        """What of a running Packer is listened to."""
+        return Listeners(on_phase=self.on_phase, on_waiting=self.on_waiting, on_exit=self.on_exit)
+
     def on_exit(self, build_exit: BuildExit) -> None:
         """Keep how Packer ended, also when that ends the run."""
         self.build_exit = build_exit
@@ -175,23 +186,10 @@ class RunContext:
         """Settle the identity; with --strict-identity a contradiction ends the run here."""
         self.identity = self.identity_now()
         self.services.reporter.emit(IdentityChanged(unit=self.unit, identity=self.identity))
-        series = [conflict for conflict in self.identity.conflicts if conflict.series]
-        for conflict in self.identity.conflicts:
-            self.warn("identity-conflict", _told(conflict))
-        if series and self.plan.strict_identity:
-            raise IdentityConflictError(
-                _told(series[0]),
-                hint="Correct the template, say --os/--os-version, or drop --strict-identity.",
-            )
-        if self.identity.os_type is None:
-            self.warn(
-                "identity-unknown",
-                f"The operating system is unknown; published under {self.folder_key}. Name it "
-                "with --os and --os-version, or let provisioning print its evidence.",
-            )
-        ended = detect.end_of_life_warning(self.identity, datetime.now(UTC).date())
-        if ended:
-            self.warn("end-of-life", ended)
+        for code, message in identify.warnings_of(self.identity, self.folder_key):
+            self.warn(code, message)
+        if self.plan.strict_identity:
+            identify.refuse_contradiction(self.identity)
 
     # -- the verdict, the metadata, the pointer ------------------------------------------------
 
@@ -243,7 +241,7 @@ class RunContext:
 
     async def move_pointer(self, publication: Publication) -> Publication:
         """Make readers find the version; last, and never backwards."""
-        entry = catalog.entry_of(self.document)
+        entry = catalog.entry_of(metadata.published(self.document))
         result = await catalog.move_pointer(self.services.store, entry)
         for warning in result.warnings:
             self.warn("catalogue", warning)
@@ -292,7 +290,8 @@ class RunContext:
     @property
     def instance_uuids(self) -> tuple[str, ...]:
         """The VMs that Packer created on the pool."""
-        return self.build_exit.instance_uuids if self.build_exit else ()
+        uuid = self.build_exit.host.vm_uuid if self.build_exit else ""
+        return (uuid,) if uuid else ()
 
     def redact(self, text: str) -> str:
         """Take the known secrets and whatever looks like one out of a text."""
@@ -333,20 +332,16 @@ class RunContext:
 
     async def remove_xva(self, xva_path: Path) -> None:
         """Free the disk, unless asked to keep the file."""
-        if not self.services.keep_xva:
+        if self.services.keep_xva:
+            return
+        try:
             await anyio.to_thread.run_sync(_unlink, xva_path)
+        except OSError as error:  # it is published: that stands
+            self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
 
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _told(conflict: Conflict) -> str:
-    """One sentence: who says what, and what was taken."""
-    return (
-        f"{conflict.field}: {conflict.chosen_origin} says {conflict.chosen}, "
-        f"{conflict.other_origin} says {conflict.other}; {conflict.chosen} was taken."
-    )
 
 
 def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,29 +9,12 @@ from pathlib import Path
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import GRACE_S, BuildPlan
+from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template, TemplateSource
+from asyncpipe.text.secrets import passed_on
 
 _MIB = 1024 * 1024
-
-# Kept from Packer and so from every script of a template (least privilege), unless asked for by
-# --packer-environment: the keys of our own upload, and what lets a process act as the workflow.
-_WITHHELD = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "ACTIONS_*TOKEN",
-    "GITHUB_ENV",
-    "GITHUB_OUTPUT",
-    "GITHUB_PATH",
-    "GITHUB_STATE",
-    "GITHUB_STEP_SUMMARY",
-    "GITHUB_TOKEN",
-    "ASYNCPIPE_HOST_PASSWORD",
-    "ASYNCPIPE_WEBHOOK_URL",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +42,7 @@ class Request:
     strict_identity: bool = False
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
+    host_timeout_s: float = HOST_ANSWER_S
 
 
 def expand(request: Request) -> BuildPlan:
@@ -88,6 +71,7 @@ def expand(request: Request) -> BuildPlan:
         strict_identity=request.strict_identity,
         grace_s=request.grace_s,
         build_timeout_s=request.build_timeout_s,
+        host_answer_s=request.host_timeout_s if _builds_on_host(request) else None,
     )
 
 
@@ -191,6 +175,10 @@ def _declares(request: Request, name: str) -> bool:
     return name in request.template.variables
 
 
+def _builds_on_host(request: Request) -> bool:
+    return request.source is not None and request.source.type.startswith("xenserver")
+
+
 def _output_directory(request: Request) -> Path:
     """The run's own fresh folder, or the fixed one of a template that has no such variable."""
     if _declares(request, "output_directory"):
@@ -221,20 +209,10 @@ def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
 
 
 def _environment(request: Request) -> dict[str, str]:
-    allowed = request.packer_environment
-    kept = {
-        name: value
-        for name, value in request.environment.items()
-        if not matches_any(name, _WITHHELD) or matches_any(name, allowed)
-    }
+    kept = passed_on(request.environment, request.packer_environment)
     made = {
         f"PKR_VAR_{name}": value
         for name, value in request.build_secrets.items()
         if _declares(request, name)
     }
     return {**kept, **made, "ASYNCPIPE_PYTHON": request.python}
-
-
-def matches_any(name: str, patterns: Sequence[str]) -> bool:
-    """Tell whether ``name`` matches one of the globs, upper and lower case kept apart."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

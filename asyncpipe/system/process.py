@@ -6,20 +6,21 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
+from anyio.abc import Process
+from anyio.lowlevel import checkpoint
 
 from asyncpipe.errors import UsageError
 from asyncpipe.ports import Command, RunningProcess
+from asyncpipe.system import proc
 from asyncpipe.text.safe import printable
 
 _RECEIVE_BYTES: Final = 65536
 _REAP_S: Final = 5.0  # after SIGKILL; only a process stuck in the kernel needs longer
-_ZOMBIE_STATES: Final = frozenset({"Z", "X", "x"})
 
 
 class SystemProcessRunner:
@@ -34,24 +35,23 @@ class SystemProcessRunner:
         """
         # Shielded: a cancellation between the spawn and the guard below would leave an orphan.
         with anyio.CancelScope(shield=True):
-            process = await _spawn(command)
-        running = _SystemProcess(process)
+            running = await _spawn(command)
         try:
             yield running
         finally:
             running.kill_group()
+            running.close()
             with anyio.CancelScope(shield=True), anyio.move_on_after(_REAP_S):
-                await process.aclose()
-                await _await_end_of(process.pid)
+                await running.wait()
+                await _await_end_of(running.pid)
 
 
 class _SystemProcess:
     """One child; it leads a session, so that its pid names its group and its session."""
 
-    def __init__(self, process: Process) -> None:
-        assert process.stdout is not None
+    def __init__(self, process: Process, output: int) -> None:
         self._process = process
-        self._stdout: ByteReceiveStream = process.stdout
+        self._output = output  # the read end, not blocking; -1 once closed
 
     @property
     def pid(self) -> int:
@@ -62,10 +62,13 @@ class _SystemProcess:
         return self._process.returncode
 
     async def receive(self) -> bytes:
-        try:
-            return await self._stdout.receive(_RECEIVE_BYTES)
-        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            return b""
+        await checkpoint()
+        while self._output >= 0:
+            try:
+                return os.read(self._output, _RECEIVE_BYTES)
+            except BlockingIOError:
+                await anyio.wait_readable(self._output)
+        return b""
 
     async def wait(self) -> int:
         return await self._process.wait()
@@ -79,73 +82,80 @@ class _SystemProcess:
         # By member, not by killpg alone: a job-control shell moves its jobs to groups of their own,
         # and a group number whose last member is gone may already belong to somebody else.
         for _ in range(8):  # a fork between the scan and the signal escapes one round, not eight
-            members = list(_living_members(self.pid))
+            members = list(proc.living_members(self.pid))
             if not members:
                 return
-            for pid in members:
+            for member in members:
                 with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(member.pid, signal.SIGKILL)
+
+    def cut_writes(self, folder: Path) -> bool:
+        return proc.cut_writes(self.pid, folder)
 
     def group_alive(self) -> bool:
-        return any(True for _ in _living_members(self.pid))
+        return any(True for _ in proc.living_members(self.pid))
+
+    def close(self) -> None:
+        if self._output >= 0:
+            anyio.notify_closing(self._output)
+            os.close(self._output)
+            self._output = -1
 
 
-async def _spawn(command: Command) -> Process:
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """A pipe for the child's output; what is still ours of it afterwards is closed."""
+    read_end, write_end = os.pipe()
     try:
-        return await anyio.open_process(
-            list(command.argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=command.cwd,
-            env=command.environment,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        program = printable(command.argv[0], 300)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
-            f"Cannot start {program} in {printable(str(command.cwd), 300)}: {reason}.",
-            hint="Check that the program exists and is executable, and that the folder exists.",
-        ) from error
+        os.set_blocking(read_end, False)
+        yield read_end, write_end
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+
+
+async def _spawn(command: Command) -> _SystemProcess:
+    """Start the child with its output in a pipe whose read end it inherits too.
+
+    While anybody of the group lives the pipe has a reader: when we are killed, Packer does not die
+    of SIGPIPE at its next line but cleans up, and ``reap`` can read on.
+    """
+    with _pipe() as (read_end, write_end):
+        try:
+            process = await anyio.open_process(
+                list(command.argv),
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                cwd=command.cwd,
+                env=command.environment,
+                start_new_session=True,
+                pass_fds=(read_end,),
+            )
+        except (OSError, ValueError) as error:
+            raise _not_started(command, error) from error
+        return _SystemProcess(process, read_end)
+
+
+def _not_started(command: Command, error: Exception) -> UsageError:
+    program = printable(command.argv[0], 300)
+    reason = getattr(error, "strerror", None) or str(error)
+    return UsageError(
+        f"Cannot start {program} in {printable(str(command.cwd), 300)}: {reason}.",
+        hint="Check that the program exists and is executable, and that the folder exists.",
+    )
 
 
 async def _await_end_of(session_id: int) -> None:
     """Wait until the killed members are gone: a signal returns before its work is done."""
-    for pid in list(_living_members(session_id)):
+    for member in list(proc.living_members(session_id)):
         try:
-            descriptor = os.pidfd_open(pid)
+            descriptor = os.pidfd_open(member.pid)
         except OSError:  # it ended meanwhile
             continue
         try:
             await anyio.wait_readable(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _living_members(session_id: int) -> Iterator[int]:
-    """Yield the pids of every process of the session that is not a zombie."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = _stat_fields(entry / "stat")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended while we looked
-        if session_id in {fields.group, fields.session} and fields.state not in _ZOMBIE_STATES:
-            yield int(entry.name)
-
-
-class _StatFields:
-    __slots__ = ("group", "session", "state")
-
-    def __init__(self, state: str, group: int, session: int) -> None:
-        self.state = state
-        self.group = group
-        self.session = session
-
-
-def _stat_fields(path: Path) -> _StatFields:
-    """Read state, group and session; the command's name before them may hold blanks (proc(5))."""
-    rest = path.read_bytes().rpartition(b")")[2].split()
-    return _StatFields(rest[0].decode("ascii"), int(rest[2]), int(rest[3]))

@@ -65,7 +65,7 @@ class FakePool:
             name=name,
             power_state=power_state,
             mark=mark,
-            other_config=marked(mark) if mark else {},
+            other_config=marked(mark, uuid) if mark else {},
             operations=operations,
             is_template=is_template,
         )
@@ -179,7 +179,7 @@ class FakePool:
         await self._meet("mark_vm", uuid)
         vm = _require(self.machines, "VM", uuid)
         _require_markable(vm, mark)
-        other_config = {**vm.other_config, **marked(mark)}
+        other_config = {**vm.other_config, **marked(mark, uuid)}
         self.machines[uuid] = replace(vm, mark=mark, other_config=other_config)
         for vdi in self._disks_of(uuid):
             self.disks[vdi.uuid] = replace(vdi, mark=mark)

@@ -39,6 +39,7 @@ class Script:
     terminate_after_s: float = 0.0
     terminate_code: int = 1
     holds_pipe_s: float = 0.0  # a descendant keeps the pipe open that long after the exit
+    exports: bool = False  # it writes the export: ends once its writes are cut
     on_start: Callable[[Command], None] | None = None  # leaves files, looks at the command
     on_exit: Callable[[Command], None] | None = None
     start_error: str = ""  # the program cannot be started
@@ -81,6 +82,7 @@ class ScriptedProcess:
 
     def __init__(self, script: Script, command: Command, *, pid: int) -> None:
         self.signals: list[signal.Signals] = []
+        self.writes_cut: list[Path] = []
         self._script = script
         self._command = command
         self._pid = pid
@@ -135,6 +137,14 @@ class ScriptedProcess:
             self._exit(-int(signal.SIGKILL))
             self._close_pipe()
         self._life.cancel()
+
+    def cut_writes(self, folder: Path) -> bool:
+        """Only a script that exports is writing; then it stops as if it had been asked."""
+        self.writes_cut.append(folder)
+        if not self._script.exports or self._return_code is not None:
+            return False
+        self._asked.set()
+        return True
 
     def group_alive(self) -> bool:
         """Tell whether it runs or a descendant holds the pipe."""

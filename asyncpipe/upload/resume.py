@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asyncpipe.errors import UploadMissingError
+from asyncpipe.errors import NotSupportedError, UploadMissingError
 from asyncpipe.model.store import (
     ObjectInfo,
     PartDigests,
@@ -19,8 +19,10 @@ from asyncpipe.model.store import (
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import repeated
+from asyncpipe.upload.abort import abort_until_gone
 from asyncpipe.upload.digests import DigestedPart
 from asyncpipe.upload.journal import JournalEntry, JournalPart
+from asyncpipe.upload.parts import PartPlan
 
 NONCE_KEY = "asyncpipe-nonce"
 
@@ -36,6 +38,12 @@ class Resumption:
     handle: UploadHandle
     stored: Mapping[int, StoredPart] = field(default_factory=dict)
     visible: ObjectInfo | None = None
+
+    def plan(self, fresh: PartPlan, size_bytes: int | None) -> PartPlan:
+        """Return the earlier plan, or ``fresh`` if the earlier one is too small for the file."""
+        part_size_bytes = self.entry.part_size_bytes
+        earlier = PartPlan(part_size_bytes=part_size_bytes, max_parts=fresh.max_parts)
+        return earlier if earlier.capacity_bytes >= (size_bytes or 0) else fresh
 
     def trusted(
         self, digested: DigestedPart, body: memoryview, capabilities: StoreCapabilities
@@ -80,6 +88,9 @@ async def find_resumption(
     handle = UploadHandle(key=key, upload_id=entry.upload_id)
     try:
         parts = await repeated(lambda: store.list_parts(handle), options.retry)
+    except NotSupportedError:  # nobody can say what is there: drop it and begin anew
+        await abort_until_gone(store, handle, options)
+        return None
     except UploadMissingError:
         info = await repeated(lambda: store.head(key), options.retry)
         if info is None or info.metadata.get(NONCE_KEY) != entry.nonce:

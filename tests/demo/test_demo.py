@@ -17,6 +17,7 @@ from asyncpipe.model.build import BuildExit, Phase
 from asyncpipe.model.template import Template
 from asyncpipe.packer import build
 from asyncpipe.packer.version import packer_version
+from asyncpipe.packer.watch import Listeners
 from asyncpipe.run import artifact
 from asyncpipe.run import log as buildlog
 from asyncpipe.system.logfile import DiskLogFiles
@@ -85,8 +86,7 @@ class Run:
                     self.plan,
                     runner=SystemProcessRunner(),
                     log=log,
-                    on_phase=lambda _: None,
-                    on_exit=self.exits.append,
+                    listeners=Listeners(on_exit=self.exits.append),
                 )
         return None
 

@@ -92,7 +92,7 @@ def test_a_failing_provisioner_exits_20_shows_the_cause_and_leaves_its_log(tmp_p
     assert versions(desk) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_all_of_it_and_keeps_a_sealed_log(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -107,6 +107,9 @@ def test_a_signal_stops_all_of_it_and_keeps_a_sealed_log(
     process.send_signal(number)
     rest, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130, seen + rest + err
+    assert f"{number.name}: stopping, cleaning up" in rest
+    assert "phase stopping" in rest
+    assert "waiting for Packer to clean up" in rest
     assert versions(desk) == []
     (version,) = versions(desk, "published/failed/demo")
     assert "build.log" in desk.files(f"published/failed/demo/{version}")

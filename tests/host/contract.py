@@ -31,6 +31,10 @@ class Furniture(ABC):
         """Returns its uuid."""
 
     @abstractmethod
+    def clone(self, vm_uuid: str, name: str) -> None:
+        """Clone a VM, as a person does; its other_config is copied."""
+
+    @abstractmethod
     def export(self, vm_uuid: str) -> None:
         """Let an export of the VM run that ends when it is cancelled."""
 
@@ -184,3 +188,12 @@ class PoolContract:
         assert url is not None
         assert url.startswith("https://")
         assert await pool.console_url(halted) is None
+
+    async def test_a_clone_of_ours_is_not_ours(self, pool: Pool, furniture: Furniture) -> None:
+        uuid = furniture.add_vm("debian12")
+        await pool.mark_vm(uuid, MARK)
+        furniture.clone(uuid, "mail server")
+        assert [vm.uuid for vm in await pool.vms(run_id=RUN)] == [uuid]
+        (clone,) = await pool.vms(name="mail server")
+        with pytest.raises(NotOursError):
+            await pool.remove_vm(clone.uuid, PROOF)

@@ -27,6 +27,9 @@ class FakeFurniture(Furniture):
     def add_iso(self, name: str) -> str:
         return self._pool.add_vdi(name, is_iso=True)
 
+    def clone(self, vm_uuid: str, name: str) -> None:
+        self._pool.add_vm(name)  # marks are values here: nothing to copy
+
     def export(self, vm_uuid: str) -> None:
         machines = self._pool.machines
         machines[vm_uuid] = replace(machines[vm_uuid], operations=("export",))
@@ -60,6 +63,11 @@ class XapiFurniture(Furniture):
         storage = self._xapi.ref("SR", "ISO images")
         vdi = self._xapi.state.add_vdi(storage, name_label=name, virtual_size=GIB)
         return self._xapi.state.uuid_of("VDI", vdi)
+
+    def clone(self, vm_uuid: str, name: str) -> None:
+        state = self._xapi.state
+        source = state.raw("VM", state.by_uuid("VM", vm_uuid))
+        state.add_vm(name_label=name, other_config=dict(source["other_config"]))
 
     def export(self, vm_uuid: str) -> None:
         state = self._xapi.state

@@ -19,11 +19,12 @@ from asyncpipe.errors import (
     TemplateError,
     UsageError,
 )
-from asyncpipe.model.build import BuildExit, BuildPlan, PackerArtifact, Phase
+from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects, PackerArtifact, Phase
 from asyncpipe.model.identity import OsIdentity
-from asyncpipe.model.template import Template
+from asyncpipe.model.template import Location, Template, TemplateSource
 from asyncpipe.packer import build
 from asyncpipe.packer.version import packer_version
+from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import Command
 from asyncpipe.run import log as buildlog
 from asyncpipe.testing.processes import MemoryLogFiles, Script, ScriptedProcessRunner
@@ -51,6 +52,9 @@ class Bench:
         self.phases: list[Phase] = []
         self.lines: list[str] = []
         self.exits: list[BuildExit] = []
+        self.host: list[HostObjects] = []
+        self.waits: list[tuple[str, float]] = []
+        self.unblocked_s: list[float] = []
         self.plan = a_plan(folder, **plan)
 
     async def run(self, during: Callable[[], None] | None = None) -> BuildExit:
@@ -62,10 +66,18 @@ class Bench:
                 self.plan,
                 runner=self.runner,
                 log=log,
-                on_phase=self.phases.append,
-                on_line=self.lines.append,
-                on_exit=self.exits.append,
+                listeners=Listeners(
+                    on_phase=self.phases.append,
+                    on_line=self.lines.append,
+                    on_host=self.host.append,
+                    on_waiting=lambda what, limit_s: self.waits.append((what, limit_s)),
+                    on_exit=self.exits.append,
+                    unblock=self.unblock,
+                ),
             )
+
+    async def unblock(self) -> None:
+        self.unblocked_s.append(anyio.current_time())
 
     async def failure(self) -> AsyncpipeError:
         with pytest.raises(AsyncpipeError) as caught:
@@ -129,7 +141,7 @@ async def test_a_good_build_tells_its_phases_its_time_and_its_vm(tmp_path: Path)
     assert (ended.return_code, ended.errors, ended.cancelled) == (0, (), False)
     assert bench.phases[0] is Phase.ISO_DOWNLOAD
     assert [span.phase for span in ended.phases] == [Phase.START, *bench.phases]
-    assert ended.instance_uuids == ("9b242b39-0497-46ee-91f0-5dc8e423dfd6",)
+    assert ended.host.vm_uuid == "9b242b39-0497-46ee-91f0-5dc8e423dfd6"
     assert 5 <= ended.duration_s < 6
     assert "session_id=OpaqueRef" not in bench.log_text + "".join(bench.lines)
 
@@ -167,7 +179,7 @@ def test_the_story_does_not_depend_on_the_chunks(
     whole = Bench(folder, Script(output=[(0.001, data)]))
     trio.run(whole.run, clock=trio.testing.MockClock(autojump_threshold=0))
     assert bench.phases == whole.phases
-    assert bench.exits[0].instance_uuids == whole.exits[0].instance_uuids
+    assert bench.exits[0].host == whole.exits[0].host
 
 
 async def test_a_failed_provisioner_is_packers_failure_with_its_cause(tmp_path: Path) -> None:
@@ -191,11 +203,12 @@ async def test_a_template_that_packer_refuses_is_the_templates_failure(
     assert (Path(error.file).name, error.line) == (file, line)
 
 
-async def test_packer_killed_by_somebody_else_says_so_and_names_the_vm(tmp_path: Path) -> None:
+async def test_packer_killed_by_somebody_else_says_so_and_its_vm_is_known(tmp_path: Path) -> None:
     output = recorded("xcp-ok-plain")[:2200]
-    error = await Bench(tmp_path, Script(output=[(0, output)], return_code=-9)).failure()
+    bench = Bench(tmp_path, Script(output=[(0, output)], return_code=-9))
+    error = await bench.failure()
     assert "killed by signal 9" in error.message
-    assert "9b242b39-0497-46ee-91f0-5dc8e423dfd6" in error.hint
+    assert bench.exits[0].host.vm_uuid == "9b242b39-0497-46ee-91f0-5dc8e423dfd6"
 
 
 async def test_a_daemon_that_holds_the_pipe_does_not_hold_the_run(tmp_path: Path) -> None:
@@ -247,7 +260,10 @@ async def test_cancelled_packer_that_does_not_listen_is_killed_after_the_grace(
     assert 40 <= took_s < 45
     assert [s.name for s in bench.runner.processes[0].signals] == ["SIGTERM", "SIGKILL"]
     assert bench.exits[0].return_code == -9
-    assert "VM 9b242b39-0497-46ee-91f0-5dc8e423dfd6 may still be on the pool" in bench.log_text
+    assert bench.exits[0].host.vm_uuid == "9b242b39-0497-46ee-91f0-5dc8e423dfd6"
+    assert bench.phases[-1] is Phase.STOPPING
+    assert bench.waits == [("Packer to clean up", 30.0)]
+    assert "[asyncpipe] Packer did not stop in time and was killed." in bench.log_text
 
 
 @pytest.mark.parametrize("at_s", [0.0, 0.005, 1.0, 5.5], ids=["start", "output", "quiet", "drain"])
@@ -311,3 +327,75 @@ async def test_what_is_no_usable_packer_is_refused_with_a_hint(script: Script) -
         await packer_version(ScriptedProcessRunner([script]), Path("/usr/sbin/packer"))
     assert caught.value.exit_code == 2
     assert "--packer" in caught.value.hint
+
+
+# -- the host that does not answer, and what holds Packer up ---------------------------------------
+
+
+def _on_host(folder: Path, **more: Any) -> dict[str, Any]:
+    location = Location(file="x.pkr.hcl", line=1)
+    source = TemplateSource(
+        type="xenserver-iso",
+        label="d",
+        build_name=None,
+        attributes={},
+        locations={},
+        location=location,
+    )
+    template = Template(
+        path=folder, folder=folder, kind="hcl2", files=(), sha256_hex="", sources=(source,)
+    )
+    return {"template": template, "host_answer_s": 120.0, **more}
+
+
+async def test_a_host_that_never_answers_is_told_and_ends_the_build(tmp_path: Path) -> None:
+    script = Script(return_code=None, terminate_after_s=math.inf)
+    bench = Bench(tmp_path, script, **_on_host(tmp_path))
+    error = await bench.failure()
+    assert isinstance(error, BuildTimedOutError)
+    assert "did not answer within 2m00s" in error.message
+    assert "--host-timeout" in error.hint
+    assert 120 <= bench.exits[0].duration_s < 125
+    assert bench.waits[0] == ("the host to answer (remote_host, port 443)", 100.0)
+    assert "Waiting for the host to answer" in bench.log_text
+
+
+async def test_a_host_that_answers_late_is_waited_for(tmp_path: Path) -> None:
+    output = [(60.0, b"==> x.d: XAPI client session established\n"), (600.0, b"done\n")]
+    bench = Bench(tmp_path, Script(output=output), **_on_host(tmp_path))
+    assert (await bench.run()).return_code == 0
+
+
+async def test_cancelled_before_anything_was_made_it_ends_at_once(tmp_path: Path) -> None:
+    script = Script(return_code=None, terminate_after_s=math.inf)
+    bench = Bench(tmp_path, script, **_on_host(tmp_path, grace_s=120.0))
+    assert await _cancel_after(bench, 5) < 9
+
+
+EXPORTING = b"""==> x.d: XAPI client session established
+==> x.d: Step: Create Instance
+==> x.d: Created instance '9b242b39-0497-46ee-91f0-5dc8e423dfd6'
+==> x.d: Step: Start VM Paused
+==> x.d: Step: export artifact
+"""
+
+
+async def test_an_export_is_cut_short_so_that_the_plugin_cleans_up(tmp_path: Path) -> None:
+    script = Script(
+        output=[(0, EXPORTING)],
+        return_code=None,
+        exports=True,
+        terminate_after_s=0.9,
+        farewell=b"==> x.d: Destroying VM\n",
+    )
+    bench = Bench(tmp_path, script, **_on_host(tmp_path))
+    assert await _cancel_after(bench, 5) < 7
+    assert bench.runner.processes[0].writes_cut[0] == bench.plan.output_directory
+    assert [s.name for s in bench.runner.processes[0].signals] == ["SIGTERM"]
+
+
+async def test_what_stalls_is_ended_at_the_host_within_the_grace(tmp_path: Path) -> None:
+    script = Script(output=[(0, EXPORTING)], return_code=None, terminate_after_s=math.inf)
+    bench = Bench(tmp_path, script, **_on_host(tmp_path, grace_s=4.0))
+    assert await _cancel_after(bench, 5) < 12
+    assert len(bench.unblocked_s) == 1

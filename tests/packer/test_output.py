@@ -5,8 +5,9 @@ import re
 import pytest
 
 from asyncpipe.model.build import PackerArtifact, Phase
-from asyncpipe.packer.causes import Causes, hint_for
-from asyncpipe.packer.lines import Cancelled, InstanceCreated, OutputEvent, Parser, PhaseEntered
+from asyncpipe.packer.causes import Causes
+from asyncpipe.packer.hints import hint_for
+from asyncpipe.packer.lines import Cancelled, OutputEvent, Parser, PhaseEntered
 from asyncpipe.packer.output_rows import MachineRows
 from asyncpipe.packer.phases import PhaseTracker
 from tests.packer.recordings import lines_of, names, recorded
@@ -62,12 +63,6 @@ def test_a_phase_is_never_entered_twice_and_never_backwards() -> None:
 def test_what_a_provisioner_prints_as_a_message_begins_no_phase() -> None:
     _, events = _read(["    null.demo: Step: export artifact"])
     assert not [e for e in events if isinstance(e, PhaseEntered)]
-
-
-def test_the_created_vm_is_told() -> None:
-    _, events = _read(lines_of("xcp-ok-plain"))
-    uuids = [e.uuid for e in events if isinstance(e, InstanceCreated)]
-    assert uuids == ["9b242b39-0497-46ee-91f0-5dc8e423dfd6"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 
@@ -65,6 +66,9 @@ class _Running:
     def terminate(self) -> None: ...
 
     def kill_group(self) -> None: ...
+
+    def cut_writes(self, folder: Path) -> bool:
+        return False
 
     def group_alive(self) -> bool:
         return self._answer.hangs

@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncpipe.system.proc import ProcessGroups, start_ticks_of
+from asyncpipe.system.groups import ProcessGroups
+from asyncpipe.system.proc import start_ticks_of
 
 pytestmark = pytest.mark.anyio
 

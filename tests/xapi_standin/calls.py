@@ -45,6 +45,10 @@ class Calls:
         except TypeError:
             raise XapiError("MESSAGE_PARAMETER_COUNT_MISMATCH", method) from None
 
+    def follow(self, master: str) -> None:
+        """Be a slave of that host from now on."""
+        self._master = master
+
     def require_session(self, reference: object) -> None:
         """SESSION_INVALID unless it is open."""
         if str(reference) not in self._state.tables["session"]:

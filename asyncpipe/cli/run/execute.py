@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +17,7 @@ import click
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import report
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
+from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
@@ -32,6 +30,7 @@ from asyncpipe.run.context import Services
 from asyncpipe.run.state import Built
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
+from asyncpipe.system.files import make_folder
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.upload.budget import Budget
@@ -46,45 +45,17 @@ def run_build(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> int:
     exit_code = EXIT_CANCELLED
-    async with cancelled_by_signals():
+    async with cancelled_by_signals() as announcer:
         prepared = await prepare(settings)
         if settings.dry_run:
             click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
-            exit_code = await execute(prepared)
+            exit_code = await execute(prepared, announcer)
     return exit_code
 
 
-@asynccontextmanager
-async def cancelled_by_signals() -> AsyncIterator[None]:
-    """Cancel what runs inside on SIGINT or SIGTERM; the first asks, later ones change nothing.
-
-    A further signal is what the Actions runner sends while we clean up: the clean-up is bounded
-    and must not be interrupted by it.
-    """
-    seen: list[int] = []
-    async with anyio.create_task_group() as tasks:
-
-        async def watch() -> None:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                ready.set()
-                async for number in signals:
-                    if not seen:
-                        name = signal.Signals(number).name
-                        click.echo(f"asyncpipe: {name}: stopping, cleaning up ...", err=True)
-                        scope.cancel()
-                    seen.append(number)
-
-        ready = anyio.Event()
-        tasks.start_soon(watch)
-        await ready.wait()
-        with anyio.CancelScope() as scope:
-            yield
-        tasks.cancel_scope.cancel()
-
-
-async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
+async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | None = None) -> int:
     """Run what was prepared (``built``: only its last part) and tell how it ended."""
     settings, journal = prepared.settings, prepared.journal
     report.configure_logging(settings)
@@ -105,6 +76,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
+            announcer.emit = reporter.emit
             reporter.emit(_run_started(prepared))
             services = _workshop(prepared, store, budget, reporter, facts)
             done_before = sum(_is_published(one, services) for one in prepared.plans)
@@ -122,6 +94,7 @@ async def execute(prepared: Prepared, *, built: Built | None = None) -> int:
                     done_before=done_before,
                 )
                 await report.tell(finish, reporter)
+                announcer.emit = None
     await report.notify(finish)
     return finish.exit_code
 
@@ -214,7 +187,7 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
             return await pipeline.publish_built(again, services, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
-        folder.mkdir(parents=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         return await pipeline.process_template(again, services)
 
     expected_bytes = plan.expected_size_bytes(one.template) or 0

@@ -13,8 +13,9 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import detect, metadata
-from asyncpipe.cli.run.execute import cancelled_by_signals, execute
+from asyncpipe.cli.run.execute import execute
 from asyncpipe.cli.run.prepare import Prepared
+from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import facts_of
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
@@ -43,7 +44,7 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
-    async with cancelled_by_signals():
+    async with cancelled_by_signals() as announcer:
         guest = await anyio.to_thread.run_sync(_guest_of, log_file)
         identity = _identity(settings, file, guest)
         journal = _journal(settings, file, resumed=resumed)
@@ -58,7 +59,7 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             secrets=secrets_of(settings.environment, {}),
         )
         built = await _built(settings, one, identity, guest, journal)
-        exit_code = await execute(prepared, built=built)
+        exit_code = await execute(prepared, announcer, built=built)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 

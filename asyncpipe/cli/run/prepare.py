@@ -149,6 +149,7 @@ def request_of(
         strict_identity=settings.strict_identity,
         grace_s=settings.grace_s,
         build_timeout_s=settings.build_timeout_s,
+        host_timeout_s=settings.host_timeout_s,
     )
 
 

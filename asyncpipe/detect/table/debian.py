@@ -59,7 +59,7 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="astra",
-        word=r"astra[-_]?linux(?:[-_](?:se|ce))?|alce|(?<=^)installation(?=-1\.[78]\.)",
+        word=r"astra[-_ ]?linux(?:[-_](?:se|ce))?|alce|(?<=^)installation(?=-1\.[78]\.)",
         hints=("astra", "alce", "installation"), version=r"[12]\.\d{1,2}(?:\.\d+){0,2}", series=2,
         ids=("astralinux",),
         examples=(
@@ -90,7 +90,7 @@ DEBIAN_FAMILY = (
         hints=("parrot",), series=2, examples=(("Parrot-security-6.2_amd64.iso", "6.2"),),
     ),
     Distribution(
-        os_type="linuxmint", word=r"linux[-_]?mint|lmde|mint", hints=("mint", "lmde"),
+        os_type="linuxmint", word=r"linux[-_ ]?mint|lmde|mint", hints=("mint", "lmde"),
         version=r"\d{1,2}(?:\.\d)?", series=0, ids=("mint",),
         examples=(
             ("linuxmint-22.1-cinnamon-64bit.iso", "22.1"), ("lmde-6-cinnamon-64bit.iso", "6"),
@@ -163,7 +163,7 @@ DEBIAN_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="ucs", word=r"ucs|univention(?:[-_]corporate[-_]server)?",
+        os_type="ucs", word=r"ucs|univention(?:[-_ ]corporate[-_ ]server)?",
         hints=("ucs", "univention"), series=2, examples=(("UCS_5.0-2-amd64.iso", "5.0"),),
     ),
     Distribution(
@@ -171,7 +171,7 @@ DEBIAN_FAMILY = (
         hints=("openmediavault",), examples=(("openmediavault_7.0-32-amd64.iso", "7"),),
     ),
     Distribution(
-        os_type="truenas-scale", base="debian", word=r"truenas[-_]scale|truenas(?=-2\d\.)",
+        os_type="truenas-scale", base="debian", word=r"truenas[-_ ]scale|truenas(?=-2\d\.)",
         hints=("truenas",), version=r"2\d\.\d\d(?:\.\d+){0,2}", series=2,
         examples=(
             ("TrueNAS-SCALE-24.04.2.iso", "24.04"), ("TrueNAS-SCALE-24.10.0.2.iso", "24.10"),

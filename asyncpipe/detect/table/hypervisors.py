@@ -12,7 +12,7 @@ HYPERVISORS = (
         examples=(("xcp-ng-8.3.0.iso?https=1", "8.3"), ("xcp-ng-8.2.1-20231130.iso", "8.2")),
     ),
     Distribution(
-        os_type="xenserver", platform=True, word=r"xen[-_]?server|citrix[-_]?hypervisor",
+        os_type="xenserver", platform=True, word=r"xen[-_ ]?server|citrix[-_ ]?hypervisor",
         hints=("xen", "citrix"), version=r"[5-9](?:\.\d(?:\.\d)?)?", series=2,
         ids=("citrixhypervisor",),
         examples=(
@@ -22,7 +22,7 @@ HYPERVISORS = (
     ),
     Distribution(
         os_type="esxi", platform=True,
-        word=r"vmware[-_]vmvisor(?:[-_]installer)?|(?:vmware[-_])?esx(?:i|(?=[-_]?[3-6]\.))",
+        word=r"vmware[-_ ]vmvisor(?:[-_ ]installer)?|(?:vmware[-_ ])?esx(?:i|(?=[-_]?[3-6]\.))",
         hints=("vmvisor", "esx"), version=r"([4-9])\.(\d)(?:\.\d)?(?:\.?u\w+)?", series=2,
         compact=r"([5-9])([0-9])", ids=("vmware-esxi",),
         examples=(

@@ -7,7 +7,7 @@ from asyncpipe.detect.distribution import Distribution
 # fmt: off
 INDEPENDENT = (
     Distribution(
-        os_type="alpine", word=r"alpine(?:[-_]?linux)?", hints=("alpine",),
+        os_type="alpine", word=r"alpine(?:[-_ ]?linux)?", hints=("alpine",),
         version=r"[2-4]\.\d{1,2}(?:\.\d{1,2})?", series=2, compact=r"(3)(\d{1,2})",
         channels=("edge",), ids=("alpinelinux",),
         examples=(
@@ -18,7 +18,7 @@ INDEPENDENT = (
         ),
     ),
     Distribution(
-        os_type="arch", word=r"arch[-_]?linux|arch(?=[-_](?:~|linux|base|boot|20))",
+        os_type="arch", word=r"arch[-_ ]?linux|arch(?=[-_](?:~|linux|base|boot|20))",
         hints=("arch",), version=r"20\d\d\.\d\d\.\d\d", rolling=True, ids=("archlinux",),
         examples=(
             ("archlinux-2025.02.01-x86_64.iso", "rolling"), ("archlinux-x86_64.iso", "rolling"),
@@ -35,7 +35,7 @@ INDEPENDENT = (
         ),
     ),
     Distribution(
-        os_type="void", word=r"void(?:[-_]?linux)?(?:-live)?", hints=("void",),
+        os_type="void", word=r"void(?:[-_ ]?linux)?(?:-live)?", hints=("void",),
         version=r"20\d{6}", rolling=True, ids=("voidlinux",),
         examples=(("void-live-x86_64-20250202-base.iso", "rolling"),),
     ),
@@ -73,7 +73,7 @@ INDEPENDENT = (
         ),
     ),
     Distribution(
-        os_type="tinycore", word=r"tiny[-_]?core(?:[-_]?linux)?|core(?:plus|pure64)",
+        os_type="tinycore", word=r"tiny[-_ ]?core(?:[-_ ]?linux)?|core(?:plus|pure64)",
         hints=("core",), version=r"\d{1,2}\.\d", series=0, alone=r"^core-(\d{1,2}\.\d)$",
         ids=("tinycorelinux",),
         examples=(
@@ -82,7 +82,7 @@ INDEPENDENT = (
         ),
     ),
     Distribution(
-        os_type="clearlinux", word=r"clear[-_]?linux|clear(?=-\d{5})", hints=("clear",),
+        os_type="clearlinux", word=r"clear[-_ ]?linux|clear(?=-\d{5})", hints=("clear",),
         version=r"\d{4,5}", series=0, ids=("clear-linux-os",),
         examples=(("clear-32550-live-server.iso", "32550"),),
     ),
@@ -120,7 +120,7 @@ INDEPENDENT = (
         examples=(("parabola-x86_64-systemd-cli-2022.04-dual.iso", "rolling"),),
     ),
     Distribution(
-        os_type="chimera", word=r"chimera[-_]?linux", hints=("chimera",), rolling=True,
+        os_type="chimera", word=r"chimera[-_ ]?linux", hints=("chimera",), rolling=True,
         examples=(("chimera-linux-x86_64-LIVE-20240421-base.iso", "rolling"),),
     ),
     Distribution(
@@ -128,7 +128,7 @@ INDEPENDENT = (
         examples=(("pclinuxos64-kde-2024.11.iso", "rolling"),),
     ),
     Distribution(
-        os_type="eos", word=r"eos|endless(?:[-_]?os)?", hints=("eos", "endless"),
+        os_type="eos", word=r"eos|endless(?:[-_ ]?os)?", hints=("eos", "endless"),
         version=r"(?:eos)?([3-6]\.\d)(?:\.\d{1,2})?", series=2, ids=("endless",),
         needs_version=True,
         examples=(
@@ -141,7 +141,7 @@ INDEPENDENT = (
         examples=(("cirros-0.6.2-x86_64-disk.img", "0.6"),),
     ),
     Distribution(
-        os_type="flatcar", word=r"flatcar(?:[-_]?(?:container[-_]?linux|linux|production))*",
+        os_type="flatcar", word=r"flatcar(?:[-_ ]?(?:container[-_ ]?linux|linux|production))*",
         hints=("flatcar",), version=r"\d{4}\.\d+\.\d+", series=0,
         examples=(
             (

@@ -17,7 +17,7 @@ _EL_COMPACT = r"(10|[4-9])([0-9]|10)"
 # fmt: off
 REDHAT_FAMILY = (
     Distribution(
-        os_type="centos-stream", word=r"cent[-_]?os[-_]?stream|c(?:10|9|8)s", hints=("stream",),
+        os_type="centos-stream", word=r"cent[-_ ]?os[-_ ]?stream|c(?:10|9|8)s", hints=("stream",),
         version=r"(?:8|9|1[0-9])(?:-20\d{6}(?:\.\d)?)?",
         path=r"(?:centos\.org|/centos)(?:/[^/]{1,60}){0,6}?/([89]|1\d)-stream/"
             r"|stream\.centos\.org/([89]|1\d)-stream/|centos-stream/([89]|1\d)/",
@@ -31,7 +31,7 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="centos", word=r"cent[-_]?os(?:[-_]?linux)?", hints=("cent",),
+        os_type="centos", word=r"cent[-_ ]?os(?:[-_ ]?linux)?", hints=("cent",),
         version=r"[2-8](?:\.\d{1,2})?(?:\.\d{4})?(?:\.[0-9])?(?!-stream)",
         compact=r"([4-7])([0-9])", releases=_CENTOS_STAMPS,
         path=r"vault\.centos\.org/([2-8]\.\d{1,2}(?:\.\d{4})?)/",
@@ -44,7 +44,7 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="almalinux", word=r"alma(?:[-_]?linux)?(?:[-_]os)?(?:[-_]kitten)?",
+        os_type="almalinux", word=r"alma(?:[-_ ]?linux)?(?:[-_ ]os)?(?:[-_]kitten)?",
         hints=("alma",), version=_EL, compact=_EL_COMPACT, ids=("alma",),
         examples=(
             ("AlmaLinux-9.8-x86_64-boot.iso", "9"),
@@ -54,7 +54,7 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="rocky", word=r"rocky(?:[-_]?linux)?", hints=("rocky",), version=_EL,
+        os_type="rocky", word=r"rocky(?:[-_ ]?linux)?", hints=("rocky",), version=_EL,
         compact=_EL_COMPACT, ids=("rockylinux",),
         examples=(
             ("Rocky-9.8-x86_64-boot.iso", "9"), ("Rocky-10-latest-x86_64-boot.iso", "10"),
@@ -68,7 +68,7 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="oraclelinux",
-        word=r"oracle(?=/\d)|oracle[-_]?linux(?:[-_]?server)?|enterprise-r|oel|ol(?=[-_]?\d)",
+        word=r"oracle(?=/\d)|oracle[-_ ]?linux(?:[-_ ]?server)?|enterprise-r|oel|ol(?=[-_ ]?\d)",
         hints=("oracle", "ol", "oel", "enterprise-r"),
         version=r"r?(10|[4-9])(?:[-_/]?u(\d{1,2})|\.(\d{1,2}))?",
         path=r"/ol(\d{1,2})/u(\d{1,2})/", ids=("ol", "oracle", "oel"), compact=_EL_COMPACT,
@@ -82,8 +82,8 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="rhel",
-        word=r"rhel(?:[-_]?(?:server|baseos|client|workstation|computenode|es|as|ws|everything))*"
-            r"|red[-_]?hat(?:[-_]enterprise)?(?:[-_]linux)?(?:[-_]server)?",
+        word=r"rhel(?:[-_ ]?(?:server|baseos|client|workstation|computenode|es|as|ws|everything))*"
+            r"|red[-_ ]?hat(?:[-_ ]enterprise)?(?:[-_ ]linux)?(?:[-_ ]server)?",
         hints=("rhel", "hat"), version=r"(?:10|[2-9])(?:\.\d{1,2}){0,2}", compact=_EL_COMPACT,
         ids=("redhat", "redhatenterpriselinux"),
         examples=(
@@ -95,7 +95,7 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="springdale", word=r"springdale(?:[-_]?linux)?|puias",
+        os_type="springdale", word=r"springdale(?:[-_ ]?linux)?|puias",
         hints=("springdale", "puias"), version=_EL, ids=("springdalelinux", "puias"),
         examples=(
             ("Springdale%20Linux-8.7-x86_64-netinst.iso", "8"),
@@ -103,7 +103,7 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="scientific", word=r"scientific(?:[-_]?linux)?|sl(?=[-.]?\d)",
+        os_type="scientific", word=r"scientific(?:[-_ ]?linux)?|sl(?=[-.]?\d)",
         hints=("scientific", "sl"), version=r"[3-7]\.\d{1,2}|[3-7](?![0-9-]*\d{4}-\d\d)",
         compact=r"([3-7])([0-9]|1[01])", needs_version=True, ids=("scientificlinux", "sl"),
         examples=(
@@ -112,49 +112,49 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="eurolinux", word=r"euro[-_]?linux|el(?=-\d)", hints=("eurolinux", "euro", "el-"),
-        version=_EL, needs_version=True, ids=("el",),
+        os_type="eurolinux", word=r"euro[-_ ]?linux|el(?=-\d)",
+        hints=("eurolinux", "euro", "el-"), version=_EL, needs_version=True, ids=("el",),
         examples=(
             ("EL-8-x86_64-latest-appstream.iso", "8"), ("EL-9.3-x86_64-appstream.iso", "9"),
         ),
     ),
     Distribution(
-        os_type="circle", word=r"circle(?:[-_]?linux)?", hints=("circle",),
+        os_type="circle", word=r"circle(?:[-_ ]?linux)?", hints=("circle",),
         version=r"\d\.\d{1,2}|[89]", series=2, ids=("circlelinux",), needs_version=True,
         examples=(("Circle-8.4-x86_64-minimal.iso", "8.4"), ("Circle-9.2-x86_64-dvd.iso", "9.2")),
     ),
     Distribution(
-        os_type="miraclelinux", word=r"miracle[-_]?linux", hints=("miracle",), version=_EL,
+        os_type="miraclelinux", word=r"miracle[-_ ]?linux", hints=("miracle",), version=_EL,
         ids=("miracle",), examples=(("MIRACLELINUX-9.2-rtm-x86_64.iso", "9"),),
     ),
     Distribution(
-        os_type="navylinux", word=r"navy[-_]?linux", hints=("navy",), version=_EL,
+        os_type="navylinux", word=r"navy[-_ ]?linux", hints=("navy",), version=_EL,
         examples=(("navylinux-8.4-x86_64-minimal.iso", "8"),),
     ),
     Distribution(
-        os_type="virtuozzo", word=r"vz[-_]?linux|virtuozzo(?:[-_]?linux)?",
+        os_type="virtuozzo", word=r"vz[-_ ]?linux|virtuozzo(?:[-_ ]?linux)?",
         hints=("vz", "virtuozzo"), version=_EL, ids=("vzlinux",),
         examples=(("vzlinux-8.4-x86_64-minimal.iso", "8"),),
     ),
     Distribution(
-        os_type="cloudlinux", word=r"cloud[-_]?linux", hints=("cloud",), version=_EL,
+        os_type="cloudlinux", word=r"cloud[-_ ]?linux", hints=("cloud",), version=_EL,
         examples=(("CloudLinux-8.8-x86_64-boot.iso", "8"),),
     ),
     Distribution(
-        os_type="anolis", word=r"anolis(?:[-_]?os)?", hints=("anolis",),
+        os_type="anolis", word=r"anolis(?:[-_ ]?os)?", hints=("anolis",),
         version=r"\d{1,2}(?:\.\d{1,2})?", ids=("anolisos",),
         examples=(("AnolisOS-8.8-x86_64-minimal.iso", "8"),),
     ),
     Distribution(
-        os_type="opencloudos", word=r"open[-_]?cloud[-_]?os", hints=("cloud",),
+        os_type="opencloudos", word=r"open[-_ ]?cloud[-_ ]?os", hints=("cloud",),
         version=r"\d{1,2}(?:\.\d{1,2})?", examples=(("OpenCloudOS-8.8-x86_64-minimal.iso", "8"),),
     ),
     Distribution(
-        os_type="openeuler", word=r"open[-_]?euler", hints=("euler",), version=r"\d\d\.\d\d",
+        os_type="openeuler", word=r"open[-_ ]?euler", hints=("euler",), version=r"\d\d\.\d\d",
         series=2, examples=(("openEuler-22.03-LTS-SP3-x86_64-dvd.iso", "22.03"),),
     ),
     Distribution(
-        os_type="amazonlinux", word=r"amazon[-_]?linux|amzn|al(?=20\d\d)",
+        os_type="amazonlinux", word=r"amazon[-_ ]?linux|amzn|al(?=20\d\d)",
         hints=("amazon", "amzn", "al20"),
         version=r"2(?:\.0(?:\.20\d{6}(?:\.\d)?)?)?(?!\d)|20\d\d(?:\.\d{1,2}\.20\d{6}(?:\.\d)?)?",
         ids=("amzn", "amazon", "al", "al2023"),
@@ -165,7 +165,7 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="photon", word=r"photon(?:[-_]?os)?", hints=("photon",), version=r"[1-9]\.\d",
+        os_type="photon", word=r"photon(?:[-_ ]?os)?", hints=("photon",), version=r"[1-9]\.\d",
         series=2, ids=("photonos",),
         examples=(
             ("photon-5.0-dde71ec57.x86_64.iso", "5.0"),
@@ -174,18 +174,18 @@ REDHAT_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="azurelinux", word=r"azure[-_]?linux|(?:cbl[-_])?mariner",
+        os_type="azurelinux", word=r"azure[-_ ]?linux|(?:cbl[-_])?mariner",
         hints=("azure", "mariner"), version=r"[1-9]\.\d", series=2,
         ids=("mariner", "cbl-mariner"),
         examples=(("mariner-2.0-x86_64-iso", "2.0"), ("AzureLinux-3.0-x86_64.iso", "3.0")),
     ),
     Distribution(
-        os_type="fedora-coreos", base="fedora", word=r"fedora[-_]?coreos|fcos",
+        os_type="fedora-coreos", base="fedora", word=r"fedora[-_ ]?coreos|fcos",
         hints=("fedora", "fcos"), version=r"[34]\d(?:\.20\d{6}\.\d\.\d)?", ids=("fcos",),
         examples=(("fedora-coreos-41.20250117.3.0-live.x86_64.iso", "41"),),
     ),
     Distribution(
-        os_type="fedora", word=r"fedora(?:[-_]?linux)?|fc(?=-?\d)", hints=("fedora", "fc"),
+        os_type="fedora", word=r"fedora(?:[-_ ]?linux)?|fc(?=-?\d)", hints=("fedora", "fc"),
         version=r"(?:1?\d|[2-6]\d)(?:-\d{1,2}(?:\.\d{1,2})?)?",
         codenames={
             "yarrow": "1", "tettnang": "2", "heidelberg": "3", "stentz": "4", "bordeaux": "5",
@@ -221,7 +221,7 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="alt",
-        word=r"alt(?:[-_]?linux)?"
+        word=r"alt(?:[-_ ]?linux)?"
             r"(?:[-_](?:k?workstation|server|server-v|education|simply|sp|pve|p\d+|latest))*"
             r"|slinux(?:-live)?",
         hints=("alt", "slinux"), version=r"\d{1,2}\.\d(?:\.\d)?", series=2, needs_version=True,
@@ -240,7 +240,7 @@ REDHAT_FAMILY = (
         examples=(("ROSA.FRESH.12.5.PLASMA5.x86_64.iso", "12.5"),),
     ),
     Distribution(
-        os_type="qubes", word=r"qubes(?:[-_]?os)?", hints=("qubes",), series=2,
+        os_type="qubes", word=r"qubes(?:[-_ ]?os)?", hints=("qubes",), series=2,
         examples=(("Qubes-R4.2.3-x86_64.iso", "4.2"),),
     ),
     Distribution(
@@ -249,7 +249,7 @@ REDHAT_FAMILY = (
         examples=(("nethserver-7.9.2009-x86_64.iso", "7"),),
     ),
     Distribution(
-        os_type="redos", word=r"red[-_]?os(?:[-_]murom)?", hints=("redos", "red"),
+        os_type="redos", word=r"red[-_ ]?os(?:[-_]murom)?", hints=("redos", "red"),
         version=r"\d{1,2}\.\d(?:\.\d+)?", series=2, needs_version=True,
         examples=(
             ("redos-MUROM-7.3.4-20231220.0-Everything-x86_64-DVD1.iso", "7.3"),

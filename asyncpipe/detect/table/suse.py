@@ -7,7 +7,7 @@ from asyncpipe.detect.distribution import Distribution
 # fmt: off
 SUSE_FAMILY = (
     Distribution(
-        os_type="opensuse-leap-micro", word=r"(?:opensuse[-_])?leap[-_]?micro", hints=("leap",),
+        os_type="opensuse-leap-micro", word=r"(?:opensuse[-_])?leap[-_ ]?micro", hints=("leap",),
         version=r"\d\.\d", series=2,
         examples=(("openSUSE-Leap-Micro.x86_64-5.5.0-Default-SelfInstall-Build.iso", None),),
     ),
@@ -27,7 +27,7 @@ SUSE_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="opensuse-leap", word=r"(?:opensuse[-_]?)?leap|opensuse(?=[-_](?:42|15|16)\.)",
+        os_type="opensuse-leap", word=r"(?:opensuse[-_ ]?)?leap|opensuse(?=[-_](?:42|15|16)\.)",
         hints=("leap", "opensuse"), version=r"(?:42|1[56])\.\d", series=2,
         compact=r"(42|1[56])(\d)", ids=("leap",), needs_version=True,
         examples=(
@@ -38,7 +38,7 @@ SUSE_FAMILY = (
         ),
     ),
     Distribution(
-        os_type="opensuse", word=r"open[-_]?suse|suse(?:[-_]linux)?(?=[-_]?(?:9|10|11|12|13)\.)",
+        os_type="opensuse", word=r"open[-_ ]?suse|suse(?:[-_]linux)?(?=[-_]?(?:9|10|11|12|13)\.)",
         hints=("suse",), version=r"(?:9|1[0-3])\.\d", series=2,
         examples=(
             ("openSUSE-11.3-DVD-x86_64.iso", "11.3"), ("openSUSE-13.2-DVD-x86_64.iso", "13.2"),
@@ -47,7 +47,7 @@ SUSE_FAMILY = (
     ),
     Distribution(
         os_type="sle-micro",
-        word=r"(?:suse[-_](?:linux[-_])?(?:enterprise[-_])?|sle[-_]?)micro|sl[-_]micro",
+        word=r"(?:suse[-_ ](?:linux[-_ ])?(?:enterprise[-_ ])?|sle[-_]?)micro|sl[-_]micro",
         hints=("micro",), version=r"\d\.\d", series=2, ids=("slmicro", "slemicro"),
         examples=(("SLE-Micro-5.5-DVD-x86_64-GM-Media1.iso", "5.5"),),
     ),
@@ -56,8 +56,8 @@ SUSE_FAMILY = (
         series=2, examples=(("SLED-12-SP3-DVD-x86_64-GM-DVD1.iso", "12.3"),),
     ),
     Distribution(
-        os_type="sles", word=r"sles?|suse[-_]linux[-_]enterprise(?:[-_]server)?",
-        hints=("sle", "suse"), version=r"(1\d)(?:[-_.]?sp(\d)|\.(\d))?", series=2,
+        os_type="sles", word=r"sles?|suse[-_ ]linux[-_ ]enterprise(?:[-_ ]server)?",
+        hints=("sle", "suse"), version=r"(1\d)(?:[-_. ]?sp(\d)|\.(\d))?", series=2,
         ids=("sle", "suse", "suselinuxenterpriseserver"), needs_version=True,
         examples=(
             ("SLE-15-SP6-Full-x86_64-GM-Media1.iso", "15.6"),

@@ -100,7 +100,7 @@ UNIX = (
         examples=(("minix_R3.3.0-588a35b.iso", "3.3"),),
     ),
     Distribution(
-        os_type="solaris", word=r"(?:oracle[-_]?)?solaris|sol", hints=("sol",),
+        os_type="solaris", word=r"(?:oracle[-_ ]?)?solaris|sol", hints=("sol",),
         version=r"(11)\.(\d)(?:\.\d+)*|(10)-u\d{1,2}|(8|9|1[01])(?!\d)", series=2,
         needs_version=True,
         examples=(
@@ -134,7 +134,8 @@ UNIX = (
         needs_version=True, examples=(("android-x86_64-9.0-r2.iso", "9"),),
     ),
     Distribution(
-        os_type="macos", word=r"(?:install[-_])?(?:mac[-_]?os(?:[-_]?x)?|os[-_]?x)|basesystem",
+        os_type="macos",
+        word=r"(?:install[-_ ])?(?:mac[-_ ]?os(?:[-_ ]?x)?|os[-_ ]?x)|basesystem",
         hints=("mac", "osx", "os x", "os-x", "basesystem"),
         version=r"(10)\.(\d{1,2})(?:\.\d)?|(1[1-9]|26)(?:\.\d+)*", series=0,
         codenames={

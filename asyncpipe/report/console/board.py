@@ -27,7 +27,8 @@ def status(row: Row) -> str:
         return "waiting"
     if row.state is not State.RUNNING:
         return f"{row.state.value} after {duration_text(row.elapsed_s)}"
-    words = [row.phase or "start", duration_text(row.phase_elapsed_s), _bytes(row), *_speed(row)]
+    words = [row.phase or "start", duration_text(row.phase_elapsed_s)]
+    words += [_waiting(row)] if row.waits_for else [_bytes(row), *_speed(row)]
     words.append(f"({duration_text(row.elapsed_s)} in all)")
     return "  ".join(word for word in words if word)
 
@@ -82,12 +83,21 @@ def _cells(row: Row, *, is_narrow: bool) -> dict[str, Cell]:
     eta = duration_text(row.eta_s) if row.eta_s is not None else ""
     return {
         "template": Cell(clean(row.unit), _STYLES[row.state]),
-        "phase": Cell(row.phase if running else row.state.value, _STYLES[row.state]),
+        "phase": Cell(_phase(row) if running else row.state.value, _STYLES[row.state]),
         "elapsed": Cell("" if is_waiting else duration_text(row.elapsed_s), "", right=True),
         "bytes": Cell(_bytes(row, is_short=is_narrow), "", right=True),
         "rate": Cell(rate, "", right=True),
         "ETA": Cell(eta, "", right=True),
     }
+
+
+def _phase(row: Row) -> str:
+    return f"{row.phase} ({duration_text(row.left_s)} left)" if row.waits_for else row.phase
+
+
+def _waiting(row: Row) -> str:
+    """``waiting for Packer to clean up, 97s left``."""
+    return f"waiting for {clean(row.waits_for)}, {duration_text(row.left_s)} left"
 
 
 def _bytes(row: Row, *, is_short: bool = False) -> str:

@@ -9,8 +9,10 @@ from asyncpipe.model.events import (
     PhaseChanged,
     RunFinished,
     RunStarted,
+    RunStopping,
     TemplateFinished,
     TemplateStarted,
+    Waiting,
     Warned,
 )
 from asyncpipe.model.identity import OsIdentity
@@ -37,6 +39,8 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
             return OWN + clean(ending(event.outcome))
+        case RunStopping():
+            return f"{OWN}{clean(event.signal)}: stopping, cleaning up ..."
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
 
 
@@ -49,6 +53,9 @@ def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:
             return clean(f"{OWN}building {event.template_path} as {system_of(event.identity)}")
         case PhaseChanged():
             return f"{OWN}phase {event.phase} after {duration_text(elapsed_s)}"
+        case Waiting():
+            limit = duration_text(event.limit_s)
+            return clean(f"{OWN}waiting for {event.what}, for up to {limit}")
         case IdentityChanged() if verbose:
             return clean(f"{OWN}the guest says: {system_of(event.identity)}")
     return None

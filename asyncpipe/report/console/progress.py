@@ -16,6 +16,7 @@ from asyncpipe.model.events import (
     TemplateFinished,
     TemplateStarted,
     UploadProgress,
+    Waiting,
 )
 from asyncpipe.model.publication import Published
 
@@ -46,6 +47,8 @@ class Row:
     total_bytes: int | None = None
     rate_bytes_per_s: float | None = None
     eta_s: float | None = None
+    waits_for: str = ""  # what may not come
+    left_s: float = 0.0  # until it is waited for no longer
 
 
 class RateMeter:
@@ -80,6 +83,7 @@ class _Unit:
         self.system = ""
         self.started_s = self.phase_started_s = 0.0
         self.ended_s: float | None = None
+        self.waits_for, self.waits_until_s = "", 0.0
         self.export_bytes: int | None = None
         self.sent: dict[str, tuple[int, int | None]] = {}
         self.export_rate, self.send_rate = RateMeter(), RateMeter()
@@ -122,6 +126,8 @@ class _Unit:
             total_bytes=total_bytes,
             rate_bytes_per_s=rate,
             eta_s=eta_s,
+            waits_for=self.waits_for,
+            left_s=max(0.0, self.waits_until_s - self.started_s - elapsed_s),
         )
 
     def _sent(self) -> tuple[int, int | None]:
@@ -135,6 +141,10 @@ class _Unit:
 
     def enter(self, phase: Phase | None, now_s: float) -> None:
         self.phase, self.phase_started_s = phase, now_s
+        self.waits_for = ""
+
+    def wait_for(self, event: Waiting, now_s: float) -> None:
+        self.waits_for, self.waits_until_s = event.what, now_s + event.limit_s
 
 
 class RunProgress:
@@ -162,6 +172,8 @@ class RunProgress:
                 unit.enter(Phase.START, now_s)
             case PhaseChanged():
                 self._unit(event.unit).enter(event.phase, now_s)
+            case Waiting():
+                self._unit(event.unit).wait_for(event, now_s)
             case IdentityChanged():
                 self._unit(event.unit).system = event.identity.short_id or ""
             case ExportGrew():

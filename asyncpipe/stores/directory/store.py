@@ -21,6 +21,7 @@ from asyncpipe.errors import (
     BucketMissingError,
     ChecksumError,
     DestinationTakenError,
+    ObjectTooLargeError,
     UploadError,
     UploadMissingError,
 )
@@ -38,8 +39,9 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.stores.directory import abandoned
-from asyncpipe.stores.directory.files import DirectoryFiles, UploadRecord
+from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
+from asyncpipe.stores.directory.records import UploadRecord
 from asyncpipe.text.moments import utc_text
 
 DIRECTORY_CAPABILITIES = StoreCapabilities(
@@ -131,7 +133,7 @@ class DirectoryStore:
             body = file.read(max_bytes + 1)
             info = self._files.info(key)
         if len(body) > max_bytes:
-            raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
+            raise ObjectTooLargeError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
         if info is None:
             raise UploadError(f"{self.url_of(key)} was removed while it was read.")
         return StoredBytes(info=info, body=body)

@@ -1,0 +1,114 @@
+"""What the xenserver plugin's lines say about the host: what it found there, made and removed.
+
+Lines of packer-plugin-xenserver 0.7 to 0.11 (builder/xenserver/common/*.go). A guest can print any
+text, so each line counts only in the phases in which no code of the guest has run yet.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from asyncpipe.model.build import HostObjects, IsoSource, Phase, UploadedImage
+
+_UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_BEFORE_BOOT: Final = frozenset({Phase.START, Phase.ISO_DOWNLOAD, Phase.ISO_UPLOAD, Phase.CREATE})
+_AT_THE_END: Final = frozenset({Phase.EXPORT, Phase.POST_PROCESS, Phase.CLEANUP})
+_CLEANING: Final = re.compile(r"Destroying V(?:M|DI \d+|DI)$|Destroyed VDI '|Deleting output dir")
+_MOST: Final = 20  # of each kind: a build makes one VM and up to three images
+
+
+class HostLines:
+    """Reads the lines of one build; ``objects`` is what is known so far."""
+
+    def __init__(self) -> None:
+        self.objects = HostObjects()
+        self._cleaning = ""  # the clean-up step that a following error line belongs to
+
+    def take(self, text: str, phase: Phase) -> bool:
+        """Take a line less Packer's prefix; return whether it said something new."""
+        before = self.objects
+        if phase in _BEFORE_BOOT:
+            self._take_beginning(text)
+        elif phase in _AT_THE_END or self._cleaning or _CLEANING.match(text):
+            self._take_ending(text)
+        return self.objects is not before
+
+    def _take_beginning(self, text: str) -> None:
+        for pattern, take in _BEGINNINGS:
+            match = pattern.fullmatch(text)
+            if match:
+                self.objects = take(self.objects, match[1] if match.re.groups else "")
+                return
+        if self._cleaning or _CLEANING.match(text):
+            self._take_ending(text)
+
+    def _take_ending(self, text: str) -> None:
+        """A step of the clean-up says what it does; the line after it is its error, if any."""
+        if _CLEANING.match(text):
+            self._cleaning = text
+            return
+        failed = re.match(r"Can't (?:get|destroy) VDI '", text)
+        if (failed or self._cleaning) and not text.startswith(("Build '", 'Step "')):
+            said = text if failed else f"{self._cleaning}: {text}"
+            problems = (*self.objects.cleanup_problems, said)[:_MOST]
+            self.objects = replace(self.objects, cleanup_problems=problems)
+        self._cleaning = ""
+
+
+def _session(known: HostObjects, _: str) -> HostObjects:
+    return replace(known, session=True)
+
+
+def _trying(known: HostObjects, url: str) -> HostObjects:
+    return replace(known, iso=IsoSource(url=url))
+
+
+def _retrieved(known: HostObjects, path: str) -> HostObjects:
+    if known.iso is None or known.iso.path:
+        return known
+    return replace(known, iso=replace(known.iso, path=path))
+
+
+def _sought(known: HostObjects, name: str) -> HostObjects:
+    return replace(known, iso_vdi_name=name)
+
+
+def _uploading(known: HostObjects, name: str) -> HostObjects:
+    image = UploadedImage(name=name)
+    return replace(known, uploads=(*known.uploads, image)[:_MOST])
+
+
+def _putting(known: HostObjects, url: str) -> HostObjects:
+    """The PUT names the VDI and the task by reference: unique, where names are not."""
+    if not known.uploads:
+        return known
+    query = parse_qs(urlsplit(url).query)
+    vdi_ref, task_ref = (query.get(name, [""])[0] for name in ("vdi", "task_id"))
+    image = replace(known.uploads[-1], vdi_ref=vdi_ref, task_ref=task_ref)
+    return replace(known, uploads=(*known.uploads[:-1], image))
+
+
+def _instance(known: HostObjects, uuid: str) -> HostObjects:
+    return known if known.vm_uuid else replace(known, vm_uuid=uuid.lower())
+
+
+def _creating(known: HostObjects, _: str) -> HostObjects:
+    return replace(known, creating=True)
+
+
+_BEGINNINGS: Final = tuple(
+    (re.compile(pattern), take)
+    for pattern, take in (
+        (r"XAPI client session established", _session),
+        (r"Trying (\S+)", _trying),
+        (r"\S+ => (/.+)", _retrieved),
+        (r"Attemping to find VDI '(.+)'", _sought),
+        (r"Step: Upload VDI '(.+)'", _uploading),
+        (r"PUT '(\S+)'", _putting),
+        (r"Step: Create Instance", _creating),
+        (rf"Created instance '({_UUID})'", _instance),
+    )
+)

@@ -21,11 +21,12 @@ from asyncpipe.model.store import (
     UploadHandle,
     crc64nvme_base64,
 )
-from asyncpipe.model.transfer import FileDigests, Target, TransferOptions
+from asyncpipe.model.transfer import FileDigests, Target, TransferOptions, Verify
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, repeated
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import crc64nvme, multipart_etag, read_exactly
+from asyncpipe.upload.read_back import differences
 from asyncpipe.upload.resume import NONCE_KEY
 from asyncpipe.upload.source import Source
 
@@ -131,11 +132,15 @@ class Completion:
         right, and the local file is another one now. ``part_md5s`` are base64, in order.
 
         Raises:
-            ChecksumError: size or checksum differ.
+            ChecksumError: size, checksum or bytes differ.
             DestinationTakenError: the object of another upload, or of another file, stands there.
         """
         etag = self._expected_etag(info, part_md5s)
         wrong = self._differences(info, etag)
+        read_back = self._must_be_read_back(info, multipart=multipart)
+        if read_back and self.is_ours(info) and not wrong:
+            policy = self.options.retry
+            wrong = await differences(self.store, self.target.key, self.digests, policy)
         if not self.is_ours(info) or (wrong and earlier):
             raise DestinationTakenError(
                 f"{self.store.url_of(self.target.key)} is the object of another upload or file"
@@ -145,7 +150,15 @@ class Completion:
             raise ChecksumError(
                 f"{self.store.url_of(self.target.key)} was removed again: {'; '.join(wrong)}"
             )
-        return self._checks(info, etag, multipart=multipart)
+        checks = self._checks(info, etag, multipart=multipart)
+        return (*checks, "read-back") if read_back else checks
+
+    def _must_be_read_back(self, info: ObjectInfo, *, multipart: bool) -> bool:
+        """Tell whether the bytes were proven by nobody yet; a ``--verify`` decides before that."""
+        if self.options.verify is not Verify.AUTO:
+            return self.options.verify is Verify.READ_BACK
+        proven = self.store.capabilities.checksum.refuses if multipart else False
+        return not proven and info.crc64nvme_base64 is None
 
     def _expected_etag(self, info: ObjectInfo, part_md5s: Sequence[str | None]) -> str | None:
         """The ETag the object must have, where it can be predicted."""
@@ -186,12 +199,15 @@ class Completion:
 
     def _checks(self, info: ObjectInfo, etag: str | None, *, multipart: bool) -> tuple[str, ...]:
         honoured = self.store.capabilities
+        mode = honoured.checksum if multipart else ChecksumMode.NONE
         conditional = honoured.conditional_complete if multipart else honoured.conditional_put
         held = {
             "size": True,
             "nonce": True,
             "crc64nvme": info.crc64nvme_base64 is not None,
-            "sha256-parts": multipart and honoured.checksum is ChecksumMode.SHA256_COMPOSITE,
+            "sha256-parts": mode is ChecksumMode.SHA256_COMPOSITE,
+            "crc64nvme-parts": mode is ChecksumMode.CRC64NVME_PARTS,
+            "md5-parts": mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5},
             "etag-md5": etag is not None,
             "create-only": conditional and not self.target.overwrite,
         }

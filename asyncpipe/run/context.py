@@ -20,6 +20,7 @@ import anyio.to_thread
 from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
+from asyncpipe.detect.medium import MediumCollector
 from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
@@ -76,6 +77,7 @@ class RunContext:
         self.unit = build_plan.unit
         self.identity = build_plan.static_identity
         self.guest = GuestCollector()
+        self.medium = MediumCollector()
         self.build_exit: BuildExit | None = None
         self.sealed: SealedLog | None = None
         self.report: XvaReport | None = None
@@ -86,9 +88,12 @@ class RunContext:
 
     @property
     def destination(self) -> publish.Destination:
-        """The store and what bounds the traffic to it."""
+        """The store, what bounds the traffic to it, and where its warnings go."""
         return publish.Destination(
-            store=self.services.store, budget=self.services.budget, options=self.services.transfer
+            store=self.services.store,
+            budget=self.services.budget,
+            options=self.services.transfer,
+            warn=self.warn,
         )
 
     @property
@@ -127,6 +132,7 @@ class RunContext:
         ) as log:
             # apart: a defect in one listener must not silence the other
             log.subscribe(self.guest.feed_line, whole_lines=True)
+            log.subscribe(self.medium.feed_line, whole_lines=True)
             log.subscribe(self.on_line)
             try:
                 yield log
@@ -171,9 +177,10 @@ class RunContext:
     # -- who it is ---------------------------------------------------------------------------
 
     def identity_now(self) -> OsIdentity:
-        """The answer with what the guest has said until now."""
+        """The answer with what Packer and the guest have said until now."""
+        said = evidence.from_packer(self.medium.url) if self.medium.url else ()
         guest = evidence.from_guest(self.guest.facts())
-        return detect.determine_os_info((*self.plan.static_identity.evidence, *guest))
+        return detect.determine_os_info((*self.plan.static_identity.evidence, *said, *guest))
 
     def identify(self) -> None:
         """Settle the identity; with --strict-identity a contradiction ends the run here."""
@@ -325,8 +332,12 @@ class RunContext:
 
     async def remove_xva(self, xva_path: Path) -> None:
         """Free the disk, unless asked to keep the file."""
-        if not self.services.keep_xva:
+        if self.services.keep_xva:
+            return
+        try:
             await anyio.to_thread.run_sync(_unlink, xva_path)
+        except OSError as error:  # it is published: that stands
+            self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
 
 
 def _unlink(path: Path) -> None:

@@ -55,6 +55,7 @@ class _How:
 @shared.AS_JSON
 @shared.WORK_DIRECTORY
 @shared.DESTINATION
+@shared.HOST
 @shared.STORE
 @click.pass_context
 def reap(

@@ -20,7 +20,7 @@ from asyncpipe.text.safe import printable
 SCHEMA_VERSION: Final = 1
 
 Document = dict[str, object]
-_OURS: Final = frozenset({"output_directory", "run_timestamp"})  # set by every run: no news
+_OURS: Final = frozenset({"output_directory", "run_timestamp", "run_id"})  # set by every run: no news
 
 
 def draft(

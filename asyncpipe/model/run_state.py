@@ -38,6 +38,9 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_directory: str = ""
     folder_key: str = ""  # where it publishes
     instance_uuids: tuple[str, ...] = ()  # VMs that Packer created
+    vdis: tuple[str, ...] = ()  # disks and images at the host: uuids, or references of XAPI
+    images: tuple[str, ...] = ()  # their names, where nothing else is known
+    remains: tuple[str, ...] = ()  # sentences about what stays at the host
     exit_code: int | None = None
 
 

@@ -49,6 +49,8 @@ class HostLines:
         """A step of the clean-up says what it does; the line after it is its error, if any."""
         if _CLEANING.match(text):
             self._cleaning = text
+            if text.startswith("Destroy") and not self.objects.cleaned_up:
+                self.objects = replace(self.objects, cleaned_up=True)
             return
         failed = re.match(r"Can't (?:get|destroy) VDI '", text)
         if (failed or self._cleaning) and not text.startswith(("Build '", 'Step "')):

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -19,6 +20,8 @@ from asyncpipe.cli.run import report
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
+from asyncpipe.host.access import access_of_template
+from asyncpipe.host.pool import open_pool
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
@@ -27,6 +30,7 @@ from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import pipeline, plan, provenance, scheduler
 from asyncpipe.run.context import Services
+from asyncpipe.run.host import OpenPool
 from asyncpipe.run.state import Built
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
@@ -119,7 +123,14 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        host_of=partial(_host_of, settings),
     )
+
+
+def _host_of(settings: Settings, one: BuildPlan) -> OpenPool | None:
+    """How to log in to the host that a template builds on; None when it does not say."""
+    access = access_of_template(one.template, settings.host_trust)
+    return partial(open_pool, access) if access else None
 
 
 def _eager(settings: Settings, store: ObjectStore) -> bool:

@@ -120,8 +120,16 @@ class ObjectMissingError(UploadError):
     """No object under this key."""
 
 
+class ObjectTooLargeError(UploadError):
+    """An object that should be small is not: it is not read."""
+
+
 class UploadMissingError(UploadError):
     """The store does not know this multipart upload (it ended, was aborted, or never was)."""
+
+
+class NotSupportedError(UploadError):
+    """The store does not know this kind of listing: what it would say has to be done without."""
 
 
 class ConflictError(UploadError):

@@ -146,7 +146,7 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
-        """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
+        """Read a small object whole; ObjectMissingError, ObjectTooLargeError."""
         ...
 
     def stream(

@@ -1,14 +1,18 @@
 """What is published at a destination: pointers, index, channels, fetching and removing versions."""
 
-from asyncpipe.catalog.channels import Channel, channels, set_channel, unset_channel
-from asyncpipe.catalog.entries import entry_of, to_json
-from asyncpipe.catalog.listing import latest, list_versions, rebuild_index, resolve
+from asyncpipe.catalog.channels import Channel, Channels, channels, set_channel, unset_channel
+from asyncpipe.catalog.listing import Listing, latest, list_versions, rebuild_index, resolve
 from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
+from asyncpipe.catalog.read import BAD
+from asyncpipe.model.catalog import entry_of
 
 __all__ = [
+    "BAD",
     "Channel",
+    "Channels",
+    "Listing",
     "Pruning",
     "Pulled",
     "channels",
@@ -22,6 +26,5 @@ __all__ = [
     "rebuild_index",
     "resolve",
     "set_channel",
-    "to_json",
     "unset_channel",
 ]

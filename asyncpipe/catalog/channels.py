@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asyncpipe.catalog import entries
-from asyncpipe.catalog.entries import UnreadableError
-from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
+from asyncpipe.catalog.read import BAD, read_pointer
+from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.catalog import CatalogEntry, encode_pointer
 from asyncpipe.ports import ObjectStore
 
 
@@ -22,29 +21,35 @@ class Channel:
     entry: CatalogEntry
 
 
-async def channels(store: ObjectStore, short_id: str | None = None) -> tuple[Channel, ...]:
-    """Every channel, in the order of keys.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """The channels that can be read, and those that cannot: they may name any version."""
 
-    Raises:
-        UnreadableError: one of them cannot be read; nobody may conclude that it names nothing.
-    """
+    found: tuple[Channel, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()  # (short id, what is wrong with one)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know."""
+        return tuple(f"{text} Set the channel again, or unset it." for _, text in self.unreadable)
+
+
+async def channels(store: ObjectStore, short_id: str | None = None) -> Channels:
+    """Every channel, in the order of keys."""
     found: list[Channel] = []
+    unreadable: list[tuple[str, str]] = []
     prefix = f"templates/{short_id}/channels/" if short_id else "templates/"
     keys = [info.key async for info in store.list(prefix)]
-    for key in keys:
-        named = store_keys.parse_channel_key(key)
-        body = await read_small(store, key) if named else None
-        if named is None or body is None:
+    for key, named in [(key, store_keys.parse_channel_key(key)) for key in keys]:
+        if named is None:
             continue
         try:
-            entry = entries.decode_pointer(body)
-        except UnreadableError as error:
-            raise UnreadableError(
-                f"{store.url_of(key)} is unreadable: {error.message}",
-                hint="Set the channel again, or unset it.",
-            ) from error
-        found.append(Channel(short_id=named[0], name=named[1], entry=entry))
-    return tuple(found)
+            entry = await read_pointer(store, key, named[0])
+        except BAD as error:
+            unreadable.append((named[0], error.message))
+        else:
+            found += [Channel(short_id=named[0], name=named[1], entry=entry)] if entry else []
+    return Channels(found=tuple(found), unreadable=tuple(unreadable))
 
 
 async def set_channel(store: ObjectStore, name: str, entry: CatalogEntry) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ async def set_channel(store: ObjectStore, name: str, entry: CatalogEntry) -> tup
         raise UsageError(f"{name!r} cannot name a channel.", hint="Use letters, digits, . _ -")
     key = store_keys.channel_key(entry.short_id, name)
     await _require(store, entry)
-    wanted = entries.encode_pointer(entry)
+    wanted = encode_pointer(entry)
     swapped = await swap(store, key, lambda body: None if body == wanted else wanted)
     await _require(store, entry)  # a prune that began before the channel stood may have won
     unguarded = swapped.written and not swapped.guarded

@@ -7,21 +7,20 @@ from typing import Final
 
 import anyio
 
-from asyncpipe.catalog import entries
-from asyncpipe.catalog.entries import UnreadableError
-from asyncpipe.catalog.pointer import MAX_METADATA_BYTES
-from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
-from asyncpipe.errors import ObjectMissingError, UploadError, UsageError
+from asyncpipe.catalog.read import BAD, read_index, read_pointer, read_version
+from asyncpipe.catalog.swap import swap, unguarded_warning
+from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.catalog import CatalogEntry, decode_index, encode_index, in_order
+from asyncpipe.model.documents import UnreadableError
 from asyncpipe.ports import ObjectStore
 
 _READ_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
-    """A rebuilt index and what could not be listed in it."""
+class Listing:
+    """Versions, newest first, and what could not be listed."""
 
     versions: tuple[CatalogEntry, ...]
     warnings: tuple[str, ...] = ()
@@ -29,14 +28,29 @@ class Rebuilt:
 
 async def list_versions(
     store: ObjectStore, short_id: str | None = None, *, fresh: bool = False
-) -> tuple[CatalogEntry, ...]:
-    """Every version, newest first; from the index, or from a listing when it is absent.
+) -> Listing:
+    """List every version; from the index, or from the objects when it is absent or broken.
 
-    ``fresh`` looks at the objects themselves. Raises UnreadableError when the index is broken.
+    ``fresh`` looks at the objects themselves. Raises NewerSchemaError.
     """
-    body = None if fresh else await read_small(store, store_keys.INDEX_KEY)
-    found = (await _scan(store)).versions if body is None else entries.decode_index(body)
-    return tuple(entry for entry in found if short_id in {None, entry.short_id})
+    listing = await _scan(store) if fresh else await _indexed(store)
+    mine = tuple(entry for entry in listing.versions if short_id in {None, entry.short_id})
+    return Listing(versions=mine, warnings=listing.warnings)
+
+
+async def _indexed(store: ObjectStore) -> Listing:
+    rebuild = "run asyncpipe index rebuild"
+    try:
+        indexed = await read_index(store)
+    except UnreadableError as error:
+        scanned = await _scan(store)
+        told = f"{error.message} The objects were listed instead; {rebuild}."
+        return Listing(versions=scanned.versions, warnings=(told, *scanned.warnings))
+    if indexed is None:
+        return await _scan(store)
+    url = store.url_of(store_keys.INDEX_KEY)
+    warnings = tuple(f"{url}: an entry is left out: {text}" for text in indexed[1])
+    return Listing(versions=indexed[0], warnings=warnings)
 
 
 async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
@@ -44,8 +58,10 @@ async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
 
     Raises:
         ObjectMissingError: there is none.
+        UnreadableError, NewerSchemaError: ``latest.json`` is not what it should be.
     """
-    return await _follow(store, store_keys.latest_key(_name(short_id)), f"No version of {short_id}")
+    key = store_keys.latest_key(_name(short_id))
+    return await _follow(store, key, short_id, f"No version of {short_id}")
 
 
 async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
@@ -62,56 +78,48 @@ async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
                 f"{timestamp!r} is not the timestamp of a version.",
                 hint="asyncpipe list shows them; they look like 20261123T170000Z.",
             )
-        return await version_at(store, store_keys.folder_key(_name(short_id), timestamp))
+        return await read_version(store, store_keys.folder_key(_name(short_id), timestamp))
     short_id, colon, channel = reference.partition(":")
     if not colon:
         return await latest(store, short_id)
     key = store_keys.channel_key(_name(short_id), _name(channel))
-    return await _follow(store, key, f"{short_id} has no channel {channel}")
+    return await _follow(store, key, short_id, f"{short_id} has no channel {channel}")
 
 
-async def version_at(store: ObjectStore, folder_key: str) -> CatalogEntry:
-    """The version in a folder, from its own metadata; ObjectMissingError, UnreadableError."""
-    key = f"{folder_key}/{store_keys.METADATA_NAME}"
-    body = await read_small(store, key, max_bytes=MAX_METADATA_BYTES)
-    if body is None:
-        raise ObjectMissingError(
-            f"There is no version {store.url_of(folder_key)}.",
-            hint="asyncpipe list shows what is published.",
-        )
-    try:
-        entry = entries.entry_of(entries.load(body))
-    except UnreadableError as error:
-        raise UnreadableError(f"{store.url_of(key)} is unreadable: {error.message}") from error
-    if entry.folder_key != folder_key:
-        raise UnreadableError(f"{store.url_of(key)} is the metadata of another version.")
-    return entry
-
-
-async def rebuild_index(store: ObjectStore) -> Rebuilt:
+async def rebuild_index(store: ObjectStore) -> Listing:
     """Write ``index.json`` anew from a listing and each version's metadata.
 
     A version that is published while this runs is kept: it is newer than the listing.
+
+    Raises:
+        NewerSchemaError: the index is that of a newer asyncpipe.
     """
-    seen = await read_small(store, store_keys.INDEX_KEY)
-    known = _known(seen)
+    try:
+        seen = await read_index(store)
+    except UnreadableError:
+        seen = None
+    known = {entry.folder_key for entry in seen[0]} if seen else set()
     scanned = await _scan(store)
 
     def change(body: bytes | None) -> bytes | None:
-        added = [entry for entry in _known(body).values() if entry.folder_key not in known]
-        wanted = entries.encode_index((*scanned.versions, *added))
+        added = [entry for entry in _listed(body) if entry.folder_key not in known]
+        wanted = encode_index((*scanned.versions, *added))
         return None if wanted == body else wanted
 
     swapped = await swap(store, store_keys.INDEX_KEY, change)
     warnings = list(scanned.warnings)
     if swapped.written and not swapped.guarded:
         warnings.append(unguarded_warning(store, store_keys.INDEX_KEY))
-    return Rebuilt(versions=scanned.versions, warnings=tuple(warnings))
+    return Listing(versions=scanned.versions, warnings=tuple(warnings))
 
 
-async def _scan(store: ObjectStore) -> Rebuilt:
-    """Look at every version that has its metadata, a few at a time."""
-    keys = [store_keys.parse_version_key(info.key) async for info in store.list("templates/")]
+async def _scan(store: ObjectStore) -> Listing:
+    """Look at every version that has its metadata, a few at a time.
+
+    A version counts when it is whole: its metadata can be read, and its image is there.
+    """
+    sizes = {info.key: info.size_bytes async for info in store.list("templates/")}
+    keys = [store_keys.parse_version_key(key) for key in sizes]
     folders = [key.folder_key for key in keys if key and key.name == store_keys.METADATA_NAME]
     found: list[CatalogEntry] = []
     warnings: list[str] = []
@@ -120,34 +128,33 @@ async def _scan(store: ObjectStore) -> Rebuilt:
     async def look_at(folder_key: str) -> None:
         try:
             async with limiter:
-                found.append(await version_at(store, folder_key))
-        except (UnreadableError, ObjectMissingError, entries.NewerSchemaError) as error:
+                entry = await read_version(store, folder_key)
+            if sizes.get(entry.xva.key) != entry.xva.size_bytes:
+                raise UnreadableError("its image is not there, or has another size.")
+            found.append(entry)
+        except (*BAD, ObjectMissingError) as error:
             warnings.append(f"{store.url_of(folder_key)} is not listed: {error.message}")
 
     async with anyio.create_task_group() as tasks:
         for folder_key in folders:
             tasks.start_soon(look_at, folder_key)
-    return Rebuilt(versions=entries.in_order(found), warnings=tuple(sorted(warnings)))
+    return Listing(versions=in_order(found), warnings=tuple(sorted(warnings)))
 
 
-def _known(body: bytes | None) -> dict[str, CatalogEntry]:
+def _listed(body: bytes | None) -> tuple[CatalogEntry, ...]:
     try:
-        listed = entries.decode_index(body) if body is not None else ()
+        return decode_index(body)[0] if body is not None else ()
     except UnreadableError:
-        listed = ()
-    return {entry.folder_key: entry for entry in listed}
+        return ()
 
 
-async def _follow(store: ObjectStore, key: str, absent: str) -> CatalogEntry:
-    body = await read_small(store, key)
-    if body is None:
+async def _follow(store: ObjectStore, key: str, short_id: str, absent: str) -> CatalogEntry:
+    entry = await read_pointer(store, key, short_id)
+    if entry is None:
         raise ObjectMissingError(
             f"{absent} at {store.url}.", hint="asyncpipe list shows what is published."
         )
-    try:
-        return entries.decode_pointer(body)
-    except UploadError as error:
-        raise UnreadableError(f"{store.url_of(key)} is unreadable: {error.message}") from error
+    return entry
 
 
 def _name(text: str) -> str:

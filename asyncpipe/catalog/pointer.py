@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
 
-from asyncpipe.catalog import entries
-from asyncpipe.catalog.entries import NewerSchemaError, UnreadableError
-from asyncpipe.catalog.swap import read_small, swap, unguarded_warning
+from asyncpipe.catalog.read import read_metadata
+from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import UploadError
-from asyncpipe.model import store_keys
+from asyncpipe.model import catalog, store_keys
 from asyncpipe.model.catalog import CatalogEntry, PointerResult
+from asyncpipe.model.documents import NewerSchemaError, UnreadableError
 from asyncpipe.ports import ObjectStore
-
-MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 
 
 async def move_pointer(store: ObjectStore, entry: CatalogEntry) -> PointerResult:
@@ -29,13 +26,13 @@ async def move_pointer(store: ObjectStore, entry: CatalogEntry) -> PointerResult
     broken: list[str] = []
 
     def change(body: bytes | None) -> bytes | None:
-        present = _readable(body, store.url_of(key), broken)
+        present = _readable(body, entry.short_id, store.url_of(key), broken)
         if present is not None and present.timestamp >= entry.timestamp:
             return None
-        return entries.encode_pointer(entry)
+        return catalog.encode_pointer(entry)
 
     swapped = await swap(store, key, change)
-    before = _readable(swapped.before, store.url_of(key), [])
+    before = _readable(swapped.before, entry.short_id, store.url_of(key), [])
     warnings = list(dict.fromkeys(broken))
     if swapped.written and not swapped.guarded:
         warnings.append(unguarded_warning(store, key))
@@ -60,26 +57,23 @@ async def change_index(
     broken: list[str] = []
 
     def change(body: bytes | None) -> bytes | None:
+        url = store.url_of(store_keys.INDEX_KEY)
+        present: tuple[CatalogEntry, ...] = ()
         try:
-            present = entries.decode_index(body) if body is not None else ()
+            if body is not None:
+                present, problems = catalog.decode_index(body)
+                broken.extend(f"{url} lost an entry: {text}" for text in problems)
         except UnreadableError as error:
-            broken.append(f"{store.url_of(store_keys.INDEX_KEY)} is unreadable: {error.message}")
-            present = ()
+            broken.append(f"{url} was unreadable: {error.message}")
         kept = [entry for entry in present if entry.folder_key not in remove]
-        wanted = entries.in_order((*kept, *add))
-        return None if body is not None and wanted == present else entries.encode_index(wanted)
+        wanted = catalog.encode_index((*kept, *add))
+        return None if wanted == body else wanted
 
     swapped = await swap(store, store_keys.INDEX_KEY, change)
     warnings = [f"{text}; run asyncpipe index rebuild" for text in dict.fromkeys(broken)]
     if swapped.written and not swapped.guarded:
         warnings.append(unguarded_warning(store, store_keys.INDEX_KEY))
     return warnings
-
-
-async def read_metadata(store: ObjectStore, entry: CatalogEntry) -> dict[str, Any] | None:
-    """Read the metadata of a version, None when it is gone; UnreadableError when it is none."""
-    body = await read_small(store, entry.metadata_key, max_bytes=MAX_METADATA_BYTES)
-    return None if body is None else entries.load(body)
 
 
 async def _add_to_index(store: ObjectStore, entry: CatalogEntry) -> list[str]:
@@ -91,11 +85,13 @@ async def _add_to_index(store: ObjectStore, entry: CatalogEntry) -> list[str]:
         return [f"{reason} Run asyncpipe index rebuild."]
 
 
-def _readable(body: bytes | None, url: str, broken: list[str]) -> CatalogEntry | None:
+def _readable(
+    body: bytes | None, short_id: str, url: str, broken: list[str]
+) -> CatalogEntry | None:
     if body is None:
         return None
     try:
-        return entries.decode_pointer(body)
+        return catalog.decode_pointer(body, short_id)
     except NewerSchemaError as error:
         raise NewerSchemaError(f"{url} was not changed: {error.message}") from error
     except UnreadableError as error:

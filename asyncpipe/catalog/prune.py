@@ -1,4 +1,4 @@
-"""Remove old versions, and never one that a pointer or a channel names.
+"""Remove old versions, and never one that a pointer or a channel names, or might name.
 
 A version disappears in the order in which readers look: index, metadata, then image and log. An
 interrupted removal leaves a folder without metadata.json, which nobody sees and reap removes.
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from asyncpipe.catalog import entries
 from asyncpipe.catalog.channels import channels
 from asyncpipe.catalog.listing import list_versions
 from asyncpipe.catalog.pointer import change_index
-from asyncpipe.catalog.swap import read_small
+from asyncpipe.catalog.read import BAD, read_pointer
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
@@ -31,7 +30,7 @@ class Pruning:
     @property
     def freed_bytes(self) -> int:
         """What removing them frees, in XVAs alone."""
-        return sum(entry.xva_size_bytes for entry in self.remove)
+        return sum(entry.xva.size_bytes for entry in self.remove)
 
 
 async def plan_pruning(
@@ -43,22 +42,24 @@ async def plan_pruning(
 ) -> Pruning:
     """Choose the versions beyond the ``keep`` newest of each template.
 
-    ``older_than`` is a timestamp: younger versions stay whatever their number.
+    ``older_than`` is a timestamp: younger versions stay whatever their number. What cannot be
+    read does not count as a version, and where a pointer or a channel cannot be read every
+    version of that template stays.
 
     Raises:
         UsageError: ``keep`` is below 1.
-        UnreadableError: a pointer or channel cannot be read, so that nothing is safe to remove.
     """
     if keep < 1:
         raise UsageError("At least one version of each template is kept (--keep 1).")
-    versions = await list_versions(store, short_id, fresh=True)
-    old = _beyond(versions, keep, older_than)
-    reasons = await _named(store, {entry.short_id for entry in old})
+    listing = await list_versions(store, short_id, fresh=True)
+    old = _beyond(listing.versions, keep, older_than)
+    names = {owner: await _names(store, owner) for owner in {entry.short_id for entry in old}}
+    reasons = [(entry, names[entry.short_id].of(entry)) for entry in old]
+    unreadable = sorted({one.unreadable for one in names.values() if one.unreadable})
     return Pruning(
-        remove=tuple(entry for entry in old if entry.folder_key not in reasons),
-        protected=tuple(
-            (entry, reasons[entry.folder_key]) for entry in old if entry.folder_key in reasons
-        ),
+        remove=tuple(entry for entry, reason in reasons if not reason),
+        protected=tuple((entry, reason) for entry, reason in reasons if reason),
+        warnings=(*listing.warnings, *unreadable),
     )
 
 
@@ -71,10 +72,10 @@ async def prune(store: ObjectStore, pruning: Pruning) -> tuple[str, ...]:
     gone = frozenset(entry.folder_key for entry in pruning.remove)
     warnings = await change_index(store, remove=gone) if gone else []
     for entry in pruning.remove:
-        reason = (await _named(store, {entry.short_id})).get(entry.folder_key)
-        if reason is not None:
+        reason = (await _names(store, entry.short_id)).of(entry)
+        if reason:
             warnings += await change_index(store, add=(entry,))
-            warnings.append(f"{store.url_of(entry.folder_key)} was kept: {reason} names it now")
+            warnings.append(f"{store.url_of(entry.folder_key)} was kept: {reason}")
             continue
         await remove_folder(store, entry.folder_key)
     return tuple(warnings)
@@ -101,13 +102,26 @@ def _beyond(
     return tuple(chosen)
 
 
-async def _named(store: ObjectStore, short_ids: Iterable[str]) -> dict[str, str]:
-    """Folders that something names, with what names them."""
-    named: dict[str, str] = {}
-    for short_id in sorted(short_ids):
-        body = await read_small(store, store_keys.latest_key(short_id))
-        if body is not None:
-            named[entries.decode_pointer(body).folder_key] = "latest"
-        for channel in await channels(store, short_id):
-            named[channel.entry.folder_key] = f"channel {channel.name}"
-    return named
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """What names versions of one template."""
+
+    by_folder: dict[str, str]
+    unreadable: str = ""  # a pointer that might name any of them
+
+    def of(self, entry: CatalogEntry) -> str:
+        """Return why a version stays; empty when nothing holds it."""
+        return self.by_folder.get(entry.folder_key) or self.unreadable
+
+
+async def _names(store: ObjectStore, short_id: str) -> _Names:
+    by_folder: dict[str, str] = {}
+    found = await channels(store, short_id)
+    unreadable = [text for _, text in found.unreadable]
+    try:
+        latest = await read_pointer(store, store_keys.latest_key(short_id), short_id)
+        by_folder |= {latest.folder_key: "latest"} if latest else {}
+    except BAD as error:
+        unreadable.append(error.message)
+    by_folder |= {one.entry.folder_key: f"channel {one.name}" for one in found.found}
+    return _Names(by_folder=by_folder, unreadable=" ".join(unreadable))

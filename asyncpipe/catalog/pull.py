@@ -12,8 +12,8 @@ from typing import BinaryIO, Final
 import anyio
 import anyio.to_thread
 
-from asyncpipe.catalog.listing import version_at
-from asyncpipe.errors import ChecksumError, TransientStoreError, UsageError
+from asyncpipe.catalog.read import read_version
+from asyncpipe.errors import ChecksumError, TransientStoreError, UploadError, UsageError
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
@@ -31,7 +31,7 @@ class Pulled:
     path: Path
     entry: CatalogEntry
     resumed_bytes: int = 0  # that an earlier attempt had fetched already
-    verified: tuple[str, ...] = ("size", "sha256")
+    verified: tuple[str, ...] = ("size", "sha256")  # without the latter: published without one
 
 
 async def pull(store: ObjectStore, entry: CatalogEntry, path: Path) -> Pulled:
@@ -43,19 +43,24 @@ async def pull(store: ObjectStore, entry: CatalogEntry, path: Path) -> Pulled:
         UsageError: ``path`` exists, or there is no room for it.
         ChecksumError: what came is not what was published; nothing is left under ``path``.
     """
-    entry = await version_at(store, entry.folder_key)
-    token = (entry.xva_sha256_hex or entry.timestamp)[:16]
+    entry = await read_version(store, entry.folder_key)
+    token = (entry.xva.sha256_hex or entry.timestamp)[:16]
     partial = path.with_name(f".{path.name}.{token}.partial")
     await anyio.to_thread.run_sync(_require_room, entry, partial, path)
     sink = await anyio.to_thread.run_sync(_Sink.open, partial)
     try:
         resumed_bytes = sink.size_bytes
-        if resumed_bytes > entry.xva_size_bytes:
+        if resumed_bytes > entry.xva.size_bytes:
             await anyio.to_thread.run_sync(sink.restart)
             resumed_bytes = 0
         await _fetch(store, entry, sink)
-        verified = await anyio.to_thread.run_sync(sink.finish, entry, partial)
+        verified = await anyio.to_thread.run_sync(sink.finish, entry)
         await anyio.to_thread.run_sync(_place, partial, path)
+    except UploadError as error:
+        # what a broken connection left is worth going on with; what was refused is not
+        if not isinstance(error, TransientStoreError) or not sink.size_bytes:
+            partial.unlink(missing_ok=True)
+        raise
     finally:
         sink.file.close()
     return Pulled(path=path, entry=entry, resumed_bytes=resumed_bytes, verified=verified)
@@ -88,16 +93,15 @@ class _Sink:
         self.file.write(piece)
         self._count(piece)
 
-    def finish(self, entry: CatalogEntry, partial: Path) -> tuple[str, ...]:
+    def finish(self, entry: CatalogEntry) -> tuple[str, ...]:
         self.file.flush()
         os.fsync(self.file.fileno())
-        if not entry.xva_sha256_hex:
+        if not entry.xva.sha256_hex:
             return ("size",)
-        if self._sha256.hexdigest() != entry.xva_sha256_hex:
-            partial.unlink(missing_ok=True)
+        if self._sha256.hexdigest() != entry.xva.sha256_hex:
             raise ChecksumError(
                 f"The XVA under {entry.folder_key} is not the one that was published: "
-                f"its SHA-256 is {self._sha256.hexdigest()}, not {entry.xva_sha256_hex}.",
+                f"its SHA-256 is {self._sha256.hexdigest()}, not {entry.xva.sha256_hex}.",
                 hint="Nothing was kept. Look who changed the object at the store.",
             )
         return ("size", "sha256")
@@ -109,7 +113,7 @@ class _Sink:
 
 async def _fetch(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
     retries = Retries(_RETRY)
-    while sink.size_bytes < entry.xva_size_bytes:
+    while sink.size_bytes < entry.xva.size_bytes:
         before_bytes = sink.size_bytes
         try:
             await _fetch_once(store, entry, sink)
@@ -120,22 +124,22 @@ async def _fetch(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
             continue
         if sink.size_bytes == before_bytes:
             raise ChecksumError(
-                f"{store.url_of(entry.xva_key)} ends after {sink.size_bytes} of "
-                f"{entry.xva_size_bytes} bytes."
+                f"{store.url_of(entry.xva.key)} ends after {sink.size_bytes} of "
+                f"{entry.xva.size_bytes} bytes."
             )
 
 
 async def _fetch_once(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
-    async with store.stream(entry.xva_key, offset_bytes=sink.size_bytes) as pieces:
+    async with store.stream(entry.xva.key, offset_bytes=sink.size_bytes) as pieces:
         async for piece in pieces:
             await anyio.to_thread.run_sync(sink.write, piece)
             _refuse_excess(entry, sink)
 
 
 def _refuse_excess(entry: CatalogEntry, sink: _Sink) -> None:
-    if sink.size_bytes > entry.xva_size_bytes:
+    if sink.size_bytes > entry.xva.size_bytes:
         raise ChecksumError(
-            f"The object {entry.xva_key} is larger than the {entry.xva_size_bytes} bytes published."
+            f"The object {entry.xva.key} is larger than the {entry.xva.size_bytes} bytes published."
         )
 
 
@@ -144,7 +148,7 @@ def _require_room(entry: CatalogEntry, partial: Path, path: Path) -> None:
         raise UsageError(f"{path} exists and is not overwritten.", hint="Name another --output.")
     folder = next(parent for parent in partial.absolute().parents if parent.exists())
     have_bytes = partial.stat().st_size if partial.exists() else 0
-    need_bytes = entry.xva_size_bytes - have_bytes + _RESERVE_BYTES
+    need_bytes = entry.xva.size_bytes - have_bytes + _RESERVE_BYTES
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < need_bytes:
         raise UsageError(

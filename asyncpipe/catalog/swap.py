@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.catalog.entries import JSON_TYPE
 from asyncpipe.errors import (
     ConflictError,
     DestinationTakenError,
     ObjectMissingError,
+    ObjectTooLargeError,
     TransientStoreError,
 )
 from asyncpipe.model.store import StoredBytes
@@ -74,21 +74,15 @@ def _contended(store: ObjectStore, key: str) -> ConflictError:
     )
 
 
-async def read_small(
-    store: ObjectStore, key: str, *, max_bytes: int = MAX_INDEX_BYTES
-) -> bytes | None:
-    """Read a small object whole, None when there is none."""
-    try:
-        return (await store.get(key, max_bytes=max_bytes)).body
-    except ObjectMissingError:
-        return None
-
-
 async def _read(store: ObjectStore, key: str) -> StoredBytes | None:
+    """What stands there; of an object that is too large nothing but its ETag."""
     try:
         return await store.get(key, max_bytes=MAX_INDEX_BYTES)
     except ObjectMissingError:
         return None
+    except ObjectTooLargeError:
+        info = await store.head(key)
+        return StoredBytes(info=info, body=b"") if info else None
 
 
 async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes | None) -> None:
@@ -96,7 +90,7 @@ async def _write(store: ObjectStore, key: str, body: bytes, stored: StoredBytes 
     await store.put(
         key,
         body,
-        content_type=JSON_TYPE,
+        content_type="application/json",
         create_only=stored is None and able.conditional_put,
         if_match=stored.info.etag if stored and able.compare_and_swap else None,
     )

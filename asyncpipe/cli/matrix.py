@@ -108,13 +108,13 @@ async def _durations(settings: Settings) -> dict[str, float]:
         async with open_store(
             settings.destination, environment=settings.environment, options=settings.store
         ) as store:
-            entries = await catalog.list_versions(store)
+            listing = await catalog.list_versions(store)
     except (UploadError, UsageError) as error:
         click.echo(f"asyncpipe: no past durations: {error.message}", err=True)
         return {}
-    oldest_first = sorted(entries, key=lambda entry: entry.timestamp)
+    oldest_first = sorted(listing.versions, key=lambda entry: entry.timestamp)
     known: dict[str, float] = {}
     for entry in oldest_first:
-        if entry.duration_s:
-            known[entry.short_id] = known[entry.unit] = entry.duration_s
+        if entry.build.duration_s:
+            known[entry.short_id] = known[entry.build.unit] = entry.build.duration_s
     return known

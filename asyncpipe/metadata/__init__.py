@@ -7,7 +7,16 @@ from asyncpipe.metadata.document import (
     draft,
     failed,
 )
-from asyncpipe.metadata.encoding import encode
+from asyncpipe.metadata.encoding import encode, published
 from asyncpipe.metadata.sbom import cyclonedx
 
-__all__ = ["SCHEMA_VERSION", "Document", "complete", "cyclonedx", "draft", "encode", "failed"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Document",
+    "complete",
+    "cyclonedx",
+    "draft",
+    "encode",
+    "failed",
+    "published",
+]

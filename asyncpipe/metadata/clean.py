@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from asyncpipe.model.template import Template, Value
+from asyncpipe.model.template import Template
 from asyncpipe.text.safe import printable, without_userinfo
+from asyncpipe.text.secrets import is_secret_name, texts_of
 
 MAX_ITEMS: Final = 20_000  # packages: a full desktop has about 3,000
 MAX_DEPTH: Final = 12
 MASK: Final = "****"
 
-_SECRET_NAME = re.compile(
-    r"pass(wd|word|phrase)?s?(_|$)|passw|pwd|secret|token|credential|auth(_|$)|bearer"
-    r"|(api|access|private|signing|encryption|license|product)_?key|cookie|session_?id|vault",
-    re.IGNORECASE,
-)
 _SHORTEST_SECRET = 8  # shorter ones ("root", "debian") are left where they occur in other text
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell whether a variable of this name holds a secret by all experience."""
-    return _SECRET_NAME.search(name) is not None
 
 
 def secrets_of(template: Template) -> frozenset[str]:
@@ -34,17 +24,9 @@ def secrets_of(template: Template) -> frozenset[str]:
         text
         for name, variable in template.variables.items()
         if variable.sensitive or is_secret_name(name)
-        for text in _strings(variable.value)
+        for text in texts_of(variable.value)
         if text
     )
-
-
-def _strings(value: Value) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
 
 
 def cleaned(document: dict[str, object], secrets: frozenset[str]) -> dict[str, object]:

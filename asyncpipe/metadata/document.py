@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
-from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, is_secret_name, secrets_of, without_whole
+from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, secrets_of, without_whole
 from asyncpipe.model.build import BuildExit, BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
 from asyncpipe.model.template import Template, Unknown, Value
 from asyncpipe.text.safe import printable
+from asyncpipe.text.secrets import is_secret_name
 
 SCHEMA_VERSION: Final = 1
 

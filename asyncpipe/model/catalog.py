@@ -1,49 +1,197 @@
-"""One published version as the catalogue lists it, and what happened to a pointer."""
+"""Published versions: what ``latest.json``, channels and ``index.json`` say of them.
+
+Nothing of a document is believed unchecked: a key that would lead outside its own version's
+folder, or a time that cannot be, makes it unreadable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from asyncpipe.model import store_keys
+import msgspec
+from msgspec import Meta, Struct
+
+from asyncpipe.model import documents, store_keys
+from asyncpipe.model.documents import (
+    Count,
+    Key,
+    Name,
+    Seconds,
+    Sha256Hex,
+    Short,
+    Shown,
+    Text,
+    Timestamp,
+    UnreadableError,
+)
+from asyncpipe.model.metadata import PublishedMetadata
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogEntry:
-    """One visible version: what ``latest.json``, a channel and ``index.json`` say of it."""
+class XvaEntry(Struct, frozen=True, kw_only=True):
+    """The image of a version."""
 
-    short_id: str
-    timestamp: str
-    xva_key: str
-    xva_size_bytes: int
-    xva_sha256_hex: str
-    os_type: str | None = None
-    os_version: str | None = None
-    release: str | None = None
-    arch: str | None = None
-    pretty_name: str | None = None
-    end_of_life: str | None = None
-    unit: str = ""
-    template: str = ""  # path of the template in its repository
-    git_commit: str | None = None
-    duration_s: float | None = None  # of Packer's run: balances later matrices
+    key: Key
+    size_bytes: Count
+    sha256_hex: Sha256Hex
+
+
+class OsEntry(Shown, frozen=True, kw_only=True):
+    """The system in it."""
+
+    type: Short | None
+    version: Short | None
+    release: Name | None
+    arch: Short | None
+    pretty_name: Text | None
+    end_of_life: Short | None
+
+
+class BuildEntry(Shown, frozen=True, kw_only=True):
+    """How it was built."""
+
+    unit: Name
+    template: Text  # path in its repository
+    commit: Short | None
+    duration_s: Seconds | None  # of Packer's run: balances later matrices
+
+
+class CatalogEntry(Struct, frozen=True, kw_only=True):
+    """One visible version; keys are relative to the destination's prefix."""
+
+    short_id: Name
+    timestamp: Timestamp
+    xva: XvaEntry
+    os: OsEntry
+    build: BuildEntry
+    folder: Key  # these two follow from the above, whatever a document says
+    metadata_key: Key
+
+    def __post_init__(self) -> None:
+        folder = store_keys.folder_key(self.short_id, self.timestamp)
+        key = store_keys.parse_version_key(self.xva.key)
+        if key is None or key.folder_key != folder or not store_keys.is_name(key.name):
+            raise ValueError("the key of its XVA is not in the version's own folder")
+        documents.require_past(self.timestamp)
+        msgspec.structs.force_setattr(self, "folder", folder)
+        metadata_key = f"{folder}/{store_keys.METADATA_NAME}"
+        msgspec.structs.force_setattr(self, "metadata_key", metadata_key)
 
     @property
     def folder_key(self) -> str:
         """``templates/debian12/20261123T170000Z``."""
-        return store_keys.folder_key(self.short_id, self.timestamp)
+        return self.folder
 
-    @property
-    def metadata_key(self) -> str:
-        """The key of the version's metadata."""
-        return f"{self.folder_key}/{store_keys.METADATA_NAME}"
+
+class Pointer(Struct, frozen=True, kw_only=True):
+    """``latest.json`` and ``channels/NAME.json``.
+
+    The pointer to one published version; it is written last, so that whoever follows it finds
+    every object. Keys are relative to the destination's prefix.
+    """
+
+    schema_version: documents.Version
+    version: CatalogEntry
+
+
+class Index(Struct, frozen=True, kw_only=True):
+    """``index.json``: every published version, by template, newest first.
+
+    It can be rebuilt from the versions' own metadata at any time.
+    """
+
+    schema_version: documents.Version
+    versions: Annotated[tuple[CatalogEntry, ...], Meta(max_length=1_000_000)]
+
+
+class _LooseIndex(Struct):
+    versions: list[msgspec.Raw]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointerResult:
-    """What happened to ``latest.json`` and ``index.json``."""
+    """What became of ``latest.json`` and ``index.json``."""
 
     moved: bool  # the pointer names this version now
     latest_timestamp: str  # what it names
     previous_metadata: Mapping[str, object] | None = None  # of the version it named before
     warnings: tuple[str, ...] = ()
+
+
+def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
+    """Return what the catalogue says of a published version, from its metadata.
+
+    Raises:
+        UnreadableError: its keys or its time are not those of a version.
+    """
+    xva, os, build = metadata.files.xva, metadata.os, metadata.build
+    key = store_keys.parse_version_key(xva.key)
+    if key is None or key.root != "templates":
+        raise UnreadableError("It is not the metadata of a published version.")
+    try:
+        return CatalogEntry(
+            short_id=key.owner,
+            timestamp=key.timestamp,
+            folder="",
+            metadata_key="",
+            xva=XvaEntry(key=xva.key, size_bytes=xva.size_bytes, sha256_hex=xva.sha256_hex),
+            os=OsEntry(
+                type=os.type,
+                version=os.version,
+                release=os.release,
+                arch=os.arch,
+                pretty_name=os.pretty_name,
+                end_of_life=os.end_of_life,
+            ),
+            build=BuildEntry(
+                unit=metadata.unit,
+                template=build.template.path,
+                commit=build.source.commit,
+                duration_s=build.duration_s,
+            ),
+        )
+    except ValueError as error:
+        raise UnreadableError(f"It is not the metadata of a version: {error}.") from error
+
+
+def decode_pointer(body: bytes, short_id: str) -> CatalogEntry:
+    """Read ``latest.json`` or a channel of ``short_id``; UnreadableError, NewerSchemaError."""
+    entry = documents.decode(body, Pointer).version
+    if entry.short_id != short_id:
+        raise UnreadableError("It names a version of another template.")
+    return entry
+
+
+def decode_index(body: bytes) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]]:
+    """Read ``index.json``: the versions, and what is wrong with entries that cannot be read.
+
+    Raises:
+        UnreadableError, NewerSchemaError: nothing of it can be read.
+    """
+    found: list[CatalogEntry] = []
+    problems: list[str] = []
+    for raw in documents.decode(body, _LooseIndex).versions:
+        try:
+            found.append(documents.read(raw, CatalogEntry))
+        except UnreadableError as error:
+            problems.append(error.message)
+    return in_order(found), tuple(dict.fromkeys(problems))
+
+
+def encode_pointer(entry: CatalogEntry) -> bytes:
+    """Write ``latest.json`` or a channel."""
+    return documents.encode(Pointer(schema_version=documents.SCHEMA_VERSION, version=entry))
+
+
+def encode_index(entries: Iterable[CatalogEntry]) -> bytes:
+    """Write ``index.json``."""
+    index = Index(schema_version=documents.SCHEMA_VERSION, versions=in_order(entries))
+    return documents.encode(index)
+
+
+def in_order(entries: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:
+    """Sort by template, newest first; of equals the last one given stays."""
+    unique = {(entry.short_id, entry.timestamp): entry for entry in entries}
+    newest = sorted(unique.values(), key=lambda entry: entry.timestamp, reverse=True)
+    return tuple(sorted(newest, key=lambda entry: entry.short_id))

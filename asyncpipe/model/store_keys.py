@@ -27,8 +27,10 @@ WORK_FOLDER: Final = ".asyncpipe-uploads"  # where the directory store keeps wha
 _MAX_KEY_BYTES = 1024  # S3 user guide: "object key names"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,99}"
 _NAME_ONLY = re.compile(_NAME)
-_TIMESTAMP_ONLY = re.compile(r"\d{8}T\d{6}Z")
-_FOLDER = re.compile(rf"(templates|failed)/({_NAME})/(\d{{8}}T\d{{6}}Z)")
+_TIMESTAMP = r"[0-9]{8}T[0-9]{6}Z"  # \d takes other digits than ASCII ones
+_TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
+_FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
+_LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
 
 
@@ -101,6 +103,12 @@ def parse_channel_key(key: str) -> tuple[str, str] | None:
     """Recognise a channel's pointer: (short id, channel)."""
     matched = _CHANNEL.fullmatch(key)
     return (matched[1], matched[2]) if matched else None
+
+
+def parse_pointer_key(key: str) -> str | None:
+    """Recognise ``latest.json`` or a channel; returns its short id."""
+    matched = _LATEST.fullmatch(key) or _CHANNEL.fullmatch(key)
+    return matched[1] if matched else None
 
 
 def checked_key(key: str) -> str:

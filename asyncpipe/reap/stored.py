@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from asyncpipe.errors import UploadError
+from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError, UploadError
 from asyncpipe.model import store_keys
-from asyncpipe.model.store import OpenUpload, UploadHandle
+from asyncpipe.model.catalog import decode_pointer
+from asyncpipe.model.documents import NewerSchemaError, UnreadableError
+from asyncpipe.model.store import ObjectInfo, OpenUpload, UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.reap.findings import Finding, HasLifecycle, HasRemains, Kind, Reaped
@@ -36,13 +39,13 @@ async def sweep(
     for root in (*store_keys.ROOTS, store_keys.PROBE_ROOT):
         old = [one for one in await store.list_uploads(root) if _is_older(one, before_utc)]
         findings += [await abort(store, one.handle, bounds, dry_run=dry_run) for one in old]
-    halves = [folder async for folder in _half_published(store, before_utc)]
+    halves, warnings = await _half_published(store, before_utc)
     findings += [await remove_folder(store, folder, dry_run=dry_run) for folder in halves]
     findings += await _remove_probes(store, before_utc, dry_run=dry_run)
     if isinstance(store, HasRemains):  # last: what was removed just now leaves none
         remains = await store.remains(before_utc)
         findings += [await _remove_remains(store, path, dry_run=dry_run) for path in remains]
-    return Reaped(findings=tuple(findings), warnings=await _lifecycle_warnings(store))
+    return Reaped(findings=tuple(findings), warnings=(*warnings, *await _lifecycle_warnings(store)))
 
 
 async def abort(
@@ -116,39 +119,69 @@ def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
     return begun is not None and begun < before_utc
 
 
-async def _half_published(store: ObjectStore, before_utc: datetime) -> AsyncIterator[str]:
-    """Folders of ours without metadata.json, untouched since the bound, that nothing names."""
+@dataclass(slots=True, kw_only=True)
+class _Listed:
+    """What stands below one root: files of each folder, when one last changed, the pointers."""
+
+    names: dict[str, set[str]] = field(default_factory=dict)
+    newest: dict[str, datetime] = field(default_factory=dict)
+    pointers: dict[str, str] = field(default_factory=dict)  # key -> template
+
+    def add(self, info: ObjectInfo, before_utc: datetime) -> None:
+        key = store_keys.parse_version_key(info.key)
+        if key is None:
+            short_id = store_keys.parse_pointer_key(info.key)
+            self.pointers |= {info.key: short_id} if short_id else {}
+            return
+        self.names.setdefault(key.folder_key, set()).add(key.name)
+        touched = _instant(info.modified_utc) or _stamp(key.timestamp) or before_utc
+        self.newest[key.folder_key] = max(touched, self.newest.get(key.folder_key, touched))
+
+
+async def _half_published(store: ObjectStore, before_utc: datetime) -> tuple[list[str], list[str]]:
+    """Folders of ours without metadata.json, untouched since the bound, that nothing names.
+
+    A pointer that cannot be read may name any folder of its template: those stay, with a warning.
+    """
+    halves: list[str] = []
+    warnings: list[str] = []
     for root in store_keys.ROOTS:
-        names: dict[str, set[str]] = {}
-        newest: dict[str, datetime] = {}
-        pointers: list[str] = []
+        listed = _Listed()
         async for info in store.list(root):
-            key = store_keys.parse_version_key(info.key)
-            if key is None:
-                pointers += [info.key] if _is_pointer(info.key) else []
-                continue
-            names.setdefault(key.folder_key, set()).add(key.name)
-            touched = _instant(info.modified_utc) or _stamp(key.timestamp) or before_utc
-            newest[key.folder_key] = max(touched, newest.get(key.folder_key, touched))
-        halves = [
+            listed.add(info, before_utc)
+        found = [
             folder
-            for folder, found in names.items()
-            if store_keys.METADATA_NAME not in found and newest[folder] < before_utc
+            for folder, names in listed.names.items()
+            if store_keys.METADATA_NAME not in names and listed.newest[folder] < before_utc
         ]
-        named = await _named_by(store, pointers) if halves else b""
-        for folder in halves:
-            if folder.encode() not in named:
-                yield folder
+        named, unreadable = await _named_by(store, listed.pointers) if found else (set(), {})
+        warnings += unreadable.values()
+        halves += [
+            folder
+            for folder in found
+            if folder not in named and folder.split("/")[1] not in unreadable
+        ]
+    return halves, warnings
 
 
-def _is_pointer(key: str) -> bool:
-    return key.endswith("/latest.json") or store_keys.parse_channel_key(key) is not None
-
-
-async def _named_by(store: ObjectStore, pointers: Iterable[str]) -> bytes:
-    """The text of all pointers: whatever occurs in it is spared, readable or not."""
-    bodies = [(await store.get(key, max_bytes=_POINTER_BYTES)).body for key in pointers]
-    return b"\n".join(bodies)
+async def _named_by(
+    store: ObjectStore, pointers: Mapping[str, str]
+) -> tuple[set[str], dict[str, str]]:
+    """Folders that pointers name, and what is wrong with a pointer, by template."""
+    named: set[str] = set()
+    unreadable: dict[str, str] = {}
+    for key, short_id in pointers.items():
+        try:
+            body = (await store.get(key, max_bytes=_POINTER_BYTES)).body
+            named.add(decode_pointer(body, short_id).folder_key)
+        except ObjectMissingError:
+            continue
+        except (UnreadableError, NewerSchemaError, ObjectTooLargeError) as error:
+            unreadable[short_id] = (
+                f"{store.url_of(key)} cannot be read, so nothing of {short_id} was removed:"
+                f" {error.message}"
+            )
+    return named, unreadable
 
 
 async def _lifecycle_warnings(store: ObjectStore) -> tuple[str, ...]:

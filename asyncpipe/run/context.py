@@ -241,7 +241,7 @@ class RunContext:
 
     async def move_pointer(self, publication: Publication) -> Publication:
         """Make readers find the version; last, and never backwards."""
-        entry = catalog.entry_of(self.document)
+        entry = catalog.entry_of(metadata.published(self.document))
         result = await catalog.move_pointer(self.services.store, entry)
         for warning in result.warnings:
             self.warn("catalogue", warning)

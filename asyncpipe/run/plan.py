@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,26 +12,9 @@ from asyncpipe.model import store_keys
 from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template, TemplateSource
+from asyncpipe.text.secrets import passed_on
 
 _MIB = 1024 * 1024
-
-# Kept from Packer and so from every script of a template (least privilege), unless asked for by
-# --packer-environment: the keys of our own upload, and what lets a process act as the workflow.
-_WITHHELD = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "ACTIONS_*TOKEN",
-    "GITHUB_ENV",
-    "GITHUB_OUTPUT",
-    "GITHUB_PATH",
-    "GITHUB_STATE",
-    "GITHUB_STEP_SUMMARY",
-    "GITHUB_TOKEN",
-    "ASYNCPIPE_HOST_PASSWORD",
-    "ASYNCPIPE_WEBHOOK_URL",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,20 +223,10 @@ def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
 
 
 def _environment(request: Request) -> dict[str, str]:
-    allowed = request.packer_environment
-    kept = {
-        name: value
-        for name, value in request.environment.items()
-        if not matches_any(name, _WITHHELD) or matches_any(name, allowed)
-    }
+    kept = passed_on(request.environment, request.packer_environment)
     made = {
         f"PKR_VAR_{name}": value
         for name, value in request.build_secrets.items()
         if _declares(request, name)
     }
     return {**kept, **made, "ASYNCPIPE_PYTHON": request.python}
-
-
-def matches_any(name: str, patterns: Sequence[str]) -> bool:
-    """Tell whether ``name`` matches one of the globs, upper and lower case kept apart."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

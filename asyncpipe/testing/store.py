@@ -18,6 +18,7 @@ from asyncpipe.errors import (
     ConflictError,
     DestinationTakenError,
     ObjectMissingError,
+    ObjectTooLargeError,
     UploadError,
     UploadMissingError,
 )
@@ -135,7 +136,7 @@ class MemoryStore(FaultyCalls):
         await self._meet("get", checked_key(key))
         stored = self._object(key)
         if stored.info.size_bytes > max_bytes:
-            raise UploadError(
+            raise ObjectTooLargeError(
                 f"{self.url_of(key)} has {stored.info.size_bytes} bytes, more than {max_bytes}."
             )
         return stored

@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import anyio
 
-from asyncpipe.errors import TransientStoreError, UploadError, UploadMissingError
+from asyncpipe.errors import (
+    NotSupportedError,
+    TransientStoreError,
+    UploadError,
+    UploadMissingError,
+)
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
@@ -26,8 +31,8 @@ async def abort_until_gone(
     with anyio.move_on_after(options.abort_timeout_s, shield=True):
         try:
             await _abort(store, handle, options, whys)
-        except UploadMissingError:
-            return None
+        except (UploadMissingError, NotSupportedError):
+            return None  # it knows no list of parts, and took the abort
         except UploadError as error:
             whys.append(error.message)
     return (

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asyncpipe.errors import UploadMissingError
+from asyncpipe.errors import NotSupportedError, UploadMissingError
 from asyncpipe.model.store import (
     ObjectInfo,
     PartDigests,
@@ -19,6 +19,7 @@ from asyncpipe.model.store import (
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import repeated
+from asyncpipe.upload.abort import abort_until_gone
 from asyncpipe.upload.digests import DigestedPart
 from asyncpipe.upload.journal import JournalEntry, JournalPart
 
@@ -80,6 +81,9 @@ async def find_resumption(
     handle = UploadHandle(key=key, upload_id=entry.upload_id)
     try:
         parts = await repeated(lambda: store.list_parts(handle), options.retry)
+    except NotSupportedError:  # nobody can say what is there: drop it and begin anew
+        await abort_until_gone(store, handle, options)
+        return None
     except UploadMissingError:
         info = await repeated(lambda: store.head(key), options.retry)
         if info is None or info.metadata.get(NONCE_KEY) != entry.nonce:

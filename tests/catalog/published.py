@@ -27,7 +27,9 @@ async def put_version(
     await store.put(store_keys.xva_key(short_id, timestamp), body, content_type="x/x")
     await store.put(f"{folder}/build.log", b"log", content_type="text/plain")
     await store.put(f"{folder}/metadata.json", document, content_type="application/json")
-    return catalog.entry_of(make.published(short_id=short_id, timestamp=timestamp, body=body))
+    return catalog.entry_of(
+        metadata.published(make.published(short_id=short_id, timestamp=timestamp, body=body))
+    )
 
 
 async def publish(

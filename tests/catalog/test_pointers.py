@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from asyncpipe import catalog
-from asyncpipe.catalog import entries
-from asyncpipe.catalog.entries import NewerSchemaError, UnreadableError
 from asyncpipe.errors import ConflictError, ObjectMissingError, TransientStoreError, UsageError
+from asyncpipe.model import catalog as entries
 from asyncpipe.model import store_keys
+from asyncpipe.model.documents import NewerSchemaError, UnreadableError
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import (
     MIDDLE,
@@ -50,7 +50,7 @@ async def test_a_first_publication_can_be_found_by_pointer_and_index() -> None:
     _schema("latest").validate(_json(store, LATEST))
     _schema("index").validate(_json(store, store_keys.INDEX_KEY))
     assert await catalog.latest(store, "debian12") == entry
-    assert await catalog.list_versions(store) == (entry,)
+    assert (await catalog.list_versions(store)).versions == (entry,)
 
 
 async def test_a_newer_version_moves_the_pointer_and_brings_the_metadata_of_the_one_before() -> (
@@ -73,7 +73,7 @@ async def test_an_older_version_is_listed_but_never_becomes_the_latest() -> None
     assert not result.moved
     assert result.latest_timestamp == NEW
     assert await catalog.latest(store, "debian12") == newest
-    assert [e.timestamp for e in await catalog.list_versions(store)] == [NEW, OLD]
+    assert [e.timestamp for e in (await catalog.list_versions(store)).versions] == [NEW, OLD]
 
 
 async def test_moving_the_pointer_twice_changes_nothing() -> None:
@@ -117,7 +117,7 @@ async def test_concurrent_publications_are_all_listed() -> None:
     other = await put_version(store, NEW, short_id="rocky9")
     store.faster.append((store_keys.INDEX_KEY, entries.encode_index([other])))
     await catalog.move_pointer(store, mine)
-    assert await catalog.list_versions(store) == (mine, other)
+    assert (await catalog.list_versions(store)).versions == (mine, other)
 
 
 async def test_many_publications_at_once_are_all_listed_and_the_newest_is_the_latest() -> None:
@@ -127,7 +127,7 @@ async def test_many_publications_at_once_are_all_listed_and_the_newest_is_the_la
         async with anyio.create_task_group() as tasks:
             for entry in made:
                 tasks.start_soon(catalog.move_pointer, store, entry)
-    assert await catalog.list_versions(store) == tuple(reversed(made))
+    assert (await catalog.list_versions(store)).versions == tuple(reversed(made))
     assert await catalog.latest(store, "debian12") == made[-1]
 
 
@@ -144,7 +144,7 @@ async def test_without_compare_and_swap_a_lost_update_is_seen_and_made_again() -
     other = await put_version(store, NEW, short_id="rocky9")
     store.afterwards.append((store_keys.INDEX_KEY, entries.encode_index([other])))
     await catalog.move_pointer(store, mine)
-    assert await catalog.list_versions(store) == (mine, other)
+    assert (await catalog.list_versions(store)).versions == (mine, other)
 
 
 async def test_a_lost_answer_is_settled_by_reading() -> None:
@@ -201,20 +201,21 @@ async def test_the_index_can_be_rebuilt_from_the_objects_alone() -> None:
     made = [await publish(store, OLD), await publish(store, NEW, short_id="rocky9")]
     await store.put(store_keys.INDEX_KEY, b"broken", content_type="application/json")
     await store.put("templates/debian12/20260101T000000Z/metadata.json", b"{}", content_type="x/x")
-    with pytest.raises(UnreadableError):
-        await catalog.list_versions(store)
+    listed = await catalog.list_versions(store)
+    assert listed.versions == tuple(made)
+    assert any("index.json" in warning for warning in listed.warnings)
 
     rebuilt = await catalog.rebuild_index(store)
 
     assert rebuilt.versions == tuple(made)
     assert len(rebuilt.warnings) == 1
-    assert await catalog.list_versions(store) == tuple(made)
+    assert (await catalog.list_versions(store)).versions == tuple(made)
 
 
 async def test_a_half_published_version_is_never_listed() -> None:
     store = MemoryStore()
     await store.put(store_keys.xva_key("debian12", NEW), b"xva", content_type="x/x")
-    assert await catalog.list_versions(store) == ()
+    assert (await catalog.list_versions(store)).versions == ()
 
 
 async def test_references_name_the_latest_a_channel_or_one_version() -> None:
@@ -225,7 +226,7 @@ async def test_references_name_the_latest_a_channel_or_one_version() -> None:
     assert await catalog.resolve(store, "debian12") == new
     assert await catalog.resolve(store, "debian12:stable") == old
     assert await catalog.resolve(store, f"debian12@{OLD}") == old
-    assert [c.name for c in await catalog.channels(store)] == ["stable"]
+    assert [c.name for c in (await catalog.channels(store)).found] == ["stable"]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ async def test_a_channel_moves_backwards_and_can_be_unset() -> None:
     assert await catalog.resolve(store, "debian12:stable") == old
 
     await catalog.unset_channel(store, "debian12", "stable")
-    assert await catalog.channels(store) == ()
+    assert (await catalog.channels(store)).found == ()
     with pytest.raises(ObjectMissingError):
         await catalog.unset_channel(store, "debian12", "stable")
 
@@ -285,13 +286,14 @@ _JSON = st.recursive(
 
 @given(st.binary() | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_make_reading_fail_in_another_way(body: bytes) -> None:
-    for decode in (entries.decode_pointer, entries.decode_index):
-        with pytest.raises((UnreadableError, NewerSchemaError)):
-            decode(body)
+    with pytest.raises((UnreadableError, NewerSchemaError)):
+        entries.decode_pointer(body, "debian12")
+    with pytest.raises((UnreadableError, NewerSchemaError)):
+        entries.decode_index(body)
 
 
 @given(_JSON)
 def test_no_version_in_a_pointer_makes_reading_fail_in_another_way(value: object) -> None:
     body = json.dumps({"schema_version": 1, "version": value}).encode()
     with pytest.raises(UnreadableError):
-        entries.decode_pointer(body)
+        entries.decode_pointer(body, "debian12")

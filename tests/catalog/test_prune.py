@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.catalog.entries import UnreadableError
 from asyncpipe.errors import AccessDeniedError, UsageError
 from asyncpipe.model import store_keys
+from asyncpipe.model.catalog import encode_pointer
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD, publish
 
@@ -18,7 +18,7 @@ async def _three(store: MemoryStore) -> None:
 
 
 async def _left(store: MemoryStore) -> list[str]:
-    return [entry.timestamp for entry in await catalog.list_versions(store, fresh=True)]
+    return [entry.timestamp for entry in (await catalog.list_versions(store, fresh=True)).versions]
 
 
 async def test_the_newest_versions_stay_and_nothing_of_the_others_does() -> None:
@@ -30,7 +30,7 @@ async def test_the_newest_versions_stay_and_nothing_of_the_others_does() -> None
     assert await catalog.prune(store, pruning) == ()
 
     assert await _left(store) == [NEW, MIDDLE]
-    assert [e.timestamp for e in await catalog.list_versions(store)] == [NEW, MIDDLE]
+    assert [e.timestamp for e in (await catalog.list_versions(store)).versions] == [NEW, MIDDLE]
     assert not [key for key in store.objects if OLD in key]
     assert pruning.freed_bytes == 3
 
@@ -52,7 +52,7 @@ async def test_what_latest_names_is_never_removed_even_when_it_is_not_the_newest
     old = await catalog.resolve(store, f"debian12@{OLD}")
     await store.put(
         store_keys.latest_key("debian12"),
-        catalog.entries.encode_pointer(old),
+        encode_pointer(old),
         content_type="application/json",
     )
     await catalog.prune(store, await catalog.plan_pruning(store, keep=1))
@@ -66,16 +66,61 @@ async def test_a_channel_set_between_plan_and_removal_saves_its_version() -> Non
     await catalog.set_channel(store, "stable", await catalog.resolve(store, f"debian12@{OLD}"))
     warnings = await catalog.prune(store, pruning)
     assert any("channel stable" in warning for warning in warnings)
-    assert [e.timestamp for e in await catalog.list_versions(store)] == [NEW, OLD]
+    assert [e.timestamp for e in (await catalog.list_versions(store)).versions] == [NEW, OLD]
     assert await _left(store) == [NEW, OLD]
 
 
-async def test_an_unreadable_channel_forbids_every_removal() -> None:
+@pytest.mark.parametrize("key", ["debian12/latest.json", "debian12/channels/stable.json"])
+@pytest.mark.parametrize("body", [b"?", b"{}", b'{"schema_version": 2}', b" " * (2 << 20)])
+async def test_a_pointer_that_cannot_be_read_saves_every_version_of_its_template(
+    key: str, body: bytes
+) -> None:
     store = MemoryStore()
     await _three(store)
+    for timestamp in (OLD, NEW):
+        await publish(store, timestamp, short_id="rocky9")
+    await store.put(f"templates/{key}", body, content_type="x/x")
+
+    pruning = await catalog.plan_pruning(store, keep=1)
+    assert [entry.short_id for entry in pruning.remove] == ["rocky9"]
+    assert len(pruning.protected) == 2
+    assert any(key in warning for warning in pruning.warnings)
+
+    await catalog.prune(store, pruning)
+    assert sorted(await _left(store)) == [OLD, MIDDLE, NEW, NEW]
+
+
+async def test_a_channel_that_breaks_between_plan_and_removal_saves_the_versions() -> None:
+    store = MemoryStore()
+    await _three(store)
+    pruning = await catalog.plan_pruning(store, keep=1)
     await store.put(store_keys.channel_key("debian12", "stable"), b"?", content_type="x/x")
-    with pytest.raises(UnreadableError, match="stable"):
-        await catalog.plan_pruning(store, keep=1)
+    warnings = await catalog.prune(store, pruning)
+    assert any("was kept" in warning for warning in warnings)
+    assert await _left(store) == [NEW, MIDDLE, OLD]
+
+
+@pytest.mark.parametrize("timestamp", ["99999999T999999Z", "20991231T000000Z", "20261333T000000Z"])
+async def test_planted_versions_with_impossible_times_push_no_real_one_out(timestamp: str) -> None:
+    store = MemoryStore()
+    await _three(store)
+    real = store.objects[f"templates/debian12/{NEW}/metadata.json"].body
+    folder = f"templates/debian12/{timestamp}"
+    await store.put(f"{folder}/debian12.xva", b"xva", content_type="x/x")
+    planted = real.replace(NEW.encode(), timestamp.encode())
+    await store.put(f"{folder}/metadata.json", planted, content_type="x/x")
+    pruning = await catalog.plan_pruning(store, keep=2)
+    assert [entry.timestamp for entry in pruning.remove] == [OLD]
+    assert any(timestamp in warning for warning in pruning.warnings)
+
+
+async def test_a_version_without_its_image_counts_for_nothing() -> None:
+    store = MemoryStore()
+    await _three(store)
+    await store.delete(f"templates/debian12/{MIDDLE}/debian12.xva")
+    pruning = await catalog.plan_pruning(store, keep=2)
+    assert pruning.remove == ()
+    assert any(MIDDLE in warning for warning in pruning.warnings)
 
 
 async def test_young_versions_stay_whatever_their_number() -> None:
@@ -110,6 +155,6 @@ async def test_an_interrupted_removal_leaves_no_version_that_readers_see_by_halv
             await catalog.prune(store, pruning)
         except AccessDeniedError:
             seen.append(f"stopped {failing}")
-        for entry in await catalog.list_versions(store):
-            assert {entry.metadata_key, entry.xva_key} <= store.objects.keys()
+        for entry in (await catalog.list_versions(store)).versions:
+            assert {entry.metadata_key, entry.xva.key} <= store.objects.keys()
     assert seen

@@ -9,7 +9,15 @@ import anyio
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.errors import ChecksumError, ObjectMissingError, TransientStoreError, UsageError
+from asyncpipe.errors import (
+    AccessDeniedError,
+    ChecksumError,
+    ObjectMissingError,
+    TransientStoreError,
+    UsageError,
+)
+from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents import UnreadableError
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import NEW, publish
@@ -79,7 +87,7 @@ async def test_a_broken_stream_is_taken_up_where_it_broke(tmp_path: Path) -> Non
 async def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path) -> None:
     store = MemoryStore()
     entry = await publish(store, NEW, body=BODY)
-    token = entry.xva_sha256_hex[:16]
+    token = entry.xva.sha256_hex[:16]
     (tmp_path / f".x.xva.{token}.partial").write_bytes(BODY[:1000])
     pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
     assert pulled.resumed_bytes == 1000
@@ -89,8 +97,8 @@ async def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path) -> N
 async def test_wrong_bytes_never_get_the_name(tmp_path: Path) -> None:
     store = MemoryStore()
     entry = await publish(store, NEW, body=BODY)
-    stored = store.objects[entry.xva_key]
-    store.objects[entry.xva_key] = StoredBytes(info=stored.info, body=b"X" + BODY[1:])
+    stored = store.objects[entry.xva.key]
+    store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=b"X" + BODY[1:])
     with pytest.raises(ChecksumError, match="SHA-256"):
         await catalog.pull(store, entry, tmp_path / "x.xva")
     assert _names(tmp_path) == []
@@ -100,8 +108,8 @@ async def test_wrong_bytes_never_get_the_name(tmp_path: Path) -> None:
 async def test_another_size_is_refused(tmp_path: Path, body: bytes) -> None:
     store = MemoryStore()
     entry = await publish(store, NEW, body=BODY)
-    stored = store.objects[entry.xva_key]
-    store.objects[entry.xva_key] = StoredBytes(info=stored.info, body=body)
+    stored = store.objects[entry.xva.key]
+    store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=body)
     with anyio.fail_after(60), pytest.raises(ChecksumError):
         await catalog.pull(store, entry, tmp_path / "x.xva")
     assert not (tmp_path / "x.xva").exists()
@@ -117,3 +125,40 @@ async def test_a_version_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+async def test_without_a_published_digest_only_the_size_is_called_verified(
+    tmp_path: Path,
+) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    await _respell(store, entry, entry.xva.sha256_hex, "")
+    pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert pulled.verified == ("size",)
+
+
+@pytest.mark.parametrize("digest", ["a/b", "../../x", "0" * 63, "G" * 64])
+async def test_what_is_no_digest_makes_the_metadata_unreadable(tmp_path: Path, digest: str) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    await _respell(store, entry, entry.xva.sha256_hex, digest)
+    with pytest.raises(UnreadableError, match="sha256_hex"):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert _names(tmp_path) == []
+
+
+async def _respell(store: MemoryStore, entry: CatalogEntry, old: str, new: str) -> None:
+    body = store.objects[entry.metadata_key].body.replace(old.encode(), new.encode())
+    await store.put(entry.metadata_key, body, content_type="application/json")
+
+
+async def test_a_refusal_leaves_no_partial_file(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    store.fail("stream", AccessDeniedError("no"))
+    with pytest.raises(AccessDeniedError):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    await store.delete(entry.xva.key)
+    with pytest.raises(ObjectMissingError):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert _names(tmp_path) == []

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from asyncpipe import metadata
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.identity import GuestFacts, OsIdentity, Package
 from asyncpipe.text.safe import printable, without_userinfo
 from tests.metadata import documents as make
+from tests.metadata import schema_files
 
 
 def test_a_published_document_fits_its_schema_and_says_what_readers_look_for() -> None:
@@ -26,6 +28,26 @@ def test_a_published_document_fits_its_schema_and_says_what_readers_look_for() -
     assert document["build"]["variables"] == {"disk": 1024, "later": None}
     assert document["verified"] == ["crc64nvme", "size"]
     assert document["log"]["redactions"] == 2
+
+
+def test_every_field_of_a_document_is_in_its_schema_and_is_written() -> None:
+    failed = metadata.failed(
+        make.draft(), error="bad", exit_code=31, sealed=make.sealed(), xva_report=None
+    )
+    for document in (make.published(), failed):
+        assert json.loads(metadata.encode(document)) == json.loads(json.dumps(document))
+
+
+@pytest.mark.parametrize("name", ["metadata", "latest", "index"])
+def test_the_published_schemas_are_those_of_the_structs(name: str) -> None:
+    written = json.loads(schema_files.path_of(name).read_text(encoding="utf-8"))
+    assert written == schema_files.schema(name), "python -m tests.metadata.schema_files"
+    Draft202012Validator.check_schema(written)
+
+
+def test_documents_of_ours_fit_the_published_schema_by_another_validator() -> None:
+    schema = json.loads(schema_files.path_of("metadata").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(json.loads(metadata.encode(make.published())))
 
 
 def test_the_same_facts_give_the_same_bytes() -> None:
@@ -104,7 +126,7 @@ def test_a_document_that_breaks_the_schema_is_refused_and_says_where() -> None:
     document = make.published()
     build: Any = document["build"]
     build["duration_s"] = -1
-    with pytest.raises(AsyncpipeError, match="build/duration_s"):
+    with pytest.raises(AsyncpipeError, match=r"build\.duration_s"):
         metadata.encode(document)
 
 

@@ -7,11 +7,13 @@ import pytest
 
 from asyncpipe import reap
 from asyncpipe.errors import AccessDeniedError, UploadError
+from asyncpipe.model.catalog import encode_pointer
 from asyncpipe.model.store import StoredBytes, UploadHandle
 from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.reap import Kind
 from asyncpipe.testing.store import MemoryStore
+from tests.catalog.published import put_version
 
 pytestmark = pytest.mark.anyio
 BOUND = datetime(2026, 11, 22, tzinfo=UTC)
@@ -113,6 +115,31 @@ async def test_half_published_folders_go_and_whole_young_or_named_ones_stay() ->
         "templates/readme.txt",
         "templates/rocky9/channels/stable.json",
     }
+
+
+@pytest.mark.parametrize("body", [b"?", b"{}", b" " * (2 << 20)])
+async def test_a_pointer_that_cannot_be_read_saves_every_folder_of_its_template(
+    body: bytes,
+) -> None:
+    store = MemoryStore()
+    await _put(store, "templates/debian12/20261101T000000Z/debian12.xva")
+    await _put(store, "templates/rocky9/20261101T000000Z/rocky9.xva")
+    await _put(store, "templates/debian12/latest.json", body=body)
+    reaped = await _sweep(store)
+    assert "templates/debian12/20261101T000000Z/debian12.xva" in store.objects
+    assert "templates/rocky9/20261101T000000Z/rocky9.xva" not in store.objects
+    assert any("debian12/latest.json" in warning for warning in reaped.warnings)
+
+
+async def test_a_folder_named_with_escapes_is_named_all_the_same() -> None:
+    store = MemoryStore()
+    entry = await put_version(store, "20261101T000000Z")
+    await store.delete(entry.metadata_key)
+    for key, stored in list(store.objects.items()):
+        store.objects[key] = replace(stored, info=replace(stored.info, modified_utc=OLD))
+    channel = encode_pointer(entry).replace(b"/", b"\\/").replace(b"debian", b"deb\\u0069an")
+    await _put(store, "templates/debian12/channels/stable.json", body=channel)
+    assert (await _sweep(store)).findings == ()
 
 
 async def test_a_dry_run_changes_nothing() -> None:

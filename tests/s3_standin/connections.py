@@ -17,10 +17,17 @@ from awscrt.checksums import crc64nvme
 
 from tests.s3_standin.faults import STATUS_OF, Kind, Rule
 from tests.s3_standin.messages import Answer, Request, S3Error, encoded, error_body
+from tests.s3_standin.profiles import Profile
 from tests.s3_standin.signature import problem_of
 from tests.s3_standin.standin import Seen, StandIn
 
 _CHUNK_BYTES = 256 * 1024
+_CODES = {
+    400: "InvalidArgument",
+    405: "MethodNotAllowed",
+    500: "InternalError",
+    501: "NotImplemented",
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -140,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(
                 status=error.status,
                 headers={"Content-Type": "application/xml", "Connection": "close"},
-                body=b"" if self.command == "HEAD" else error_body(error),
+                body=b"" if self.command == "HEAD" or not error.code else error_body(error),
             )
 
     # -- in ------------------------------------------------------------------------------------
@@ -157,9 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _check(self, standin: StandIn, request: Request, rule: Rule | None) -> None:
+        _check_proxy(standin.operations.profile, request)
         code = problem_of(self.command, self.path, request.headers, standin.keys)
         if code is not None:
             raise S3Error(403, code)
+        _check_manners(standin.operations.profile, request)
         if standin.is_expired(request):
             raise S3Error(400, "ExpiredToken")
         if rule is not None and rule.kind is Kind.ERROR:
@@ -177,7 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             if request.operation != "CreateBucket":
                 raise S3Error(404, "NoSuchBucket")
             standin.storage.create_bucket(request.bucket)
-        if request.headers.get("expect", "").lower() == "100-continue":
+        expects = request.headers.get("expect", "").lower() == "100-continue"
+        if expects and standin.operations.profile.says_continue:
             self.send_response_only(100)
             self.end_headers()
         request.size_bytes = int(request.headers["content-length"])
@@ -256,3 +266,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.shutdown(socket.SHUT_RD)
             self.connection.close()
+
+
+def _check_proxy(profile: Profile, request: Request) -> None:
+    """What a server or proxy refuses before it looks at the request."""
+    if profile.refuses_expect and "expect" in request.headers:
+        raise S3Error(profile.refuses_expect, "")
+    limit_bytes = profile.proxy_limit_bytes
+    if limit_bytes and int(request.headers.get("content-length", 0)) > limit_bytes:
+        raise S3Error(413, "")
+
+
+def _check_manners(profile: Profile, request: Request) -> None:
+    """What a server refuses though S3 takes it."""
+    if profile.region and f"/{profile.region}/s3/" not in request.headers["authorization"]:
+        raise S3Error(400, "AuthorizationHeaderMalformed", "the region is wrong")
+    for name, status in profile.refused_headers.items():
+        for header in request.headers:
+            if header.startswith(name):
+                raise S3Error(status, _CODES[status], f"header {header} is not implemented")
+    if refusal := profile.refused_operations.get(request.operation):
+        raise S3Error(refusal, _CODES[refusal])

@@ -131,7 +131,7 @@ class Operations:
 
     def _list_objects(self, request: Request) -> Answer:
         prefix = request.query.get("prefix", "")
-        after = request.query.get("continuation-token", "")
+        after = request.query.get("continuation-token", "") if self.profile.advances else ""
         keys = [key for key in self.storage.keys(request.bucket) if key.startswith(prefix)]
         keys = [key for key in keys if key > after]
         page = keys[: self.profile.page_limit]
@@ -301,7 +301,7 @@ class Operations:
 
     def _list_parts(self, request: Request) -> Answer:
         upload = self._upload_of(request)
-        after = int(request.query.get("part-number-marker") or 0)
+        after = int(request.query.get("part-number-marker") or 0) if self.profile.advances else 0
         parts = self.storage.parts(request.bucket, upload.upload_id)
         numbers = [number for number in parts if number > after]
         page = numbers[: self.profile.page_limit]
@@ -313,10 +313,12 @@ class Operations:
     def _list_uploads(self, request: Request) -> Answer:
         prefix = request.query.get("prefix", "")
         after = (request.query.get("key-marker", ""), request.query.get("upload-id-marker", ""))
+        if not self.profile.advances:
+            after = ("", "")
         found = [
             upload
             for upload in self.storage.uploads(request.bucket)
-            if upload.key.startswith(prefix) and (upload.key, upload.upload_id) > after
+            if self._is_below(upload.key, prefix) and (upload.key, upload.upload_id) > after
         ]
         page = found[: self.profile.page_limit]
         items = "".join(
@@ -336,6 +338,11 @@ class Operations:
             f"<IsTruncated>{boolean(more)}</IsTruncated>{marker}{items}",
         )
 
+    def _is_below(self, key: str, prefix: str) -> bool:
+        if self.profile.lists_uploads_by_whole_key and prefix:
+            return key == prefix
+        return key.startswith(prefix)
+
     # -- checks --------------------------------------------------------------------------------
 
     def _etag(self, md5_hex: str, *, suffix: str = "") -> str:
@@ -344,6 +351,8 @@ class Operations:
     def _check_body(self, request: Request) -> dict[str, str]:
         """Compare every digest the profile compares; returns the checksums it tells."""
         told: dict[str, str] = {}
+        if request.part_number is not None and not self.profile.verifies_parts:
+            return told
         for name, honoured in (
             ("crc64nvme", self.profile.crc64nvme),
             ("sha256", self.profile.sha256),

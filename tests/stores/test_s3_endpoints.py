@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
 from tests.stores.certificates import Authority
 from tests.stores.helpers import LIMIT_S, XVA, digests_of
+from tests.stores.listening import HERE, listening
 from tests.upload.helpers import MIB, published, some_bytes, written
 
 pytestmark = pytest.mark.anyio
 
 AWS = StoreOptions(profile=StoreProfile.AWS)
 BODY = some_bytes(11 * MIB)
-HERE = "127.0.0.1"
 
 
 @pytest.fixture
@@ -246,29 +246,3 @@ def pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(piece)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-
-
-@contextlib.contextmanager
-def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Run ``serve`` for each connection, in a thread of its own; yields the port."""
-    threads: list[threading.Thread] = []
-
-    def handle(connection: socket.socket) -> None:
-        with connection:
-            serve(connection)
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                thread = threading.Thread(target=handle, args=(listener.accept()[0],))
-                threads.append(thread)
-                thread.start()
-
-    with socket.create_server((HERE, 0)) as listener:
-        accepting = threading.Thread(target=accept)
-        accepting.start()
-        yield int(listener.getsockname()[1])
-        listener.shutdown(socket.SHUT_RDWR)
-        accepting.join()
-    for thread in threads:
-        thread.join()

@@ -48,7 +48,7 @@ def _chunked(data: bytes, cuts: list[int], secrets: Secrets = KNOWN) -> tuple[by
         ("clone https://github.com:443/a/b mail@example.org", None),
         ("ssh://git@github.com/a/b", None),
         ("xe -s h -u root -pw hunter2 vm-list", "xe -s h -u root -pw **** vm-list"),
-        ('[]string{"-u", "root", "-pw", "hunter2"}', '[]string{"-u", "root", "-pw", ****}'),
+        ('[]string{"-u", "root", "-pw", "hunter2"}', '[]string{"-u", "root", "-pw", "****"}'),
         ("key AKIAIOSFODNN7EXAMPLE used", "key **** used"),
         (
             "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -88,7 +88,7 @@ def test_the_lines_of_a_pem_block_are_masked_whatever_stands_before_them() -> No
 
 
 def test_a_pem_block_that_never_ends_does_not_swallow_the_log() -> None:
-    text = "-----BEGIN CERTIFICATE-----\n" + "word\n" * 400
+    text = "-----BEGIN PRIVATE KEY-----\n" + "word\n" * 400
     assert mask.text(text).count("word") > 100
 
 

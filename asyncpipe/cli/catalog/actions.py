@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import click
+from msgspec import to_builtins
 
 from asyncpipe import catalog
 from asyncpipe.errors import ObjectMissingError, UsageError
@@ -62,34 +64,38 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
 
 
 async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Said:
-    versions = await catalog.list_versions(store, template, fresh=fresh)
-    names = await _names(store, {entry.short_id for entry in versions})
+    listing = await catalog.list_versions(store, template, fresh=fresh)
+    versions = listing.versions
+    names, warnings = await _names(store, {entry.short_id for entry in versions})
     rows = [
         (
             f"{entry.short_id}@{entry.timestamp}",
-            size_text(entry.xva_size_bytes),
-            entry.release or entry.os_version or "",
-            entry.arch or "",
+            size_text(entry.xva.size_bytes),
+            entry.os.release or entry.os.version or "",
+            entry.os.arch or "",
             ", ".join(names.get(entry.folder_key, ())),
         )
         for entry in versions
     ]
     document = {
         "versions": [
-            {**catalog.to_json(entry), "names": names.get(entry.folder_key, [])}
-            for entry in versions
+            {**to_builtins(entry), "names": names.get(entry.folder_key, [])} for entry in versions
         ]
     }
     nothing = f"No version of {template} is published" if template else "Nothing is published"
-    return Said(text=_table(rows) or f"{nothing} at {store.url}.", document=document)
+    return Said(
+        text=_table(rows) or f"{nothing} at {store.url}.",
+        document=document,
+        warnings=(*listing.warnings, *warnings),
+    )
 
 
 async def _show(store: ObjectStore, *, template: str) -> Said:
     entry = await catalog.resolve(store, template)
     return Said(
-        text=f"{entry.short_id}@{entry.timestamp}\n{store.url_of(entry.xva_key)}\n"
-        f"{size_text(entry.xva_size_bytes)}  sha256:{entry.xva_sha256_hex}",
-        document={"version": catalog.to_json(entry), "url": store.url_of(entry.xva_key)},
+        text=f"{entry.short_id}@{entry.timestamp}\n{store.url_of(entry.xva.key)}\n"
+        f"{size_text(entry.xva.size_bytes)}  sha256:{entry.xva.sha256_hex}",
+        document={"version": to_builtins(entry), "url": store.url_of(entry.xva.key)},
     )
 
 
@@ -98,15 +104,19 @@ async def _pull(store: ObjectStore, *, template: str, output: Path | None) -> Sa
     path = await anyio.to_thread.run_sync(_output, output, entry)
     pulled = await catalog.pull(store, entry, path)
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
+    size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
     return Said(
-        text=f"{pulled.path}: {size_text(pulled.entry.xva_size_bytes)}{resumed}, verified: "
-        f"{', '.join(pulled.verified)}\nImport it: xe vm-import filename={pulled.path}",
+        text=f"{pulled.path}: {size}{resumed}, verified: {verified}\n"
+        f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}",
         document={
-            "version": catalog.to_json(pulled.entry),
+            "version": to_builtins(pulled.entry),
             "path": str(pulled.path),
             "resumed_bytes": pulled.resumed_bytes,
             "verified": list(pulled.verified),
         },
+        warnings=()
+        if "sha256" in pulled.verified
+        else ("the version was published without a SHA-256: only its size was compared",),
     )
 
 
@@ -121,7 +131,7 @@ async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
     warnings = await catalog.set_channel(store, channel, entry)
     return Said(
         text=f"{name} is {entry.short_id}@{entry.timestamp}",
-        document={"channel": channel, "version": catalog.to_json(entry)},
+        document={"channel": channel, "version": to_builtins(entry)},
         warnings=warnings,
     )
 
@@ -133,14 +143,16 @@ async def _unset_channel(store: ObjectStore, *, name: str) -> Said:
 
 async def _list_channels(store: ObjectStore, *, template: str | None) -> Said:
     found = await catalog.channels(store, template)
-    rows = [(f"{one.short_id}:{one.name}", one.entry.timestamp) for one in found]
+    rows = [(f"{one.short_id}:{one.name}", one.entry.timestamp) for one in found.found]
     document = {
         "channels": [
-            {"short_id": one.short_id, "name": one.name, "version": catalog.to_json(one.entry)}
-            for one in found
+            {"short_id": one.short_id, "name": one.name, "version": to_builtins(one.entry)}
+            for one in found.found
         ]
     }
-    return Said(text=_table(rows) or "There are no channels.", document=document)
+    return Said(
+        text=_table(rows) or "There are no channels.", document=document, warnings=found.warnings
+    )
 
 
 async def _prune(
@@ -155,7 +167,7 @@ async def _prune(
     pruning = await catalog.plan_pruning(store, keep=keep, older_than=bound, short_id=template)
     if yes:
         await store.probe()  # tells whether the store honours compare-and-swap
-    warnings = await catalog.prune(store, pruning) if yes else ()
+    warnings = (*pruning.warnings, *(await catalog.prune(store, pruning) if yes else ()))
     done = "removed" if yes else "would go"
     lines = [
         *(f"{done}: {entry.short_id}@{entry.timestamp}" for entry in pruning.remove),
@@ -167,9 +179,9 @@ async def _prune(
         + ("" if yes else "; nothing was removed: add --yes"),
     ]
     document = {
-        "removed" if yes else "would_remove": [catalog.to_json(e) for e in pruning.remove],
+        "removed" if yes else "would_remove": [to_builtins(e) for e in pruning.remove],
         "protected": [
-            {"version": catalog.to_json(entry), "by": reason} for entry, reason in pruning.protected
+            {"version": to_builtins(entry), "by": reason} for entry, reason in pruning.protected
         ],
         "freed_bytes": pruning.freed_bytes,
     }
@@ -186,22 +198,29 @@ async def _rebuild(store: ObjectStore) -> Said:
     )
 
 
-async def _names(store: ObjectStore, short_ids: Iterable[str]) -> dict[str, list[str]]:
-    """What names each folder: latest, channels."""
+async def _names(
+    store: ObjectStore, short_ids: Iterable[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """What names each folder: latest, channels; and what is wrong with those left out."""
     named: dict[str, list[str]] = {}
+    warnings: list[str] = []
     for short_id in sorted(short_ids):
         try:
             entry = await catalog.latest(store, short_id)
             named.setdefault(entry.folder_key, []).append("latest")
         except ObjectMissingError:
             pass
-        for channel in await catalog.channels(store, short_id):
+        except catalog.BAD as error:
+            warnings.append(error.message)
+        channels = await catalog.channels(store, short_id)
+        warnings += channels.warnings
+        for channel in channels.found:
             named.setdefault(channel.entry.folder_key, []).append(channel.name)
-    return named
+    return named, warnings
 
 
 def _output(output: Path | None, entry: CatalogEntry) -> Path:
-    name = PurePosixPath(entry.xva_key).name
+    name = f"{entry.short_id}.xva"  # never a name that only the store's metadata chose
     if output is None:
         return Path(name)
     return output / name if output.is_dir() else output

@@ -21,6 +21,7 @@ from asyncpipe.errors import (
     BucketMissingError,
     ChecksumError,
     DestinationTakenError,
+    ObjectTooLargeError,
     UploadError,
     UploadMissingError,
 )
@@ -131,7 +132,7 @@ class DirectoryStore:
             body = file.read(max_bytes + 1)
             info = self._files.info(key)
         if len(body) > max_bytes:
-            raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
+            raise ObjectTooLargeError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
         if info is None:
             raise UploadError(f"{self.url_of(key)} was removed while it was read.")
         return StoredBytes(info=info, body=body)

@@ -50,18 +50,5 @@ def open_upload(answer: Mapping[str, Any], prefix: str) -> OpenUpload:
     )
 
 
-def covers(rule: Mapping[str, Any], prefix: str) -> bool:
-    """Tell whether a lifecycle rule is in force for every key below ``prefix``."""
-    # a rule that aborts uploads may be bound by a prefix only: S3 refuses tags and sizes there
-    bound = str(rule.get("Prefix", "") or rule.get("Filter", {}).get("Prefix", ""))
-    return rule.get("Status") == "Enabled" and prefix.startswith(bound)
-
-
-def abort_days(rule: Mapping[str, Any]) -> int | None:
-    """After how many days a lifecycle rule aborts incomplete uploads, None when it does not."""
-    days = rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
-    return int(days) if days else None
-
-
 def _iso(moment: datetime | None) -> str:
     return utc_text(moment) if moment else ""

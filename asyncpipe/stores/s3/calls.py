@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
 import aiohttp
+import anyio
 from botocore.exceptions import BotoCoreError, ClientError
 
 from asyncpipe.errors import CredentialsExpiredError, UploadError
@@ -13,10 +15,14 @@ from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.errors import translated
 from asyncpipe.stores.s3.session import S3Clients
 
-# of calls that may be repeated without harm
-_SMALL_CALLS = RetryPolicy(attempts=4)
-
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
+# of calls that may be repeated without harm; long enough for a server that restarts
+SMALL_CALLS: Final = RetryPolicy(attempts=5)
+ANSWER_S: Final = 120.0  # of one call; a byte a second would reset the socket's own limit for ever
+_BOUNDED_ELSEWHERE: Final = {
+    "upload_part",  # by the progress that `upload` demands
+    "complete_multipart_upload",  # by the caller's limit
+}
 
 
 class S3Calls:
@@ -26,6 +32,7 @@ class S3Calls:
         self._clients = clients
         self._bucket = bucket
         self.prefix = prefix
+        self._proven = False  # the endpoint has answered, whatever it said
 
     @property
     def url(self) -> str:
@@ -38,7 +45,8 @@ class S3Calls:
 
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""
-        return await getattr(self._clients.once, operation)(Bucket=self._bucket)
+        with anyio.fail_after(ANSWER_S):
+            return await getattr(self._clients.once, operation)(Bucket=self._bucket)
 
     async def attempt(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
         """One attempt of a raw call, foreign errors and all; for the probe."""
@@ -51,8 +59,11 @@ class S3Calls:
         if key is not None:
             arguments["Key"] = self.prefix + checked_key(key)
         else:
-            arguments["Prefix"] = self.prefix + arguments.pop("prefix")
-        return await getattr(getattr(self._clients, client), operation)(**arguments)
+            below = arguments.pop("prefix")  # None: the whole bucket
+            arguments["Prefix"] = "" if below is None else self.prefix + below
+        limit_s = None if operation in _BOUNDED_ELSEWHERE else ANSWER_S
+        with anyio.fail_after(limit_s):
+            return await getattr(getattr(self._clients, client), operation)(**arguments)
 
     async def call(
         self, client: str, operation: str, key: str | None, /, **parameters: Any
@@ -68,31 +79,36 @@ class S3Calls:
         if client == "small":
             return await repeated(
                 lambda: self.call("once", operation, key, **parameters),
-                _SMALL_CALLS,
+                SMALL_CALLS,
                 unless=CredentialsExpiredError,  # renewed already
             )
         used = await self._clients.credentials.fingerprint()
         try:
+            return await self._answered(client, operation, key, parameters)
+        except CredentialsExpiredError:
+            if not await self._clients.credentials.renew(used):
+                raise
+        return await self._answered(client, operation, key, parameters)
+
+    async def _answered(
+        self, client: str, operation: str, key: str | None, parameters: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
             answer: dict[str, Any] = await self._raw(client, operation, key, parameters)
         except FOREIGN as error:
-            failure = self.translated(error, operation, key, if_match="IfMatch" in parameters)
-            if not isinstance(failure, CredentialsExpiredError):
-                raise failure from error
-            if not await self._clients.credentials.renew(used):
-                raise failure from error
-        else:
-            return answer
-        try:
-            answer = await self._raw(client, operation, key, parameters)
-        except FOREIGN as error:
-            raise self.translated(
-                error, operation, key, if_match="IfMatch" in parameters
-            ) from error
+            self._proven |= isinstance(error, ClientError)
+            raise self.translated(error, operation, key, parameters) from error
+        self._proven = True
         return answer
 
     def translated(
-        self, error: Exception, operation: str, key: str | None, *, if_match: bool = False
+        self, error: Exception, operation: str, key: str | None, parameters: Collection[str] = ()
     ) -> UploadError:
-        """A foreign error as one of ours, told with the object's URL."""
-        where = self.url_of(key or "")
-        return translated(error, operation=operation, where=where, if_match=if_match)
+        """A foreign error as one of ours, with the object's URL."""
+        return translated(
+            error,
+            operation=operation,
+            where=self.url_of(key or ""),
+            parameters=parameters,
+            proven=self._proven,
+        )

@@ -5,6 +5,8 @@ Codes: S3 API reference, "Error responses"; what each server answers: docs/store
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -25,6 +27,7 @@ from asyncpipe.errors import (
     ConflictError,
     CredentialsExpiredError,
     DestinationTakenError,
+    NotSupportedError,
     ObjectMissingError,
     SlowDownError,
     TransientStoreError,
@@ -74,8 +77,9 @@ _BY_CODE: dict[str, tuple[type[UploadError], str]] = {
     "IncompleteBody": (TransientStoreError, ""),
     "EntityTooSmall": (UploadError, "The store wants larger parts: --part-size."),
     "EntityTooLarge": (UploadError, "The store wants smaller parts: --part-size."),
-    "NotImplemented": (UploadError, "Choose another --s3-profile: docs/stores.md."),
+    "NotImplemented": (UploadError, "--s3-profile auto asks the store what it knows."),
     "PermanentRedirect": (UploadError, "The bucket is in another region: AWS_REGION."),
+    "TemporaryRedirect": (UploadError, "Name the bucket's region: AWS_REGION."),
     "AuthorizationHeaderMalformed": (UploadError, "Check the region: AWS_REGION."),
 }
 _BY_STATUS: dict[int, tuple[type[UploadError], str]] = {
@@ -84,6 +88,10 @@ _BY_STATUS: dict[int, tuple[type[UploadError], str]] = {
     404: (ObjectMissingError, ""),
     408: (TransientStoreError, ""),
     409: (ConflictError, ""),
+    413: (
+        UploadError,
+        "The store or its proxy takes smaller bodies: --part-size (nginx: client_max_body_size).",
+    ),
     429: (SlowDownError, ""),
 }
 _COULD_NOT = {
@@ -101,17 +109,40 @@ _COULD_NOT = {
     "list_multipart_uploads": "The open uploads below {} cannot be listed",
     "get_bucket_lifecycle_configuration": "The lifecycle rules of {} cannot be read",
 }
+_LISTINGS = {"list_parts", "list_multipart_uploads"}
+# what --sse, --s3-tag, ... put into a request
+_OPTION_OF = {
+    "ServerSideEncryption": "--sse",
+    "SSEKMSKeyId": "--kms-key-id",
+    "Tagging": "--s3-tag",
+    "StorageClass": "--storage-class",
+    "ObjectLockMode": "--object-lock",
+}
 _OF_UPLOADS = {"upload_part", "complete_multipart_upload", "abort_multipart_upload", "list_parts"}
 _CHECKSUM_WORDS = ("checksum", "digest", "x-amz-mp-object-size", "mpuobjectsize")
 
 
+class UnexplainedError(UploadError):
+    """A HEAD was answered with 400, which has no body to say why; a GET would have one."""
+
+
 def translated(
-    error: Exception, *, operation: str, where: str, if_match: bool = False
+    error: Exception,
+    *,
+    operation: str,
+    where: str,
+    parameters: Collection[str] = (),
+    proven: bool = False,
 ) -> UploadError:
-    """Return our error for a foreign one; ``where`` is the URL for people, never a signed one."""
+    """Return our error for a foreign one.
+
+    ``where`` is the URL for people, never a signed one; ``parameters`` are the names of what was
+    asked; ``proven``: the endpoint has answered before.
+    """
     if isinstance(error, ClientError):
-        return _from_answer(error, operation, where, if_match=if_match)
-    return _from_client(error, operation, where)
+        return _from_answer(error, operation, where, parameters)
+    # what works on a part comes after answers to other calls
+    return _from_client(error, operation, where, proven=proven or operation in _OF_UPLOADS)
 
 
 def code_of(error: Exception) -> tuple[int, str]:
@@ -122,16 +153,37 @@ def code_of(error: Exception) -> tuple[int, str]:
     return int(status), str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _from_answer(error: ClientError, operation: str, where: str, *, if_match: bool) -> UploadError:
+def _from_answer(
+    error: ClientError, operation: str, where: str, parameters: Collection[str]
+) -> UploadError:
     status, code = code_of(error)
     text = clause(str(error.response.get("Error", {}).get("Message", "")))
+    if 300 <= status < 400 and code not in _BY_CODE:
+        return UploadError(
+            f"{_said(operation, where)}: the endpoint redirects to another place ({status}).",
+            hint="Redirects are not followed, since requests carry a signature: name that place"
+            " itself in AWS_ENDPOINT_URL_S3 (on AWS the bucket's region: AWS_REGION).",
+        )
     message = f"{_said(operation, where)}: {clause(code) or status}: {text}".rstrip(": ") + "."
     kind, hint = _kind_of(status, code, text.lower(), operation)
-    if if_match and status in {404, 412}:
+    if "IfMatch" in parameters and status in {404, 412}:
         return ConflictError(f"{where} is no longer the object that was read.")
     if status == 412 or code == "PreconditionFailed":
         return DestinationTakenError(f"{where} exists already.")
-    return kind(message, hint=hint)
+    return kind(message, hint=_hint_of_options(status, parameters) or _region(error) or hint)
+
+
+def _hint_of_options(status: int, parameters: Collection[str]) -> str:
+    """A store that does not implement something may mean what an option asked for."""
+    asked = [option for name, option in _OPTION_OF.items() if name in parameters]
+    if status != 501 or not asked:
+        return ""
+    return f"The store may not know what {', '.join(asked)} asks for: leave it out."
+
+
+def _region(error: ClientError) -> str:
+    region = clause(str(error.response.get("Error", {}).get("Region", "")))
+    return f"The bucket's region is {region}: AWS_REGION." if region else ""
 
 
 def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[UploadError], str]:
@@ -140,9 +192,10 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
         kind = TransientStoreError
     if status == 503 and kind is TransientStoreError and code in {"503", ""}:
         kind = SlowDownError
-    if status == 400 and code in {"400", ""} and operation.startswith("head_"):
-        kind = CredentialsExpiredError  # HEAD has no body to say so, and nothing else to refuse
-        hint = "The credentials may have run out: such an answer cannot say why."
+    if status == 400 and code in {"400", ""} and operation == "head_object":
+        return UnexplainedError, hint
+    if operation in _LISTINGS and status in {405, 501}:
+        return NotSupportedError, ""
     if kind is ObjectMissingError and operation in _OF_UPLOADS:
         kind = UploadMissingError  # Ceph 16 says NoSuchKey where S3 says NoSuchUpload
     if code == "InvalidArgument" and operation == "upload_part":
@@ -154,10 +207,9 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
     return kind, hint
 
 
-def _from_client(error: Exception, operation: str, where: str) -> UploadError:
+def _from_client(error: Exception, operation: str, where: str, *, proven: bool) -> UploadError:
     what = _said(operation, where)
-    # what works on a part comes after answers to other calls
-    if explanation := explained(error, proven=operation in _OF_UPLOADS):
+    if explanation := explained(error, proven=proven):
         lasting = UploadError if explanation.lasting else TransientStoreError
         return lasting(f"{what}: {explanation.text}.", hint=explanation.hint)
     kind: type[UploadError] = TransientStoreError

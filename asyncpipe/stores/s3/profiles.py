@@ -24,6 +24,7 @@ class S3Record:
 
     capabilities: StoreCapabilities
     quoted_if_match: bool = True  # Ceph 16 compares If-Match with the bare ETag
+    head_checksum: bool = True  # x-amz-checksum-mode may be sent; B2 answers it with 400
 
 
 _AWS = replace(

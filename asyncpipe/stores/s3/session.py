@@ -12,7 +12,6 @@ import aioboto3
 import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials, create_credential_resolver
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from anyio import to_thread
 from botocore.configprovider import (
@@ -31,33 +30,11 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.stores.s3.errors import clause
+from asyncpipe.stores.s3.transport import OneAttemptSession
 
 _DEFAULT_REGION = "us-east-1"
 _HOW_TO_NAME_THEM = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
 _COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
-
-
-class OneAttemptSession(AIOHTTPSession):
-    """An HTTP session without aiohttp's own silent second attempt at a PUT that was cut.
-
-    A repeated create-only PUT would be refused because of its first half, and a part's attempts
-    are counted by the upload engine.
-    """
-
-    def _get_ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = super()._get_ssl_context()  # type: ignore[misc]  # not in the stubs
-        context.check_hostname = True  # botocore leaves it to urllib3, and aiohttp to the context
-        return context
-
-    def _setup_proxy_ssl_context(self, proxy_url: str) -> ssl.SSLContext:
-        """Return a context always: without one, aiobotocore checks nothing behind a proxy."""
-        context: ssl.SSLContext | None = super()._setup_proxy_ssl_context(proxy_url)  # type: ignore[misc]  # not in the stubs
-        return context or self._get_ssl_context()
-
-    async def _get_session(self, proxy_url: str | None) -> Any:
-        session = await super()._get_session(proxy_url)  # type: ignore[misc]  # not in the stubs
-        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch
-        return session
 
 
 class RenewableCredentials(AioCredentials):
@@ -188,13 +165,24 @@ async def _clients(
                 verify=verify,
                 config=_config(options, read_timeout_s),
             )
-            clients.append(await stack.enter_async_context(client))
+            opened = await stack.enter_async_context(client)
+            if endpoint_of(environment, options):
+                opened.meta.events.register_last("before-parameter-build.s3", _stay_here)
+            clients.append(opened)
         except ValueError as error:
             raise UsageError(
                 f"The S3 endpoint is not a URL: {clause(str(error))}.",
                 hint="AWS_ENDPOINT_URL_S3 is written https://HOST:PORT.",
             ) from error
     return clients
+
+
+def _stay_here(context: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from looking for the bucket's region: an endpoint of one's own has but one.
+
+    It would ask again and again where every answer is a redirect; AWS names regions rightly.
+    """
+    context["s3_redirect"]["redirected"] = True
 
 
 def _check_bundle(path: str) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from base64 import b64decode
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from asyncpipe.errors import (
+    AccessDeniedError,
     ChecksumError,
     DestinationTakenError,
     ObjectMissingError,
     TransientStoreError,
-    UploadError,
 )
 from asyncpipe.model.store import (
     ChecksumMode,
@@ -30,18 +32,19 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.stores.s3.answers import (
-    abort_days,
-    covers,
     object_info,
     open_upload,
     stored_part,
     unquoted,
 )
 from asyncpipe.stores.s3.body import PartBody
-from asyncpipe.stores.s3.calls import FOREIGN, S3Calls
-from asyncpipe.stores.s3.errors import code_of
+from asyncpipe.stores.s3.calls import S3Calls
+from asyncpipe.stores.s3.errors import UnexplainedError
+from asyncpipe.stores.s3.lifecycle import abort_rule_days
+from asyncpipe.stores.s3.pages import pages
 from asyncpipe.stores.s3.probe import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
+from asyncpipe.stores.s3.reading import read_pieces, read_small
 from asyncpipe.stores.s3.requests import (
     complete_parameters,
     object_parameters,
@@ -51,7 +54,6 @@ from asyncpipe.stores.s3.requests import (
 )
 from asyncpipe.stores.s3.session import S3Clients
 
-_READ_BYTES = 256 * 1024
 _CREATE = RetryPolicy(attempts=3, base_s=0.4)
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
@@ -142,15 +144,7 @@ class S3Store:
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
         """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""
-        answer = await self._calls.call("small", "get_object", key)
-        async with answer["Body"] as stream:
-            if answer["ContentLength"] > max_bytes:
-                raise UploadError(f"{self.url_of(key)} has more than {max_bytes} bytes.")
-            try:
-                body = await stream.read()
-            except FOREIGN as error:
-                raise self._calls.translated(error, "get_object", key) from error
-        return StoredBytes(info=object_info(key, answer), body=body)
+        return await read_small(self._calls, key, max_bytes)
 
     @asynccontextmanager
     async def stream(
@@ -159,39 +153,39 @@ class S3Store:
         """Read an object in pieces of at most 256 KiB; a reset is a TransientStoreError."""
         byte_range = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
         answer = await self._calls.call("small", "get_object", key, **byte_range)
-        async with answer["Body"] as body, aclosing(self._pieces(body, key)) as pieces:
+        async with answer["Body"] as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
             yield pieces
 
-    async def _pieces(self, body: Any, key: str) -> AsyncGenerator[bytes, None]:
-        while True:
-            try:
-                piece = await body.content.read(_READ_BYTES)
-            except FOREIGN as error:
-                raise self._calls.translated(error, "get_object", key) from error
-            if not piece:
-                return
-            yield piece
-
     async def head(self, key: str) -> ObjectInfo | None:
-        """Look at an object, with its checksum where the store tells it; None when absent."""
+        """Look at an object, with its checksum where the store has one; None when absent."""
         try:
-            answer = await self._calls.call("small", "head_object", key, ChecksumMode="ENABLED")
+            return object_info(key, await self._head(key))
         except ObjectMissingError:
             return None
-        return object_info(key, answer)
+
+    async def _head(self, key: str) -> dict[str, Any]:
+        """Ask by HEAD; where that is refused without a reason, by GET, which says why."""
+        if self._record.head_checksum:
+            with contextlib.suppress(UnexplainedError):
+                return await self._calls.call("small", "head_object", key, ChecksumMode="ENABLED")
+        try:
+            answer = await self._calls.call("small", "head_object", key)
+        except UnexplainedError:
+            answer = await self._calls.call("small", "get_object", key)
+            answer["Body"].close()
+        else:
+            self._record = replace(self._record, head_checksum=False)  # not asked for again
+        return answer
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         """Every object whose key begins with ``prefix``, in key order, page by page."""
-        more: dict[str, str] = {}
-        while True:
-            page = await self._calls.call("small", "list_objects_v2", None, prefix=prefix, **more)
-            for item in page.get("Contents", []):
-                key = item["Key"].removeprefix(self._calls.prefix)
-                if key:
-                    yield object_info(key, item)
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        listing = pages(self._calls, "list_objects_v2", None, prefix=prefix)
+        async with aclosing(listing) as found:
+            async for page in found:
+                for item in page:
+                    key = item["Key"].removeprefix(self._calls.prefix)
+                    if key:
+                        yield object_info(key, item)
 
     async def delete(self, key: str) -> None:
         """Remove one object; no error when absent."""
@@ -286,32 +280,32 @@ class S3Store:
 
     async def list_parts(self, handle: UploadHandle) -> Sequence[StoredPart]:
         """Every part the store has, in order; UploadMissingError."""
-        parts: list[StoredPart] = []
-        more: dict[str, int] = {}
-        while True:
-            page = await self._calls.call(
-                "small", "list_parts", handle.key, UploadId=handle.upload_id, **more
-            )
-            parts += [stored_part(item) for item in page.get("Parts", [])]
-            if not page.get("IsTruncated"):
-                return parts
-            more = {"PartNumberMarker": page["NextPartNumberMarker"]}
+        listing = pages(self._calls, "list_parts", handle.key, UploadId=handle.upload_id)
+        async with aclosing(listing) as found:
+            return [stored_part(item) async for page in found for item in page]
 
     async def list_uploads(self, prefix: str) -> Sequence[OpenUpload]:
-        """Every open upload whose key begins with ``prefix``."""
-        uploads: list[OpenUpload] = []
-        more: dict[str, str] = {}
-        while True:
-            page = await self._calls.call(
-                "small", "list_multipart_uploads", None, prefix=prefix, **more
-            )
-            uploads += [open_upload(item, self._calls.prefix) for item in page.get("Uploads", [])]
-            if not page.get("IsTruncated"):
-                return uploads
-            more = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
-            }
+        """Every open upload whose key begins with ``prefix``.
+
+        MinIO lists the uploads of one whole key, or all of the bucket: where a prefix has none,
+        the bucket is asked.
+        """
+        found = await self._uploads(prefix=prefix)
+        if not found:
+            with contextlib.suppress(AccessDeniedError):  # a policy may allow the prefix alone
+                found = await self._uploads(prefix=None)
+        return [one for one in found if one.handle.key.startswith(prefix)]
+
+    async def _uploads(self, *, prefix: str | None) -> Sequence[OpenUpload]:
+        listing = pages(self._calls, "list_multipart_uploads", None, prefix=prefix)
+        root = self._calls.prefix
+        async with aclosing(listing) as found:
+            return [
+                open_upload(item, root)
+                async for page in found
+                for item in page
+                if str(item["Key"]).startswith(root)
+            ]
 
     async def abort_rule_days(self) -> int | None:
         """After how many days a lifecycle rule aborts uploads below the prefix; None: no rule.
@@ -319,17 +313,7 @@ class S3Store:
         Raises:
             UploadError: the rules cannot be read.
         """
-        try:
-            answer = await self._calls.of_bucket("get_bucket_lifecycle_configuration")
-        except FOREIGN as error:
-            if code_of(error)[1] == "NoSuchLifecycleConfiguration":
-                return None
-            raise self._calls.translated(
-                error, "get_bucket_lifecycle_configuration", None
-            ) from error
-        rules = answer.get("Rules", [])
-        days = [abort_days(rule) for rule in rules if covers(rule, self._calls.prefix)]
-        return min((number for number in days if number), default=None)
+        return await abort_rule_days(self._calls)
 
     # -- what the endpoint honours -------------------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""Read the documents of a catalogue; a bad one is named, with its URL and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from asyncpipe.catalog.swap import MAX_INDEX_BYTES
+from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError
+from asyncpipe.model import catalog, documents, store_keys
+from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents import NewerSchemaError, UnreadableError
+from asyncpipe.model.metadata import PublishedMetadata
+from asyncpipe.ports import ObjectStore
+
+_MAX_POINTER_BYTES: Final = 1024 * 1024
+_MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
+
+BAD: Final = (UnreadableError, NewerSchemaError)  # what one document may do to itself alone
+Value = TypeVar("Value")
+
+
+async def read_pointer(store: ObjectStore, key: str, short_id: str) -> CatalogEntry | None:
+    """Read ``latest.json`` or a channel of a template; None when there is none.
+
+    Raises:
+        UnreadableError, NewerSchemaError: naming it.
+    """
+    return await _read(
+        store, key, _MAX_POINTER_BYTES, lambda body: catalog.decode_pointer(body, short_id)
+    )
+
+
+async def read_index(
+    store: ObjectStore,
+) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]] | None:
+    """Read ``index.json``: versions, and what is wrong with others; errors as ``read_pointer``."""
+    return await _read(store, store_keys.INDEX_KEY, MAX_INDEX_BYTES, catalog.decode_index)
+
+
+async def read_version(store: ObjectStore, folder_key: str) -> CatalogEntry:
+    """Read the version in a folder from its own metadata.
+
+    Raises:
+        ObjectMissingError: there is none.
+        UnreadableError, NewerSchemaError: naming it.
+    """
+
+    def entry(body: bytes) -> CatalogEntry:
+        found = catalog.entry_of(documents.decode(body, PublishedMetadata))
+        if found.folder_key != folder_key:
+            raise UnreadableError("It is the metadata of another version.")
+        return found
+
+    key = f"{folder_key}/{store_keys.METADATA_NAME}"
+    found = await _read(store, key, _MAX_METADATA_BYTES, entry)
+    if found is None:
+        raise ObjectMissingError(
+            f"There is no version {store.url_of(folder_key)}.",
+            hint="asyncpipe list shows what is published.",
+        )
+    return found
+
+
+async def read_metadata(store: ObjectStore, entry: CatalogEntry) -> dict[str, Any] | None:
+    """Read the metadata of a version, None when it is gone; errors as ``read_pointer``."""
+
+    def plain(body: bytes) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.to_builtins(documents.decode(body, PublishedMetadata))
+        return found
+
+    return await _read(store, entry.metadata_key, _MAX_METADATA_BYTES, plain)
+
+
+async def _read(
+    store: ObjectStore, key: str, max_bytes: int, decode: Callable[[bytes], Value]
+) -> Value | None:
+    url = store.url_of(key)
+    try:
+        return decode((await store.get(key, max_bytes=max_bytes)).body)
+    except ObjectMissingError:
+        return None
+    except ObjectTooLargeError as error:
+        raise UnreadableError(f"{url} is unreadable: it is too large.") from error
+    except NewerSchemaError as error:
+        raise NewerSchemaError(f"{url} cannot be read: {error.message}") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"{url} is unreadable: {error.message}") from error

@@ -1,0 +1,116 @@
+"""JSON documents at a store: types with bounds, and the one way to read them.
+
+Whoever may write to the bucket may write a document, so sizes, numbers, times and texts have
+bounds. The published JSON schemas (``asyncpipe/schemas``) are generated from the structs.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from asyncpipe.errors import UploadError
+from asyncpipe.text.moments import TIMESTAMP_FORMAT
+from asyncpipe.text.safe import printable
+
+SCHEMA_VERSION: Final = 1
+_MAX_AHEAD: Final = timedelta(days=1)  # of our clock: clocks differ, by hours where zones go wrong
+
+Short = Annotated[str, Meta(max_length=100)]
+Name = Annotated[str, Meta(max_length=200)]
+Text = Annotated[str, Meta(max_length=2000)]
+Key = Annotated[str, Meta(max_length=1024)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]  # what every reader of JSON can hold
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Timestamp = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z$", max_length=16)]
+MomentUtc = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$",
+        max_length=40,
+    ),
+]
+Sha256Hex = Annotated[
+    str,
+    Meta(
+        pattern="^([0-9a-f]{64})?$",
+        max_length=64,
+        description="Lower-case hex; empty when SHA-256 was switched off.",
+    ),
+]
+Version = Annotated[int, Meta(ge=1, le=SCHEMA_VERSION)]
+
+Document = TypeVar("Document")
+
+
+class UnreadableError(UploadError):
+    """A document at the store is not what its schema says."""
+
+
+class NewerSchemaError(UploadError):
+    """A document at the store was written by a newer asyncpipe; it is left as it is."""
+
+    default_hint = "Update asyncpipe."
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """Texts that people see: what a terminal would act on is escaped, an empty one is none."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, str) and not value.isprintable():
+                msgspec.structs.force_setattr(self, name, printable(value))
+
+
+class _Head(Struct):
+    schema_version: Annotated[int, Meta(ge=1, le=2**31)]
+
+
+def decode(body: bytes, kind: type[Document]) -> Document:
+    """Read a document of ours.
+
+    Raises:
+        UnreadableError: it does not fit the schema.
+        NewerSchemaError: it has a later ``schema_version``.
+    """
+    version = read(body, _Head).schema_version
+    if version > SCHEMA_VERSION:
+        raise NewerSchemaError(f"It has schema version {version}, this asyncpipe knows 1.")
+    return read(body, kind)
+
+
+def read(body: bytes | msgspec.Raw, kind: type[Document]) -> Document:
+    """Read JSON as ``kind``; UnreadableError."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(f"It does not fit its schema ({_shown(error)}).") from error
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise UnreadableError(f"It is not JSON ({_shown(error)}).") from error
+
+
+def encode(document: object) -> bytes:
+    """Write a document: UTF-8, keys sorted, a newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1) + b"\n"
+
+
+def require_past(timestamp: str) -> None:
+    """Refuse a timestamp that is no moment, or lies ahead of us: a version of it would stay newest.
+
+    Raises:
+        ValueError
+    """
+    try:
+        moment = datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(f"{timestamp} is not a date") from None
+    if moment > datetime.now(UTC) + _MAX_AHEAD:
+        raise ValueError(f"{timestamp} is in the future")
+
+
+def _shown(error: Exception) -> str:
+    return printable(str(error), 200)

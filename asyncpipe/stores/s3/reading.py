@@ -1,0 +1,62 @@
+"""The bytes of an object, with a limit on everything that the server decides: size and time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final
+
+import anyio
+
+from asyncpipe.errors import CredentialsExpiredError, ObjectTooLargeError
+from asyncpipe.model.store import StoredBytes
+from asyncpipe.retry import repeated
+from asyncpipe.stores.s3.answers import object_info
+from asyncpipe.stores.s3.calls import FOREIGN, SMALL_CALLS, S3Calls
+
+_READ_BYTES: Final = 256 * 1024
+PROGRESS_BYTES: Final = 1024 * 1024  # that must come, or the end, within
+PROGRESS_S: Final = 60.0
+
+
+async def read_small(calls: S3Calls, key: str, max_bytes: int) -> StoredBytes:
+    """Read an object whole; ObjectMissingError; ObjectTooLargeError when above ``max_bytes``."""
+    return await repeated(
+        lambda: _read_once(calls, key, max_bytes), SMALL_CALLS, unless=CredentialsExpiredError
+    )
+
+
+async def _read_once(calls: S3Calls, key: str, max_bytes: int) -> StoredBytes:
+    answer = await calls.call("once", "get_object", key)
+    body = bytearray()
+    async with answer["Body"] as stream, aclosing(read_pieces(calls, stream, key)) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > max_bytes:
+                raise ObjectTooLargeError(f"{calls.url_of(key)} has more than {max_bytes} bytes.")
+    return StoredBytes(info=object_info(key, answer), body=bytes(body))
+
+
+async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[bytes, None]:
+    """Read the body of an answer in pieces of at most 256 KiB.
+
+    Only the time spent waiting for the server counts, not what the reader does in between.
+
+    Raises:
+        TransientStoreError: the connection was cut, or brought less than 1 MiB in a minute.
+    """
+    read_bytes, waited_s = 0, 0.0
+    while True:
+        began_s = anyio.current_time()
+        try:
+            with anyio.fail_after(PROGRESS_S - waited_s):
+                piece = await body.content.read(_READ_BYTES)
+        except FOREIGN as error:
+            raise calls.translated(error, "get_object", key) from error
+        if not piece:
+            return
+        read_bytes += len(piece)
+        waited_s += anyio.current_time() - began_s
+        if read_bytes >= PROGRESS_BYTES:
+            read_bytes, waited_s = 0, 0.0
+        yield piece

@@ -1,0 +1,218 @@
+"""The redactor: bytes in, bytes out, whatever the chunks.
+
+A line that is complete leaves at once: no secret contains a newline (those that do are known line
+by line). Of an unfinished line only what may be the beginning of a secret is held back. What has
+left of it stays in mind as context, so that a secret is known by a name that was shown before.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from asyncpipe.text.mask import engine
+from asyncpipe.text.mask.engine import Span, forms_engine, kinds_engine, merged
+from asyncpipe.text.mask.pem import HINTS, PemBlock
+from asyncpipe.text.mask.visible import Visible, unfinished_from, views
+from asyncpipe.text.secrets import NO_SECRETS, Secrets
+
+MASK: Final = b"****"
+_WINDOW_BYTES: Final = 65536  # an unfinished line longer than this leaves in pieces
+_CONTEXT_BYTES: Final = 8192  # of an unfinished line that has left
+_WORD_BYTES: Final = 8192  # the longest token that is waited for
+_LEAST_PREFIX_BYTES: Final = 4  # of a secret cut off by the end of the stream
+
+
+class Redactor:
+    """Takes known secrets, and what looks like one, out of a stream of bytes."""
+
+    def __init__(self, secrets: Secrets = NO_SECRETS) -> None:
+        self._forms = tuple(sorted(secrets.forms))
+        self._longest = max(map(len, self._forms), default=1)
+        self._known = forms_engine(secrets.forms)
+        self._kinds = kinds_engine()
+        self._secrets = secrets
+        self._context = b""
+        self._tail = bytearray()
+        self._pem = PemBlock()
+        self._run: re.Pattern[bytes] | None = None  # what has left ended within a secret
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How many places were masked."""
+        return self._count
+
+    @property
+    def pending(self) -> bool:
+        """Whether a part of an unfinished line is held back."""
+        return bool(self._tail)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes; return what may leave: every complete line."""
+        end = data.rfind(b"\n") + 1
+        out = b""
+        if end:
+            block = bytes(self._tail) + data[:end]
+            self._tail = bytearray(data[end:])
+            out = self._leave(block, self._spans(block))
+        else:
+            self._tail += data
+        return out + self.settle() if len(self._tail) > _WINDOW_BYTES else out
+
+    def settle(self, *, overdue: bool = False) -> bytes:
+        """Return the unfinished line, less a tail that may be the beginning of a secret.
+
+        When that is ``overdue`` it leaves as well: masked where it is a secret or four bytes of
+        one that is known, else as it is.
+        """
+        tail = bytes(self._tail)
+        if overdue or (self._pem.is_open and len(tail) > _WINDOW_BYTES):
+            return self._all()
+        if not tail or self._pem.is_open:
+            return b""
+        spans, open_from = self._found(tail)
+        hold = min(open_from, self._hold_from(tail))
+        for span in reversed(spans):
+            if span.start < hold < span.end:
+                hold = max(0, span.start)
+        if not hold and len(tail) > _WINDOW_BYTES:
+            hold = len(tail)
+        self._tail = bytearray(tail[hold:])
+        return self._leave(tail[:hold], [span for span in spans if span.end <= hold])
+
+    def flush(self) -> bytes:
+        """Return all that is left: the stream ended, or the line is broken off here."""
+        return self._all()
+
+    def whole(self, value: str) -> tuple[str, int]:
+        """Redact a text that is whole, beside the stream; return it and how much was masked."""
+        other = Redactor(self._secrets)
+        clean = other.feed(value.encode("utf-8", "backslashreplace") + b"\n")
+        return clean[:-1].decode("utf-8", "replace"), other.count
+
+    def _all(self) -> bytes:
+        tail, self._tail = bytes(self._tail), bytearray()
+        if not tail:
+            return b""
+        spans = self._spans(tail)
+        cut = self._prefix_from(tail)
+        if len(tail) - cut >= _LEAST_PREFIX_BYTES:
+            spans = merged([*spans, Span(cut, len(tail))])
+        return self._leave(tail, spans)
+
+    def _spans(self, block: bytes) -> list[Span]:
+        """Return the secrets of lines that are over, those of a key's lines among them."""
+        spans, _ = self._found(block)
+        if self._pem.is_open or any(hint in text for text in _texts(block) for hint in HINTS):
+            spans = merged([*spans, *self._pem_spans(block)])
+        return spans
+
+    def _pem_spans(self, block: bytes) -> Iterator[Span]:
+        offset = 0
+        for line in block.splitlines(keepends=True) if b"\r" not in block else _lines(block):
+            view = next(views(line), None)
+            for start, end in self._pem.spans((view.text if view else line).rstrip(b"\r\n")):
+                first, last = view.span(start, end) if view else (start, end)
+                yield Span(offset + first, offset + last)
+            offset += len(line)
+
+    def _found(self, block: bytes) -> tuple[list[Span], int]:
+        """Return the secrets of ``block``, after what is in mind of its line, and what is open."""
+        floor = len(self._context)
+        text = self._context + block if floor else block
+        spans, open_from = self._kinds.find(text)
+        spans += self._known.spans(text)
+        for view in views(text):
+            hidden, hidden_from = self._kinds.find(view.text)
+            hidden += self._known.spans(view.text)
+            spans += [Span(*view.span(s.start, s.end), s.run) for s in hidden]
+            if hidden_from < len(view.text):
+                open_from = min(open_from, view.place(hidden_from))
+        if self._run is not None:
+            going_on = self._run.match(block)
+            end = going_on.end() if going_on else 0
+            spans = [*spans, Span(floor, floor + end, self._run if end == len(block) else None)]
+            self._run = self._run if end else None
+        if not spans:
+            return spans, open_from - floor
+        inside = [Span(s.start - floor, s.end - floor, s.run) for s in spans if s.end > floor]
+        return merged(inside), open_from - floor
+
+    def _leave(self, block: bytes, spans: list[Span]) -> bytes:
+        """Return ``block`` masked, and keep in mind what a later part of its line needs."""
+        out = self._masked(block, spans)
+        last = spans[-1] if spans else None
+        newline = block.rfind(b"\n") + 1
+        if newline == len(block):
+            self._context, self._run = b"", None
+        else:
+            self._context = (self._context + block[newline:])[-_CONTEXT_BYTES:]
+            self._run = last.run if last and last.end == len(block) else None
+        return out
+
+    def _masked(self, block: bytes, spans: list[Span]) -> bytes:
+        if not spans:
+            return block
+        pieces, position = [], 0
+        for start, end, _ in spans:
+            if start >= 0 and not (start == 0 and self._run is not None):
+                pieces += [block[position:start], MASK]
+                self._count += 1
+            elif start < 0 and self._run is None:
+                pieces.append(MASK)
+                self._count += 1
+            position = end
+        return b"".join([*pieces, block[position:]])
+
+    def _hold_from(self, tail: bytes) -> int:
+        """Return where the part begins that more bytes may turn into a secret."""
+        end = unfinished_from(tail)
+        view = next(views(tail[:end]), None) or _Plain(tail[:end])
+        text = view.text
+        word = max(text.rfind(b" "), text.rfind(b"\t"), text.rfind(b"\n"), len(text) - _WORD_BYTES)
+        opened = _openers().search(text, max(0, word + 1))
+        least = min(opened.start() if opened else len(text), self._prefix_from(text))
+        return view.place(least) if least < len(text) else end
+
+    def _prefix_from(self, tail: bytes) -> int:
+        """Return where the longest suffix of ``tail`` begins that is a prefix of a known form."""
+        for start in range(max(0, len(tail) - self._longest + 1), len(tail)):
+            suffix = tail[start:]
+            at = bisect_left(self._forms, suffix)
+            if at < len(self._forms) and self._forms[at].startswith(suffix):
+                return start
+        return len(tail)
+
+
+class _Plain(Visible):
+    """A text in which nothing is hidden."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def place(self, position: int) -> int:
+        return position
+
+
+def text(value: str, secrets: Secrets = NO_SECRETS) -> str:
+    """Redact a text that is whole: an exception's message, a line of a report."""
+    return Redactor(secrets).whole(value)[0]
+
+
+@cache
+def _openers() -> re.Pattern[bytes]:
+    return engine.openers()
+
+
+def _texts(block: bytes) -> Iterator[bytes]:
+    yield block
+    for view in views(block):
+        yield view.text
+
+
+def _lines(block: bytes) -> list[bytes]:
+    return re.findall(rb"[^\n]*\n|[^\n]+", block)

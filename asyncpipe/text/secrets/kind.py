@@ -1,0 +1,61 @@
+"""What describes one kind of secret, and how far a secret of it reaches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+Accept = Callable[[bytes, int, int], bool]
+
+#: A value in double quotes, in single quotes, between escaped quotes, without quotes.
+_IN_DOUBLE: Final = re.compile(rb"(?:[^\"\\\n]|\\[^\n])*+")
+_IN_SINGLE: Final = re.compile(rb"[^'\n]*+")
+_IN_ESCAPED: Final = re.compile(rb"[^\"'\\\n]*+")
+_BARE: Final = re.compile(rb"[^\s\"'&<>`]*+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of secret.
+
+    ``pattern``: for Hyperscan. The secret begins ``lead`` bytes before the end of the match, or,
+    when ``lead`` is None, where the match begins, less what ``skip`` matches there. ``extent``
+    runs from there to the secret's end; None = as its quotes say. With a ``trail`` the secret
+    ends that many bytes before the match does, and before what ``extent`` adds to the match.
+    ``accept`` tells a secret from a near miss. ``openers``: literals whose word is held back
+    while it may still become one.
+    """
+
+    name: str
+    pattern: bytes
+    extent: re.Pattern[bytes] | None = None
+    lead: int | None = None
+    skip: re.Pattern[bytes] | None = None
+    trail: int = 0
+    openers: tuple[bytes, ...] = ()
+    accept: Accept | None = None
+
+    def begin(self, text: bytes, start: int, end: int) -> int:
+        """Return where the secret begins, given where the pattern matched."""
+        if self.lead is not None:
+            return end - self.lead
+        skipped = self.skip.match(text, start) if self.skip else None
+        return skipped.end() if skipped else start
+
+    def end(self, text: bytes, begin: int, end: int, limit: int) -> int:
+        """Return where a secret ends whose least part ends at ``end``; it runs on to ``limit``."""
+        more = self.run(text, begin).match(text, end, limit)
+        return (more.end() if more else end) - self.trail
+
+    def run(self, text: bytes, begin: int) -> re.Pattern[bytes]:
+        """Return the run that leads from ``begin`` to the secret's end."""
+        if self.extent is not None:
+            return self.extent
+        before = text[max(0, begin - 2) : begin]
+        if before in {b'\\"', b"\\'"}:
+            return _IN_ESCAPED
+        if before[-1:] == b'"':
+            return _IN_DOUBLE
+        return _IN_SINGLE if before[-1:] == b"'" else _BARE

@@ -1,0 +1,81 @@
+"""The published JSON schemas, made of the structs; ``python -m tests.metadata.schema_files``.
+
+The structs say what a document is. JSON Schema has no way to say that a key lies in its version's
+folder or that a time is past: readers of ours check that too.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from asyncpipe.model.catalog import Index, Pointer
+from asyncpipe.model.metadata import Metadata
+
+FOLDER: Final = Path(__file__).parents[2] / "asyncpipe" / "schemas"
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_OF: Final[dict[str, tuple[Any, str, str]]] = {
+    "metadata": (
+        Metadata,
+        "asyncpipe metadata.json, version 1",
+        (
+            "What is known about one built template, published beside its XVA and build.log."
+            " Readers ignore what they do not know; a change that would break a reader makes"
+            " version 2."
+        ),
+    ),
+    "latest": (
+        Pointer,
+        "asyncpipe latest.json and channels/NAME.json, version 1",
+        (
+            "The pointer to one published version; it is written last, so that whoever follows it"
+            " finds every object. Keys are relative to the destination's prefix."
+        ),
+    ),
+    "index": (
+        Index,
+        "asyncpipe templates/index.json, version 1",
+        (
+            "Every published version, by template, newest first; it can be rebuilt from the"
+            " versions' own metadata at any time."
+        ),
+    ),
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the schema of ``metadata``, ``latest`` (channels too) or ``index``."""
+    kind, title, description = _OF[name]
+    body = msgspec.json.schema(kind)
+    head = {
+        "$schema": _DIALECT,
+        "$id": f"urn:asyncpipe:schema:{name}-1",
+        "title": title,
+        "description": description,
+    }
+    return {**head, **_folded(body)}
+
+
+def _folded(value: Any) -> Any:
+    """Docstrings are descriptions; their line breaks mean nothing."""
+    if isinstance(value, dict):
+        return {
+            key: " ".join(inner.split())
+            if key == "description" and isinstance(inner, str)
+            else _folded(inner)
+            for key, inner in value.items()
+        }
+    return [_folded(inner) for inner in value] if isinstance(value, list) else value
+
+
+def path_of(name: str) -> Path:
+    """Where it is published."""
+    return FOLDER / f"{name}-1.schema.json"
+
+
+if __name__ == "__main__":
+    for each in _OF:
+        path_of(each).write_text(json.dumps(schema(each), indent=2) + "\n", encoding="utf-8")

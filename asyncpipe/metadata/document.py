@@ -21,7 +21,8 @@ from asyncpipe.text.secrets import is_secret_name
 SCHEMA_VERSION: Final = 1
 
 Document = dict[str, object]
-_OURS: Final = frozenset({"output_directory", "run_timestamp", "run_id"})  # set by every run: no news
+# set by every run: no news
+_OURS: Final = frozenset({"output_directory", "run_timestamp", "run_id"})
 
 
 def draft(

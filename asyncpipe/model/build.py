@@ -69,6 +69,7 @@ class HostObjects:
     iso_vdi_name: str = ""  # the VDI it looked for; uploaded unless it was there already
     uploads: tuple[UploadedImage, ...] = ()
     creating: bool = False  # the VM may exist although its UUID is not known yet
+    disk_names: tuple[str, ...] = ()  # of the disks that it began to make
     vm_uuid: str = ""
     cleaned_up: bool = False  # the plugin said that it removed what it had made
     cleanup_problems: tuple[str, ...] = ()

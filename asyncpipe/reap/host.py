@@ -20,6 +20,9 @@ class MadeThere:
     unit: str | None = None  # None: all units
     vm_uuids: tuple[str, ...] = ()  # of the journal
     vdis: tuple[str, ...] = ()  # uuids or references, of the journal
+    disk_names: tuple[str, ...] = ()  # those with the run's id in them are this run's alone
+    may_be_unnamed: bool = False  # a VM was being made, and nothing says its uuid
+    spared: frozenset[str] = frozenset()  # uuids of VMs that are to stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +51,13 @@ async def look(pool: Pool, made: MadeThere) -> tuple[list[HostVm], list[HostVdi]
         vdi = await pool.vdi(named)
         if vdi is not None and _is_free(vdi.mark, made):
             vdis[vdi.uuid] = vdi
-    for name in {vm.name for vm in vms.values() if made.run_id in vm.name}:
-        # a disk that was made and never attached has the VM's name, which is this run's alone
-        strays = (vdi for vdi in await pool.vdis(name=name) if vdi.mark is None)
-        vdis.update({vdi.uuid: vdi for vdi in strays})
-    return list(vms.values()), list(vdis.values())
+    if made.may_be_unnamed:
+        vms.update({vm.uuid: vm for vm in await pool.vms() if _is_stray(vm, made)})
+    for name in {name for name in made.disk_names if made.run_id in name}:
+        disks = (vdi for vdi in await pool.vdis(name=name) if vdi.mark is None and not vdi.used_by)
+        vdis.update({vdi.uuid: vdi for vdi in disks})
+    stays = [vm for vm in vms.values() if vm.uuid not in made.spared]
+    return stays, [vdi for vdi in vdis.values() if not made.spared & set(vdi.used_by)]
 
 
 async def remove(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None) -> list[Found]:
@@ -99,6 +104,11 @@ async def _removed(pool: Pool, thing: HostVm | HostVdi, proof: Proof) -> Removal
 
 def _is_of(mark: Mark | None, made: MadeThere) -> bool:
     return mark is not None and (made.unit is None or mark.unit in {made.unit, ""})
+
+
+def _is_stray(vm: HostVm, made: MadeThere) -> bool:
+    """It has the run's random id in its name, and was neither marked nor imported (XAPI's key)."""
+    return vm.mark is None and made.run_id in vm.name and "import_task" not in vm.other_config
 
 
 def _is_free(mark: Mark | None, made: MadeThere) -> bool:

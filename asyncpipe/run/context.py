@@ -34,7 +34,7 @@ from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
-from asyncpipe.run.host import HostSide, OpenPool
+from asyncpipe.run.host import BuildHost, HostSide
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
@@ -60,7 +60,7 @@ class Services:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     eager: bool = True
     keep_xva: bool = False
-    host_of: Callable[[BuildPlan], OpenPool | None] | None = None
+    host_of: Callable[[BuildPlan], BuildHost | None] | None = None
 
 
 class RunContext:
@@ -87,7 +87,7 @@ class RunContext:
             plan=build_plan,
             run_id=services.facts.run_id,
             reports=self,
-            open_pool=services.host_of(build_plan) if services.host_of else None,
+            host=services.host_of(build_plan) if services.host_of else None,
         )
         self._started_s = time.monotonic()
 
@@ -157,7 +157,13 @@ class RunContext:
 
     def listeners(self) -> Listeners:
         """What of a running Packer is listened to."""
-        return Listeners(on_phase=self.on_phase, on_waiting=self.on_waiting, on_exit=self.on_exit)
+        return Listeners(
+            on_phase=self.on_phase,
+            on_host=self.host.take,
+            on_waiting=self.on_waiting,
+            on_exit=self.on_exit,
+            unblock=self.host.unblock,
+        )
 
     def on_exit(self, build_exit: BuildExit) -> None:
         """Keep how Packer ended, also when that ends the run."""

@@ -29,6 +29,14 @@ _SETTLE_SHORT_S: Final = 1.5  # where the runner kills us soon
 _SHORT_GRACE_S: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildHost:
+    """The host of a build: its address and how to log in."""
+
+    address: str
+    open: OpenPool
+
+
 class Reports(Protocol):
     """Whom the host's side of a build tells."""
 
@@ -48,7 +56,7 @@ class HostSide:
     plan: BuildPlan
     run_id: str
     reports: Reports
-    open_pool: OpenPool | None = None  # None: no credentials, or no host
+    host: BuildHost | None = None  # None: no credentials, or no host
     objects: HostObjects = field(default_factory=HostObjects)
     outcome: HostOutcome = field(default_factory=lambda: HostOutcome(clean_up=CleanUp.NOTHING_MADE))
     _changed: anyio.Event = field(default_factory=anyio.Event)
@@ -82,7 +90,8 @@ class HostSide:
             await self._changed.wait()
             self._changed = anyio.Event()
             await self._journal()
-            await self._safely(self._mark_all, limit_s=_MARK_S)
+            if self._unmarked:
+                await self._safely(self._mark_all, limit_s=_MARK_S)
             await self._tell_of_reused_iso()
 
     async def _journal(self) -> None:
@@ -90,12 +99,21 @@ class HostSide:
         vdis = (*self._disks, *(image.vdi_ref for image in seen.uploads if image.vdi_ref))
         uuids = (seen.vm_uuid,) if seen.vm_uuid else ()
         await self.reports.note_host(
-            instance_uuids=uuids, vdis=vdis, images=tuple(image.name for image in seen.uploads)
+            host=self.host.address if self.host else "",
+            instance_uuids=uuids,
+            vdis=vdis,
+            disk_names=seen.disk_names,
+            creating=seen.creating,
         )
+
+    @property
+    def _unmarked(self) -> set[str]:
+        images = (image.vdi_ref for image in self.objects.uploads)
+        return {one for one in (*images, self.objects.vm_uuid) if one} - self._marked
 
     async def _mark_all(self, pool: Pool) -> None:
         for image in self.objects.uploads:
-            if image.vdi_ref and image.vdi_ref not in self._marked:
+            if image.vdi_ref in self._unmarked:
                 await pool.mark_vdi(image.vdi_ref, self.mark)
                 self._marked.add(image.vdi_ref)
         uuid = self.objects.vm_uuid
@@ -146,10 +164,12 @@ class HostSide:
             elif self.plan.keep_vm:
                 why = f"keep_vm of the template is {self.plan.keep_vm!r}"
                 self.outcome = self._outcome(CleanUp.KEPT, why=why)
-            elif self.open_pool is None or not await self._safely(self._remove, limit_s=limit_s):
+            elif self.host is None or not await self._safely(self._remove, limit_s=limit_s):
                 self.outcome = self._as_packer_says(build_exit)
             await self._journal()
-            await self.reports.note_host(remains=self.outcome.sentences)
+            await self.reports.note_host(
+                remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
+            )
         return self.outcome
 
     async def _remove(self, pool: Pool) -> None:
@@ -159,6 +179,8 @@ class HostSide:
             unit=self.plan.unit,
             vm_uuids=(seen.vm_uuid,) if seen.vm_uuid else (),
             vdis=(*self._disks, *(image.vdi_ref for image in seen.uploads if image.vdi_ref)),
+            disk_names=seen.disk_names,
+            may_be_unnamed=seen.creating and not seen.vm_uuid,
         )
         remaining = removal.remaining_of(await removal.remove(pool, made))
         state = CleanUp.REMAINS if remaining else CleanUp.REMOVED
@@ -191,11 +213,11 @@ class HostSide:
 
     async def _safely(self, ask: Callable[[Pool], Awaitable[None]], *, limit_s: float) -> bool:
         """Ask the host; what goes wrong is said once and never ends the build."""
-        if self.open_pool is None:
+        if self.host is None:
             return False
         try:
             with anyio.fail_after(limit_s):
-                async with self.open_pool() as pool:
+                async with self.host.open() as pool:
                     await ask(pool)
         except TimeoutError:
             self._tell(f"the host did not answer within {limit_s:g} s")

@@ -34,7 +34,6 @@ variable "remote_password" { sensitive = true }
 variable "output_directory" { default = "output" }
 variable "run_timestamp" { default = "" }
 variable "run_id" { default = "" }
-variable "run_unit" { default = "" }
 variable "keep_vm" { default = "never" }
 source "xenserver-iso" "small" {
   remote_host       = var.remote_host
@@ -53,10 +52,6 @@ source "xenserver-iso" "small" {
   keep_vm           = var.keep_vm
   skip_set_template = true
   output_directory  = var.output_directory
-  vm_other_config = {
-    "asyncpipe:run"  = var.run_id
-    "asyncpipe:unit" = var.run_unit
-  }
 }
 build {
   sources = ["source.xenserver-iso.small"]
@@ -91,7 +86,7 @@ class Bench:
         if self.packer is None:
             self.packer = self.folder / "packer"
             script = Path(__file__).parent / "scripted_packer.py"
-            self.packer.write_text(f"#!/bin/sh\nexec {sys.executable} {script} \"$@\"\n")
+            self.packer.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n')
             self.packer.chmod(0o755)
 
     @property

@@ -17,17 +17,17 @@ import xmlrpc.client
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 CONTEXT = ssl._create_unverified_context()
 WAIT_S = float(os.environ.get("SCRIPTED_WAIT_S", "0.3"))
 HOST, USER, PASSWORD = (
     os.environ.get(f"PKR_VAR_remote_{name}", "") for name in ("host", "username", "password")
 )
-cancelled = False
+cancelled: list[int] = []
 
 
-class Halted(Exception):
+class HaltedError(Exception):
     """The build ends here; what was made is removed."""
 
 
@@ -41,7 +41,7 @@ def pause(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if cancelled:
-            raise Halted
+            raise HaltedError
         time.sleep(0.02)
 
 
@@ -65,8 +65,8 @@ class Api:
 class Build:
     """One build; the clean-up runs backwards through what was made."""
 
-    def __init__(self, output: Path, vm_name: str, iso: Path, marks: dict[str, str]) -> None:
-        self.output, self.vm_name, self.iso, self.marks = output, vm_name, iso, marks
+    def __init__(self, output: Path, vm_name: str, iso: Path) -> None:
+        self.output, self.vm_name, self.iso = output, vm_name, iso
         self.vm = self.uuid = self.image = ""
         self.disks: list[str] = []
         self.made_folder = False
@@ -115,7 +115,7 @@ class Build:
         size = self.iso.stat().st_size
         self.image = self.api("VDI.create", disk(name, storage, size))
         task = self.api("task.create", "packer-task", "Packer task")
-        query = f"session_id={quote(self.api.session)}&task_id={quote(task)}&vdi={quote(self.image)}"
+        query = urlencode({"session_id": self.api.session, "task_id": task, "vdi": self.image})
         say(f"PUT 'https://{HOST}/import_raw_vdi?{query}'")
         with self.iso.open("rb") as body:
             request = urllib.request.Request(
@@ -129,8 +129,6 @@ class Build:
         template = self.api("VM.get_by_name_label", "Other install media")[0]
         self.vm = self.api("VM.clone", template, self.vm_name)
         self.api("VM.set_is_a_template", self.vm, False)
-        for key, value in self.marks.items():
-            self.api("VM.add_to_other_config", self.vm, key, value)
         storage = self.api("pool.get_default_SR", self.api("pool.get_all")[0])
         say(f"Creating disk 0 ({self.vm_name}) with size 8 MB using SR: {storage}")
         self.disks.append(self.api("VDI.create", disk(self.vm_name, storage, 8 << 20)))
@@ -140,7 +138,7 @@ class Build:
 
     def attach(self, vdi: str, device: str) -> None:
         fields = {"VM": self.vm, "VDI": vdi, "type": "Disk", "userdevice": device, "mode": "RW"}
-        empty = {"qos_algorithm_params": {}, "other_config": {}}
+        empty: dict[str, Any] = {"qos_algorithm_params": {}, "other_config": {}}
         more = {"bootable": False, "unpluggable": True, "empty": False, "qos_algorithm_type": ""}
         self.api("VBD.create", {**fields, **empty, **more})
 
@@ -156,7 +154,7 @@ class Build:
                     file.write(piece)
         except OSError as error:
             say(f"Could not download XVA: {error}")
-            raise Halted from error
+            raise HaltedError from error
 
     def clean_up(self, *, failed: bool) -> None:
         """Each step says what it does; one that fails says so and the next goes on."""
@@ -191,32 +189,27 @@ def disk(name: str, storage: str, size: int) -> dict[str, Any]:
 
 
 def cancel(number: int, frame: FrameType | None) -> None:
-    global cancelled
-    cancelled = True
+    cancelled.append(number)
     os.write(1, b"Cancelling build after receiving terminated\n")
 
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["version"]:
-        print("Packer v1.16.0")
+        os.write(1, b"Packer v1.16.0\n")
         return 0
     signal.signal(signal.SIGTERM, cancel)
     given = dict(a.removeprefix("-var=").split("=", 1) for a in arguments if a.startswith("-var="))
     log = Path(os.environ["PACKER_LOG_PATH"])
     log.write_text("a line with session_id=OpaqueRef:secret-session in it\n")
-    marks = {"asyncpipe:run": given["run_id"]} if given.get("run_id") else {}
-    if marks:
-        marks["asyncpipe:unit"] = given["run_unit"]
     build = Build(
         Path(given["output_directory"]),
         f"small-{given['run_id']}",
         Path(urlsplit(os.environ["SCRIPTED_ISO"]).path),
-        marks,
     )
     error = ""
     try:
         build.run()
-    except Halted:
+    except HaltedError:
         error = "Build was cancelled." if cancelled else "Build was halted."
     except OSError as problem:
         say(str(problem))

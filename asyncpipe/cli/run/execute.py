@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,11 +18,10 @@ import click
 
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import report
+from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
-from asyncpipe.host.access import access_of_template
-from asyncpipe.host.pool import open_pool
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
@@ -30,8 +30,7 @@ from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import pipeline, plan, provenance, scheduler
 from asyncpipe.run.context import Services
-from asyncpipe.run.host import OpenPool
-from asyncpipe.run.state import Built
+from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.logfile import DiskLogFiles
@@ -73,9 +72,13 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
             settings.destination, environment=settings.environment, options=settings.store
         ) as store,
         Budget(settings.transfer) as budget,
+        AsyncExitStack() as stack,
     ):
         gc.settle()
         await store.probe()
+        stack.enter_context(alone(journal.folder))
+        if settings.resume:
+            await end_before(settings, read_run(journal.folder))
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
@@ -123,14 +126,8 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
-        host_of=partial(_host_of, settings),
+        host_of=partial(build_host, settings),
     )
-
-
-def _host_of(settings: Settings, one: BuildPlan) -> OpenPool | None:
-    """How to log in to the host that a template builds on; None when it does not say."""
-    access = access_of_template(one.template, settings.host_trust)
-    return partial(open_pool, access) if access else None
 
 
 def _eager(settings: Settings, store: ObjectStore) -> bool:

@@ -49,6 +49,8 @@ class IsoSource:
 
     url: str
     path: str = ""  # in Packer's cache; of this machine, so never published
+    sha256_hex: str = ""  # of that file, once it was read
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,12 +39,7 @@ class _Signs:
 
     address: str
     made: host.MadeThere
-
-    @property
-    def any(self) -> bool:
-        """Something was surely made."""
-        made = self.made
-        return bool(made.vm_uuids or made.vdis or made.disk_names or made.may_be_unnamed)
+    any: bool  # something was surely made
 
 
 async def clean(
@@ -75,6 +70,8 @@ def _is_open(unit: UnitRecord) -> bool:
     """Something of it may stand at a host that nobody wanted to stay there."""
     if unit.state is UnitState.PLANNED or unit.clean_up in _SETTLED:
         return False
+    if unit.state is UnitState.PUBLISHED:
+        return bool(unit.remains)
     return unit.clean_up != CleanUp.KEPT or bool(unit.keep_until_utc)
 
 
@@ -90,6 +87,7 @@ def _signs(run: KnownRun, units: list[UnitRecord], logs: list[HostObjects]) -> _
     names += [name for log in logs for name in log.disk_names]
     known = dict.fromkeys(one for one in uuids if _UUID.fullmatch(one) and one not in spared)
     begun = any(unit.state is UnitState.BUILDING or unit.creating for unit in units)
+    creating = any(one.creating for one in units) or any(one.creating for one in logs)
     made = host.MadeThere(
         run_id=run.record.run_id,
         vm_uuids=tuple(known),
@@ -99,7 +97,8 @@ def _signs(run: KnownRun, units: list[UnitRecord], logs: list[HostObjects]) -> _
         spared=frozenset(spared),
     )
     address = next((unit.host for unit in units if unit.host), "")
-    return _Signs(address=address, made=made)
+    sure = bool(known or made.vdis or made.disk_names or creating)
+    return _Signs(address=address, made=made, any=sure)
 
 
 def _from_logs(folder: Path) -> list[HostObjects]:

@@ -229,6 +229,8 @@ class RunContext:
                 identity=self.identity,
                 guest=self.guest.facts(),
                 facts=self.services.facts,
+                host=self.host.outcome,
+                made=self.host.objects,
             )
         )
 

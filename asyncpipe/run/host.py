@@ -6,15 +6,21 @@ Without them everything works, and what could not be asked is said.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
 
 from asyncpipe.errors import HostError
-from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects
+from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects, IsoSource
 from asyncpipe.model.clean_up import CleanUp, HostOutcome
 from asyncpipe.model.host import HostVdi, Mark, Proof, Remaining
 from asyncpipe.ports import Pool
@@ -23,6 +29,8 @@ from asyncpipe.text.format import size_text
 
 OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]
 
+_DIGEST_S: Final = 60.0
+_READ_BYTES: Final = 1 << 20
 _MARK_S: Final = 30.0
 _SETTLE_S: Final = 60.0
 _SETTLE_SHORT_S: Final = 1.5  # where the runner kills us soon
@@ -64,6 +72,8 @@ class HostSide:
     _disks: tuple[str, ...] = ()
     _problem: str = ""
     _told_of_iso: bool = False
+    _iso: IsoSource | None = None  # with its digest
+    _tasks: TaskGroup | None = None
 
     @property
     def mark(self) -> Mark:
@@ -72,27 +82,40 @@ class HostSide:
 
     def take(self, objects: HostObjects) -> None:
         """Hear of something new; called while the line is read, so it only takes note."""
+        retrieved = objects.iso if objects.iso and objects.iso.path else None
+        is_new = retrieved is not None and not (self.objects.iso and self.objects.iso.path)
         self.objects = objects
         self._changed.set()
+        if retrieved and is_new and self._tasks:
+            self._tasks.start_soon(self._digest_iso, retrieved)
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
-        """Journal and mark what Packer makes, the moment it is named."""
+        """Journal and mark what Packer makes, the moment it is named; read the ISO meanwhile."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._follow)
+            following = anyio.CancelScope()
+            self._tasks = tasks
+            tasks.start_soon(self._follow, following)
             try:
                 yield
             finally:
-                tasks.cancel_scope.cancel()
+                self._tasks = None
+                following.cancel()
+            tasks.cancel_scope.deadline = anyio.current_time() + _DIGEST_S  # for the ISO's end
 
-    async def _follow(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed = anyio.Event()
-            await self._journal()
-            if self._unmarked:
-                await self._safely(self._mark_all, limit_s=_MARK_S)
-            await self._tell_of_reused_iso()
+    async def _digest_iso(self, iso: IsoSource) -> None:
+        """The ISO that Packer retrieved is the best evidence of what is installed."""
+        self._iso = await anyio.to_thread.run_sync(with_digest, iso, abandon_on_cancel=True)
+
+    async def _follow(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            while True:
+                await self._changed.wait()
+                self._changed = anyio.Event()
+                await self._journal()
+                if self._unmarked:
+                    await self._safely(self._mark_all, limit_s=_MARK_S)
+                await self._tell_of_reused_iso()
 
     async def _journal(self) -> None:
         seen = self.objects
@@ -158,6 +181,8 @@ class HostSide:
         """See to it, after Packer's end, that nothing of this build stays; bounded, shielded."""
         limit_s = _SETTLE_SHORT_S if self.plan.grace_s <= _SHORT_GRACE_S else _SETTLE_S
         self.objects = build_exit.host if build_exit else self.objects
+        if self._iso:
+            self.objects = replace(self.objects, iso=self._iso)
         with anyio.CancelScope(shield=True):
             if not self.objects.made_something:
                 self.outcome = HostOutcome(clean_up=CleanUp.NOTHING_MADE)
@@ -236,3 +261,18 @@ class HostSide:
 def _image_text(vdi: HostVdi) -> str:
     made_by = f", of run {vdi.mark.run_id}" if vdi.mark else ""
     return f"VDI {vdi.uuid}, {size_text(vdi.virtual_size_bytes)}{made_by}"
+
+
+def with_digest(iso: IsoSource) -> IsoSource:
+    """Add size and SHA-256 of the file; unchanged when it cannot be read. Blocks."""
+    sha256, size_bytes = hashlib.sha256(), 0
+    try:
+        with Path(iso.path).open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return iso
+            while piece := file.read(_READ_BYTES):
+                sha256.update(piece)
+                size_bytes += len(piece)
+    except OSError:
+        return iso
+    return replace(iso, sha256_hex=sha256.hexdigest(), size_bytes=size_bytes)

@@ -226,8 +226,8 @@ def find_run(name: str, work_directory: Path) -> Path:
         known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
         ended = [entry for entry in known if not lock.is_held(entry)]
         if not ended:
-            state = "has ended" if known else "is there"
-            raise UsageError(f"No run in {runs} {state}.", hint="See --work-directory.")
+            state = "no run that has ended" if known else "no run"
+            raise UsageError(f"There is {state} in {runs}.", hint="See --work-directory.")
         return ended[-1].resolve()
     return (Path(name) if Path(name).is_dir() else runs / name).resolve()
 

@@ -79,17 +79,18 @@ async def test_a_killed_run_is_finished(tmp_path: Path) -> None:
 
     assert [f.kind for f in reaped.findings] == [
         Kind.PROCESS,
+        Kind.VM,
         Kind.UPLOAD,
         Kind.FOLDER,
         Kind.FILES,
-        Kind.VM,
     ]
     assert groups.stopped == [(4711, 99)]
     assert not store.uploads
     assert not store.objects
     assert not output.exists()
-    assert f"xe vm-uninstall force=true uuid={UUID}" in reaped.findings[-1].advice
-    assert not reaped.left_open
+    assert f"xe vm-uninstall force=true uuid={UUID}" in reaped.findings[1].advice
+    assert "its host was not asked" in reaped.findings[1].problem
+    assert reaped.left_open
 
     groups.living = False
     again = await _reap(_run(tmp_path, debian={**unit, "instance_uuids": []}), store, groups)

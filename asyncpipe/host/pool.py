@@ -268,7 +268,9 @@ class XapiPool:
         return {ref: record for ref, record in several.items() if record is not None}
 
     async def _by_uuid(self, kind: str, uuid: str) -> tuple[str, Record] | None:
-        ref = await self._absent_ok(f"{kind}.get_by_uuid", uuid)
+        """Find it by uuid, or by the reference that Packer's output names."""
+        is_ref = uuid.startswith("OpaqueRef:")
+        ref = uuid if is_ref else await self._absent_ok(f"{kind}.get_by_uuid", uuid)
         record = None if ref is None else await self._absent_ok(f"{kind}.get_record", ref)
         return None if record is None else (str(ref), record)
 

@@ -6,9 +6,8 @@ of them found out and a later one needs.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import anyio.to_thread
 from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
+from asyncpipe.detect.medium import MediumCollector
 from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
@@ -35,6 +35,7 @@ from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
+from asyncpipe.run.host import BuildHost, HostSide
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
@@ -60,6 +61,7 @@ class Services:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     eager: bool = True
     keep_xva: bool = False
+    host_of: Callable[[BuildPlan], BuildHost | None] | None = None
 
 
 class RunContext:
@@ -76,19 +78,29 @@ class RunContext:
         self.unit = build_plan.unit
         self.identity = build_plan.static_identity
         self.guest = GuestCollector()
+        self.medium = MediumCollector()
         self.build_exit: BuildExit | None = None
         self.sealed: SealedLog | None = None
         self.report: XvaReport | None = None
         self.document: Mapping[str, Any] = {}
         self.warnings: list[str] = []
         self.tail: list[str] = []
+        self.host = HostSide(
+            plan=build_plan,
+            run_id=services.facts.run_id,
+            reports=self,
+            host=services.host_of(build_plan) if services.host_of else None,
+        )
         self._started_s = time.monotonic()
 
     @property
     def destination(self) -> publish.Destination:
-        """The store and what bounds the traffic to it."""
+        """The store, what bounds the traffic to it, and where its warnings go."""
         return publish.Destination(
-            store=self.services.store, budget=self.services.budget, options=self.services.transfer
+            store=self.services.store,
+            budget=self.services.budget,
+            options=self.services.transfer,
+            warn=self.warn,
         )
 
     @property
@@ -127,6 +139,7 @@ class RunContext:
         ) as log:
             # apart: a defect in one listener must not silence the other
             log.subscribe(self.guest.feed_line, whole_lines=True)
+            log.subscribe(self.medium.feed_line, whole_lines=True)
             log.subscribe(self.on_line)
             try:
                 yield log
@@ -150,7 +163,13 @@ class RunContext:
 
     def listeners(self) -> Listeners:
         """What of a running Packer is listened to."""
-        return Listeners(on_phase=self.on_phase, on_waiting=self.on_waiting, on_exit=self.on_exit)
+        return Listeners(
+            on_phase=self.on_phase,
+            on_host=self.host.take,
+            on_waiting=self.on_waiting,
+            on_exit=self.on_exit,
+            unblock=self.host.unblock,
+        )
 
     def on_exit(self, build_exit: BuildExit) -> None:
         """Keep how Packer ended, also when that ends the run."""
@@ -165,15 +184,16 @@ class RunContext:
         """The log of a build that an earlier process ran, as it lies on disk."""
         assert self._built is not None
         return await anyio.to_thread.run_sync(
-            _sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
+            buildlog.sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
         )
 
     # -- who it is ---------------------------------------------------------------------------
 
     def identity_now(self) -> OsIdentity:
-        """The answer with what the guest has said until now."""
+        """The answer with what Packer and the guest have said until now."""
+        said = evidence.from_packer(self.medium.url) if self.medium.url else ()
         guest = evidence.from_guest(self.guest.facts())
-        return detect.determine_os_info((*self.plan.static_identity.evidence, *guest))
+        return detect.determine_os_info((*self.plan.static_identity.evidence, *said, *guest))
 
     def identify(self) -> None:
         """Settle the identity; with --strict-identity a contradiction ends the run here."""
@@ -216,6 +236,8 @@ class RunContext:
                 identity=self.identity,
                 guest=self.guest.facts(),
                 facts=self.services.facts,
+                host=self.host.outcome,
+                made=self.host.objects,
             )
         )
 
@@ -259,7 +281,6 @@ class RunContext:
 
     def failed(self, error: BaseException, *, text: str, exit_code: int, log_url: str) -> Failed:
         """The outcome of a template that did not; every text in it is redacted."""
-        remains = [f"VM {uuid} may still be on the pool" for uuid in self.instance_uuids]
         return Failed(
             unit=self.unit,
             template_path=str(self.plan.template.path),
@@ -272,19 +293,13 @@ class RunContext:
             log_path=str(self.sealed.path) if self.sealed else "",
             log_url=log_url,
             log_tail=tuple(self.tail),
-            remains=tuple(remains),
+            remains=self.host.outcome.sentences,
             duration_s=self.duration_s,
             phases=self.build_exit.phases if self.build_exit else (),
             identity=self.identity,
             warnings=tuple(self.warnings),
             details={"xva": self.xva_report} if self.xva_report else {},
         )
-
-    @property
-    def instance_uuids(self) -> tuple[str, ...]:
-        """The VMs that Packer created on the pool."""
-        uuid = self.build_exit.host.vm_uuid if self.build_exit else ""
-        return (uuid,) if uuid else ()
 
     def redact(self, text: str) -> str:
         """Take the known secrets and whatever looks like one out of a text."""
@@ -301,9 +316,15 @@ class RunContext:
             run_directory=str(self.plan.run_directory),
             output_directory=str(self.plan.output_directory),
             folder_key=self.folder_key,
-            instance_uuids=self.instance_uuids,
             **more,
         )
+        if problem:
+            self.warn("run-state", problem)
+
+    async def note_host(self, **changes: Any) -> None:
+        """Write what is known of the host to the journal, whatever the state."""
+        state = self.services.journal.state_of(self.unit) or UnitState.BUILDING
+        problem = await self.services.journal.note(self.unit, state, **changes)
         if problem:
             self.warn("run-state", problem)
 
@@ -325,25 +346,13 @@ class RunContext:
 
     async def remove_xva(self, xva_path: Path) -> None:
         """Free the disk, unless asked to keep the file."""
-        if not self.services.keep_xva:
+        if self.services.keep_xva:
+            return
+        try:
             await anyio.to_thread.run_sync(_unlink, xva_path)
+        except OSError as error:  # it is published: that stands
+            self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
 
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:
-    sha256, line_count, size_bytes = hashlib.sha256(), 0, 0
-    with path.open("rb") as file:
-        while piece := file.read(1024 * 1024):
-            sha256.update(piece)
-            line_count += piece.count(b"\n")
-            size_bytes += len(piece)
-    return SealedLog(
-        path=path,
-        size_bytes=size_bytes,
-        sha256_hex=sha256.hexdigest(),
-        line_count=line_count,
-        redaction_count=redaction_count,
-    )

@@ -9,6 +9,7 @@ keeps everything and is safe to ``cat``. Our own lines bear the mark ``[asyncpip
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -121,9 +122,8 @@ class BuildLog:
         self._take(self._redactor.flush(), final=True)
         self._audience.show_partial(whole_too=True)
         self._outgoing += self._writer.end()
-        with anyio.CancelScope(shield=True):
-            await self._drain()
-            await self._sink.close()
+        await self._drain()
+        await self._sink.close()
         if self._sealed is None:
             self._sealed = self._sink.sealed(
                 self._path, self._writer.line_count, self._redactor.count + self._note_redactions
@@ -272,6 +272,7 @@ class _Sink:
     def __init__(self, file: LogFile | None, problem: str) -> None:
         self._file = file
         self._problem = problem
+        self._reachable = True
         self._digest = hashlib.sha256()
         self._size_bytes = 0
 
@@ -288,8 +289,11 @@ class _Sink:
         try:
             await self._file.write(data)
         except OSError as error:
-            self._problem = _reason(error)
+            self._refused(error)
             return
+        except BaseException:  # cancelled, and the disk did not answer
+            self._refused(OSError(errno.ETIMEDOUT, "the disk did not answer"))
+            raise
         self._digest.update(data)
         self._size_bytes += len(data)
 
@@ -300,9 +304,13 @@ class _Sink:
             try:
                 await self._file.close()
             except OSError as error:
-                self._problem = self._problem or _reason(error)
+                self._refused(error)
         if scope.cancelled_caught:
-            self._problem = self._problem or f"closing took more than {_CLOSE_S:g} s"
+            self._refused(OSError(errno.ETIMEDOUT, f"closing took more than {_CLOSE_S:g} s"))
+
+    def _refused(self, error: OSError) -> None:
+        self._problem = self._problem or _reason(error)
+        self._reachable = self._reachable and error.errno != errno.ETIMEDOUT
 
     def sealed(self, path: Path, line_count: int, redaction_count: int) -> SealedLog:
         return SealedLog(
@@ -313,6 +321,7 @@ class _Sink:
             redaction_count=redaction_count,
             complete=not self._problem,
             problem=self._problem,
+            reachable=self._reachable,
         )
 
 
@@ -322,3 +331,20 @@ def _reason(error: OSError) -> str:
 
 def _stamp(now: datetime) -> str:
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z "
+
+
+def sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:
+    """A log that an earlier process sealed, as it lies on disk; blocks."""
+    sha256, line_count, size_bytes = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            sha256.update(piece)
+            line_count += piece.count(b"\n")
+            size_bytes += len(piece)
+    return SealedLog(
+        path=path,
+        size_bytes=size_bytes,
+        sha256_hex=sha256.hexdigest(),
+        line_count=line_count,
+        redaction_count=redaction_count,
+    )

@@ -35,6 +35,7 @@ from asyncpipe.cli.options.values import (
 )
 from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
+from asyncpipe.model.transfer import Verify
 
 
 def _folders(ctx: click.Context, parameter: click.Parameter, typed: str) -> Any:
@@ -276,6 +277,13 @@ TRANSFER = options(
         show_default="no limit",
         help="Bytes per second, of all uploads together.",
     ),
+    setting(
+        "verify",
+        "--verify",
+        type=OneOf(Verify),
+        section="Upload",
+        help="Who proves what is stored: the store, or reading it back; auto: whoever can.",
+    ),
 )
 
 # -- which host is trusted ----------------------------------------------------------------------
@@ -286,6 +294,16 @@ def _known_hosts() -> Path:
     return Path(home, "asyncpipe", "known_hosts").expanduser()
 
 
+KNOWN_HOSTS = setting(
+    "known_hosts",
+    "--known-hosts",
+    type=PATH,
+    metavar="FILE",
+    section="Host",
+    default=_known_hosts,
+    show_default="~/.config/asyncpipe/known_hosts",
+    help="Where `asyncpipe host trust` stores fingerprints.",
+)
 HOST = options(
     setting(
         "ca_file",
@@ -305,16 +323,7 @@ HOST = options(
         section="Host",
         help="The host's certificate, by its fingerprint; repeat it for a pool's other hosts.",
     ),
-    setting(
-        "known_hosts",
-        "--known-hosts",
-        type=PATH,
-        metavar="FILE",
-        section="Host",
-        default=_known_hosts,
-        show_default="~/.config/asyncpipe/known_hosts",
-        help="Where `asyncpipe host trust` stores fingerprints.",
-    ),
+    KNOWN_HOSTS,
 )
 
 # -- what is said -------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,6 +18,7 @@ import click
 
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import folders, report
+from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
@@ -25,11 +28,12 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
-from asyncpipe.run import pipeline, plan, provenance, scheduler
+from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
 from asyncpipe.run.context import Services
-from asyncpipe.run.state import Built
+from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
+from asyncpipe.system.files import make_folder
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.upload.budget import Budget
@@ -71,9 +75,13 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
             settings.destination, environment=settings.environment, options=settings.store
         ) as store,
         Budget(settings.transfer) as budget,
+        AsyncExitStack() as stack,
     ):
         gc.settle()
         await store.probe()
+        stack.enter_context(alone(journal.folder))
+        if settings.resume:
+            await end_before(settings, read_run(journal.folder))
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
@@ -124,6 +132,7 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        host_of=partial(build_host, settings),
     )
 
 
@@ -182,7 +191,10 @@ def _built_before(one: BuildPlan, services: Services) -> tuple[BuildPlan, Built]
 
 
 def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.Job:
+    output = one.output_directory
+
     async def run(attempt: int) -> Outcome:
+        nonlocal output
         if built is not None:
             return await pipeline.publish_built(one, services, built)
         before = _built_before(one, services) if attempt == 0 else None
@@ -191,7 +203,8 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
             return await pipeline.publish_built(again, services, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
-        folder.mkdir(parents=True, mode=0o700)
+        output = again.output_directory
+        make_folder(folder, mode=0o700)
         return await pipeline.process_template(again, services)
 
     expected_bytes = plan.expected_size_bytes(one.template) or 0
@@ -200,4 +213,5 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
         template_path=str(one.template.path),
         expected_bytes=expected_bytes,
         run=run,
+        written_bytes=lambda: artifact.written_bytes(output),
     )

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
 import anyio
-import anyio.to_thread
 import click
 import structlog
 
@@ -27,6 +26,7 @@ from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
+from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.moments import utc_text
 
 _TELL_S = 5.0
@@ -170,9 +170,7 @@ class Finish:
         if not unfinished or not (self.cancelled or self.exit_code):
             return ()
         vms = [
-            f"VM {uuid} of {name} may still be on the pool"
-            for name, unit in unfinished.items()
-            for uuid in unit.instance_uuids
+            f"{name}: {sentence}" for name in unfinished for sentence in journal.units[name].remains
         ]
         run = shlex.quote(str(journal.folder))
         built = [name for name, unit in unfinished.items() if unit.state is UnitState.BUILT]
@@ -210,7 +208,7 @@ async def tell(finish: Finish, reporter: Reporter) -> None:
         )
     )
     with anyio.CancelScope(shield=True), anyio.move_on_after(_TELL_S):
-        await anyio.to_thread.run_sync(_write_files, finish)
+        await DaemonWorker("report").run(_write_files, finish)
 
 
 def _write_files(finish: Finish) -> None:

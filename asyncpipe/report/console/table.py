@@ -66,7 +66,8 @@ def _cells(outcome: Outcome) -> tuple[Cell, ...]:
             Cell(digests.sha256_hex[:12]),
             took,
         )
-    result = Cell(f"FAILED ({outcome.exit_code})", "bold red")
+    failed = Cell(f"FAILED ({outcome.exit_code})", "bold red")
+    result = failed if outcome.started else Cell("not started", "yellow")
     return Cell(clean(outcome.unit)), result, Cell(clean(system)), Cell(""), Cell(""), took
 
 
@@ -96,8 +97,9 @@ def _failed(outcome: Failed) -> Iterator[str]:
     if place and outcome.error_line:
         place = f"{place}:{outcome.error_line}"
     yield f"error:    {clean(outcome.error)}"
-    meaning = MEANINGS.get(outcome.exit_code, MEANINGS[EXIT_UNEXPECTED])
-    yield f"code:     {outcome.exit_code} ({meaning})"
+    if outcome.started:
+        meaning = MEANINGS.get(outcome.exit_code, MEANINGS[EXIT_UNEXPECTED])
+        yield f"code:     {outcome.exit_code} ({meaning})"
     if place:
         yield f"at:       {clean(place)}"
     causes = [line for line in outcome.cause_lines if line not in outcome.error]

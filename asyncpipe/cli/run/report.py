@@ -27,7 +27,7 @@ from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Style, open_console
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 _TELL_S = 5.0
 # Set by terminals that fold their lines anew when they become narrower, as xterm does not.

@@ -37,7 +37,7 @@ from asyncpipe.errors import (
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 from asyncpipe.model.store_keys import WORK_FOLDER, checked_key
 from asyncpipe.system.files import replace_file, sync_path
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 FILE_MODE = 0o644  # minus the umask
 _ID_BYTES = 12

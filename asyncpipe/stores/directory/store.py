@@ -41,7 +41,7 @@ from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.stores.directory import abandoned
 from asyncpipe.stores.directory.files import DirectoryFiles, UploadRecord
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 DIRECTORY_CAPABILITIES = StoreCapabilities(
     profile="directory",

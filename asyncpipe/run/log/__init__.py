@@ -1,0 +1,8 @@
+"""The build log: bytes of a build -> a masked file, and lines for those who listen."""
+
+from __future__ import annotations
+
+from asyncpipe.run.log.audience import LINE_LIMIT_CHARS, PARTIAL_WAIT_S
+from asyncpipe.run.log.build_log import LIMIT_BYTES, BuildLog, open_log
+
+__all__ = ["LIMIT_BYTES", "LINE_LIMIT_CHARS", "PARTIAL_WAIT_S", "BuildLog", "open_log"]

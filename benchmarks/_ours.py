@@ -16,8 +16,10 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3 import store as s3
 from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.digests import Inspector
+from asyncpipe.upload.request import UploadRequest
+from asyncpipe.upload.session import open_upload
 from asyncpipe.upload.source import FinishedFile
-from asyncpipe.upload.upload import Inspector, open_upload
 from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._job import REGION, Job, environment
 
@@ -58,10 +60,12 @@ async def many(job: Job, copies: int, options: TransferOptions) -> None:
 async def _published(
     store: ObjectStore, target: Target, path: Path, budget: Budget, options: TransferOptions
 ) -> None:
-    async with open_upload(
-        store, target, FinishedFile(path), budget=budget, options=options
-    ) as upload:
-        await upload.complete(await upload.stage())
+    request = UploadRequest(
+        store=store, target=target, source=FinishedFile(path), budget=budget, options=options
+    )
+    async with open_upload(request) as upload:
+        await upload.stage()
+        await upload.complete()
 
 
 async def alone(job: Job, options: TransferOptions, inspector: Inspector | None) -> None:
@@ -70,16 +74,19 @@ async def alone(job: Job, options: TransferOptions, inspector: Inspector | None)
         Budget(options) as budget,
         opened(job) as store,
         open_upload(
-            store,
-            target_of(job.key),
-            FinishedFile(job.path),
-            budget=budget,
-            options=options,
-            inspector=inspector,
+            UploadRequest(
+                store=store,
+                target=target_of(job.key),
+                source=FinishedFile(job.path),
+                budget=budget,
+                options=options,
+                inspector=inspector,
+            )
         ) as upload,
     ):
         gc.settle()  # as the command line does
-        await upload.complete(await upload.stage())
+        await upload.stage()
+        await upload.complete()
 
 
 def target_of(key: str) -> Target:

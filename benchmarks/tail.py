@@ -23,8 +23,9 @@ import anyio
 
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.request import UploadRequest
+from asyncpipe.upload.session import open_upload
 from asyncpipe.upload.source import GrowingFile
-from asyncpipe.upload.upload import open_upload
 from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._job import Job
 from benchmarks._ours import opened, target_of
@@ -91,17 +92,20 @@ async def followed(
         opened(job) as store,
         anyio.create_task_group() as group,
         open_upload(
-            store,
-            target_of(job.key),
-            GrowingFile(job.path, finished),
-            budget=budget,
-            options=options,
-            inspector=XvaValidator(),
-            expected_size_bytes=size_bytes,
+            UploadRequest(
+                store=store,
+                target=target_of(job.key),
+                source=GrowingFile(job.path, finished),
+                budget=budget,
+                options=options,
+                inspector=XvaValidator(),
+                expected_size_bytes=size_bytes,
+            )
         ) as upload,
     ):
         group.start_soon(export)
-        published = await upload.complete(await upload.stage())
+        await upload.stage()
+        published = await upload.complete()
         for name in ("metadata.json", "latest.json"):
             await store.put(f"{job.key}-{name}", b"{}", content_type="application/json")
         tail_s = time.monotonic() - ended_s

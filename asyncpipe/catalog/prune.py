@@ -85,7 +85,7 @@ async def remove_folder(store: ObjectStore, folder_key: str) -> None:
     """Remove every object in a version's folder, the metadata first."""
     await store.delete(f"{folder_key}/{store_keys.METADATA_NAME}")
     keys = [info.key async for info in store.list(f"{folder_key}/")]
-    for key in keys:
+    for key in filter(store_keys.parse_version_key, keys):  # what others put there is theirs
         await store.delete(key)
 
 

@@ -14,8 +14,15 @@ class ChecksumMode(StrEnum):
 
     CRC64NVME_FULL = "crc64nvme-full-object"
     SHA256_COMPOSITE = "sha256-composite"
+    CRC64NVME_PARTS = "crc64nvme-parts"  # of each part, not of the whole
     CONTENT_MD5 = "content-md5"  # each part by Content-MD5, the object by its md5-N ETag
+    ETAG_MD5 = "etag-md5"  # nothing is refused, but a part's ETag is the MD5 of what arrived
     NONE = "none"
+
+    @property
+    def refuses(self) -> bool:
+        """True when the store itself refuses a part whose digest is wrong."""
+        return self not in {ChecksumMode.ETAG_MD5, ChecksumMode.NONE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +36,7 @@ class StoreCapabilities:
     compare_and_swap: bool  # If-Match on PutObject is honoured
     object_size_checked: bool  # x-amz-mp-object-size is compared
     comparable_etag: bool  # a part's ETag is the MD5 of its bytes
-    idempotent_complete: bool
+    idempotent_complete: bool = False
     gains_by_parallel_parts: bool = True  # a disk does not, a network does
     max_parts: int = 10_000
     min_part_bytes: int = 5 * 1024 * 1024
@@ -99,10 +106,17 @@ class StoreProfile(StrEnum):
 
     AUTO = "auto"
     AWS = "aws"
-    MINIO = "minio"
+    B2 = "b2"
     CEPH = "ceph"
     GARAGE = "garage"
+    GCS = "gcs"
     GENERIC = "generic"
+    MINIO = "minio"
+    R2 = "r2"
+    RCLONE = "rclone"
+    SEAWEEDFS = "seaweedfs"
+    VERSITYGW = "versitygw"
+    WASABI = "wasabi"
 
 
 class Addressing(StrEnum):

@@ -93,7 +93,7 @@ def parse_version_key(key: str) -> VersionKey | None:
     """Recognise an object of a version or of a failed build; None when it is not ours."""
     folder, _, name = key.rpartition("/")
     matched = _FOLDER.fullmatch(folder)
-    if matched is None or not name:
+    if matched is None or not is_name(name):
         return None
     root, owner, timestamp = matched.groups()
     return VersionKey(root=root, owner=owner, timestamp=timestamp, name=name)

@@ -18,6 +18,14 @@ class Keep(StrEnum):
     INTERRUPTED = "interrupted"  # a cancellation too
 
 
+class Verify(StrEnum):
+    """Who proves that the store holds the bytes that were sent."""
+
+    AUTO = "auto"  # the store where it refuses wrong digests, else reading back
+    READ_BACK = "read-back"
+    STORE = "store"  # only what the store does: nothing, where it does nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where one source goes; create-only unless ``overwrite``."""
@@ -39,6 +47,7 @@ class TransferOptions:
     complete_timeout_s: float = 900.0
     stall_timeout_s: float = 60.0  # a part must advance by 1 MiB, and be answered, within this
     abort_timeout_s: float = 30.0
+    verify: Verify = Verify.AUTO
     sha256: bool = True  # of the whole file, in order; costs more CPU than all the rest
     retry: RetryPolicy = field(default_factory=RetryPolicy)  # of each part and of each small call
 
@@ -73,9 +82,7 @@ class PublishedObject:
     url: str
     digests: FileDigests
     info: ObjectInfo
-    checks: tuple[
-        str, ...
-    ]  # "size", "nonce", "crc64nvme", "sha256-parts", "etag-md5", "create-only"
+    checks: tuple[str, ...]  # docs/metadata.md, verified[], names them
     part_count: int
     resumed_bytes: int = 0  # bytes that an earlier attempt had already sent
     duration_s: float = 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import anyio
+import anyio.to_thread
 
 from asyncpipe.errors import TemplateError, UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
@@ -14,6 +15,7 @@ from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
 from asyncpipe.model.template import Location, Value
 from asyncpipe.packer.locate import check_plugins, validate
 from asyncpipe.ports import ObjectStore, ProcessRunner
+from asyncpipe.preflight.blanks import check_blanks
 from asyncpipe.preflight.verdict import failure
 from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable, without_userinfo
@@ -117,7 +119,8 @@ async def _template(plan: BuildPlan, inspection: Inspection) -> list[CheckResult
     except UsageError as error:
         of_packer = [failure("packer", error, unit=plan.unit)]
     media = await check_medium(plan, inspection.urls) if inspection.urls else []
-    results = (*of_packer, *media, _check_age(plan, inspection.today))
+    blanks = await anyio.to_thread.run_sync(check_blanks, plan)
+    results = (*of_packer, *media, blanks, _check_age(plan, inspection.today))
     return [result for result in results if result is not None]
 
 

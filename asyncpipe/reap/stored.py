@@ -67,7 +67,11 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
     """Remove what a publication left in a folder, unless it was completed meanwhile."""
     what, problem = store.url_of(folder_key), ""
     try:
-        keys = [info.key async for info in store.list(f"{folder_key}/")]
+        keys = [
+            info.key
+            async for info in store.list(f"{folder_key}/")
+            if store_keys.parse_version_key(info.key)
+        ]
         # whole after all: its publisher was only slow
         whole = f"{folder_key}/{store_keys.METADATA_NAME}" in keys
         for key in [] if dry_run or whole else keys:

@@ -45,7 +45,10 @@ def collect(plan: BuildPlan, build_exit: BuildExit) -> Path:
             plugin does not look at the status).
     """
     folder = plan.output_directory
-    files = list(_regular_files(folder))
+    try:
+        files = list(_regular_files(folder))
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     found = [file for file in files if file.name.lower().endswith(_SUFFIX)]
     started_s = datetime.fromisoformat(build_exit.started_utc).timestamp() - _CLOCK_SLACK_S
     fresh = [file for file in found if file.modified_s >= started_s]
@@ -93,11 +96,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return [entry for entry, _ in zip(scan, range(_MOST_ENTRIES), strict=False)]
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise ArtifactError(
-            f"Cannot read the output folder {printable(str(folder), 500)}: {error.strerror}.",
-            hint="Check its permissions; Packer must run as the same user.",
-        ) from error
+
+
+def _unreadable(folder: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(
+        f"Cannot read the output folder {printable(str(folder), 500)}: {error.strerror}.",
+        hint="Check its permissions; Packer must run as the same user.",
+    )
 
 
 def _found(entry: os.DirEntry[str], folder: Path) -> _Found | None:
@@ -132,12 +137,12 @@ def _refuse_error_page(file: _Found) -> None:
 def _head(file: _Found) -> bytes:
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _HEAD_BYTES).lstrip()
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ArtifactError(
             f"Cannot read the XVA {file.name}: {error.strerror}.",
             hint="Packer must run as the same user.",
         ) from error
-    try:
-        return os.read(descriptor, _HEAD_BYTES).lstrip()
-    finally:
-        os.close(descriptor)

@@ -86,9 +86,12 @@ class RunContext:
 
     @property
     def destination(self) -> publish.Destination:
-        """The store and what bounds the traffic to it."""
+        """The store, what bounds the traffic to it, and where its warnings go."""
         return publish.Destination(
-            store=self.services.store, budget=self.services.budget, options=self.services.transfer
+            store=self.services.store,
+            budget=self.services.budget,
+            options=self.services.transfer,
+            warn=self.warn,
         )
 
     @property
@@ -326,8 +329,12 @@ class RunContext:
 
     async def remove_xva(self, xva_path: Path) -> None:
         """Free the disk, unless asked to keep the file."""
-        if not self.services.keep_xva:
+        if self.services.keep_xva:
+            return
+        try:
             await anyio.to_thread.run_sync(_unlink, xva_path)
+        except OSError as error:  # it is published: that stands
+            self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
 
 
 def _unlink(path: Path) -> None:

@@ -27,9 +27,9 @@ from asyncpipe.model.run_state import UnitState
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run.context import RunContext, Services
-from asyncpipe.run.eager_upload import Export
+from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.state import Built
-from asyncpipe.upload.delivery import Delivery
+from asyncpipe.upload.session import UploadSession
 
 logger = structlog.get_logger()
 
@@ -61,8 +61,7 @@ async def process_template(build_plan: BuildPlan, services: Services) -> Outcome
 
 async def _build_and_publish(context: RunContext) -> Published:
     """The way of a template that ends well; every failure leaves by an exception."""
-    async with anyio.create_task_group() as tasks:
-        export = Export(context, tasks, follow=True)
+    async with open_export(context, follow=True) as export:
         async with context.open_log() as log:
             await context.note_state(UnitState.BUILDING)
             context.build_exit = await build.run(
@@ -75,10 +74,10 @@ async def _build_and_publish(context: RunContext) -> Published:
             context.identify()
             await context.keep_for_resume(xva_path)
             context.on_phase(Phase.VERIFY)
-            delivery = await export.deliver(xva_path)
-            context.judge(delivery.inspector.finish())
+            upload = await export.deliver(xva_path)
+            context.judge(upload.verdict)
             context.sealed = await log.seal()
-        publication = await _make_visible(context, delivery)
+        publication = await _make_visible(context, upload)
     return await _concluded(context, publication, xva_path)
 
 
@@ -99,19 +98,19 @@ async def publish_built(build_plan: BuildPlan, services: Services, built: Built)
 
 async def _publish_built(context: RunContext, built: Built) -> Published:
     context.on_phase(Phase.VERIFY)
-    async with anyio.create_task_group() as tasks:
+    async with open_export(context, follow=False) as export:
         context.sealed = await context.log_sealed_before()
-        delivery = await Export(context, tasks, follow=False).deliver(built.xva_path, resume=True)
-        context.judge(delivery.inspector.finish())
-        publication = await _make_visible(context, delivery)
+        upload = await export.deliver(built.xva_path, resume=True)
+        context.judge(upload.verdict)
+        publication = await _make_visible(context, upload)
     return await _concluded(context, publication, built.xva_path)
 
 
-async def _make_visible(context: RunContext, delivery: Delivery) -> Publication:
+async def _make_visible(context: RunContext, upload: UploadSession) -> Publication:
     assert context.sealed is not None
     context.on_phase(Phase.PUBLISH)
     publication = await publish.publish(
-        context.destination, context.folder_key, delivery, context.sealed, context.compose
+        context.destination, context.folder_key, upload, context.sealed, context.compose
     )
     return await context.move_pointer(publication)
 
@@ -123,16 +122,23 @@ async def _concluded(context: RunContext, publication: Publication, xva_path: Pa
 
 
 async def _failed(context: RunContext, error: BaseException) -> Failed:
-    """Tell what went wrong and leave the log where people look for it."""
-    if not isinstance(error, AsyncpipeError):
+    """Say what went wrong and leave the log where people look for it; raises nothing."""
+    if not isinstance(error, AsyncpipeError | OSError):
         logger.error("build.unexpected", unit=context.unit, exc_info=error)
     exit_code = error.exit_code if isinstance(error, AsyncpipeError) else EXIT_UNEXPECTED
-    text = context.redact(str(error) or type(error).__name__)
+    text = context.redact(_sentence(error))
     log_url = ""
     with anyio.move_on_after(_FAILURE_PUBLISH_S):
         log_url = await _publish_failure(context, text, exit_code)
     await context.note_state(_state_after(error, context), exit_code=exit_code)
     return context.failed(error, text=text, exit_code=exit_code, log_url=log_url)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"This machine refused: {where}{error.strerror}."
+    return str(error) or type(error).__name__
 
 
 def _state_after(error: BaseException, context: RunContext) -> UnitState:
@@ -150,18 +156,22 @@ async def _leave_cancelled(context: RunContext) -> None:
 
 
 async def _publish_failure(context: RunContext, text: str, exit_code: int) -> str:
+    """Publish log and metadata of a failure; one that cannot be published is a warning."""
     folder_key = store_keys.failed_folder_key(plan.slug(context.unit), context.plan.timestamp)
-    document = metadata.failed(
-        context.draft(),
-        error=text,
-        exit_code=exit_code,
-        sealed=context.sealed,
-        xva_report=context.xva_report,
-    )
     try:
+        document = metadata.failed(
+            context.draft(),
+            error=text,
+            exit_code=exit_code,
+            sealed=context.sealed,
+            xva_report=context.xva_report,
+        )
         return await publish.publish_failure(
             context.destination, folder_key, context.sealed, metadata.encode(document)
         )
-    except AsyncpipeError as problem:
-        context.warn("failure-log", f"The log could not be published: {problem.message}")
+    except Exception as problem:
+        if not isinstance(problem, AsyncpipeError | OSError):
+            logger.exception("build.unexpected", unit=context.unit)
+        why = context.redact(_sentence(leaf_of(problem)))
+        context.warn("failure-log", f"The log could not be published: {why}")
         return ""

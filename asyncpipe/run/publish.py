@@ -1,114 +1,122 @@
 """XVA + log + metadata -> Publication: everything under one timestamp, or nothing.
 
-Nothing is visible before the XVA is wholly at the store and was judged good. Then image and log
-become visible together, then metadata.json, which names their digests and is the commit mark
-that readers wait for. What became visible before a failure is taken back.
+Nothing is visible before the XVA is wholly at the store and was judged good. Then the log becomes
+visible, then the image, then metadata.json, which names their digests and is the commit mark that
+readers wait for. What became visible before a failure is taken back, unless the commit mark may be
+there: where its answer was lost, the version is either whole or a folder that reap and --resume
+know.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 
-from asyncpipe.errors import DestinationTakenError, TransientStoreError, UploadError
+from asyncpipe.errors import (
+    DestinationTakenError,
+    ObjectMissingError,
+    TransientStoreError,
+    UploadError,
+)
 from asyncpipe.model import store_keys
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Publication
 from asyncpipe.model.store import ObjectInfo, crc64nvme_base64
-from asyncpipe.model.transfer import (
-    FileDigests,
-    PublishedObject,
-    StagedObject,
-    Target,
-    TransferOptions,
-)
+from asyncpipe.model.transfer import FileDigests, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import crc64nvme
+from asyncpipe.upload.request import UploadRequest
+from asyncpipe.upload.session import UploadSession, open_upload
 from asyncpipe.upload.source import FinishedFile
-from asyncpipe.upload.upload import open_upload
 
 XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
 METADATA_TYPE = "application/json"
 _TAKE_BACK_S = 4.0  # a cancelled step has seconds
+_MAX_METADATA_BYTES = 16 * 1024 * 1024
+_COMMIT_S = 4.0  # how long a cancelled step waits for the answer to metadata.json
 
 
-class StagedXva(Protocol):
-    """An XVA of which every byte is at the store; ``complete`` makes it visible."""
+class StagedObjectSession(Protocol):
+    """An object of which every byte is at the store; ``complete`` makes it visible."""
 
     @property
     def target(self) -> Target:
-        """Where it will stand."""
+        """Where it will be."""
         ...
 
     async def complete(self) -> PublishedObject:
         """Make it visible."""
         ...
 
-    async def take_back(self) -> None:
-        """Remove it again if it became visible; UploadError."""
+    async def take_back(self, error: BaseException) -> str | None:
+        """Remove it again if it became visible; returns a sentence if it may have stayed."""
         ...
 
 
 Compose = Callable[[PublishedObject, PublishedObject], bytes]
+Warn = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """The store and what bounds the traffic to it."""
+    """The store, what bounds the traffic to it, and who hears what was left behind."""
 
     store: ObjectStore
     budget: Budget
     options: TransferOptions
+    warn: Warn = field(default=lambda _code, _message: None)
 
 
 async def publish(
-    destination: Destination, folder_key: str, xva: StagedXva, log: SealedLog, compose: Compose
+    destination: Destination,
+    folder_key: str,
+    xva: StagedObjectSession,
+    log: SealedLog,
+    compose: Compose,
 ) -> Publication:
     """Make the version visible under ``folder_key``; ``compose(xva, log)`` gives metadata.json.
 
     Raises:
-        DestinationTakenError: something already stands under this timestamp.
-        UploadError: the store failed; nothing of this version is left visible, or the message
-            names what could not be taken back.
+        DestinationTakenError: something already exists under this timestamp.
+        UploadError: the store failed. Nothing of this version is left visible, or a warning names
+            it.
     """
-    visible: list[str] = []
-    try:
-        sent: dict[str, PublishedObject] = {}
-
-        async def complete_xva() -> None:
-            sent["xva"] = await xva.complete()
-
-        async def send_log() -> None:
-            sent["log"] = await send_file(
-                destination,
-                Target(key=f"{folder_key}/{store_keys.LOG_NAME}", content_type=LOG_TYPE),
-                log,
+    store = destination.store
+    commit = _Commit(store, f"{folder_key}/{store_keys.METADATA_NAME}", destination.options.retry)
+    made: list[StagedObjectSession] = []  # what may be visible
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            log_target = Target(key=f"{folder_key}/{store_keys.LOG_NAME}", content_type=LOG_TYPE)
+            log_session = await stack.enter_async_context(
+                open_upload(_request(destination, log_target, log))
             )
-            visible.append(sent["log"].key)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(complete_xva)
-            tasks.start_soon(send_log)
-        body = compose(sent["xva"], sent["log"])
-        metadata = await put_once(
-            destination.store, f"{folder_key}/{store_keys.METADATA_NAME}", body
-        )
-    except BaseException:
-        await _take_back(destination.store, xva, visible)
-        raise
+            try:
+                await _stage_log(log_session, log)
+                made.append(log_session)
+                sent_log = await log_session.complete()
+            except DestinationTakenError:
+                sent_log = await _same_log(store, log_target.key, log)
+            made.append(xva)
+            sent_xva = await xva.complete()
+            metadata = await commit.write(compose(sent_xva, sent_log))
+        except BaseException as error:
+            await _undo(destination, commit, made, error)
+            raise
     return Publication(
         folder_key=folder_key,
-        folder_url=destination.store.url_of(folder_key),
-        xva=sent["xva"],
+        folder_url=store.url_of(folder_key),
+        xva=sent_xva,
         metadata=metadata,
-        log=sent["log"],
+        log=sent_log,
     )
 
 
@@ -118,50 +126,156 @@ async def publish_failure(
     """Leave the log and the metadata of a build that was not published; returns the log's URL."""
     if log is not None:
         target = Target(key=f"{folder_key}/{store_keys.LOG_NAME}", content_type=LOG_TYPE)
-        await send_file(destination, target, log)
-    await put_once(destination.store, f"{folder_key}/{store_keys.METADATA_NAME}", metadata)
-    return destination.store.url_of(
-        f"{folder_key}/{store_keys.LOG_NAME}" if log else f"{folder_key}/{store_keys.METADATA_NAME}"
+        async with open_upload(_request(destination, target, log)) as session:
+            await _stage_log(session, log)
+            await session.complete()
+    key = f"{folder_key}/{store_keys.METADATA_NAME}"
+    await put_once(destination.store, key, metadata, destination.options.retry)
+    return destination.store.url_of(f"{folder_key}/{store_keys.LOG_NAME}" if log else key)
+
+
+def _request(destination: Destination, target: Target, log: SealedLog) -> UploadRequest:
+    return UploadRequest(
+        store=destination.store,
+        target=target,
+        source=FinishedFile(log.path),
+        budget=destination.budget,
+        options=destination.options,
+        warn=destination.warn,
     )
 
 
-async def send_file(destination: Destination, target: Target, log: SealedLog) -> PublishedObject:
-    """Send a sealed log; its digest is compared with what sealing saw.
+async def _stage_log(session: UploadSession, log: SealedLog) -> None:
+    """Send a sealed log's bytes; UploadError if the file is not what was sealed."""
+    staged = await session.stage()
+    if staged.digests.sha256_hex != log.sha256_hex:
+        raise UploadError(f"{log.path} changed after it was sealed; it was not published.")
+
+
+async def _same_log(store: ObjectStore, key: str, log: SealedLog) -> PublishedObject:
+    """Return the log that an interrupted run of this very version had stored already.
 
     Raises:
-        UploadError: the file is not what was sealed.
+        DestinationTakenError: it is another one.
     """
-    source = FinishedFile(log.path)
-    async with open_upload(
-        destination.store, target, source, budget=destination.budget, options=destination.options
-    ) as upload:
-        staged: StagedObject = await upload.stage()
-        if staged.digests.sha256_hex != log.sha256_hex:
-            raise UploadError(f"{log.path} changed after it was sealed; it was not published.")
-        return await upload.complete(staged)
+    info = await store.head(key)
+    taken = DestinationTakenError(
+        f"{store.url_of(key)} already exists and is another log.",
+        hint="Each run has a timestamp of its own; start a new run.",
+    )
+    if info is None or info.size_bytes != log.size_bytes:
+        raise taken
+    sha256, crc = hashlib.sha256(), 0
+    async with store.stream(key) as pieces:
+        async for piece in pieces:
+            sha256.update(piece)
+            crc = crc64nvme(piece, crc)
+    if sha256.hexdigest() != log.sha256_hex:
+        raise taken
+    digests = FileDigests(
+        size_bytes=log.size_bytes,
+        sha256_hex=log.sha256_hex,
+        crc64nvme_base64=crc64nvme_base64(crc),
+    )
+    return PublishedObject(
+        key=key, url=store.url_of(key), digests=digests, info=info, checks=("size",), part_count=1
+    )
 
 
-async def put_once(store: ObjectStore, key: str, body: bytes) -> PublishedObject:
+class _Commit:
+    """The write of metadata.json; a cancellation waits a little for its answer."""
+
+    def __init__(self, store: ObjectStore, key: str, retry: RetryPolicy) -> None:
+        self.url = store.url_of(key)
+        self._store = store
+        self._key = key
+        self._retry = retry
+        self._begun = False
+        self._written: PublishedObject | None = None
+        self._error: Exception | None = None
+
+    @property
+    def may_be_visible(self) -> bool:
+        """True unless nothing was sent, or the store refused it for certain."""
+        refused = isinstance(self._error, UploadError) and not isinstance(
+            self._error, TransientStoreError
+        )
+        return self._begun and not refused
+
+    @property
+    def is_unknown(self) -> bool:
+        """True if nobody knows whether it is there."""
+        return self.may_be_visible and self._written is None
+
+    async def write(self, body: bytes) -> PublishedObject:
+        """Write it; raises what that failed with, or the cancellation once the answer is known."""
+        self._begun = True
+        scope = anyio.CancelScope(shield=True)
+        ended = anyio.Event()
+
+        async def run() -> None:
+            try:
+                with scope:
+                    self._written = await put_once(self._store, self._key, body, self._retry)
+            except Exception as error:  # noqa: BLE001 - raised below, in the caller's task
+                self._error = error
+            finally:
+                ended.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            try:
+                await ended.wait()
+            except anyio.get_cancelled_exc_class():
+                scope.deadline = anyio.current_time() + _COMMIT_S
+                raise
+        if self._error is not None:
+            raise self._error
+        assert self._written is not None
+        return self._written
+
+
+async def put_once(
+    store: ObjectStore, key: str, body: bytes, retry: RetryPolicy
+) -> PublishedObject:
     """Create a small JSON object, settling a lost answer by looking at what is there.
 
     Raises:
-        DestinationTakenError: another object stands there.
+        DestinationTakenError: another object exists there.
+        TransientStoreError: whether it was stored is not known.
     """
-    try:
-        info = await store.put(key, body, content_type=METADATA_TYPE, create_only=True)
-    except (DestinationTakenError, TransientStoreError):
-        info = await _ours(store, key, body)
-    return _small(store, key, body, info)
+    retries = Retries(retry)
+    while True:
+        try:
+            info = await store.put(key, body, content_type=METADATA_TYPE, create_only=True)
+        except DestinationTakenError:
+            info = await _ours(store, key, body)
+        except TransientStoreError as error:
+            try:
+                info = await _ours(store, key, body)
+            except (ObjectMissingError, TransientStoreError):
+                await retries.pause(error)
+                continue
+        return _small(store, key, body, info)
 
 
 async def _ours(store: ObjectStore, key: str, body: bytes) -> ObjectInfo:
-    stored = await store.get(key, max_bytes=len(body) + 1)
-    if stored.body != body:
+    stored = await store.get(key, max_bytes=_MAX_METADATA_BYTES)
+    if stored.body != body and not _names_same_files(stored.body, body):
         raise DestinationTakenError(
             f"{store.url_of(key)} already exists and is another object.",
             hint="Each run has a timestamp of its own; start a new run.",
         )
     return stored.info
+
+
+def _names_same_files(theirs: bytes, ours: bytes) -> bool:
+    """Tell whether an interrupted run of this very version had written it: same digests."""
+    try:
+        files = json.loads(theirs)["files"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(files) and files == json.loads(ours).get("files")
 
 
 def _small(store: ObjectStore, key: str, body: bytes, info: ObjectInfo) -> PublishedObject:
@@ -180,14 +294,32 @@ def _small(store: ObjectStore, key: str, body: bytes, info: ObjectInfo) -> Publi
     )
 
 
-async def _take_back(store: ObjectStore, xva: StagedXva, keys: list[str]) -> None:
-    """Remove what this run made visible, bounded; what stays is a folder that reap knows.
+async def _undo(
+    destination: Destination,
+    commit: _Commit,
+    made: list[StagedObjectSession],
+    error: BaseException,
+) -> None:
+    """Take back what became visible, image first, unless metadata.json may name it; bounded."""
+    if commit.may_be_visible:
+        if commit.is_unknown:
+            destination.warn(
+                "half-published",
+                f"Whether {commit.url} was stored is not known, so nothing was removed: --resume"
+                " publishes the version, asyncpipe reap removes what is not whole",
+            )
+        return
+    for session in reversed(made):
+        url = destination.store.url_of(session.target.key)
+        left: str | None = f"{url} may be visible: the store did not answer in time"
+        with anyio.move_on_after(_TAKE_BACK_S, shield=True):
+            left = await _taken_back(session, error)
+        if left:
+            destination.warn("half-published", f"{left.rstrip('.')}; asyncpipe reap removes it")
 
-    The image is looked at: cut off within its completion nobody knows whether it is there.
-    """
-    with anyio.move_on_after(_TAKE_BACK_S, shield=True):
-        with contextlib.suppress(UploadError):
-            await xva.take_back()
-        for key in keys:
-            with contextlib.suppress(UploadError):
-                await store.delete(key)
+
+async def _taken_back(session: StagedObjectSession, error: BaseException) -> str | None:
+    try:
+        return await session.take_back(error)
+    except Exception as problem:  # noqa: BLE001 - what ended the publication says more
+        return f"{session.target.key} may be visible, it could not be removed: {problem}"

@@ -20,7 +20,7 @@ from asyncpipe.errors import UsageError
 from asyncpipe.model import run_state
 from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.model.store_keys import LOG_NAME
-from asyncpipe.system.files import read_regular, replace_file
+from asyncpipe.system.files import make_folder, read_regular, replace_file
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.safe import printable
 
@@ -142,7 +142,7 @@ class RunJournal:
 
     def _write(self) -> None:
         """Write the newest record, whatever was newest when this was asked for."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder, mode=0o700)
         replace_file(self.folder / FILE_NAME, run_state.encode(self._record), mode=0o600)
 
 
@@ -182,7 +182,7 @@ def _path(kind: type, value: str) -> Path:
 def making(folder: Path) -> Iterator[None]:
     """Make a run's folder and put into it what it begins with, inside; UsageError where not."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         yield
     except OSError as error:
         raise _not_made(folder, error.strerror or str(error)) from error

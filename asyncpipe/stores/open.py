@@ -13,6 +13,7 @@ from asyncpipe.model.store import StoreOptions
 from asyncpipe.model.store_keys import checked_key
 from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.directory.store import DirectoryStore
+from asyncpipe.text.safe import printable, without_userinfo
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _HINT = "Use s3://BUCKET/PREFIX, file:///FOLDER or a folder's path."
@@ -32,12 +33,24 @@ async def open_store(
         return
     bucket, prefix = bucket_and_prefix(url)
     # botocore takes 0.4 s to import, which a folder need not wait for
-    from asyncpipe.stores.s3.session import open_clients  # noqa: PLC0415
+    from asyncpipe.stores.s3.session import endpoint_of, open_clients  # noqa: PLC0415
     from asyncpipe.stores.s3.store import S3Store  # noqa: PLC0415
 
     wanted = options or StoreOptions()
+    _refuse_bucket_twice(endpoint_of(environment, wanted) or "", bucket)
     async with open_clients(environment, wanted) as clients:
         yield S3Store(clients, bucket=bucket, prefix=prefix, options=wanted)
+
+
+def _refuse_bucket_twice(endpoint_url: str, bucket: str) -> None:
+    """R2's console shows ``https://HOST/BUCKET``: objects would go to BUCKET/BUCKET/PREFIX."""
+    path = urlsplit(endpoint_url).path.rstrip("/")
+    if path.rpartition("/")[2] == bucket:
+        shorter = printable(without_userinfo(endpoint_url.rstrip("/").removesuffix(f"/{bucket}")))
+        raise UsageError(
+            f"The endpoint ends in /{bucket}, the bucket that the destination names already.",
+            hint=f"AWS_ENDPOINT_URL_S3={shorter}",
+        )
 
 
 def bucket_and_prefix(url: str) -> tuple[str, str]:

@@ -37,6 +37,17 @@ def replace_file(path: Path, body: bytes, *, mode: int, durable: bool = True) ->
         sync_path(path.parent)
 
 
+def make_folder(path: Path, *, mode: int = 0o755) -> None:
+    """Make a folder with this mode, and the ones above it with 0755, less the umask; OSError.
+
+    ``Path.mkdir`` would leave those above it open to everybody where the umask is 000.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=mode, exist_ok=True)
+
+
 def sync_path(path: Path) -> None:
     """Flush a file's content, or the names in a folder, to disk; OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -175,7 +175,21 @@ def _from_files(files: Iterable[SourceFile]) -> Iterator[tuple[str, _Given]]:
             found = json_form.load(file.text, path)
             pairs = [(n, cty.from_json(v), found.lines.get(n, 0)) for n, v in found.items()]
         else:
-            attributes = blocks.parse(file.text, path).attributes
+            body = blocks.parse(file.text, path)
+            _refuse_blocks(body.blocks, path)
+            attributes = body.attributes
             pairs = [(n, _BARE.typed(a.expression), a.line) for n, a in attributes.items()]
         for name, value, line in pairs:
             yield name, _Given(value, file.path.name, Location(file=path, line=line))
+
+
+def _refuse_blocks(found: Iterable[Block], path: str) -> None:
+    for block in found:
+        raise TemplateError(
+            f"{path}:{block.line}: a file of variables holds assignments (name = value); "
+            f"this is a {block.type} block.",
+            hint="A template's own .pkr.hcl files are read with its folder: leave out -var-file, "
+            "or write the values into a .pkrvars.hcl file.",
+            file=path,
+            line=block.line,
+        )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -42,14 +41,9 @@ class Budget:
         """The most parts in flight: a store's connection pool needs as many places."""
         return self.gate.most
 
-    @contextmanager
-    def lease(self) -> Iterator[Lease]:
-        """Open an account of buffers; what is not given back by its end is taken back."""
-        lease = Lease(self.buffers)
-        try:
-            yield lease
-        finally:
-            lease.settle()
+    def lease(self) -> Lease:
+        """Open an account of buffers; its owner settles it at the end."""
+        return Lease(self.buffers)
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Run blocking ``work`` in a worker thread; cancellation waits for its end."""

@@ -46,13 +46,18 @@ class Buffer:
 
 
 class _Waiter:
-    __slots__ = ("buffer", "event", "may_grow", "size_bytes")
+    __slots__ = ("buffer", "error", "event", "may_grow", "size_bytes")
 
     def __init__(self, size_bytes: int, *, may_grow: bool) -> None:
         self.size_bytes = size_bytes
         self.may_grow = may_grow
         self.event = anyio.Event()
         self.buffer: Buffer | None = None
+        self.error: OSError | None = None  # of the system, when it had no memory
+
+    def raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 class BufferPool:
@@ -79,17 +84,19 @@ class BufferPool:
     async def take(self, size_bytes: int, *, may_grow: bool = True) -> Buffer:
         """Wait for a buffer of at least ``size_bytes``; the caller owes a `give_back`.
 
-        ``may_grow``: the caller's store may gain by more parts in flight.
+        ``may_grow``: the caller's store may gain by more parts in flight. Raises OSError if the
+        system has no memory for a single buffer.
         """
         self._allow(_FIRST_BUFFERS * whole_mib(size_bytes))
         self._serve()
-        buffer = None if self._waiters else self._grant(size_bytes)
+        buffer = None if self._waiters else self._grant_or_wait(size_bytes)
         if buffer is not None:
             return buffer
         waiter = _Waiter(size_bytes, may_grow=may_grow)
         self._waiters.append(waiter)
         try:
             while waiter.buffer is None:
+                waiter.raise_error()
                 with anyio.move_on_after(self._patience_s(waiter)):
                     await waiter.event.wait()
                 self._grow_when_starved(waiter)
@@ -134,6 +141,8 @@ class BufferPool:
         self._allowed_bytes = min(self.limit_bytes, max(self._allowed_bytes, wanted_bytes))
 
     def _withdraw(self, waiter: _Waiter) -> None:
+        if waiter.error is not None:
+            return
         if waiter.buffer is not None:
             self.give_back(waiter.buffer)
             return
@@ -142,12 +151,24 @@ class BufferPool:
 
     def _serve(self) -> None:
         while self._waiters:
-            buffer = self._grant(self._waiters[0].size_bytes)
-            if buffer is None:
+            waiter = self._waiters[0]
+            try:
+                waiter.buffer = self._grant_or_wait(waiter.size_bytes)
+            except OSError as error:  # for the waiter, not for whoever gave a buffer back
+                waiter.error = error
+            if waiter.buffer is None and waiter.error is None:
                 return
-            waiter = self._waiters.popleft()
-            waiter.buffer = buffer
+            self._waiters.popleft()
             waiter.event.set()
+
+    def _grant_or_wait(self, size_bytes: int) -> Buffer | None:
+        """Grant a buffer; OSError if the system has no memory and none is in use to wait for."""
+        try:
+            return self._grant(size_bytes)
+        except OSError:
+            if self.in_use_bytes:
+                return None
+            raise
 
     def _grant(self, size_bytes: int) -> Buffer | None:
         needed_bytes = whole_mib(max(1, size_bytes))

@@ -81,7 +81,7 @@ class PartReader:
         crc = 0
         sha256 = hashlib.sha256() if self._mode is ChecksumMode.SHA256_COMPOSITE else None
         md5 = None
-        if self._mode is ChecksumMode.CONTENT_MD5:
+        if self._mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5}:
             md5 = hashlib.md5(usedforsecurity=False)
         for start in range(0, part.size_bytes, PIECE_BYTES):
             piece = view[start : min(start + PIECE_BYTES, part.size_bytes)]

@@ -1,20 +1,18 @@
 """What a crash leaves behind of an upload: enough to go on with it, nothing secret.
 
 The journal is a JSON file, replaced atomically and flushed to disk. It is a help, never a proof:
-a part is trusted only when the store's answer and the local bytes agree (`transfer.resume`).
+a part is trusted only when the store's answer and the local bytes agree (`upload.resume`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from asyncpipe.errors import UploadError
 from asyncpipe.system.files import replace_file
@@ -23,29 +21,33 @@ FORMAT = "asyncpipe-upload/1"
 LARGEST_BYTES = 16 * 1024 * 1024  # 10,000 parts need about 1 MiB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalPart:
+Size = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class JournalPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One part that the store acknowledged."""
 
-    size_bytes: int
+    size_bytes: Size
     etag: str
     crc64nvme_base64: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEntry:
+class JournalEntry(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="format",
+    tag=FORMAT,
+):
     """All that is known of one upload; ``parts`` by part number."""
 
     store_url: str
     key: str
     upload_id: str
     nonce: str
-    part_size_bytes: int
-    source_path: str
-    source_size_bytes: int
-    source_mtime_ns: int
-    source_inode: int
-    parts: Mapping[int, JournalPart] = field(default_factory=dict)
+    part_size_bytes: Size
+    parts: dict[Size, JournalPart] = {}
 
 
 class Journal:
@@ -60,9 +62,9 @@ class Journal:
         self.is_on_disk = False
 
     @property
-    def idle(self) -> bool:
-        """True until an upload has begun."""
-        return self._entry is None
+    def upload_id(self) -> str:
+        """The upload that is kept; empty until one has begun."""
+        return self._entry.upload_id if self._entry else ""
 
     async def begin(self, entry: JournalEntry) -> None:
         """Write the entry of an upload before its first part is sent; UploadError."""
@@ -91,7 +93,7 @@ class Journal:
         if self._entry is None:
             return
         self._dirty = anyio.Event()
-        entry = replace(self._entry, parts=dict(self._parts))
+        entry = msgspec.structs.replace(self._entry, parts=dict(self._parts))
         try:
             await anyio.to_thread.run_sync(lambda: _write(self.path, encoded(entry)))
         except OSError as error:
@@ -119,29 +121,15 @@ async def read_journal(path: Path) -> JournalEntry | None:
 
 def encoded(entry: JournalEntry) -> bytes:
     """Return the JSON form."""
-    return json.dumps({"format": FORMAT, **asdict(entry)}, separators=(",", ":")).encode()
+    return msgspec.json.encode(entry)
 
 
 def decoded(data: bytes) -> JournalEntry | None:
     """Return the entry of a JSON form, None when it is not one of ours."""
     try:
-        document: dict[str, Any] = json.loads(data)
-        if document.pop("format") != FORMAT:
-            return None
-        parts = {int(n): JournalPart(**part) for n, part in document.pop("parts").items()}
-        return _checked(JournalEntry(**document, parts=parts))
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return msgspec.json.decode(data, type=JournalEntry)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def _checked(entry: JournalEntry) -> JournalEntry | None:
-    texts: tuple[object, ...] = (entry.store_url, entry.key, entry.upload_id, entry.nonce)
-    sizes = (entry.part_size_bytes, *(part.size_bytes for part in entry.parts.values()))
-    numbers: tuple[object, ...] = (*sizes, *entry.parts)
-    if not all(isinstance(text, str) for text in texts):
-        return None
-    sound = all(isinstance(number, int) and number > 0 for number in numbers)
-    return entry if sound else None
 
 
 def _read_bounded(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from asyncpipe.retry import repeated
 from asyncpipe.upload.abort import abort_until_gone
 from asyncpipe.upload.digests import DigestedPart
 from asyncpipe.upload.journal import JournalEntry, JournalPart
+from asyncpipe.upload.parts import PartPlan
 
 NONCE_KEY = "asyncpipe-nonce"
 
@@ -37,6 +38,12 @@ class Resumption:
     handle: UploadHandle
     stored: Mapping[int, StoredPart] = field(default_factory=dict)
     visible: ObjectInfo | None = None
+
+    def plan(self, fresh: PartPlan, size_bytes: int | None) -> PartPlan:
+        """Return the earlier plan, or ``fresh`` if the earlier one is too small for the file."""
+        part_size_bytes = self.entry.part_size_bytes
+        earlier = PartPlan(part_size_bytes=part_size_bytes, max_parts=fresh.max_parts)
+        return earlier if earlier.capacity_bytes >= (size_bytes or 0) else fresh
 
     def trusted(
         self, digested: DigestedPart, body: memoryview, capabilities: StoreCapabilities

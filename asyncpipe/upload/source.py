@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -29,7 +30,7 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 
-from asyncpipe.errors import ArtifactError, SourceChangedError
+from asyncpipe.errors import ArtifactError, SourceChangedError, UploadError
 from asyncpipe.upload.digests import DigestedPart, range_crc64nvme
 from asyncpipe.upload.parts import MIB
 
@@ -122,7 +123,8 @@ class _OpenFile:
     async def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            await anyio.to_thread.run_sync(os.close, descriptor)
+            with suppress(OSError):  # closed all the same
+                await anyio.to_thread.run_sync(os.close, descriptor)
 
     async def _open(self) -> None:
         if self._descriptor is not None:
@@ -240,6 +242,19 @@ class GrowingFile(_OpenFile):
     async def _rest(self) -> None:
         with anyio.move_on_after(self._poll_interval_s):
             await self._finished.wait()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn a refusal of the system (EIO, ENOMEM, EMFILE ...) into an UploadError."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UploadError(
+            f"{path} could not be read and sent: {why}",
+            hint="look at this machine's disk, memory and open files, then try --resume",
+        ) from error
 
 
 def sampled(

@@ -34,6 +34,9 @@ locals {
   os_name    = "debian"
   os_version = "12"
 
+  # Packer's own command leaves the script's path unquoted: a blank in it would end the name.
+  run_script = ["/bin/sh", "-c", "{{.Vars}} \"$0\"", "{{.Script}}"]
+
   # What a real template would install from; nothing is downloaded here.
   iso_name = "debian-12.11.0-amd64-netinst.iso"
   vm_name  = "demo"
@@ -52,11 +55,13 @@ build {
       "DEMO_SECONDS=${var.seconds}",
       "DEMO_FAIL=${var.fail_in_provisioner}",
     ]
-    scripts = ["${path.root}/install.sh"]
+    execute_command = local.run_script
+    scripts         = ["${path.root}/install.sh"]
   }
 
   provisioner "shell-local" {
     environment_vars = ["DEMO_FOLDER=${path.root}"]
+    execute_command  = local.run_script
     scripts          = ["${path.root}/evidence.sh"]
   }
 
@@ -67,6 +72,7 @@ build {
       "DEMO_OUTPUT=${var.output_directory}",
       "DEMO_SIZE_MIB=${var.size_mib}",
     ]
-    scripts = ["${path.root}/export.sh"]
+    execute_command = local.run_script
+    scripts         = ["${path.root}/export.sh"]
   }
 }

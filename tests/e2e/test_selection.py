@@ -71,3 +71,15 @@ def test_check_looks_at_the_builds_that_are_chosen(
     main.run(["check", "p1", "--except", "base.null.*", "--json"])
     units = {one["unit"] for one in json.loads(capfd.readouterr().out)["checks"]}
     assert units - {""} == {"p1-debian12"}
+
+
+@pytest.mark.parametrize("name", ["elsewhere.pkr.hcl", "vars.txt"])
+@pytest.mark.parametrize("command", [["build", "--dry-run"], ["check"], ["detect"]])
+def test_a_template_given_as_a_file_of_variables_is_reported_as_such(
+    project: Path, name: str, command: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / name).write_text('\nvariable "os_version" { default = "12" }\n')
+    assert main.run([*command, "p1", "-var-file", name]) == 3
+    told = "".join(capfd.readouterr())
+    assert f"{name}:2: a file of variables holds assignments" in told
+    assert "variable block" in told

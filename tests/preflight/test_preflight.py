@@ -203,3 +203,31 @@ def test_a_machine_without_packer_is_told_the_commands() -> None:
         preflight.locate_packer(None, {}, lambda _name, path=None: None)
     assert "sudo apt-get install packer" in caught.value.hint
     assert caught.value.exit_code == 2
+
+
+SHELL_LOCAL = (
+    'build {\n  provisioner "shell-local" {\n    scripts = ["${path.root}/a.sh"]\n%s  }\n}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "more", "is_warned"),
+    [
+        ("actions runner", "", True),
+        ("My\tProjects", "", True),
+        ("runner", "", False),
+        ("actions runner", '    execute_command = ["sh", "-c", "\'{{.Script}}\'"]\n', False),
+    ],
+)
+async def test_a_blank_in_the_path_of_a_script_is_named_before_packer_trips_over_it(
+    tmp_path: Path, folder: str, more: str, is_warned: bool
+) -> None:
+    file = tmp_path / folder / "a.pkr.hcl"
+    file.parent.mkdir()
+    file.write_text(SHELL_LOCAL % more)
+    template = replace(make.plan().template, folder=file.parent, files=(file,))
+    found = await _look(_plan(template=template))
+    assert ("paths" in found) is is_warned
+    if is_warned:
+        assert found["paths"].status is CheckStatus.WARN
+        assert folder in found["paths"].message

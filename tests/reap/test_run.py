@@ -125,10 +125,6 @@ async def test_an_upload_noted_only_in_its_own_journal_is_found(tmp_path: Path) 
             upload_id=handle.upload_id,
             nonce="n",
             part_size_bytes=1,
-            source_path="x",
-            source_size_bytes=1,
-            source_mtime_ns=1,
-            source_inode=1,
         )
     )
     reaped = await _reap(_run(tmp_path, debian={"state": "building"}), store)

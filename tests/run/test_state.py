@@ -223,3 +223,14 @@ async def test_only_a_regular_file_is_a_journal(tmp_path: Path, kind: str) -> No
         path.mkdir()
     with pytest.raises(UsageError, match="cannot be read"):
         RunJournal.read(tmp_path)
+
+
+async def test_a_runs_folders_are_closed_to_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        await begun(tmp_path / "work/runs/one").open({})
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("work", "work/runs")]
+    assert modes == [0o755, 0o755]
+    assert stat.S_IMODE((tmp_path / "work/runs/one").stat().st_mode) == 0o700

@@ -241,8 +241,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with answer.file.open("rb") as file:
             file.seek(answer.start_bytes)
+            sent_bytes = 0
             while piece := file.read(_CHUNK_BYTES):
                 self.wfile.write(piece)
+                sent_bytes += len(piece)
+                if rule and rule.kind is Kind.CUT_ANSWER and sent_bytes >= rule.after_bytes:
+                    self.close_connection = True  # an end, so that what was sent arrives
+                    return
 
     def _send_slowly(self, answer: Answer, slow_s: float) -> None:
         """Send 200 at once, white space while it works, the answer at last: as S3 does."""

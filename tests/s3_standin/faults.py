@@ -13,6 +13,7 @@ class Kind(StrEnum):
     ERROR = "error"  # refuse with status and code, having done nothing
     ERROR_IN_200 = "error-in-200"  # Complete: status 200, then an error in the body
     LOST_ANSWER = "lost-answer"  # do it, then cut the connection
+    CUT_ANSWER = "cut-answer"  # send after_bytes of the object, then cut the connection
     RESET_BODY = "reset-body"  # take after_bytes of the body, then cut the connection
     STALL_BODY = "stall-body"  # take after_bytes of the body, then nothing for seconds
     SLOW = "slow"  # do it, answer seconds later (Complete: white space meanwhile)

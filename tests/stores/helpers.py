@@ -43,7 +43,7 @@ def digests_of(store: ObjectStore, body: bytes, *, flip: int = 0) -> PartDigests
     return PartDigests(
         crc64nvme=crc64nvme(wrong),
         sha256_base64=sha256 if mode is ChecksumMode.SHA256_COMPOSITE else None,
-        md5_base64=md5 if mode is ChecksumMode.CONTENT_MD5 else None,
+        md5_base64=md5 if mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5} else None,
     )
 
 

@@ -97,3 +97,28 @@ class TestLittleNamedGeneric(OverTheStandIn):
     server_profile = "little"
     store_profile = StoreProfile.GENERIC
     checksum = ChecksumMode.NONE
+
+
+class TestMinio(OverTheStandIn):
+    server_profile = "minio"
+
+
+class TestB2(OverTheStandIn):
+    server_profile = "b2"
+    checksum = ChecksumMode.CONTENT_MD5
+
+
+class TestB2Named(OverTheStandIn):
+    server_profile = "b2"
+    store_profile = StoreProfile.B2
+    checksum = ChecksumMode.CONTENT_MD5
+
+
+class TestRclone(OverTheStandIn):
+    server_profile = "rclone"
+    checksum = ChecksumMode.ETAG_MD5
+
+
+class TestFragile(OverTheStandIn):
+    server_profile = "fragile"
+    checksum = ChecksumMode.CONTENT_MD5

@@ -17,8 +17,9 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3 import store as s3
 from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.request import UploadRequest
+from asyncpipe.upload.session import open_upload
 from asyncpipe.upload.source import FinishedFile
-from asyncpipe.upload.upload import open_upload
 
 MIB = 1024 * 1024
 OPTIONS = TransferOptions(
@@ -41,17 +42,20 @@ async def upload(destination: str, environment: dict[str, str], work: dict[str, 
         _opened(destination, environment, profile) as store,
         Budget(options) as budget,
         open_upload(
-            store,
-            target,
-            FinishedFile(Path(work["path"])),
-            budget=budget,
-            options=options,
-            journal_path=Path(work["journal"]),
-            resume=True,
-            keep=Keep.INTERRUPTED,
+            UploadRequest(
+                store=store,
+                target=target,
+                source=FinishedFile(Path(work["path"])),
+                budget=budget,
+                options=options,
+                journal_path=Path(work["journal"]),
+                resume=True,
+                keep=Keep.INTERRUPTED,
+            )
         ) as running,
     ):
-        await running.complete(await running.stage())
+        await running.stage()
+        await running.complete()
 
 
 @asynccontextmanager

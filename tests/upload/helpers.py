@@ -15,8 +15,9 @@ import anyio
 from asyncpipe.model.transfer import Keep, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.request import UploadRequest
+from asyncpipe.upload.session import UploadSession, open_upload
 from asyncpipe.upload.source import FinishedFile, Source
-from asyncpipe.upload.upload import Upload, open_upload
 
 MIB = 1024 * 1024
 
@@ -63,15 +64,17 @@ def uploading(
     *,
     budget: Budget | None = None,
     **choices: Any,
-) -> AbstractAsyncContextManager[Upload]:
+) -> AbstractAsyncContextManager[UploadSession]:
     """``open_upload`` of a file, with a budget of its own where none is given."""
     return open_upload(
-        store,
-        target,
-        FinishedFile(source) if isinstance(source, Path) else source,
-        budget=budget or Budget(options),
-        options=options,
-        **choices,
+        UploadRequest(
+            store=store,
+            target=target,
+            source=FinishedFile(source) if isinstance(source, Path) else source,
+            budget=budget or Budget(options),
+            options=options,
+            **choices,
+        )
     )
 
 
@@ -84,7 +87,8 @@ async def published(
 ) -> PublishedObject:
     """The whole way of an upload; ``choices`` as for ``uploading``."""
     async with uploading(store, target, source, options, **choices) as upload:
-        return await upload.complete(await upload.stage())
+        await upload.stage()
+        return await upload.complete()
 
 
 async def staged_to_be_resumed(

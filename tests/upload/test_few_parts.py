@@ -18,8 +18,9 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.request import UploadRequest
+from asyncpipe.upload.session import open_upload
 from asyncpipe.upload.source import FinishedFile, GrowingFile, Source
-from asyncpipe.upload.upload import open_upload
 from tests.s3_standin.profiles import PROFILES
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
@@ -76,15 +77,18 @@ async def uploaded(
     async with (
         Budget(OPTIONS) as budget,
         open_upload(
-            store,
-            target,
-            source,
-            budget=budget,
-            options=OPTIONS,
-            expected_size_bytes=expected_size_bytes,
+            UploadRequest(
+                store=store,
+                target=target,
+                source=source,
+                budget=budget,
+                options=OPTIONS,
+                expected_size_bytes=expected_size_bytes,
+            )
         ) as upload,
     ):
-        return await upload.complete(await upload.stage())
+        await upload.stage()
+        return await upload.complete()
 
 
 @FEW

@@ -33,10 +33,6 @@ ENTRIES = st.builds(
     upload_id=TEXTS,
     nonce=TEXTS,
     part_size_bytes=st.integers(1, 1 << 40),
-    source_path=TEXTS,
-    source_size_bytes=st.integers(0, 1 << 50),
-    source_mtime_ns=st.integers(0, 1 << 62),
-    source_inode=st.integers(0, 1 << 62),
     parts=st.dictionaries(st.integers(1, 10_000), PARTS, max_size=5),
 )
 ENTRY = JournalEntry(
@@ -45,10 +41,6 @@ ENTRY = JournalEntry(
     upload_id="upload-1",
     nonce="0" * 32,
     part_size_bytes=1,
-    source_path="image.xva",
-    source_size_bytes=3,
-    source_mtime_ns=1,
-    source_inode=2,
 )
 PART = JournalPart(size_bytes=1, etag="e", crc64nvme_base64="c")
 

@@ -135,7 +135,8 @@ def test_reading_parts_yields_the_bytes_and_their_digests(
             sha256 = base64.b64encode(hashlib.sha256(expected).digest()).decode()
             wants_sha256 = mode is ChecksumMode.SHA256_COMPOSITE
             assert digested.digests.sha256_base64 == (sha256 if wants_sha256 else None)
-            assert (digested.digests.md5_base64 is not None) == (mode is ChecksumMode.CONTENT_MD5)
+            wants_md5 = mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5}
+            assert (digested.digests.md5_base64 is not None) == wants_md5
 
 
 def test_a_file_that_ends_early_is_a_changed_file() -> None:

@@ -214,9 +214,9 @@ async def test_an_object_that_stands_there_is_not_replaced(
     ("server", "profile", "checks"),
     [
         ("minio", StoreProfile.MINIO, {"size", "nonce", "crc64nvme", "create-only"}),
-        ("ceph", StoreProfile.CEPH, {"size", "nonce", "etag-md5"}),
+        ("ceph", StoreProfile.CEPH, {"size", "nonce", "md5-parts", "etag-md5"}),
         ("composite", StoreProfile.GARAGE, {"size", "nonce", "sha256-parts"}),
-        ("little", StoreProfile.GENERIC, {"size", "nonce"}),
+        ("little", StoreProfile.GENERIC, {"size", "nonce", "read-back"}),
         ("random-etags", StoreProfile.AWS, {"size", "nonce", "crc64nvme", "create-only"}),
     ],
 )

@@ -98,7 +98,8 @@ async def test_the_inspector_sees_every_byte_in_order(
     recorder = Recorder()
     with anyio.fail_after(20):
         async with uploading(store, target, path, options, inspector=recorder) as upload:
-            await upload.complete(await upload.stage())
+            await upload.stage()
+            await upload.complete()
     assert bytes(recorder.seen) == BODY
     assert upload.verdict == f"{len(BODY)} bytes seen"
 
@@ -227,9 +228,9 @@ async def test_a_destination_taken_meanwhile_stays_as_it_is(
 
     async def run() -> None:
         async with uploading(store, target, source, options) as upload:
-            staged = await upload.stage()
+            await upload.stage()
             await store.put(target.key, b"faster", content_type="text/plain")
-            await upload.complete(staged)
+            await upload.complete()
 
     with anyio.fail_after(20), pytest.raises(DestinationTakenError):
         await run()

@@ -35,6 +35,7 @@ from asyncpipe.cli.options.values import (
 )
 from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
+from asyncpipe.model.transfer import Verify
 
 
 def templates(*, required: bool = False) -> Decorator:
@@ -268,6 +269,13 @@ TRANSFER = options(
         section="Upload",
         show_default="no limit",
         help="Bytes per second, of all uploads together.",
+    ),
+    setting(
+        "verify",
+        "--verify",
+        type=OneOf(Verify),
+        section="Upload",
+        help="Who proves what is stored: the store, or reading it back; auto: whoever can.",
     ),
 )
 

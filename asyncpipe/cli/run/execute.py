@@ -30,6 +30,7 @@ from asyncpipe.run.context import Services
 from asyncpipe.run.state import Built
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
+from asyncpipe.system.files import make_folder
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.upload.budget import Budget
@@ -186,7 +187,7 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
             return await pipeline.publish_built(again, services, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
-        folder.mkdir(parents=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         return await pipeline.process_template(again, services)
 
     expected_bytes = plan.expected_size_bytes(one.template) or 0

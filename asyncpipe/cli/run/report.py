@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import anyio
@@ -171,9 +170,9 @@ class Finish:
 def announce(prepared: Prepared) -> None:
     """Hand the run's folder on at once: a step that is killed later cannot any more."""
     settings = prepared.settings
-    output = settings.environment.get("GITHUB_OUTPUT")
-    if settings.on_github and output:
-        _attempt(Path(output), "a", github.run_directory_output(str(prepared.journal.folder)))
+    if settings.on_github:
+        text = github.run_directory_output(str(prepared.journal.folder))
+        _warn(github.append(settings.environment, "GITHUB_OUTPUT", text))
 
 
 async def tell(finish: Finish, reporter: Reporter) -> None:
@@ -198,28 +197,26 @@ def _write_files(finish: Finish) -> None:
     settings = finish.prepared.settings
     if settings.report is not None:
         document = json_report.render(finish.outcomes, finish.info)
-        _attempt(settings.report, "w", json.dumps(document, indent=1, sort_keys=True) + "\n")
+        text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+        try:
+            settings.report.write_text(text, encoding="utf-8")
+        except OSError as error:
+            _warn(f"{settings.report} could not be written: {error.strerror}")
     if not settings.on_github:
         return
-    summary = settings.environment.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        _attempt(Path(summary), "a", github.summary(finish.outcomes, finish.info))
-    output = settings.environment.get("GITHUB_OUTPUT")
-    if output:
-        text = github.outputs(
-            finish.outcomes,
-            exit_code=finish.exit_code,
-            run_directory=finish.info.run_directory,
-        )
-        _attempt(Path(output), "a", text)
+    summary = github.summary(finish.outcomes, finish.info)
+    _warn(github.append(settings.environment, "GITHUB_STEP_SUMMARY", summary))
+    outputs = github.outputs(
+        finish.outcomes,
+        exit_code=finish.exit_code,
+        run_directory=finish.info.run_directory,
+    )
+    _warn(github.append(settings.environment, "GITHUB_OUTPUT", outputs))
 
 
-def _attempt(path: Path, mode: str, text: str) -> None:
-    try:
-        with path.open(mode, encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        click.echo(f"asyncpipe: {path} could not be written: {error.strerror}", err=True)
+def _warn(problem: str) -> None:
+    if problem:
+        click.echo(f"asyncpipe: {problem}", err=True)
 
 
 async def notify(finish: Finish) -> None:

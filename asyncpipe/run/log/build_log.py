@@ -163,9 +163,10 @@ class BuildLog:
 
     def _show_due(self) -> None:
         now_s = anyio.current_time()
-        held_s = now_s - self._held_since_s if self._held_since_s is not None else 0.0
+        held_since_s = self._held_since_s
+        overdue = held_since_s is not None and now_s >= held_since_s + _OVERDUE_S
         self._unseen_since_s = None
-        self._take(self._redactor.settle(overdue=held_s >= _OVERDUE_S))
+        self._take(self._redactor.settle(overdue=overdue))
         if not self._redactor.pending:
             self._held_since_s = None
         elif self._held_since_s is None:

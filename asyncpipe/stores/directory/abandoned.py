@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from asyncpipe.errors import AccessDeniedError, UsageError
-from asyncpipe.stores.directory.files import DirectoryFiles, read_json
+from asyncpipe.stores.directory.files import DirectoryFiles
+from asyncpipe.stores.directory.records import Sidecar, read_json
 
 
 def found(files: DirectoryFiles, before_s: float) -> list[Path]:
@@ -16,27 +17,28 @@ def found(files: DirectoryFiles, before_s: float) -> list[Path]:
     Folders whose upload was being begun, dropped or put in one call, half-written small files,
     and the metadata of files that are gone.
     """
-    if not files.work.is_dir():
+    if not files.work.is_dir() or files.work.is_symlink():
         return []
     with files.locked_to_read():  # a publication writes its metadata before it takes its name
         found = [folder for folder, record in files.folders() if not record or record.small]
-        entries = sorted((files.work / "objects").glob("*"))
+        objects = files.work / "objects"
+        entries = [] if objects.is_symlink() else sorted(objects.glob("*"))
         found += [entry for entry in entries if not _is_in_use(files, entry)]
     return [path for path in found if _touched_s(path) < before_s]
 
 
 def remove(path: Path) -> None:
     """Remove what `remains` named."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
 def _is_in_use(files: DirectoryFiles, sidecar: Path) -> bool:
-    key = (read_json(sidecar) or {}).get("key")
+    known = read_json(sidecar, Sidecar)
     try:
-        return isinstance(key, str) and files.sidecar_of(files.path_of(key)) == sidecar
+        return known is not None and files.sidecar_of(files.path_of(known.key)) == sidecar
     except (UsageError, AccessDeniedError):
         return False
 

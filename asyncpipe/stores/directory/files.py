@@ -16,15 +16,13 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from asyncpipe.errors import (
     AccessDeniedError,
@@ -33,26 +31,22 @@ from asyncpipe.errors import (
     ObjectMissingError,
     UploadError,
     UploadMissingError,
+    UsageError,
 )
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 from asyncpipe.model.store_keys import WORK_FOLDER, checked_key
-from asyncpipe.system.files import replace_file, sync_path
+from asyncpipe.stores.directory.records import (
+    FILE_MODE,
+    NOT_OURS,
+    Sidecar,
+    UploadRecord,
+    read_json,
+    write_json,
+)
+from asyncpipe.system.files import make_folder, open_regular, sync_path
 from asyncpipe.text.format import utc_text
 
-FILE_MODE = 0o644  # minus the umask
 _ID_BYTES = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadRecord:
-    """What ``upload.json`` holds; ``stride_bytes`` is the size of part 1, once that is known."""
-
-    key: str
-    content_type: str
-    metadata: Mapping[str, str]
-    initiated_utc: str
-    stride_bytes: int | None = None
-    small: bool = False  # a single put on its way: nobody resumes it
 
 
 class DirectoryFiles:
@@ -76,7 +70,8 @@ class DirectoryFiles:
     def upload_folder(self, handle: UploadHandle) -> Path:
         """The folder of an open upload; UploadMissingError."""
         folder = self.work / handle.upload_id
-        if not _is_id(handle.upload_id) or not (folder / "upload.json").is_file():
+        known = _is_id(handle.upload_id) and _is_folder(self.work) and _is_folder(folder)
+        if not known or not (folder / "upload.json").is_file():
             raise UploadMissingError(
                 f"There is no open upload {handle.upload_id!r} of {handle.key}."
             )
@@ -89,7 +84,9 @@ class DirectoryFiles:
         self.path_of(record.key)
         upload_id = secrets.token_hex(_ID_BYTES)
         folder = self.work / upload_id
-        folder.mkdir(parents=True)
+        make_folder(folder)
+        if not _is_folder(self.work):
+            raise AccessDeniedError(f"{self.work} is a symbolic link.")
         try:
             os.close(os.open(folder / "data", os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
             self.write_record(folder, record)
@@ -100,26 +97,16 @@ class DirectoryFiles:
 
     def read_record(self, handle: UploadHandle) -> UploadRecord:
         """Read ``upload.json``; UploadMissingError."""
-        raw = read_json(self.upload_folder(handle) / "upload.json")
-        if raw is None or raw["key"] != handle.key:
+        record = read_json(self.upload_folder(handle) / "upload.json", UploadRecord)
+        if record is None or record.key != handle.key:
             raise UploadMissingError(
                 f"There is no open upload {handle.upload_id!r} of {handle.key}."
             )
-        return UploadRecord(**raw)
+        return record
 
     def write_record(self, folder: Path, record: UploadRecord) -> None:
         """Replace ``upload.json`` atomically."""
-        write_json(
-            folder / "upload.json",
-            {
-                "key": record.key,
-                "content_type": record.content_type,
-                "metadata": dict(record.metadata),
-                "initiated_utc": record.initiated_utc,
-                "stride_bytes": record.stride_bytes,
-                "small": record.small,
-            },
-        )
+        write_json(folder / "upload.json", record)
 
     def remove_upload(self, handle: UploadHandle) -> None:
         """Remove an upload's folder, ``upload.json`` first: nobody resumes the rest."""
@@ -139,10 +126,9 @@ class DirectoryFiles:
 
     def folders(self) -> Iterator[tuple[Path, UploadRecord | None]]:
         """Every folder of an upload, with its record where that can be read."""
-        for folder in sorted(self.work.glob("*/")) if self.work.is_dir() else []:
-            if _is_id(folder.name):
-                raw = read_json(folder / "upload.json")
-                yield folder, None if raw is None else UploadRecord(**raw)
+        for folder in sorted(self.work.glob("*/")) if _is_folder(self.work) else []:
+            if _is_id(folder.name) and _is_folder(folder):
+                yield folder, read_json(folder / "upload.json", UploadRecord)
 
     # -- publication ---------------------------------------------------------------------------
 
@@ -192,7 +178,10 @@ class DirectoryFiles:
             # link(2) refuses an existing name in one step; rename(2) would replace it
             target.hardlink_to(data)
         except FileExistsError:
-            if not target.samefile(data):  # else: an earlier call of ours was cut after the link
+            # what a link leads to is not the name itself
+            if not os.path.samestat(
+                target.lstat(), data.lstat()
+            ):  # else: an earlier call of ours was cut after the link
                 sidecar.unlink(missing_ok=True)
                 raise DestinationTakenError(f"{target} exists already.") from None
         except OSError as error:
@@ -222,30 +211,32 @@ class DirectoryFiles:
     # -- looking -------------------------------------------------------------------------------
 
     def info(self, key: str) -> ObjectInfo | None:
-        """Look at an object; metadata when the file is still the one that was published."""
+        """Look at an object; metadata when the file is still the one that was published.
+
+        What is not a regular file, a symbolic link too, is not an object.
+        """
         path = self.path_of(key)
         try:
-            stat = path.stat()
+            seen = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if not path.is_file():
+        if not stat.S_ISREG(seen.st_mode):
             return None
-        extra = read_json(self.work / "objects" / _sidecar_name(stat)) or {}
-        if extra.get("key") != key:
-            extra = {}
+        extra = read_json(self.work / "objects" / _sidecar_name(seen), Sidecar)
+        known = extra if extra and extra.key == key else None
         return ObjectInfo(
             key=key,
-            size_bytes=stat.st_size,
-            etag=f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}",
-            modified_utc=utc_text(datetime.fromtimestamp(stat.st_mtime, UTC)),
-            content_type=extra.get("content_type", ""),
-            metadata=extra.get("metadata", {}),
-            crc64nvme_base64=extra.get("crc64nvme_base64"),
+            size_bytes=seen.st_size,
+            etag=f"{seen.st_ino:x}-{seen.st_mtime_ns:x}-{seen.st_size:x}",
+            modified_utc=utc_text(datetime.fromtimestamp(seen.st_mtime, UTC)),
+            content_type=known.content_type if known else "",
+            metadata=known.metadata if known else {},
+            crc64nvme_base64=known.crc64nvme_base64 if known else None,
         )
 
     def keys(self, prefix: str) -> list[str]:
-        """Every key that begins with ``prefix``, in order."""
-        found = []
+        """Every key that begins with ``prefix``, in order; names that no key can have are not."""
+        found: list[str] = []
         for folder, folders, names in os.walk(self.root):
             here = Path(folder).relative_to(self.root).as_posix()
             start = "" if here == "." else here + "/"
@@ -254,15 +245,18 @@ class DirectoryFiles:
                 for name in folders
                 if (start or name != WORK_FOLDER) and _may_hold(f"{start}{name}/", prefix)
             ]
-            found += [start + name for name in names if (start + name).startswith(prefix)]
+            keys = [start + name for name in names if (start + name).startswith(prefix)]
+            found += filter(_is_key, keys)
         return sorted(found)
 
     def open_object(self, key: str) -> int:
         """Open an object for reading; ObjectMissingError."""
         path = self.path_of(key)
         try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
+            return open_regular(path)
+        except OSError as error:
+            if error.errno not in NOT_OURS - {errno.EACCES}:
+                raise
             raise ObjectMissingError(f"There is no object {path}.") from None
 
     # -- details -------------------------------------------------------------------------------
@@ -271,29 +265,29 @@ class DirectoryFiles:
         self, data: Path, record: UploadRecord, crc64nvme_base64: str | None
     ) -> Path:
         sidecar = self.work / "objects" / _sidecar_name(data.stat())
-        sidecar.parent.mkdir(parents=True, exist_ok=True)
-        write_json(
-            sidecar,
-            {
-                "key": record.key,
-                "content_type": record.content_type,
-                "metadata": dict(record.metadata),
-                "crc64nvme_base64": crc64nvme_base64,
-            },
+        make_folder(sidecar.parent)
+        if not _is_folder(sidecar.parent):
+            raise AccessDeniedError(f"{sidecar.parent} is a symbolic link.")
+        known = Sidecar(
+            key=record.key,
+            content_type=record.content_type,
+            metadata=record.metadata,
+            crc64nvme_base64=crc64nvme_base64,
         )
+        write_json(sidecar, known)
         return sidecar
 
     def sidecar_of(self, target: Path) -> Path | None:
         """Where the metadata of a published file stands, if that is there; None: no such file."""
         try:
-            return self.work / "objects" / _sidecar_name(target.stat())
+            return self.work / "objects" / _sidecar_name(target.lstat())
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the store's lock against other processes and threads."""
-        self.work.mkdir(parents=True, exist_ok=True)
+        make_folder(self.work)
         descriptor = os.open(self.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -316,24 +310,21 @@ class DirectoryFiles:
             os.close(descriptor)
 
 
-def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:
-    """Replace a small file atomically, and durably when asked."""
-    body = json.dumps(value, sort_keys=True).encode()
-    replace_file(path, body, mode=FILE_MODE, durable=durable)
+def _is_folder(path: Path) -> bool:
+    """A folder itself: whoever plants a link to one must not lead us out of the root."""
+    return path.is_dir() and not path.is_symlink()
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a small JSON object, None when it is absent or damaged."""
+def _is_key(key: str) -> bool:
     try:
-        raw = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return raw if isinstance(raw, dict) else None
+        return checked_key(key) == key
+    except UsageError:
+        return False
 
 
-def _sidecar_name(stat: os.stat_result) -> str:
+def _sidecar_name(seen: os.stat_result) -> str:
     """Name a sidecar after the identity of its file, so that it can never tell of another one."""
-    identity = f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+    identity = f"{seen.st_ino}-{seen.st_mtime_ns}-{seen.st_size}"
     return hashlib.sha256(identity.encode()).hexdigest()[:32] + ".json"
 
 
@@ -344,7 +335,7 @@ def _make_folders(folder: Path, root: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
-        path.mkdir(exist_ok=True)
+        path.mkdir(mode=0o755, exist_ok=True)
         sync_path(path.parent)
 
 

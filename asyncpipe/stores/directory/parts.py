@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from awscrt.checksums import combine_crc64nvme, crc64nvme
 
 from asyncpipe.errors import ChecksumError, UploadError, UploadMissingError
@@ -17,19 +16,11 @@ from asyncpipe.model.store import (
     UploadHandle,
     crc64nvme_base64,
 )
-from asyncpipe.stores.directory.files import FILE_MODE, DirectoryFiles, read_json, write_json
+from asyncpipe.stores.directory.files import DirectoryFiles
+from asyncpipe.stores.directory.records import FILE_MODE, Place, read_json, write_json
+from asyncpipe.system.files import open_regular
 
 _READ_BYTES = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where a finished part lies."""
-
-    file: str
-    offset_bytes: int
-    size_bytes: int
-    crc64nvme: int
 
 
 class PartWriter:
@@ -46,7 +37,9 @@ class PartWriter:
         # the old bytes are no longer whole from here on
         _journal(self._folder, number).unlink(missing_ok=True)
         self._file, self._offset_bytes = _place(files, handle, number, size_bytes)
-        flags = os.O_WRONLY | os.O_CLOEXEC | (0 if self._file == "data" else os.O_CREAT)
+        flags = (
+            os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (0 if self._file == "data" else os.O_CREAT)
+        )
         self._descriptor = os.open(self._folder / self._file, flags, FILE_MODE)
         if os.fstat(self._descriptor).st_nlink != 1:
             self.close()  # published by a call that was cut before it could tidy up
@@ -72,12 +65,12 @@ class PartWriter:
             )
         write_json(
             _journal(self._folder, self._number),
-            {
-                "file": self._file,
-                "offset_bytes": self._offset_bytes,
-                "size_bytes": self._size_bytes,
-                "crc64nvme": self._crc64nvme,
-            },
+            Place(
+                file=self._file,
+                offset_bytes=self._offset_bytes,
+                size_bytes=self._size_bytes,
+                crc64nvme=self._crc64nvme,
+            ),
             durable=False,  # list_parts reads the bytes again, so a lost entry costs one part
         )
         if self._file == "data":
@@ -96,11 +89,11 @@ def list_parts(files: DirectoryFiles, handle: UploadHandle) -> list[StoredPart]:
     files.read_record(handle)
     folder = files.upload_folder(handle)
     parts = []
-    for journal in sorted(folder.glob("part-*.json")):
+    for journal in sorted(folder.glob("part-[0-9][0-9][0-9][0-9][0-9].json")):
         place = _read_place(journal)
         if place is not None and _crc_of(folder, place) == place.crc64nvme:
-            number = int(journal.stem.removeprefix("part-"))
-            parts.append(_stored(number, place.size_bytes, place.crc64nvme))
+            number = journal.stem.removeprefix("part-")
+            parts.append(_stored(int(number), place.size_bytes, place.crc64nvme))
     return sorted(parts, key=lambda part: part.number)
 
 
@@ -134,7 +127,7 @@ def joined(
     return _assembled(folder, places, total_bytes)
 
 
-def _places_of(folder: Path, parts: Sequence[StoredPart]) -> list[_Place]:
+def _places_of(folder: Path, parts: Sequence[StoredPart]) -> list[Place]:
     numbers = [part.number for part in parts]
     if not numbers or numbers != sorted(set(numbers)):
         raise UploadError("The parts of an upload are completed in order, each once.")
@@ -147,7 +140,7 @@ def _places_of(folder: Path, parts: Sequence[StoredPart]) -> list[_Place]:
     return places
 
 
-def _assembled(folder: Path, places: Sequence[_Place], total_bytes: int) -> Path:
+def _assembled(folder: Path, places: Sequence[Place], total_bytes: int) -> Path:
     starts, at = [], 0
     for place in places:
         starts.append(at)
@@ -160,7 +153,7 @@ def _assembled(folder: Path, places: Sequence[_Place], total_bytes: int) -> Path
         if inside
     )
     target = data if fits else folder / "joined"
-    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:
         for place, start, inside in zip(places, starts, in_place, strict=True):
             if not (fits and inside):
@@ -171,8 +164,8 @@ def _assembled(folder: Path, places: Sequence[_Place], total_bytes: int) -> Path
     return target
 
 
-def _copy(folder: Path, place: _Place, target: int, start: int) -> None:
-    source = os.open(folder / place.file, os.O_RDONLY | os.O_CLOEXEC)
+def _copy(folder: Path, place: Place, target: int, start: int) -> None:
+    source = open_regular(folder / place.file)
     done = 0
     try:
         while done < place.size_bytes:
@@ -194,7 +187,9 @@ def _place(
     stride_bytes = record.stride_bytes
     if stride_bytes is None and number == 1:
         stride_bytes = size_bytes
-        files.write_record(files.upload_folder(handle), replace(record, stride_bytes=stride_bytes))
+        files.write_record(
+            files.upload_folder(handle), msgspec.structs.replace(record, stride_bytes=stride_bytes)
+        )
     if stride_bytes is None or size_bytes > stride_bytes:
         return _side_file(number), 0
     return "data", (number - 1) * stride_bytes
@@ -203,7 +198,7 @@ def _place(
 def crc_of_range(path: Path, offset_bytes: int, size_bytes: int, crc: int = 0) -> int | None:
     """Continue ``crc`` over bytes that lie on disk, in a buffer of 4 MiB; None when some lack."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return None
     buffer = memoryview(bytearray(min(_READ_BYTES, size_bytes)))
@@ -221,13 +216,12 @@ def crc_of_range(path: Path, offset_bytes: int, size_bytes: int, crc: int = 0) -
     return crc
 
 
-def _crc_of(folder: Path, place: _Place) -> int | None:
+def _crc_of(folder: Path, place: Place) -> int | None:
     return crc_of_range(folder / place.file, place.offset_bytes, place.size_bytes)
 
 
-def _read_place(journal: Path) -> _Place | None:
-    raw: dict[str, Any] | None = read_json(journal)
-    return None if raw is None else _Place(**raw)
+def _read_place(journal: Path) -> Place | None:
+    return read_json(journal, Place)
 
 
 def _journal(folder: Path, number: int) -> Path:

@@ -39,8 +39,9 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.stores.directory import abandoned
-from asyncpipe.stores.directory.files import DirectoryFiles, UploadRecord
+from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
+from asyncpipe.stores.directory.records import UploadRecord
 from asyncpipe.text.format import utc_text
 
 DIRECTORY_CAPABILITIES = StoreCapabilities(

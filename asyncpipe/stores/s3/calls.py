@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from asyncpipe.errors import CredentialsExpiredError, UploadError
 from asyncpipe.model.store_keys import checked_key
 from asyncpipe.retry import RetryPolicy, repeated
-from asyncpipe.stores.s3.errors import translated
+from asyncpipe.stores.s3.errors import code_of, translated
 from asyncpipe.stores.s3.session import S3Clients
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
@@ -62,8 +62,16 @@ class S3Calls:
             below = arguments.pop("prefix")  # None: the whole bucket
             arguments["Prefix"] = "" if below is None else self.prefix + below
         limit_s = None if operation in _BOUNDED_ELSEWHERE else ANSWER_S
+        act = getattr(getattr(self._clients, client), operation)
         with anyio.fail_after(limit_s):
-            return await getattr(getattr(self._clients, client), operation)(**arguments)
+            try:
+                return await act(**arguments)
+            except ClientError as error:
+                expectation = self._clients.expectation
+                if not (operation == "upload_part" and expectation.is_sent and _unexpected(error)):
+                    raise
+                expectation.is_sent = False  # nothing of the body was sent yet
+            return await act(**arguments)
 
     async def call(
         self, client: str, operation: str, key: str | None, /, **parameters: Any
@@ -112,3 +120,9 @@ class S3Calls:
             parameters=parameters,
             proven=self._proven,
         )
+
+
+def _unexpected(error: ClientError) -> bool:
+    """Tell whether Expect may be what was refused: 417 says so, a bare 400 says nothing else."""
+    status, code = code_of(error)
+    return status == 417 or (status == 400 and code in {"", "400"})

@@ -1,244 +1,175 @@
-"""Asks an S3 endpoint what it really honours, with objects of one byte that it removes again."""
+"""Asks an S3 endpoint what it really honours, with objects of one byte that it removes again.
+
+A capability is claimed when the right value was accepted and the wrong one refused, on the very
+call that will carry it. Whatever else a server answers to a header means that it is not there.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import math
-import secrets
-from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
-import aiohttp
 import anyio
-from awscrt.checksums import crc64nvme
-from botocore.exceptions import BotoCoreError, ClientError
 
-from asyncpipe.errors import TransientStoreError, UploadError
+from asyncpipe.errors import UploadError, flattened
 from asyncpipe.model.store import (
     ChecksumMode,
     ServerSideEncryption,
     StoreOptions,
     StoreProfile,
-    crc64nvme_base64,
 )
-from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.stores.s3.answers import unquoted
-from asyncpipe.stores.s3.errors import code_of, translated
+from asyncpipe.stores.s3.probe_calls import BODY, Probe, Request, probing
+from asyncpipe.stores.s3.probe_uploads import TrialUpload, whole_of
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
-from asyncpipe.stores.s3.requests import object_parameters, upload_parameters
 
-_BODY = b"?"
-_CRC = crc64nvme_base64(crc64nvme(_BODY))
-_CRC_WRONG = crc64nvme_base64(crc64nvme(b"!"))
-_SHA256_WRONG = b64encode(hashlib.sha256(b"!").digest()).decode()
-_MD5 = b64encode(hashlib.md5(_BODY, usedforsecurity=False).digest()).decode()
-_MD5_WRONG = b64encode(hashlib.md5(b"!", usedforsecurity=False).digest()).decode()
-_LIMIT_S = 60
-_CLEAN_UP_S = 20
-_CANCELLED_CLEAN_UP_S = 2  # twice at most: a runner that cancels kills after ten
-_REFUSALS = {400, 404, 409, 412, 501}  # an answer about the request, not about access or load
-_FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
-
-
-class Request(Protocol):
-    """One attempt of a raw call on a key of the store; botocore's errors come through."""
-
-    async def __call__(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
-        """Return botocore's answer."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Probe:
-    request: Request
-    key: str
-    extra: Mapping[str, Any]
-
-    async def refused(
-        self, operation: str, *, status: int | None = None, **parameters: Any
-    ) -> bool:
-        """Tell whether the call was refused (with ``status``, when given) or accepted.
-
-        Raises:
-            UploadError: the endpoint answered about access or load, so nothing was learnt.
-        """
-        try:
-            await self.request(operation, self.key, **parameters)
-        except _FOREIGN as error:
-            got, _ = code_of(error)
-            if got not in _REFUSALS:
-                raise
-            return status in {None, got}
-        return False
-
-    async def put(self, **parameters: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.request(
-            "put_object", self.key, Body=_BODY, **self.extra, **_with_digest(parameters)
-        )
-        return answer
-
-    async def put_refused(self, *, status: int | None = None, **parameters: Any) -> bool:
-        return await self.refused(
-            "put_object", status=status, Body=_BODY, **self.extra, **_with_digest(parameters)
-        )
-
-
-def _with_digest(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Add Content-MD5 where no digest is there yet: buckets with Object Lock want one."""
-    if any(name.startswith(("Checksum", "ContentMD5")) for name in parameters):
-        return parameters
-    return {**parameters, "ContentMD5": _MD5}
+_MD5_HEX: Final = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+_OTHER_ETAG: Final = hashlib.md5(b"!", usedforsecurity=False).hexdigest()
+_REFUSED: Final = frozenset({400})
+_EXISTS: Final = frozenset({412})
+# whose wrong value is looked for in UploadPart, strongest first
+_DIGESTS: Final = (
+    ChecksumMode.CRC64NVME_FULL,
+    ChecksumMode.SHA256_COMPOSITE,
+    ChecksumMode.CONTENT_MD5,
+)
 
 
 async def prove(request: Request, url: str, options: StoreOptions, record: S3Record) -> None:
-    """Prove that objects can be made below the prefix, and the claim that none is replaced."""
-    async with _probing(request, url, options) as probe:
-        create_only = {"IfNoneMatch": "*"} if record.capabilities.conditional_put else {}
-        await probe.put(**create_only)
-        if create_only and not await probe.put_refused(status=412, **create_only):
-            name = record.capabilities.profile
-            raise UploadError(
-                f"The endpoint replaces an object that was to be created, which profile {name}"
-                " would never do.",
-                hint="--s3-profile auto asks the endpoint what it honours.",
-            )
+    """Prove that objects can be made below the prefix, and what a named profile claims.
+
+    Raises:
+        UploadError: the endpoint does not do what the profile says.
+    """
+    claimed = record.capabilities
+    async with probing(request, url, options) as probe:
+        create_only: dict[str, Any] = {"IfNoneMatch": "*"} if claimed.conditional_put else {}
+        await probe.put("a", record.small, **create_only)
+        if create_only and not await probe.put_refused("a", _EXISTS, record.small, **create_only):
+            raise _never(claimed.profile, "replaces an object that was to be created")
+        if claimed.checksum in _DIGESTS:
+            upload = TrialUpload(probe, "m", claimed.checksum)
+            async with upload:
+                if not await upload.refuses_wrong_part():
+                    raise _never(claimed.profile, "stores a part whose digest is wrong")
+
+
+def _never(profile: str, what: str) -> UploadError:
+    return UploadError(
+        f"The endpoint {what}, which profile {profile} would never do.",
+        hint="--s3-profile auto asks the endpoint what it honours.",
+    )
 
 
 async def ask(request: Request, url: str, options: StoreOptions) -> S3Record:
     """Find out what the endpoint honours; what was not seen to be honoured is not claimed."""
-    async with _probing(request, url, options) as probe:
-        answer = await probe.put()
-        checksums = await _checksums(probe)
-        swap, quoted = await _compare_and_swap(probe, unquoted(answer))
-        multipart = await _multipart(probe, checksums)
-        conditional_put = await probe.put_refused(status=412, IfNoneMatch="*")
-    encrypted = options.sse is ServerSideEncryption.KMS
-    safe = RECORDS[StoreProfile.AUTO].capabilities
-    found = replace(
-        safe,
-        conditional_put=conditional_put,
-        compare_and_swap=swap,
-        **{**multipart, "comparable_etag": multipart["comparable_etag"] and not encrypted},
+    async with probing(request, url, options) as probe:
+        plain = await _plain_put(probe)
+        found: list[dict[str, Any]] = []
+
+        async def learn(about: Callable[[Probe, ChecksumMode], Awaitable[dict[str, Any]]]) -> None:
+            found.append(await about(probe, plain))
+
+        with flattened():
+            async with anyio.create_task_group() as tasks:
+                for about in (_small_objects, _conditions, _multipart, _head):
+                    tasks.start_soon(learn, about)
+    seen = {name: value for one in found for name, value in one.items()}
+    if options.sse is ServerSideEncryption.KMS:
+        seen["comparable_etag"] = False
+    wire = {name: seen.pop(name) for name in ("quoted_if_match", "head_checksum", "small")}
+    return S3Record(
+        capabilities=replace(RECORDS[StoreProfile.AUTO].capabilities, **seen),
+        **wire,
     )
-    return S3Record(capabilities=found, quoted_if_match=quoted)
 
 
-@asynccontextmanager
-async def _probing(request: Request, url: str, options: StoreOptions) -> AsyncIterator[_Probe]:
-    key = f"{PROBE_ROOT}{secrets.token_hex(8)}"
-    extra = object_parameters(options, small=True)
-    probe = _Probe(request=request, key=key, extra=extra)
-    try:
-        with anyio.fail_after(_LIMIT_S):
-            yield probe
-    except _FOREIGN as error:
-        raise translated(error, operation="probe", where=url) from error
-    except TimeoutError as error:
-        raise TransientStoreError(f"{url} was not probed within {_LIMIT_S} s.") from error
-    finally:
-        with anyio.move_on_after(_clean_up_s(), shield=True), contextlib.suppress(*_FOREIGN):
-            # without the right to delete, one object of one byte stays behind
-            await request("delete_object", key)
+async def _plain_put(probe: Probe) -> ChecksumMode:
+    """Prove the right to write; return whether Content-MD5 may be sent (Object Lock wants one)."""
+    if not await probe.put_refused("a", None, ChecksumMode.CONTENT_MD5):
+        return ChecksumMode.CONTENT_MD5
+    await probe.put("a", ChecksumMode.NONE)
+    return ChecksumMode.NONE
 
 
-def _clean_up_s() -> float:
-    is_cancelled = anyio.current_effective_deadline() == -math.inf
-    return _CANCELLED_CLEAN_UP_S if is_cancelled else _CLEAN_UP_S
+async def _small_objects(probe: Probe, plain: ChecksumMode) -> dict[str, Any]:
+    """The digest that PutObject compares, Content-MD5 where it takes no better one."""
+    for mode in (ChecksumMode.CRC64NVME_FULL, ChecksumMode.SHA256_COMPOSITE):
+        wrong = await probe.put_refused("a", _REFUSED, mode, wrong=True)
+        if wrong and not await probe.put_refused("a", None, mode):
+            return {"small": mode}
+    return {"small": plain}
 
 
-async def _checksums(probe: _Probe) -> list[ChecksumMode]:
-    """The digests of a PutObject whose wrong value is refused, strongest first, NONE last."""
-    found = []
-    wrong_refused = await probe.put_refused(status=400, ChecksumCRC64NVME=_CRC_WRONG)
-    if wrong_refused and not await probe.put_refused(ChecksumCRC64NVME=_CRC):
-        found.append(ChecksumMode.CRC64NVME_FULL)
-    if await probe.put_refused(status=400, ChecksumSHA256=_SHA256_WRONG):
-        found.append(ChecksumMode.SHA256_COMPOSITE)
-    if await probe.put_refused(status=400, ContentMD5=_MD5_WRONG):
-        found.append(ChecksumMode.CONTENT_MD5)
-    return [*found, ChecksumMode.NONE]
+async def _head(probe: Probe, plain: ChecksumMode) -> dict[str, Any]:
+    del plain
+    refused = await probe.refused("head_object", "a", None, ChecksumMode="ENABLED")
+    return {"head_checksum": not refused}
 
 
-async def _compare_and_swap(probe: _Probe, etag: str) -> tuple[bool, bool]:
-    """Tell whether If-Match is honoured, and whether with the ETag in quotes."""
-    wrong = hashlib.md5(b"!", usedforsecurity=False).hexdigest()
-    if not await probe.put_refused(status=412, IfMatch=f'"{wrong}"'):
-        return False, True
-    if not await probe.put_refused(IfMatch=f'"{etag}"'):
-        return True, True
-    if not await probe.put_refused(status=412, IfMatch=wrong):
-        return False, True
-    return not await probe.put_refused(IfMatch=etag), False
+async def _conditions(probe: Probe, plain: ChecksumMode) -> dict[str, Any]:
+    """If-None-Match and If-Match of PutObject; the second with the ETag in quotes or without."""
+    create: dict[str, Any] = {"IfNoneMatch": "*"}
+    refuses = await probe.put_refused("a", _EXISTS, plain, **create)
+    creates = refuses and not await probe.put_refused("b", None, plain, **create)
+    swap, quoted = False, True
+    for quote in ('"', ""):
+        etag = unquoted(await probe.put("b", plain))
+        wrong = f"{quote}{_OTHER_ETAG}{quote}"
+        if not await probe.put_refused("b", _EXISTS, plain, IfMatch=wrong):
+            break
+        if not await probe.put_refused("b", None, plain, IfMatch=f"{quote}{etag}{quote}"):
+            swap, quoted = True, quote == '"'
+            break
+    return {"conditional_put": creates, "compare_and_swap": swap, "quoted_if_match": quoted}
 
 
-async def _multipart(probe: _Probe, checksums: Sequence[ChecksumMode]) -> dict[str, Any]:
-    """What Complete compares; the object of the probe is there all the time."""
-    checksum = checksums[0]
-    creation = upload_parameters(StoreOptions(), checksum)
-    conditional = await _complete_refused(probe, creation, status=412, IfNoneMatch="*")
-    size = await _complete_refused(probe, creation, MpuObjectSize=2)
-    if checksum is ChecksumMode.CRC64NVME_FULL and not await _complete_refused(
-        probe, creation, ChecksumCRC64NVME=_CRC_WRONG, ChecksumType="FULL_OBJECT"
-    ):
-        checksum = checksums[1]  # Swift compares it for parts, but not for the whole
-    etag, idempotent = await _completed_twice(probe, creation)
-    return {
-        "checksum": checksum,
-        "conditional_complete": conditional,
-        "object_size_checked": size,
-        "comparable_etag": etag == hashlib.md5(_BODY, usedforsecurity=False).hexdigest(),
-        "idempotent_complete": idempotent,
+async def _multipart(probe: Probe, plain: ChecksumMode) -> dict[str, Any]:
+    """The strongest digest of a part that is compared, and what Complete compares."""
+    del plain
+    parts_only: dict[str, Any] | None = None
+    for mode in _DIGESTS:
+        async with TrialUpload(probe, f"m-{mode}", mode) as upload:
+            if not await upload.can_be_made() or not await upload.refuses_wrong_part():
+                continue
+            found = await _complete(upload)
+        if mode is ChecksumMode.CRC64NVME_FULL and not found.pop("whole"):
+            # Swift compares it for parts, but not for the whole
+            parts_only = {**found, "checksum": ChecksumMode.CRC64NVME_PARTS}
+            continue
+        found.pop("whole", None)
+        return {**found, "checksum": mode}
+    if parts_only is not None:
+        return parts_only
+    async with TrialUpload(probe, "m-none", ChecksumMode.NONE) as upload:
+        found = await _complete(upload)
+    found.pop("whole")
+    # an ETag that echoes a wrong Content-MD5 is no MD5 of what arrived
+    honest = found["comparable_etag"] and not upload.echoes
+    found["comparable_etag"] = honest
+    return {**found, "checksum": ChecksumMode.ETAG_MD5 if honest else ChecksumMode.NONE}
+
+
+async def _complete(upload: TrialUpload) -> dict[str, Any]:
+    """Complete with each wrong value, then with all right ones that the store takes at once."""
+    whole = whole_of(upload.mode)
+    refused = {
+        "whole": bool(whole)
+        and await upload.complete_refused(_REFUSED, **whole_of(upload.mode, wrong=True)),
+        "size": await upload.complete_refused(_REFUSED, MpuObjectSize=2),
     }
-
-
-async def _complete_refused(
-    probe: _Probe, creation: Mapping[str, Any], *, status: int | None = None, **conditions: Any
-) -> bool:
-    upload_id, parts, _ = await _one_part(probe, creation)
-    try:
-        return await probe.refused(
-            "complete_multipart_upload",
-            status=status,
-            UploadId=upload_id,
-            MultipartUpload={"Parts": parts},
-            **conditions,
-        )
-    finally:
-        await _aborted(probe, upload_id)
-
-
-async def _completed_twice(probe: _Probe, creation: Mapping[str, Any]) -> tuple[str, bool]:
-    upload_id, parts, etag = await _one_part(probe, creation)
-    arguments: dict[str, Any] = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}}
-    await probe.request("complete_multipart_upload", probe.key, **arguments)
-    again = not await probe.refused("complete_multipart_upload", **arguments)
-    return etag, again
-
-
-async def _one_part(
-    probe: _Probe, creation: Mapping[str, Any]
-) -> tuple[str, list[dict[str, Any]], str]:
-    checksum: dict[str, str] = {}
-    if creation.get("ChecksumAlgorithm") == "CRC64NVME":
-        checksum = {"ChecksumCRC64NVME": _CRC}
-    elif creation:
-        checksum = {"ChecksumSHA256": b64encode(hashlib.sha256(_BODY).digest()).decode()}
-    created = await probe.request("create_multipart_upload", probe.key, **creation, **probe.extra)
-    upload_id = created["UploadId"]
-    try:
-        sent = await probe.request(
-            "upload_part", probe.key, UploadId=upload_id, PartNumber=1, Body=_BODY, **checksum
-        )
-    except BaseException:
-        await _aborted(probe, upload_id)
-        raise
-    return upload_id, [{"PartNumber": 1, "ETag": sent["ETag"], **checksum}], unquoted(sent)
-
-
-async def _aborted(probe: _Probe, upload_id: str) -> None:
-    with anyio.move_on_after(_clean_up_s(), shield=True), contextlib.suppress(*_FOREIGN):
-        await probe.request("abort_multipart_upload", probe.key, UploadId=upload_id)
+    wanted: dict[str, Mapping[str, Any]] = {
+        "create": {"IfNoneMatch": "*"},
+        "size": {"MpuObjectSize": 1} if refused["size"] else {},
+        "whole": whole if refused["whole"] else {},
+    }
+    accepted = await upload.completed_with(wanted)
+    create = "create" in accepted and await upload.complete_refused(_EXISTS, IfNoneMatch="*")
+    return {
+        "whole": "whole" in accepted,
+        "object_size_checked": "size" in accepted,
+        "conditional_complete": create,
+        "comparable_etag": upload.etag == _MD5_HEX,
+    }

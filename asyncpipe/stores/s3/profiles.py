@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from asyncpipe.model.store import ChecksumMode, StoreCapabilities, StoreProfile
 
@@ -14,7 +15,6 @@ _LITTLE = StoreCapabilities(
     compare_and_swap=False,
     object_size_checked=False,
     comparable_etag=False,
-    idempotent_complete=False,
 )
 
 
@@ -23,46 +23,63 @@ class S3Record:
     """Capabilities, and the wire forms that go with them."""
 
     capabilities: StoreCapabilities
+    small: ChecksumMode = ChecksumMode.CONTENT_MD5  # the digest that goes with a PutObject
     quoted_if_match: bool = True  # Ceph 16 compares If-Match with the bare ETag
-    head_checksum: bool = True  # x-amz-checksum-mode may be sent; B2 answers it with 400
+    head_checksum: bool = False  # x-amz-checksum-mode may be sent; B2 answers it with 400
 
 
-_AWS = replace(
-    _LITTLE,
-    profile="aws",
-    checksum=ChecksumMode.CRC64NVME_FULL,
-    conditional_put=True,
-    conditional_complete=True,
-    compare_and_swap=True,
-    object_size_checked=True,
-    comparable_etag=True,
-    idempotent_complete=True,
+_AWS = S3Record(
+    capabilities=replace(
+        _LITTLE,
+        profile="aws",
+        checksum=ChecksumMode.CRC64NVME_FULL,
+        conditional_put=True,
+        conditional_complete=True,
+        compare_and_swap=True,
+        object_size_checked=True,
+        comparable_etag=True,
+        idempotent_complete=True,
+    ),
+    small=ChecksumMode.CRC64NVME_FULL,
+    head_checksum=True,
+)
+
+
+def _like(record: S3Record, profile: StoreProfile, /, **honoured: Any) -> S3Record:
+    found = replace(record.capabilities, profile=str(profile), **honoured)
+    return replace(record, capabilities=found)
+
+
+_GENERIC = S3Record(capabilities=_LITTLE)
+_MD5 = _like(
+    _GENERIC, StoreProfile.GENERIC, checksum=ChecksumMode.CONTENT_MD5, comparable_etag=True
 )
 
 RECORDS: dict[StoreProfile, S3Record] = {
-    StoreProfile.AUTO: S3Record(capabilities=replace(_LITTLE, profile="auto")),
-    StoreProfile.GENERIC: S3Record(capabilities=_LITTLE),
-    StoreProfile.AWS: S3Record(capabilities=_AWS),
-    StoreProfile.MINIO: S3Record(
-        capabilities=replace(
-            _AWS, profile="minio", object_size_checked=False, idempotent_complete=False
-        )
-    ),
-    StoreProfile.CEPH: S3Record(
-        capabilities=replace(
-            _LITTLE,
-            profile="ceph",
-            checksum=ChecksumMode.CONTENT_MD5,
-            conditional_put=True,
-            compare_and_swap=True,
-            comparable_etag=True,
-            idempotent_complete=True,
-        ),
+    StoreProfile.AUTO: _like(_GENERIC, StoreProfile.AUTO),
+    StoreProfile.GENERIC: _GENERIC,
+    StoreProfile.AWS: _AWS,
+    StoreProfile.B2: _like(_MD5, StoreProfile.B2),
+    StoreProfile.CEPH: replace(
+        _like(_MD5, StoreProfile.CEPH, conditional_put=True, compare_and_swap=True),
         quoted_if_match=False,
     ),
-    StoreProfile.GARAGE: S3Record(
-        capabilities=replace(
-            _LITTLE, profile="garage", checksum=ChecksumMode.SHA256_COMPOSITE, comparable_etag=True
-        )
+    StoreProfile.GARAGE: _like(
+        _GENERIC,
+        StoreProfile.GARAGE,
+        checksum=ChecksumMode.SHA256_COMPOSITE,
+        comparable_etag=True,
     ),
+    StoreProfile.GCS: _like(_MD5, StoreProfile.GCS),
+    StoreProfile.MINIO: _like(_AWS, StoreProfile.MINIO, object_size_checked=False),
+    # parts of equal size, and the ETag of an object of parts is no md5-N
+    StoreProfile.R2: _like(_MD5, StoreProfile.R2, conditional_put=True, compare_and_swap=True),
+    StoreProfile.RCLONE: _like(
+        _GENERIC, StoreProfile.RCLONE, checksum=ChecksumMode.ETAG_MD5, comparable_etag=True
+    ),
+    StoreProfile.SEAWEEDFS: _like(
+        _AWS, StoreProfile.SEAWEEDFS, object_size_checked=False, comparable_etag=False
+    ),
+    StoreProfile.VERSITYGW: _like(_AWS, StoreProfile.VERSITYGW, object_size_checked=False),
+    StoreProfile.WASABI: _like(_MD5, StoreProfile.WASABI),
 }

@@ -22,6 +22,7 @@ from asyncpipe.model.store import (
 
 _PART_CHECKSUM = {
     ChecksumMode.CRC64NVME_FULL: "ChecksumCRC64NVME",
+    ChecksumMode.CRC64NVME_PARTS: "ChecksumCRC64NVME",
     ChecksumMode.SHA256_COMPOSITE: "ChecksumSHA256",
 }
 
@@ -54,6 +55,10 @@ def upload_parameters(options: StoreOptions, mode: ChecksumMode) -> dict[str, An
             "ChecksumAlgorithm": "CRC64NVME",
             "ChecksumType": "FULL_OBJECT",
         },
+        ChecksumMode.CRC64NVME_PARTS: {
+            "ChecksumAlgorithm": "CRC64NVME",
+            "ChecksumType": "FULL_OBJECT",
+        },
         ChecksumMode.SHA256_COMPOSITE: {
             "ChecksumAlgorithm": "SHA256",
             "ChecksumType": "COMPOSITE",
@@ -63,24 +68,28 @@ def upload_parameters(options: StoreOptions, mode: ChecksumMode) -> dict[str, An
 
 
 def small_checksum(mode: ChecksumMode, body: bytes) -> dict[str, str]:
-    """The digest of a PutObject; Content-MD5 where nothing better is known, as S3 always had it."""
+    """The digest of a PutObject; none where ``mode`` is NONE."""
     match mode:
         case ChecksumMode.CRC64NVME_FULL:
             return {"ChecksumCRC64NVME": crc64nvme_base64(crc64nvme(body))}
         case ChecksumMode.SHA256_COMPOSITE:
             return {"ChecksumSHA256": b64encode(hashlib.sha256(body).digest()).decode()}
-        case _:
+        case ChecksumMode.CONTENT_MD5:
             md5 = hashlib.md5(body, usedforsecurity=False).digest()
             return {"ContentMD5": b64encode(md5).decode()}
+        case _:
+            return {}
 
 
 def part_checksum(mode: ChecksumMode, digests: PartDigests) -> dict[str, str]:
     """The precomputed digest of an UploadPart, as the store verifies it."""
-    if mode is ChecksumMode.CRC64NVME_FULL:
+    if mode in {ChecksumMode.CRC64NVME_FULL, ChecksumMode.CRC64NVME_PARTS}:
         return {"ChecksumCRC64NVME": crc64nvme_base64(digests.crc64nvme)}
     if mode is ChecksumMode.SHA256_COMPOSITE and digests.sha256_base64:
         return {"ChecksumSHA256": digests.sha256_base64}
-    return {"ContentMD5": digests.md5_base64} if digests.md5_base64 else {}
+    if mode is ChecksumMode.CONTENT_MD5 and digests.md5_base64:
+        return {"ContentMD5": digests.md5_base64}
+    return {}
 
 
 def complete_parameters(
@@ -94,8 +103,8 @@ def complete_parameters(
     """Parameters of CompleteMultipartUpload: parts, and the conditions the store honours."""
     mode = capabilities.checksum
     wanted: dict[str, Any] = {
-        "MultipartUpload": {"Parts": [_completed(part, mode) for part in parts]},
-        **_whole(mode, parts, crc64nvme_base64),
+        "MultipartUpload": {"Parts": [completed_part(part, mode) for part in parts]},
+        **whole_checksum(mode, parts, crc64nvme_base64),
     }
     if capabilities.object_size_checked:
         wanted["MpuObjectSize"] = size_bytes
@@ -104,7 +113,8 @@ def complete_parameters(
     return wanted
 
 
-def _completed(part: StoredPart, mode: ChecksumMode) -> Mapping[str, Any]:
+def completed_part(part: StoredPart, mode: ChecksumMode) -> Mapping[str, Any]:
+    """A part as Complete names it."""
     values = {
         "ChecksumCRC64NVME": part.crc64nvme_base64,
         "ChecksumSHA256": part.sha256_base64,
@@ -114,9 +124,10 @@ def _completed(part: StoredPart, mode: ChecksumMode) -> Mapping[str, Any]:
     return {"PartNumber": part.number, "ETag": f'"{part.etag}"', **checksum}
 
 
-def _whole(
+def whole_checksum(
     mode: ChecksumMode, parts: Sequence[StoredPart], crc64nvme_base64: str
 ) -> dict[str, str]:
+    """The digest of the whole object that Complete carries; empty where the store compares none."""
     if mode is ChecksumMode.CRC64NVME_FULL:
         return {"ChecksumCRC64NVME": crc64nvme_base64, "ChecksumType": "FULL_OBJECT"}
     digests = [part.sha256_base64 for part in parts]

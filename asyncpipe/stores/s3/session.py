@@ -26,6 +26,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.model import OperationModel
 
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
@@ -101,6 +102,21 @@ def _not_had(error: Exception) -> str:
     return f"The S3 credentials could not be looked up: {clause(str(error))}."
 
 
+class Expectation:
+    """Whether parts are sent with ``Expect: 100-continue``; some servers and proxies refuse it.
+
+    Anything smaller is sent sooner than a server would say that it may.
+    """
+
+    def __init__(self) -> None:
+        self.is_sent = True
+
+    def apply(self, model: OperationModel, params: dict[str, Any], **_: Any) -> None:
+        """Take the header out of a request that botocore is about to sign."""
+        if model.name != "UploadPart" or not self.is_sent:
+            params["headers"].pop("Expect", None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Clients:
     """Clients of one endpoint that differ in their timeouts; they never repeat a call."""
@@ -109,6 +125,7 @@ class S3Clients:
     complete: Any  # waits long
     credentials: RenewableCredentials
     endpoint: str
+    expectation: Expectation
 
 
 @asynccontextmanager
@@ -137,11 +154,15 @@ async def _opened(
     load = core.get_component("data_loader").load_service_model
     await to_thread.run_sync(load, "s3", "service-2")
     once, complete = await _clients(stack, core, environment, options)
+    expectation = Expectation()
+    for client in (once, complete):
+        client.meta.events.register_last("before-call.s3", expectation.apply)
     return S3Clients(
         once=once,
         complete=complete,
         credentials=credentials,
         endpoint=str(once.meta.endpoint_url),
+        expectation=expectation,
     )
 
 

@@ -102,7 +102,7 @@ class S3Store:
         """Store a small object whole; DestinationTakenError, ConflictError."""
         parameters = {
             **object_parameters(self._options, small=True),
-            **small_checksum(self.capabilities.checksum, body),
+            **small_checksum(self._record.small, body),
             "Body": body,
             "ContentType": content_type,
             "Metadata": dict(metadata or {}),

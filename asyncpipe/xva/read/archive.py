@@ -37,11 +37,7 @@ State = Callable[[memoryview], int]  # takes what it can, returns how much
 
 
 class Archive:
-    """Checks the decompressed bytes of an XVA.
-
-    ``warn`` gets what is odd but fine; ``on_chunk`` gets every chunk that is right and not all
-    zero.
-    """
+    """Checks the decompressed bytes of an XVA; ``on_chunk`` gets valid chunks with data."""
 
     def __init__(
         self, warn: Warn, *, on_chunk: ChunkSink | None = None, allow_metadata_only: bool = False
@@ -330,25 +326,12 @@ class Archive:
         raise self._ends_early(start)
 
     def _ends_early(self, start: bytes) -> RejectError:
-        at_bytes = self.offset_bytes
         between = self._state in {self._header, self._second_zero}
         if between and self.facts and self._open.chunk is None and self.sequence.complete:
-            return RejectError(
-                "no-end-of-archive",
-                at_bytes,
-                "all data is there, but the two zero blocks that end the archive are not: the "
-                "last bytes were lost" + (" or overwritten" if start.strip(b"\0") else ""),
-            )
+            return refusals.no_end(self.offset_bytes, overwritten=bool(start.strip(b"\0")))
         missing = self.sequence.missing() if self.facts else None
-        what = f"; {missing[1].replace('where the archive ends', 'so far')}" if missing else ""
-        inside = printable(self._member.name, 100) if not between else ""
-        where = f"inside {inside}" if inside else "between two members"
-        return RejectError(
-            "truncated",
-            at_bytes,
-            f"the file ends {where}{what}: the export or the copy was cut off",
-            member=self._member.name if inside else "",
-        )
+        inside = "" if between else self._member.name
+        return refusals.truncated(self.offset_bytes, inside, missing[1] if missing else "")
 
     def _refuse_missing(self, at_bytes: int) -> None:
         """Reject an archive that ended in order but lacks data."""
@@ -358,12 +341,7 @@ class Archive:
         zeroes = self._tail.zero_bytes
         if (opened or missing) and zeroes > _RECORD_BYTES:
             lost = missing[1] if missing else f"the checksum of {opened and opened.name} is missing"
-            raise RejectError(
-                "trailing-padding",
-                at_bytes,
-                f"the file ends in zeroes where data must be ({lost}): space was reserved for the "
-                "file, but its end was never written",
-            )
+            raise refusals.unwritten_end(at_bytes, lost)
         if opened:
             raise refusals.no_checksum(opened.name, "the end of the archive", at_bytes)
         if missing and not (missing[0] == "metadata-only" and self._allow_metadata_only):

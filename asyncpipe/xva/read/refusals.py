@@ -39,3 +39,35 @@ def zeroed_header(at_bytes: int) -> RejectError:
         "zeroes stand where a tar header must, and data follows: a part of the file was never "
         "written",
     )
+
+
+def no_end(at_bytes: int, *, overwritten: bool) -> RejectError:
+    """Return the reject for an archive that is whole but for the two zero blocks at its end."""
+    return RejectError(
+        "no-end-of-archive",
+        at_bytes,
+        "all data is there, but the two zero blocks that end the archive are not: the "
+        "last bytes were lost" + (" or overwritten" if overwritten else ""),
+    )
+
+
+def truncated(at_bytes: int, member: str, missing: str) -> RejectError:
+    """Return the reject for a file that ends inside ``member``, or between two when empty."""
+    what = f"; {missing.replace('where the archive ends', 'so far')}" if missing else ""
+    where = f"inside {printable(member, 100)}" if member else "between two members"
+    return RejectError(
+        "truncated",
+        at_bytes,
+        f"the file ends {where}{what}: the export or the copy was cut off",
+        member=member,
+    )
+
+
+def unwritten_end(at_bytes: int, lost: str) -> RejectError:
+    """Return the reject for zeroes in place of data at the end of the file."""
+    return RejectError(
+        "trailing-padding",
+        at_bytes,
+        f"the file ends in zeroes where data must be ({lost}): space was reserved for the "
+        "file, but its end was never written",
+    )

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from asyncpipe.errors import (
     ChecksumError,
     DestinationTakenError,
+    SourceChangedError,
     TransientStoreError,
     UploadError,
     UploadMissingError,
 )
-from asyncpipe.model.store import ChecksumMode, ObjectInfo, StoredPart, UploadHandle
-from asyncpipe.model.transfer import FileDigests, Target, TransferOptions
+from asyncpipe.model.store import (
+    ChecksumMode,
+    ObjectInfo,
+    StoredPart,
+    UploadHandle,
+    crc64nvme_base64,
+)
+from asyncpipe.model.transfer import FileDigests, Target, TransferOptions, Verify
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, repeated
+from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.digests import crc64nvme, multipart_etag, read_exactly
+from asyncpipe.upload.read_back import differences
 from asyncpipe.upload.resume import NONCE_KEY
+from asyncpipe.upload.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,19 +119,28 @@ class Completion:
         return info
 
     async def verified(
-        self, info: ObjectInfo, *, etag: str | None, multipart: bool, earlier: bool
+        self,
+        info: ObjectInfo,
+        *,
+        part_md5s: Sequence[str | None],
+        multipart: bool,
+        earlier: bool,
     ) -> tuple[str, ...]:
         """Compare what the store shows with what was sent, and return the checks that held.
 
         A wrong object is removed, unless an ``earlier`` process had published it: then it was
-        right, and the local file is another one now. ``etag`` is the expected one where it is
-        comparable.
+        right, and the local file is another one now. ``part_md5s`` are base64, in order.
 
         Raises:
-            ChecksumError: size or checksum differ.
+            ChecksumError: size, checksum or bytes differ.
             DestinationTakenError: the object of another upload, or of another file, stands there.
         """
+        etag = self._expected_etag(info, part_md5s)
         wrong = self._differences(info, etag)
+        read_back = self._must_be_read_back(info, multipart=multipart)
+        if read_back and self.is_ours(info) and not wrong:
+            policy = self.options.retry
+            wrong = await differences(self.store, self.target.key, self.digests, policy)
         if not self.is_ours(info) or (wrong and earlier):
             raise DestinationTakenError(
                 f"{self.store.url_of(self.target.key)} is the object of another upload or file"
@@ -129,7 +150,40 @@ class Completion:
             raise ChecksumError(
                 f"{self.store.url_of(self.target.key)} was removed again: {'; '.join(wrong)}"
             )
-        return self._checks(info, etag, multipart=multipart)
+        checks = self._checks(info, etag, multipart=multipart)
+        return (*checks, "read-back") if read_back else checks
+
+    def _must_be_read_back(self, info: ObjectInfo, *, multipart: bool) -> bool:
+        """Tell whether the bytes were proven by nobody yet; a ``--verify`` decides before that."""
+        if self.options.verify is not Verify.AUTO:
+            return self.options.verify is Verify.READ_BACK
+        proven = self.store.capabilities.checksum.refuses if multipart else False
+        return not proven and info.crc64nvme_base64 is None
+
+    def _expected_etag(self, info: ObjectInfo, part_md5s: Sequence[str | None]) -> str | None:
+        """The ETag the object must have, where it can be predicted."""
+        known = [md5 for md5 in part_md5s if md5 is not None]
+        comparable = self.store.capabilities.comparable_etag and "-" in info.etag
+        if not comparable or not known or len(known) != len(part_md5s):
+            return None
+        return multipart_etag(known)
+
+    async def removed(self, *, unsure: bool) -> str | None:
+        """Remove the object if it is ours; returns the sentence for a person if it may stay.
+
+        ``unsure``: the answer to its creation never came, so the store may still be at it.
+        """
+        url = self.store.url_of(self.target.key)
+        try:
+            info = await self._look()
+            if info is not None and self.is_ours(info):
+                await self.store.delete(self.target.key)
+                return None
+        except UploadError as error:
+            return f"{url} may be visible, it could not be removed: {error.message.rstrip('.')}"
+        if info is None and unsure:
+            return f"{url} may still become visible: its completion was never answered"
+        return None
 
     def _differences(self, info: ObjectInfo, etag: str | None) -> list[str]:
         pairs = [
@@ -145,16 +199,36 @@ class Completion:
 
     def _checks(self, info: ObjectInfo, etag: str | None, *, multipart: bool) -> tuple[str, ...]:
         honoured = self.store.capabilities
+        mode = honoured.checksum if multipart else ChecksumMode.NONE
         conditional = honoured.conditional_complete if multipart else honoured.conditional_put
         held = {
             "size": True,
             "nonce": True,
             "crc64nvme": info.crc64nvme_base64 is not None,
-            "sha256-parts": multipart and honoured.checksum is ChecksumMode.SHA256_COMPOSITE,
+            "sha256-parts": mode is ChecksumMode.SHA256_COMPOSITE,
+            "crc64nvme-parts": mode is ChecksumMode.CRC64NVME_PARTS,
+            "md5-parts": mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5},
             "etag-md5": etag is not None,
             "create-only": conditional and not self.target.overwrite,
         }
         return tuple(name for name, true in held.items() if true)
+
+
+async def read_again(source: Source, budget: Budget, digests: FileDigests) -> bytes:
+    """Read a small source again, instead of keeping its bytes from staging to completion."""
+    body = bytearray(digests.size_bytes)
+    await budget.in_thread(lambda: read_exactly(source.descriptor, memoryview(body), 0))
+    if crc64nvme_base64(crc64nvme(memoryview(body))) != digests.crc64nvme_base64:
+        raise rewritten(source.path)
+    return bytes(body)
+
+
+def rewritten(path: Path) -> SourceChangedError:
+    """The error of a file that changed after it was staged."""
+    return SourceChangedError(
+        f"{path} was rewritten between its upload and its completion",
+        hint="start again once nothing writes to it",
+    )
 
 
 async def refuse_taken(

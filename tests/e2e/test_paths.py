@@ -1,0 +1,21 @@
+"""Checkouts where people keep them: "My Projects", "actions runner"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import Desk, needs_packer
+
+
+@pytest.mark.real_packer
+@needs_packer
+@pytest.mark.parametrize("name", ["actions runner", "it's Ünïcode $HOME"])
+def test_the_demo_builds_in_a_checkout_whose_path_has_a_blank(tmp_path: Path, name: str) -> None:
+    project = tmp_path / name
+    desk = Desk(project)
+    words = ["build", "templates/demo", "-var", "seconds=0", "-var", "size_mib=4"]
+    ended = desk.run(*words)
+    assert ended.code == 0, ended.all
+    assert len(list(project.glob("published/templates/debian12/*/debian12.xva"))) == 1

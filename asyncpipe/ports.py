@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from asyncpipe.model.events import Event
 from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
@@ -86,15 +86,24 @@ class ProcessRunner(Protocol):
         ...
 
 
+LOG_STALL_S: Final = 30.0  # a disk that takes longer for one call is given up
+LOG_GRACE_S: Final = 1.0  # for a call that is under way when its caller is cancelled
+
+
 class LogFile(Protocol):
-    """An append-only file of ours (mode 0600), created exclusively."""
+    """An append-only file of ours (mode 0600), created exclusively.
+
+    A disk may stall, so every call ends: with OSError (ETIMEDOUT) after ``LOG_STALL_S``, or
+    ``LOG_GRACE_S`` after its caller was cancelled. What the disk took within that time counts: the
+    call returns. Otherwise the file is given up, and later calls raise at once.
+    """
 
     async def write(self, data: bytes) -> None:
-        """Append; raises OSError when the disk refuses."""
+        """Append all of ``data``; raises OSError when the disk refuses."""
         ...
 
     async def close(self) -> None:
-        """Flush to disk (fsync) and close; idempotent."""
+        """Flush to disk (fsync) and close; idempotent; raises OSError."""
         ...
 
 

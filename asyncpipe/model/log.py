@@ -17,3 +17,4 @@ class SealedLog:
     redaction_count: int
     complete: bool = True  # False: the disk refused a write; the reason is in ``problem``
     problem: str = ""
+    reachable: bool = True  # False: the disk does not answer, so that reading it would not end

@@ -17,6 +17,7 @@ from asyncpipe.text.format import duration_text
 
 DRAIN_S: Final = 2.0  # for the end of the output after the exit: a descendant may hold the pipe
 _NOTHING_MADE_S: Final = 1.0  # the grace where there is nothing at the host to remove
+_NOTE_S: Final = 1.0  # for a line of ours in the log
 _ASK_AGAIN_S: Final = 0.5  # the export's file may be opened just after we looked
 _UNBLOCK_S: Final = 1.0  # Packer has not ended: whatever holds it is ended at the host
 _SILENT_S: Final = 20.0  # without an answer from the host: say what is waited for
@@ -153,16 +154,20 @@ async def _stop(watched: Watched, *, why: str) -> None:
     with anyio.CancelScope(shield=True):
         progress.stop()
         watched.waits("Packer to clean up", grace_s)
-        await log.note(f"{why}: asking Packer to stop, for up to {duration_text(grace_s)}.")
         with anyio.move_on_after(grace_s) as grace:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_ask, watched)
                 tasks.start_soon(_unblock, watched)
+                asked = f"{why}: asking Packer to stop, for up to {duration_text(grace_s)}."
+                with anyio.move_on_after(_NOTE_S):  # a disk that stalls must not hold the signal
+                    await log.note(asked)
                 progress.leftover_output = await watch(process, log)
                 tasks.cancel_scope.cancel()
         if grace.cancelled_caught or process.group_alive():
-            await log.note(_kill_note(process))
+            note = _kill_note(process)
             process.kill_group()
+            with anyio.move_on_after(_NOTE_S):
+                await log.note(note)
             with anyio.move_on_after(DRAIN_S):
                 await watch(process, log)
 

@@ -157,6 +157,9 @@ async def _leave_cancelled(context: RunContext) -> None:
 
 async def _publish_failure(context: RunContext, text: str, exit_code: int) -> str:
     """Publish log and metadata of a failure; one that cannot be published is a warning."""
+    if context.sealed is not None and not context.sealed.reachable:
+        context.warn("failure-log", f"The log is not published: {context.sealed.problem}")
+        return ""
     folder_key = store_keys.failed_folder_key(plan.slug(context.unit), context.plan.timestamp)
     try:
         document = metadata.failed(

@@ -1,13 +1,12 @@
-"""The shipped fakes of the process runner and the log files, with knobs for what can go wrong.
+"""The shipped fake of the process runner, with knobs for what can go wrong.
 
-They pass the contract suite of the real ones (``tests/process``) and run on any anyio backend.
+It passes the contract suite of the real one (``tests/system/test_process.py``) and runs on any
+anyio backend.
 """
 
 from __future__ import annotations
 
-import errno
 import math
-import os
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -203,46 +202,3 @@ class ScriptedProcess:
     def _close_pipe(self) -> None:
         self._pipe_closed = True
         self._changed.set()
-
-
-@dataclass(slots=True)
-class MemoryLogFiles:
-    """LogFiles in memory; ``room_bytes`` is what the disk takes before it is full."""
-
-    files: dict[Path, MemoryLogFile] = field(default_factory=dict)
-    room_bytes: float = math.inf
-    create_error: OSError | None = None
-    write_pause_s: float = 0.0  # a slow disk
-    close_pause_s: float = 0.0  # a slow fsync
-
-    async def create(self, path: Path) -> MemoryLogFile:
-        """Create ``path``; raises FileExistsError when it is there."""
-        await checkpoint()
-        if self.create_error:
-            raise self.create_error
-        if path in self.files:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        self.files[path] = MemoryLogFile(self)
-        return self.files[path]
-
-
-class MemoryLogFile:
-    """One file; ``data`` is what the disk has."""
-
-    def __init__(self, disk: MemoryLogFiles) -> None:
-        self.data = b""
-        self.closed = False
-        self._disk = disk
-
-    async def write(self, data: bytes) -> None:
-        """Append; OSError(ENOSPC) when the room is used up."""
-        await anyio.sleep(self._disk.write_pause_s)
-        if len(data) > self._disk.room_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._disk.room_bytes -= len(data)
-        self.data += data
-
-    async def close(self) -> None:
-        """Close; idempotent."""
-        await anyio.sleep(self._disk.close_pause_s)
-        self.closed = True

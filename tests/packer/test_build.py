@@ -27,7 +27,8 @@ from asyncpipe.packer.version import packer_version
 from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import Command
 from asyncpipe.run import log as buildlog
-from asyncpipe.testing.processes import MemoryLogFiles, Script, ScriptedProcessRunner
+from asyncpipe.testing.logs import MemoryLogFiles
+from asyncpipe.testing.processes import Script, ScriptedProcessRunner
 from asyncpipe.text.mask import Redactor
 from asyncpipe.text.secrets import secrets_of
 from tests.packer.recordings import recorded

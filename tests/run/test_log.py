@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from asyncpipe.run import log as buildlog
 from asyncpipe.system.logfile import DiskLogFiles
-from asyncpipe.testing.processes import MemoryLogFiles
+from asyncpipe.testing.logs import MemoryLogFiles
 from asyncpipe.text.mask import Redactor
 from asyncpipe.text.secrets import secrets_of
 

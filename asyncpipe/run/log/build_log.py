@@ -128,9 +128,8 @@ class BuildLog:
         self._take(self._redactor.flush(), final=True)
         self._audience.show_partial(whole_too=True)
         self._outgoing += self._writer.end()
-        with anyio.CancelScope(shield=True):
-            await self._drain()
-            await self._file.close(self._writer, self._now())
+        await self._drain()
+        await self._file.close(self._writer, self._now())
         if self._sealed is None:
             self._sealed = self._file.sealed(
                 self._path, self._writer.line_count, self._redactor.count + self._note_redactions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections import deque
@@ -141,6 +142,7 @@ class _Disk:
     def __init__(self, file: LogFile | None, problem: str) -> None:
         self._file = file
         self._problem = problem
+        self._reachable = True
         self._digest = hashlib.sha256()
         self._size_bytes = 0
 
@@ -157,8 +159,11 @@ class _Disk:
         try:
             await self._file.write(data)
         except OSError as error:
-            self._problem = _reason(error)
+            self._refused(error)
             return
+        except BaseException:  # cancelled, and the disk did not answer
+            self._refused(OSError(errno.ETIMEDOUT, "the disk did not answer"))
+            raise
         self._digest.update(data)
         self._size_bytes += len(data)
 
@@ -169,9 +174,13 @@ class _Disk:
             try:
                 await self._file.close()
             except OSError as error:
-                self._problem = self._problem or _reason(error)
+                self._refused(error)
         if scope.cancelled_caught:
-            self._problem = self._problem or f"closing took more than {_CLOSE_S:g} s"
+            self._refused(OSError(errno.ETIMEDOUT, f"closing took more than {_CLOSE_S:g} s"))
+
+    def _refused(self, error: OSError) -> None:
+        self._problem = self._problem or _reason(error)
+        self._reachable = self._reachable and error.errno != errno.ETIMEDOUT
 
     def sealed(self, path: Path, line_count: int, redaction_count: int, left_out: str) -> SealedLog:
         problem = self._problem or left_out
@@ -183,6 +192,7 @@ class _Disk:
             redaction_count=redaction_count,
             complete=not problem,
             problem=problem,
+            reachable=self._reachable,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +13,7 @@ _CONFIDENCE: Final = {
     Weight.EXPLICIT: 1.0,
     Weight.GUEST: 1.0,
     Weight.DECLARED: 0.95,
+    Weight.RETRIEVED: 0.95,
     Weight.ISO_NAME: 0.9,
     Weight.GUEST_UNMARKED: 0.85,
     Weight.ISO_URL: 0.8,
@@ -33,19 +34,19 @@ def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
     of one weight that disagree make the answer ambiguous: unknown, with the conflicts.
     """
     everything = tuple(evidence)
-    ranked = sorted(everything, key=lambda one: -one.weight)  # stable: order of a weight stays
+    ranked = sorted(_admitted(everything), key=lambda one: -one.weight)  # stable within a weight
     telling = [one for one in ranked if one.os_type]
     if not telling:
         return OsIdentity(evidence=everything)
     system = telling[0]
     os_type = system.os_type
     ranked = [_of_system(one, os_type) for one in ranked]
-    versions = [one for one in ranked if one.os_version]
-    series = next((one for one in versions if one.os_type == os_type or one.os_type is None), None)
-    os_version = series.os_version if series else None
+    versions = [one for one in ranked if one.os_version and one.os_type in {os_type, None}]
+    series = versions[0] if versions else None
     conflicts = _conflicts(ranked, system, series)
-    if _ambiguous(telling, system):
+    if _ambiguous(telling, system) or _at_odds(versions):
         return OsIdentity(evidence=everything, conflicts=conflicts, confidence=0.0)
+    os_version = _nearest(versions, os_type)
     same = [one for one in ranked if _agrees(one, os_type, os_version)]
     by_guest = sorted(same, key=lambda one: one.weight not in _GUEST)
     release = _first(by_guest, "release")
@@ -64,22 +65,88 @@ def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
 
 
 _GUEST: Final = frozenset({Weight.GUEST, Weight.GUEST_UNMARKED})
+_NAMING: Final = frozenset({Weight.LABEL, Weight.VM_NAME})
+_MEDIA: Final = frozenset({Weight.ISO_NAME, Weight.ISO_URL})
+
+
+def _admitted(evidence: tuple[Evidence, ...]) -> Iterator[Evidence]:
+    """Silence what names something else than the system: a platform, or what runs inside it."""
+    others = any(
+        one.os_type and one.weight >= Weight.VM_NAME and not names.is_platform(one.os_type)
+        for one in evidence
+    )
+    stated = [one for one in evidence if one.os_type and one.weight not in _GUEST]
+    medium = max(stated, key=lambda one: one.weight, default=None)
+    for one in evidence:
+        hosts = others and one.weight in _NAMING and names.is_platform(one.os_type)
+        foreign = medium is not None and medium.weight >= _TELLING and _is_foreign(one, medium)
+        yield _silent(one) if hosts or foreign else one
+
+
+def _is_foreign(guest: Evidence, medium: Evidence) -> bool:
+    """Whether an os-release is not that of the medium's system.
+
+    Derivatives keep the os-release of what they are made from. One without our mark may be of
+    anything that ran in the guest, a container for instance: it refines, and never replaces.
+    """
+    if guest.weight not in _GUEST or guest.kind != "os-release":
+        return False
+    entry = names.entry_of(medium.os_type or "")
+    if entry is not None and entry.base and entry.base == guest.os_type:
+        return True
+    same = guest.os_type == medium.os_type and _compatible(guest.os_version, medium.os_version)
+    return guest.weight is Weight.GUEST_UNMARKED and not same
+
+
+def _silent(one: Evidence) -> Evidence:
+    return replace(one, os_type=None, os_version=None, release=None, codename=None)
+
+
+def _compatible(one: str | None, other: str | None) -> bool:
+    """Whether two series may be the same: ``3`` and ``3.19`` are, so are one and none."""
+    return (
+        not one
+        or not other
+        or f"{one}.".startswith(f"{other}.")
+        or f"{other}.".startswith(f"{one}.")
+    )
+
+
+def _at_odds(versions: list[Evidence]) -> bool:
+    """Whether media, of several sources for instance, decide the series and disagree."""
+    if not versions:
+        return False
+    first = versions[0]
+    peers = _MEDIA if first.weight in _MEDIA else {first.weight}
+    return any(
+        one.weight in peers and not _compatible(one.os_version, first.os_version)
+        for one in versions
+    )
+
+
+def _nearest(versions: list[Evidence], os_type: str | None) -> str | None:
+    """The series; where it is stated too shortly for the table, as another states it."""
+    if not versions:
+        return None
+    stated = versions[0].os_version or ""
+    entry = names.entry_of(os_type or "")
+    if entry is None or stated.count(".") + 1 >= entry.series:
+        return stated
+    longer = (one.os_version or "" for one in versions)
+    return next((one for one in longer if one.startswith(f"{stated}.")), stated)
 
 
 def _of_system(one: Evidence, os_type: str | None) -> Evidence:
     """A version that came without a system (``--os-version 9.4``), read as that system's."""
-    entry = names.entry_of(os_type) if os_type else None
-    stated = one.os_version
-    if one.os_type is not None or stated is None or entry is None:
+    if one.os_type is not None or one.os_version is None or os_type is None:
         return one
-    series = entry.codenames.get(stated) or entry.series_of(stated)
-    release = stated if stated != series and stated[:1].isdigit() else one.release
-    return replace(one, os_version=series, release=release)
+    found = names.version_of(os_type, one.os_version)
+    return replace(one, os_version=found.os_version, release=found.release or one.release)
 
 
 def _agrees(one: Evidence, os_type: str | None, os_version: str | None) -> bool:
     is_guest = one.weight in _GUEST and one.kind == "os-release"
-    return one.os_type in {None, os_type} and (is_guest or one.os_version in {None, os_version})
+    return one.os_type in {None, os_type} and (is_guest or _compatible(one.os_version, os_version))
 
 
 def _first(ranked: list[Evidence], field: str) -> str | None:
@@ -91,10 +158,12 @@ def _pretty(ranked: list[Evidence]) -> str | None:
 
 
 def _ambiguous(telling: list[Evidence], system: Evidence) -> bool:
-    """Whether the evidence of the greatest weight names two series (several sources)."""
+    """Whether the evidence of the greatest weight names two systems, or two series of one."""
     same_weight = [one for one in telling if one.weight == system.weight]
-    series = {(one.os_type, one.os_version) for one in same_weight if one.os_version}
-    return len({one.os_type for one in same_weight}) > 1 or len(series) > 1
+    return any(
+        one.os_type != system.os_type or not _compatible(one.os_version, system.os_version)
+        for one in same_weight
+    )
 
 
 def _conflicts(
@@ -106,7 +175,7 @@ def _conflicts(
             continue
         if one.os_type and one.os_type != system.os_type:
             found.setdefault(*_conflict("os_type", system, one, series=True))
-        elif series is not None and one.os_version and one.os_version != series.os_version:
+        elif series is not None and not _compatible(one.os_version, series.os_version):
             found.setdefault(*_conflict("os_version", series, one, series=True))
     chosen = next((one for one in ranked if one.arch), None)
     for one in ranked:

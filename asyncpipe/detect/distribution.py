@@ -38,6 +38,8 @@ class Distribution:
     needs_version: bool = False  # the name alone, without a version, is no answer
     path: str = ""  # URL paths with another spelling; groups as in ``version``
     ids: tuple[str, ...] = ()  # ID of os-release, and what people write in os_name
+    platform: bool = False  # a host of virtual machines: mostly named as the place of a build
+    base: str = ""  # the system that its os-release claims to be: Proxmox VE says "debian"
     examples: tuple[tuple[str, str | None], ...] = ()
 
     @cached_property

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from asyncpipe.detect import names
 from asyncpipe.detect.names import Reading, read_label, read_medium
-from asyncpipe.detect.text import prepare
-from asyncpipe.model.identity import Evidence, GuestFacts, Weight
+from asyncpipe.detect.os_release import from_guest
+from asyncpipe.detect.said import MAX_TEXT_CHARS, arch_of, of_reading, shown, slug
+from asyncpipe.model.identity import Evidence, Weight
 from asyncpipe.model.template import Location, Template, TemplateSource, Value
-from asyncpipe.text.safe import printable, without_userinfo
 
-MAX_TEXT_CHARS: Final = 300
+__all__ = ["from_guest", "from_name", "from_options", "from_packer", "from_template"]
+
 _MEDIA: Final = (
     "iso_url",
     "iso_urls",
@@ -72,6 +73,14 @@ def from_name(name_or_url: str) -> tuple[Evidence, ...]:
     return (_medium(name_or_url, kind, "argument"),)
 
 
+def from_packer(url: str) -> tuple[Evidence, ...]:
+    """The medium that Packer says it retrieves, whatever the template's text was."""
+    reading = read_medium(url)
+    return (
+        (of_reading(reading, Weight.RETRIEVED, "retrieved", url, "build.log"),) if reading else ()
+    )
+
+
 def from_template(template: Template, source: TemplateSource | None = None) -> tuple[Evidence, ...]:
     """What the template says, of one of its sources or of all of them.
 
@@ -84,72 +93,6 @@ def from_template(template: Template, source: TemplateSource | None = None) -> t
         *_labels(template, sources),
         *(evidence for one in sources for evidence in _weak(one)),
     )
-
-
-def from_guest(facts: GuestFacts) -> tuple[Evidence, ...]:
-    """What the guest printed about itself; weaker without the marked block."""
-    weight = Weight.GUEST if facts.marked else Weight.GUEST_UNMARKED
-    release = facts.os_release
-    if not release.get("ID"):
-        return ()
-    entry = names.entry_of(_guest_id(release))
-    os_type = entry.os_type if entry else _slug(release["ID"])
-    stated = release.get("VERSION_ID", "")
-    codename = release.get("VERSION_CODENAME") or release.get("UBUNTU_CODENAME") or None
-    series = entry.series_of(stated) if entry and stated else stated or None
-    if entry is not None and series is None:
-        series = "rolling" if entry.rolling else entry.codenames.get(codename or "")
-    exact = _series_of_debian_version(facts) if os_type == "debian" else None
-    series = series or exact
-    text = release.get("PRETTY_NAME") or f"{release['ID']} {stated}".strip()
-    said = Evidence(
-        weight=weight,
-        kind="os-release",
-        text=printable(text, MAX_TEXT_CHARS),
-        origin="build.log",
-        os_type=os_type,
-        os_version=series,
-        release=_guest_release(os_type, series, facts),
-        codename=codename.lower() if codename else _codename(os_type, series),
-        arch=_arch(facts.arch),
-    )
-    if exact is None or exact == series:
-        return (said,)
-    # the guest contradicts itself: os-release is what programs read, the other is told
-    other = Evidence(
-        weight=Weight.GUEST_UNMARKED,
-        kind="debian_version",
-        text=printable(facts.debian_version or "", MAX_TEXT_CHARS),
-        origin="build.log (debian_version)",
-        os_type=os_type,
-        os_version=exact,
-        release=facts.debian_version,
-    )
-    return (said, replace(other, weight=Weight.ISO_NAME) if weight <= other.weight else other)
-
-
-def _series_of_debian_version(facts: GuestFacts) -> str | None:
-    """``12`` of ``12.11``; None for ``trixie/sid`` and for nothing."""
-    found = re.match(r"(\d+)(?:\.\d+)*$", facts.debian_version or "")
-    return found[1] if found else None
-
-
-def _guest_id(release: Mapping[str, str]) -> str:
-    if release["ID"] == "centos" and "stream" in release.get("NAME", "").lower():
-        return "centos-stream"
-    return release["ID"]
-
-
-def _guest_release(os_type: str, series: str | None, facts: GuestFacts) -> str | None:
-    release = facts.os_release
-    exact = None
-    if os_type == "debian" and _series_of_debian_version(facts) == series:
-        exact = facts.debian_version
-    if not exact and series:
-        spelled = re.match(r"\d+(?:\.\d+)+", release.get("VERSION", ""))
-        exact = spelled[0] if spelled and spelled[0].startswith(series) else None
-    exact = exact or release.get("VERSION_ID")
-    return exact if exact and exact[:1].isdigit() else None
 
 
 def _declarations(template: Template) -> Iterator[Evidence]:
@@ -224,37 +167,23 @@ def _declared(said: _Declared, weight: Weight, kind: str, origin: str) -> Eviden
         known = read_label(said.codename)
     os_type = known.os_type if known else None
     if os_type is None and said.os and weight is Weight.EXPLICIT:
-        os_type = _slug(said.os)  # a system that the table does not know
-    series, release = _declared_version(os_type, said.version)
-    if known is not None and series is None:
-        series, release = known.os_version, known.release
+        os_type = slug(said.os)  # a system that the table does not know
+    if said.version and os_type:
+        stated = names.version_of(os_type, said.version)
+        known = stated if stated.os_version or known is None else known
+    elif said.version and names.version_of("", said.version).os_version:
+        known = Reading(os_type="", os_version=said.version.strip()[:60])  # whose, others say
     return Evidence(
         weight=weight,
         kind=kind,
-        text=_shown(" ".join(filter(None, (said.os, said.version, said.codename)))),
+        text=shown(" ".join(filter(None, (said.os, said.version, said.codename)))),
         origin=origin,
-        os_type=os_type,
-        os_version=series,
-        release=release,
-        codename=_codename(os_type, series),
-        arch=_arch(said.arch),
+        os_type=(known.os_type if known else os_type) or None,
+        os_version=known.os_version if known else None,
+        release=known.release if known else None,
+        codename=known.codename if known else None,
+        arch=arch_of(said.arch),
     )
-
-
-def _declared_version(os_type: str | None, version: str | None) -> tuple[str | None, str | None]:
-    if not version:
-        return None, None
-    text = version.strip().lower().removeprefix("v")
-    entry = names.entry_of(os_type) if os_type else None
-    if entry is not None and text in entry.codenames:
-        return entry.codenames[text], None
-    if entry is None:
-        return _slug(text), None
-    if not text[:1].isdigit():
-        reading = read_label(f"{os_type} {text}")
-        return (reading.os_version if reading else None) or _slug(text), None
-    series = entry.series_of(text)
-    return series, text if text != series else None
 
 
 def _of_source(source: TemplateSource) -> Iterator[Evidence]:
@@ -289,7 +218,7 @@ def _media_of(value: Any, kind: str, where: Location) -> Iterator[Evidence]:
 def _medium(text: str, kind: str, origin: str) -> Evidence:
     reading = read_medium(text.strip())
     weight = Weight.ISO_URL if reading and reading.from_path else Weight.ISO_NAME
-    return _evidence(reading, weight, kind, text, origin)
+    return of_reading(reading, weight, kind, text, origin)
 
 
 def _labels(template: Template, sources: tuple[TemplateSource, ...]) -> Iterator[Evidence]:
@@ -306,8 +235,9 @@ def _path(path: Path) -> Evidence:
     parts = _telling_parts(path)
     texts = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)]
     readings = [reading for text in texts if (reading := read_label(text[:MAX_TEXT_CHARS]))]
+    readings = [one for one in readings if not names.is_platform(one.os_type)]
     best = next((one for one in readings if one.os_version), readings[0] if readings else None)
-    return _evidence(best, Weight.LABEL, "path", "/".join(parts), str(path))
+    return of_reading(best, Weight.LABEL, "path", "/".join(parts), str(path))
 
 
 def _telling_parts(path: Path) -> list[str]:
@@ -334,37 +264,4 @@ def _weak(source: TemplateSource) -> Iterator[Evidence]:
 
 
 def _label(text: str, kind: str, origin: str, weight: Weight = Weight.LABEL) -> Evidence:
-    return _evidence(read_label(text[:MAX_TEXT_CHARS]), weight, kind, text, origin)
-
-
-def _evidence(
-    reading: Reading | None, weight: Weight, kind: str, text: str, origin: str
-) -> Evidence:
-    return Evidence(
-        weight=weight,
-        kind=kind,
-        text=_shown(text),
-        origin=origin,
-        os_type=reading.os_type if reading else None,
-        os_version=reading.os_version if reading else None,
-        release=reading.release if reading else None,
-        codename=reading.codename if reading else None,
-        arch=reading.arch if reading else None,
-    )
-
-
-def _shown(text: str) -> str:
-    return printable(without_userinfo(text.replace("\ufffc", "?")), MAX_TEXT_CHARS)
-
-
-def _codename(os_type: str | None, series: str | None) -> str | None:
-    entry = names.entry_of(os_type) if os_type else None
-    return names.codename_of(entry, series) if entry and series else None
-
-
-def _arch(text: str | None) -> str | None:
-    return (prepare(text).arch or _slug(text)) if text else None
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", text.strip().lower())[:60].strip("-.") or "unknown"
+    return of_reading(read_label(text[:MAX_TEXT_CHARS]), weight, kind, text, origin)

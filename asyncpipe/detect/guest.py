@@ -8,7 +8,7 @@ that merely occurred in the log. Lines are untrusted: everything kept is bounded
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from asyncpipe.model.identity import GuestFacts, Package
@@ -20,6 +20,7 @@ MAX_OS_RELEASE_LINES: Final = 64
 MAX_LINE_CHARS: Final = 2000
 _MAX_VALUE_CHARS: Final = 300
 _PREFIX = re.compile(r"\A(?:(?:==>|-->)\s+|\s{2,})[^\s:][^:]{0,200}:\s?")
+_STAMP = re.compile(r"\A\d{4}-\d\d-\d\dT[\d:.]{8,15}Z? ")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]{0,60})=(.*)")
 
 
@@ -31,6 +32,7 @@ class GuestCollector:
         self._block: _Block | None = None
         self._loose: dict[str, str] = {}
         self._best_loose: dict[str, str] = {}
+        self._names: set[str] = set()  # of the os-release files that merely occurred
 
     def feed_lines(self, lines: Sequence[str]) -> None:
         """Take a batch of lines; most of a build's are none of a guest's facts."""
@@ -46,6 +48,9 @@ class GuestCollector:
                 self._marked(plain[len(MARK) :])
             else:
                 self._unmarked(plain)
+        elif (said := _windows_says(text)) is not None:
+            self._best_loose = {**self._best_loose, **said}
+            self._names.add("windows")
         elif self._loose and text.strip():
             self._end_loose()
 
@@ -56,7 +61,9 @@ class GuestCollector:
         if self._block is not None and self._block.os_release:
             return self._block.facts(complete=False)
         self._end_loose()
-        return GuestFacts(os_release=dict(self._best_loose)) if self._best_loose else GuestFacts()
+        if len(self._names) != 1:  # of several, nobody knows which one is the guest's
+            return GuestFacts()
+        return GuestFacts(os_release=dict(self._best_loose))
 
     def _marked(self, rest: str) -> None:
         keyword, _, value = rest.strip().partition(" ")
@@ -87,7 +94,34 @@ class GuestCollector:
             "VERSION_CODENAME",
         }:
             self._best_loose = self._loose
+            self._names.add(self._loose["ID"])
         self._loose = {}
+
+
+def _windows_says(text: str) -> dict[str, str] | None:
+    """What ``systeminfo`` and ``ver`` print, in the terms of an os-release file."""
+    if "Windows" not in text and "OS Version:" not in text:
+        return None
+    plain = _PREFIX.sub("", without_escapes(text[:MAX_LINE_CHARS])).strip()
+    if (name := _SYSTEMINFO_NAME.fullmatch(plain)) is not None:
+        return {"ID": "windows", "PRETTY_NAME": printable(name[1], _MAX_VALUE_CHARS)}
+    version = _WINDOWS_VERSION.fullmatch(plain)
+    return {"ID": "windows", "VERSION_ID": version[1] or version[2]} if version else None
+
+
+_SYSTEMINFO_NAME = re.compile(r"OS Name:\s+(Microsoft Windows .{1,100}?)\s*")
+_WINDOWS_VERSION = re.compile(
+    r"Microsoft Windows \[Version (?:6|10)\.\d\.([\d.]{4,12})\]"
+    r"|OS Version:\s+(?:6|10)\.\d\.(\d{4,5})\b.{0,100}"
+)
+
+
+def facts_of(lines: Iterable[str]) -> GuestFacts:
+    """Return what a whole build log says, whether or not its lines begin with our stamp."""
+    collector = GuestCollector()
+    for line in lines:
+        collector.feed_line(_STAMP.sub("", line))
+    return collector.facts()
 
 
 class _Block:

@@ -38,6 +38,7 @@ def read_medium(text: str) -> Reading | None:
     if not prepared.is_os:
         return None
     reading = _read(prepared.text) or windows.read(prepared.text, Reading)
+    reading = reading or _read(prepared.text, platforms=True)
     if reading is None or reading.os_version is None:
         reading = _with_folder(reading, folder, prepared.text)
     if reading is None or reading.os_version is None:
@@ -52,57 +53,71 @@ def read_medium(text: str) -> Reading | None:
 
 @lru_cache(maxsize=4096)
 def read_label(text: str) -> Reading | None:
-    """Read a label, a VM's name or a folder: ``ubuntu-2404``, ``debian/13/uefi-lvm``."""
+    """Read a label, a VM's name or a folder: ``ubuntu-2404``, ``debian/13/uefi-lvm``.
+
+    A hypervisor's name counts only where no other system is named.
+    """
     prepared = prepare(text)
     if not prepared.is_os:
         return None
     reading = _read(prepared.text, label=True) or windows.read(prepared.text, Reading)
+    reading = reading or _read(prepared.text, platforms=True)
     return replace(reading, arch=prepared.arch) if reading else None
 
 
 def _with_folder(known: Reading | None, folder: str, name: str) -> Reading | None:
-    """Complete or find the answer by the URL's folders: those behind the host first."""
-    host, _, path = folder.partition("/")
-    for where in filter(None, (path, folder, host) if "." in host else (folder,)):
-        text = prepare(f"{where}/").text
-        found = _read_path(text, name, known.os_type if known else None)
-        if found is not None and (known is None or found.os_version is not None):
-            return (
-                found
-                if known is None
-                else replace(found, codename=found.codename or known.codename)
-            )
-    return known
+    """Complete or find the answer by the URL's folders; a host alone names nothing."""
+    _, _, path = folder.partition("/") if "." in folder.partition("/")[0] else ("", "", folder)
+    wanted = known.os_type if known else None
+    found = _read_words(prepare(f"{path}/").text, wanted) if path else None
+    if found is None or (found.os_version is None and "." in folder):
+        whole = prepare(f"{folder}/").text
+        with_host = _read_words(whole, wanted)
+        if with_host and (with_host.os_version is None or is_platform(with_host.os_type)):
+            with_host = None
+        found = _read_path(whole + name, wanted) or with_host or found
+    if found is None or (known is not None and found.os_version is None):
+        return known
+    codename = found.codename or (known.codename if known else None)
+    return replace(found, codename=codename, from_path=True)
 
 
-def _read_path(text: str, name: str, wanted: str | None) -> Reading | None:
+def _read_path(text: str, wanted: str | None) -> Reading | None:
+    """Read paths, with their host, that the table knows as those of one system."""
     for entry in DISTRIBUTIONS:
-        if wanted is not None and entry.os_type != wanted:
+        if wanted in {None, entry.os_type} and entry.path_pattern:
+            match = entry.path_pattern.search(text)
+            if match is not None:
+                return _reading(entry, ".".join(filter(None, match.groups())) or None, None)
+    return None
+
+
+def _read_words(text: str, wanted: str | None) -> Reading | None:
+    for entry in DISTRIBUTIONS:
+        if wanted not in {None, entry.os_type}:
             continue
-        if entry.path_pattern and (match := entry.path_pattern.search(f"{text}{name}")):
-            version = ".".join(filter(None, match.groups())) or None
-            return replace(_reading(entry, version, None), from_path=True)
         if wanted is None and not any(hint in text for hint in entry.hints):
             continue
         match = entry.word_pattern.search(text)
         if match is None and wanted is None:
             continue
-        tail = text[match.end() :] if match else text
-        found = _versioned(entry, tail)
+        found = _versioned(entry, text[match.end() :] if match else text)
         if found.os_version is not None or not entry.needs_version:
-            return replace(found, from_path=True)
+            return found
     return None
 
 
-def _read(text: str, *, label: bool = False) -> Reading | None:
+def _read(text: str, *, label: bool = False, platforms: bool = False) -> Reading | None:
     for entry in _hinted(text):
+        if entry.platform != platforms:
+            continue
         match = entry.word_pattern.search(text)
         if match is None:
             continue
         found = _versioned(entry, text[match.end() :], text)
         if found.os_version is not None or not entry.needs_version:
             return found
-    for entry in _STANDING_ALONE:
+    for entry in () if platforms else _STANDING_ALONE:
         if (alone := _alone(entry, text)) is not None:
             return alone
     return _by_codename(text) if label else None
@@ -193,14 +208,47 @@ def _reading(
     )
 
 
-def codename_of(entry: Distribution, series: str) -> str | None:
+_NO_VERSION = frozenset({"latest", "stable", "current", "newest", "default", "lts", "any", "none"})
+_SPELLED = re.compile(r"^(?:el|rhel|v|release|version)[-_ ]?(?=\d)")
+
+
+def version_of(os_type: str, stated: str) -> Reading:
+    """What somebody who writes a version means: ``15-SP6``, ``9-stream``, ``22.04 LTS``, ``el9``.
+
+    May tell a nearer system than ``os_type``: Windows 2022 is Windows Server.
+    """
+    text = _SPELLED.sub("", stated.strip().lower())
+    if text in _NO_VERSION:
+        return Reading(os_type=os_type)
+    if os_type == "centos" and "stream" in text:
+        os_type, text = "centos-stream", text.replace("stream", "").strip(" -_")
+    entry = entry_of(os_type)
+    if entry is not None and text in entry.codenames:
+        return _reading(entry, entry.codenames[text], text, stated=False)
+    found = read_label(f"{os_type}-{text}")
+    if found is not None and f"{found.os_type}-".startswith(f"{os_type}-") and found.os_version:
+        return found
+    if entry is not None and text[:1].isdigit():
+        return _reading(entry, text, None)
+    slug = re.sub(r"[^a-z0-9._-]+", "-", text)[:60].strip("-.")
+    return Reading(os_type=os_type, os_version=slug or None)
+
+
+def codename_of(entry: Distribution | None, series: str | None) -> str | None:
     """The codename of a series, where the table knows one."""
-    return next((name for name, of in entry.codenames.items() if of == series), None)
+    codenames = entry.codenames if entry else {}
+    return next((name for name, of in codenames.items() if of == series), None)
 
 
 def entry_of(os_type: str) -> Distribution | None:
     """Return the table's entry of an operating system, by its name or an alias."""
     return _BY_ALIAS.get(re.sub(r"[\s_-]+", "", os_type.lower()))
+
+
+def is_platform(os_type: str | None) -> bool:
+    """Whether a system is one that hosts others, and mostly named as the place of a build."""
+    entry = entry_of(os_type) if os_type else None
+    return entry is not None and entry.platform
 
 
 def _aliases(entries: Sequence[Distribution]) -> dict[str, Distribution]:

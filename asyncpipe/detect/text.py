@@ -74,10 +74,12 @@ def prepare(name: str) -> Prepared:
         arch = match.lastgroup
     text = _ARCH.sub("~", _under(lowered))
     text = _DISC.sub("~", text)
-    return Prepared(_JOINED.sub(r"\1.\2", text), arch, is_os)
+    return Prepared(_JOINED.sub(r"\1\3.\2\4", text), arch, is_os)
 
 
-_JOINED: Final = re.compile(r"(?<![0-9.])(\d{1,2})_(\d{1,2})(?![0-9a-z])")  # 24_04
+_JOINED: Final = re.compile(  # 24_04, 22-04
+    r"(?<![0-9.])(\d{1,2})_(\d{1,2})(?![0-9a-z])|(?<![-0-9.])(\d\d)-(04|10)(?![0-9a-z.]|-\d)"
+)
 
 
 def _under(text: str) -> str:

@@ -36,6 +36,7 @@ _BUILDS: Final[dict[str, tuple[str, str, str]]] = {
     "19044": ("10", "21h2", ""),
     "19045": ("10", "22h2", ""),
     "20348": ("", "", "2022"),
+    "25398": ("", "", "23h2"),
     "22000": ("11", "21h2", ""),
     "22621": ("11", "22h2", ""),
     "22631": ("11", "23h2", ""),
@@ -57,7 +58,7 @@ _YEAR = re.compile(
 )
 _SHORT_YEAR = re.compile(r"w(?:in)?2k(3|8|12|16|19|22|25)(?:[-_ ]?(r2))?(?![0-9])")
 _CLIENT = re.compile(
-    r"(?<![a-z])(?:windows?|win|w)(?:[-_ ]?(?:pro|ent|edu|home|enterprise|business|consumer|iot|client|n|nt|os)s?)*[-_ ]?"
+    r"(?<![a-z])(?:windows?|win|w)(?:[-_ ]?(?:pro|ent|edu|home|enterprise|business|consumer|iot|client|desktop|n|nt|os)s?)*[-_ ]?"
     r"(xp|vista|8[._]1|81|7|8|10|11)(?![0-9.]\d|[0-9])"
 )
 _FEATURE = re.compile(
@@ -104,6 +105,7 @@ def read(text: str, make: Callable[..., T]) -> T | None:
     ``text`` is in lower case with architectures masked. A medium that says neither year nor build
     (``SERVER_EVAL_x64FRE_en-us.iso``) is no answer.
     """
+    text = text.replace("/", "-")  # of a label: windows/desktop/11
     build = _BUILD.search(text)
     if _SIGNAL.search(text) is None and (build is None or build.start() != 0):
         return None
@@ -126,6 +128,12 @@ def read(text: str, make: Callable[..., T]) -> T | None:
     return make(
         os_type="windows-server" if server else "windows", os_version=version, release=release
     )
+
+
+def is_ambiguous(build: str) -> bool:
+    """Whether a build number is one of a client and of a server, or unknown."""
+    client, _, server = _BUILDS.get(build.partition(".")[0], ("", "", ""))
+    return bool(client) == bool(server)
 
 
 def _server_version(text: str) -> str | None:

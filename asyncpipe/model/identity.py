@@ -16,6 +16,7 @@ class Weight(IntEnum):
     LABEL = 30  # source label, build name, file and folder names
     ISO_URL = 40  # a path segment of the medium's URL
     ISO_NAME = 50  # the medium's file name
+    RETRIEVED = 55  # the medium that Packer says it retrieves
     GUEST_UNMARKED = 60  # os-release lines that merely occurred in the log
     GUEST = 70  # the marked evidence block printed by provisioning
     DECLARED = 80  # os_name/os_version and the like in the template

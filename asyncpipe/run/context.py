@@ -20,6 +20,7 @@ import anyio.to_thread
 from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
+from asyncpipe.detect.medium import MediumCollector
 from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
@@ -76,6 +77,7 @@ class RunContext:
         self.unit = build_plan.unit
         self.identity = build_plan.static_identity
         self.guest = GuestCollector()
+        self.medium = MediumCollector()
         self.build_exit: BuildExit | None = None
         self.sealed: SealedLog | None = None
         self.report: XvaReport | None = None
@@ -130,6 +132,7 @@ class RunContext:
         ) as log:
             # apart: a defect in one listener must not silence the other
             log.subscribe_batches(self.guest.feed_lines, whole_lines=True)
+            log.subscribe(self.medium.feed_line, whole_lines=True)
             log.subscribe_batches(self.on_lines)
             try:
                 yield log
@@ -175,9 +178,10 @@ class RunContext:
     # -- who it is ---------------------------------------------------------------------------
 
     def identity_now(self) -> OsIdentity:
-        """The answer with what the guest has said until now."""
+        """The answer with what Packer and the guest have said until now."""
+        said = evidence.from_packer(self.medium.url) if self.medium.url else ()
         guest = evidence.from_guest(self.guest.facts())
-        return detect.determine_os_info((*self.plan.static_identity.evidence, *guest))
+        return detect.determine_os_info((*self.plan.static_identity.evidence, *said, *guest))
 
     def identify(self) -> None:
         """Settle the identity; with --strict-identity a contradiction ends the run here."""

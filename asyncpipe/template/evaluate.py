@@ -42,7 +42,7 @@ from asyncpipe.template.syntax.nodes import (
 )
 from asyncpipe.template.values import cty
 from asyncpipe.template.values.constraints import constraint
-from asyncpipe.template.values.convert import collection, convert
+from asyncpipe.template.values.convert import collection, convert, settled
 from asyncpipe.template.values.cty import ANY, BOOL, FALSE, NUMBER, STRING, TRUE, Failed, Type, Val
 from asyncpipe.template.values.number import NotKnown
 
@@ -209,7 +209,7 @@ class Evaluator:
             return self._try(node, scope)
         if node.name == "convert" and len(node.arguments) == 2:
             to, _ = constraint(node.arguments[1], self)
-            return convert(self._eval(node.arguments[0], scope), to)
+            return convert(self._eval(node.arguments[0], scope), settled(ANY, to))
         function = self._functions.get(node.name)
         if function is None:
             raise Failed(f"there is no function named {node.name!r}")

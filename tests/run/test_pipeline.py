@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -13,7 +14,8 @@ from asyncpipe.model.events import OutputLine, PhaseChanged, Warned
 from asyncpipe.model.publication import Failed, Published
 from asyncpipe.run.pipeline import process_template
 from asyncpipe.run.state import RunJournal
-from asyncpipe.testing.processes import Script
+from asyncpipe.testing.processes import Script, ScriptedProcessRunner
+from asyncpipe.upload import buffers, digests
 from tests.run.services import SECRET, TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
 
 pytestmark = pytest.mark.anyio
@@ -287,3 +289,36 @@ async def test_an_eager_upload_that_fails_does_not_harm_the_build(tmp_path: Path
     assert isinstance(outcome, Published), outcome
     codes = [e.code for e in bench.events.heard if isinstance(e, Warned)]
     assert "eager-upload" in codes
+
+
+@pytest.mark.parametrize("place", ["memory", "read"])
+async def test_a_fault_of_the_machine_during_the_eager_upload_leaves_packer_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    data = xva_bytes(tmp_path, 12 << 20)
+    script = Script(
+        output=((0.0, guest_says("debian", "12")), (1.0, b"==> x: exported\n")),
+        on_start=leaves("demo.xva", data),
+    )
+    bench = Bench(tmp_path, (script,), eager=True)
+    refused = [OSError(errno.ENOMEM if place == "memory" else errno.EIO, "refused by the test")]
+    where: tuple[Any, str] = (buffers, "Buffer") if place == "memory" else (digests, "read_exactly")
+    really = getattr(*where)
+
+    def once(*args: Any) -> Any:
+        if refused:
+            raise refused.pop()
+        return really(*args)
+
+    monkeypatch.setattr(*where, once)
+    services = bench.workshop()
+    with anyio.fail_after(60):
+        outcome = await process_template(plan_in(tmp_path), services)
+    assert isinstance(outcome, Published), outcome
+    runner = services.runner
+    assert isinstance(runner, ScriptedProcessRunner)
+    assert runner.processes[0].signals == []
+    [message] = [w.message for w in bench.events.heard if isinstance(w, Warned)]
+    assert "refused by the test" in message
+    assert "begins anew" in message
+    assert services.budget.buffers.in_use_bytes == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from asyncpipe.errors import SlowDownError
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.testing.store import MemoryStore
+from asyncpipe.upload import buffers
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.buffers import PATIENCE_S, BufferPool
 from asyncpipe.upload.pace import Bandwidth, SendGate
@@ -226,3 +228,55 @@ async def test_slow_down_lowers_what_is_in_flight_and_the_upload_ends_well(
     store.fail("upload_part", SlowDownError("503"), times=6)
     await published(store, target, written(tmp_path / "f", body), options, budget=budget)
     assert store.objects[target.key].body == body
+
+
+def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(buffers, "Buffer", refuse)
+
+
+@pytest.mark.anyio
+async def test_without_memory_for_another_buffer_one_waits_for_those_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = BufferPool(4 * MIB)
+    held = await pool.take(MIB)
+    short_of_memory(monkeypatch)
+    taken: list[object] = []
+
+    async def take() -> None:
+        taken.append(await pool.take(MIB))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            assert taken == []
+            pool.give_back(held)
+    assert taken == [held]
+
+
+@pytest.mark.anyio
+async def test_memory_that_is_refused_fails_whoever_asked_and_not_who_gave_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = BufferPool(2 * MIB)
+    held = await pool.take(MIB)
+    short_of_memory(monkeypatch)
+    refused: list[OSError] = []
+
+    async def take() -> None:
+        try:
+            await pool.take(2 * MIB)  # larger than the one that comes back
+        except OSError as error:
+            refused.append(error)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            pool.give_back(held)
+    assert [error.errno for error in refused] == [errno.ENOMEM]
+    assert pool.in_use_bytes == 0

@@ -17,6 +17,7 @@ from asyncpipe.cli.run.execute import execute
 from asyncpipe.cli.run.prepare import Prepared
 from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.detect import evidence
+from asyncpipe.detect.guest import facts_of
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
@@ -44,7 +45,8 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals() as announcer:
-        identity = _identity(settings, file)
+        guest = await anyio.to_thread.run_sync(_guest_of, log_file)
+        identity = _identity(settings, file, guest)
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
         await anyio.to_thread.run_sync(_write_log, journal.folder / LOG_NAME, file, log_file)
@@ -56,16 +58,25 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             plans=(one,),
             secrets=secrets_of(settings.environment, {}),
         )
-        built = await _built(settings, one, identity, journal)
+        built = await _built(settings, one, identity, guest, journal)
         exit_code = await execute(prepared, announcer, built=built)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 
-def _identity(settings: Settings, file: Path) -> OsIdentity:
+def _guest_of(log_file: Path | None) -> GuestFacts:
+    """What the guest printed into the log of the build, as a build would have read it."""
+    if log_file is None:
+        return GuestFacts()
+    with log_file.open(encoding="utf-8", errors="replace") as lines:
+        return facts_of(lines)
+
+
+def _identity(settings: Settings, file: Path, guest: GuestFacts) -> OsIdentity:
     identity = detect.determine_os_info(
         (
             *evidence.from_options(settings.os, settings.os_version),
             *evidence.from_name(file.name.removesuffix(".xva")),
+            *evidence.from_guest(guest),
         )
     )
     if identity.os_type is None:
@@ -123,7 +134,11 @@ def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
 
 
 async def _built(
-    settings: Settings, one: BuildPlan, identity: OsIdentity, journal: RunJournal
+    settings: Settings,
+    one: BuildPlan,
+    identity: OsIdentity,
+    guest: GuestFacts,
+    journal: RunJournal,
 ) -> Built:
     facts = await provenance.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=one.working_directory
@@ -132,7 +147,7 @@ async def _built(
         plan=one,
         build_exit=None,
         identity=identity,
-        guest=GuestFacts(),
+        guest=guest,
         facts=replace(facts, run_id=journal.run_id),
     )
     return Built(

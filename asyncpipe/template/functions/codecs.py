@@ -145,13 +145,13 @@ def _cidrhost(prefix: str, host: int) -> str:
 def _cidrsubnet(prefix: str, more_bits: int, which: int) -> str:
     network = _network(prefix)
     length = network.prefixlen + more_bits
-    if (
-        not 0 <= more_bits <= 32
-        or length > network.max_prefixlen
-        or not 0 <= which < 1 << more_bits
-    ):
+    if which < 0 or more_bits > 32 or length > network.max_prefixlen:
         raise Failed("the network has no such part")
-    address = int(network.network_address) + (which << (network.max_prefixlen - length))
+    if more_bits >= 0 and which >= 1 << more_bits:
+        raise Failed("the network has no such part")
+    address = int(network.network_address) | which << (network.max_prefixlen - length)
+    if length < 0 or address >= 1 << network.max_prefixlen:
+        raise NotKnown
     return f"{type(network.network_address)(address)}/{length}"
 
 

@@ -52,8 +52,10 @@ def _coalesce(*values: Val) -> Val:
 
 
 def _coalescelist(*lists: Val) -> Val:
+    if any(one.type.kind not in {"list", "tuple"} for one in lists):
+        raise Failed("lists are required")
     for one in lists:
-        if one.raw is not None and items(one):
+        if one.raw:
             return one
     raise Failed("all lists are empty")
 

@@ -72,7 +72,7 @@ class _Reader:
             return cty.tuple_of([self.value(one) for one in node.value])
         found: dict[str, Val] = {}
         for key_node, value_node in node.value:
-            if getattr(key_node, "value", None) == "<<" and key_node.style is None:
+            if key_node.tag == _PLAIN and key_node.value == "<<":
                 merged = self.value(value_node)
                 if merged.type.kind != "object":
                     raise Failed("only a mapping can be merged")
@@ -115,14 +115,18 @@ def _scalar(node: Any) -> Val:
 
 def yaml_of(value: Val) -> str:
     """Write a value as ``yamlencode`` does."""
-    return "\n".join(_written(value, 0)) + "\n"
+    first, *rest = _written(value, 0)
+    if isinstance(value.raw, str):
+        rest = [f"  {line}" if line else "" for line in rest]
+    plain = value.raw is None or isinstance(value.raw, bool | Fraction)
+    return "\n".join([first, *rest, *(["..."] if plain else [])]) + "\n"
 
 
 def _written(value: Val, depth: int) -> Iterator[str]:
     if depth > 50:
         raise NotKnown
     if not isinstance(value.raw, dict | tuple) or not value.raw:
-        yield _word(value)
+        yield from _word(value).split("\n")
         return
     for key, one in value.elements():
         head = f"{_quoted(key.raw)}:" if isinstance(value.raw, dict) else "-"
@@ -151,6 +155,10 @@ def _word(value: Val) -> str:
 
 
 def _quoted(text: str) -> str:
-    if not text.isprintable() or not text.isascii():
-        raise NotKnown  # go-cty-yaml folds and escapes such texts in ways of its own
+    if not (text.replace("\n", "").isprintable() and text.isascii()):
+        raise NotKnown  # go-cty-yaml escapes such texts in ways of its own
+    if "\n" in text:
+        if text[0] in " \n" or " \n" in text or text.endswith((" ", "\n\n")):
+            raise NotKnown
+        return f"|{'' if text.endswith(chr(10)) else '-'}\n{text.removesuffix(chr(10))}"
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -99,7 +99,7 @@ def convert(value: Val, to: Type) -> Val:
     if not convertible(value.type, to):
         raise Failed(f"a value of another type is required: {to.kind}")
     if value.raw is None or not value.known:
-        return Val(_settled(value.type, to), value.raw)
+        return Val(settled(value.type, to), value.raw)
     if to in PRIMITIVE or to.kind == "object":
         return _primitive(value, to) if to in PRIMITIVE else _to_object(value, to)
     if to.kind == "tuple":
@@ -111,8 +111,8 @@ def _to_collection(value: Val, to: Type) -> Val:
     inner = _element_type(value.type, to)
     found = [(key.raw, convert(one, inner)) for key, one in value.elements()]
     if to.kind == "map":
-        return map_of(dict(found), _settled(ANY, inner))
-    return collection(to.kind, [one for _, one in found], _settled(ANY, inner))
+        return map_of(dict(found), settled(ANY, inner))
+    return collection(to.kind, [one for _, one in found], settled(ANY, inner))
 
 
 def _to_object(value: Val, to: Type) -> Val:
@@ -121,7 +121,7 @@ def _to_object(value: Val, to: Type) -> Val:
         if name in value.raw:
             found[name] = convert(value.raw[name], of)
         elif name in to.optional:
-            found[name] = Val(_settled(ANY, of), None)
+            found[name] = Val(settled(ANY, of), None)
         else:
             raise Failed(f"attribute {name!r} is required")
     return object_of(found)
@@ -140,17 +140,17 @@ def _inner_types(of: Type) -> list[Type]:
     return list(of.attributes.values()) if of.kind == "object" else [of.of]
 
 
-def _settled(source: Type, to: Type) -> Type:
-    """``to`` without its optional marks; where it says ``any``, the source's type."""
+def settled(source: Type, to: Type) -> Type:
+    """Return ``to`` without its optional marks; where it says ``any``, the source's type."""
     if to == ANY:
         return source
     if to.kind in {"list", "set", "map"}:
         inner = source.of if source.kind == to.kind else ANY
-        return Type(to.kind, _settled(inner, to.of))
+        return Type(to.kind, settled(inner, to.of))
     if to.kind == "tuple":
-        return Type("tuple", tuple(_settled(ANY, one) for one in to.of))
+        return Type("tuple", tuple(settled(ANY, one) for one in to.of))
     if to.kind == "object":
-        return Type("object", tuple((name, _settled(ANY, one)) for name, one in to.of))
+        return Type("object", tuple((name, settled(ANY, one)) for name, one in to.of))
     return to
 
 

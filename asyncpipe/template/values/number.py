@@ -16,7 +16,7 @@ BITS: Final = 512
 _MAX_EXPONENT: Final = 3500  # decimal; larger numbers count as unknown
 _MAX_BITS: Final = 12_000
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,6}))?")
-_SPECIAL = re.compile(r"[+-]?inf(?:inity)?|.*[pP].*|.{400,}", re.IGNORECASE | re.DOTALL)
+_SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|[0-9.]+p[+-]?[0-9]+|[0-9.e+-]{400,})", re.IGNORECASE)
 
 
 class NotKnown(Exception):  # noqa: N818 -- a signal: Packer has a value, we do not

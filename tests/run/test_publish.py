@@ -1,0 +1,191 @@
+"""The last steps of a publication: lost answers, refusals and cancellations at each of its PUTs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
+from asyncpipe.model.events import Warned
+from asyncpipe.model.publication import Failed, Published
+from asyncpipe.model.run_state import UnitState
+from asyncpipe.run.pipeline import process_template, publish_built
+from asyncpipe.run.state import Built, RunJournal
+from asyncpipe.testing.processes import Script
+from tests.run.faults import half_visible
+from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
+
+pytestmark = pytest.mark.anyio
+
+PLACE = f"templates/debian12/{TIMESTAMP}"
+FOLDER = {f"{PLACE}/debian12.xva", f"{PLACE}/metadata.json", f"{PLACE}/build.log"}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    script = Script(
+        output=((0.0, guest_says("debian", "12")),),
+        on_exit=leaves("demo.xva", xva_bytes(tmp_path, 12 << 20)),
+    )
+    return Bench(tmp_path, (script,))
+
+
+def at_put(bench: Bench, name: str, act: Any) -> None:
+    """Let ``act(really_put)`` answer the PUT of the object that ends in ``name``."""
+    store, put = bench.store, bench.store.put
+
+    async def call(key: str, body: bytes, **named: Any) -> Any:
+        if key.endswith(name) and key.startswith("templates/"):
+            return await act(lambda: put(key, body, **named))
+        return await put(key, body, **named)
+
+    store.put = call  # type: ignore[method-assign]
+
+
+def in_folder(bench: Bench) -> set[str]:
+    return {key for key in bench.visible() if key.startswith(PLACE)}
+
+
+def warned(bench: Bench, code: str) -> list[str]:
+    heard = bench.events.heard
+    return [event.message for event in heard if isinstance(event, Warned) and event.code == code]
+
+
+async def run(bench: Bench, tmp_path: Path) -> Published | Failed:
+    with anyio.fail_after(60):
+        return await process_template(plan_in(tmp_path), bench.workshop())
+
+
+async def resumed(bench: Bench, tmp_path: Path) -> Published | Failed:
+    built = Built.read(plan_in(tmp_path).run_directory)
+    assert built is not None
+    with anyio.fail_after(60):
+        return await publish_built(plan_in(tmp_path), bench.workshop(), built)
+
+
+async def cancelled_at(bench: Bench, tmp_path: Path, name: str, *, committed: bool) -> None:
+    """Cancel the run while the answer to the PUT of ``name`` is awaited."""
+    async with anyio.create_task_group() as tasks:
+
+        async def hang(really_put: Any) -> None:
+            if committed:
+                with anyio.CancelScope(shield=True):
+                    await really_put()
+            tasks.cancel_scope.cancel()
+            await anyio.sleep_forever()
+
+        at_put(bench, name, hang)
+        with anyio.fail_after(60):
+            await process_template(plan_in(tmp_path), bench.workshop())
+
+
+def without_hook(bench: Bench) -> None:
+    del bench.store.put  # the method of the class is back
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_cancelled_while_metadata_is_stored_the_image_stays_and_resuming_finishes(
+    bench: Bench, tmp_path: Path, committed: bool
+) -> None:
+    await cancelled_at(bench, tmp_path, "metadata.json", committed=committed)
+    assert f"{PLACE}/debian12.xva" in bench.visible()
+    assert in_folder(bench) == (FOLDER if committed else FOLDER - {f"{PLACE}/metadata.json"})
+    [message] = warned(bench, "half-published")
+    assert "--resume" in message
+    assert "reap" in message
+    without_hook(bench)
+    outcome = await resumed(bench, tmp_path)
+    assert isinstance(outcome, Published), outcome
+    assert half_visible(bench.store) == []
+    assert "templates/debian12/latest.json" in bench.visible()
+
+
+async def test_a_quick_answer_to_metadata_is_awaited_by_a_cancellation(
+    bench: Bench, tmp_path: Path
+) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def answer(really_put: Any) -> Any:
+            tasks.cancel_scope.cancel()
+            await anyio.sleep(0.05)
+            return await really_put()
+
+        at_put(bench, "metadata.json", answer)
+        with anyio.fail_after(60):
+            await process_template(plan_in(tmp_path), bench.workshop())
+    assert in_folder(bench) == FOLDER
+    assert warned(bench, "half-published") == []
+    assert RunJournal.read(tmp_path / "run").state_of("demo") is UnitState.BUILT
+
+
+@pytest.mark.parametrize("name", ["build.log", "latest.json", "index.json"])
+@pytest.mark.parametrize("committed", [True, False])
+async def test_cancelled_at_another_put_a_version_is_whole_or_absent_and_can_be_resumed(
+    bench: Bench, tmp_path: Path, name: str, committed: bool
+) -> None:
+    await cancelled_at(bench, tmp_path, name, committed=committed)
+    assert in_folder(bench) == (set() if name == "build.log" else FOLDER)
+    without_hook(bench)
+    outcome = await resumed(bench, tmp_path)
+    assert isinstance(outcome, Published), outcome
+    assert half_visible(bench.store) == []
+
+
+async def test_a_store_that_never_answers_for_metadata_leaves_what_resume_and_reap_know(
+    bench: Bench, tmp_path: Path
+) -> None:
+    async def lose(really_put: Any) -> Any:
+        raise TransientStoreError("reset")
+
+    at_put(bench, "metadata.json", lose)
+    outcome = await run(bench, tmp_path)
+    assert isinstance(outcome, Failed)
+    assert outcome.exit_code == 40
+    assert in_folder(bench) == FOLDER - {f"{PLACE}/metadata.json"}
+    assert warned(bench, "half-published")
+    without_hook(bench)
+    assert isinstance(await resumed(bench, tmp_path), Published)
+    assert half_visible(bench.store) == []
+
+
+@pytest.mark.parametrize("name", ["build.log", "metadata.json"])
+async def test_a_refused_put_takes_back_all_that_was_visible(
+    bench: Bench, tmp_path: Path, name: str
+) -> None:
+    async def refuse(really_put: Any) -> Any:
+        raise AccessDeniedError("no")
+
+    at_put(bench, name, refuse)
+    outcome = await run(bench, tmp_path)
+    assert isinstance(outcome, Failed)
+    assert outcome.exit_code == 42
+    assert in_folder(bench) == set()
+    assert len(bench.store.uploads) == (name == "build.log"), "sent parts wait for --resume"
+    completed = any(call.operation == "complete_upload" for call in bench.store.calls)
+    assert completed == (name == "metadata.json"), "an image waits for its log"
+
+
+async def test_an_image_that_cannot_be_taken_back_is_named(bench: Bench, tmp_path: Path) -> None:
+    async def refuse(really_put: Any) -> Any:
+        bench.store.fail("delete", UploadError("no right to delete"), times=100)
+        raise AccessDeniedError("no")
+
+    at_put(bench, "metadata.json", refuse)
+    outcome = await run(bench, tmp_path)
+    assert isinstance(outcome, Failed)
+    named = " ".join(warned(bench, "half-published"))
+    for text in ("debian12.xva", "build.log", "no right to delete", "asyncpipe reap"):
+        assert text in named
+
+
+async def test_another_version_under_this_timestamp_outlives_a_failed_publication(
+    bench: Bench, tmp_path: Path
+) -> None:
+    await bench.store.put(f"{PLACE}/metadata.json", b'{"files": {}}', content_type="x")
+    outcome = await run(bench, tmp_path)
+    assert isinstance(outcome, Failed)
+    assert outcome.exit_code == 43
+    assert in_folder(bench) == {f"{PLACE}/metadata.json"}

@@ -72,6 +72,7 @@ from asyncpipe.cli.options.values import DURATION, GLOB
     metavar="NAME",
     help="Pass a withheld variable (AWS_*, GITHUB_TOKEN ...) to Packer; globs are allowed.",
 )
+@shared.HOST
 @shared.PUBLISHING
 def build(**given: Any) -> int:
     """Build TEMPLATEs (folders, files, globs) with Packer and publish them."""

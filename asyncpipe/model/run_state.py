@@ -38,6 +38,13 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_directory: str = ""
     folder_key: str = ""  # where it publishes
     instance_uuids: tuple[str, ...] = ()  # VMs that Packer created
+    vdis: tuple[str, ...] = ()  # disks and images at the host: uuids, or references of XAPI
+    disk_names: tuple[str, ...] = ()  # of disks that were begun
+    creating: bool = False  # a VM may exist although its uuid is not known
+    host: str = ""  # where it builds; private, as the whole file is
+    clean_up: str = ""  # a CleanUp, once Packer has ended
+    keep_until_utc: str = ""  # a person wants to look at the VM until then
+    remains: tuple[str, ...] = ()  # sentences about what stays at the host
     exit_code: int | None = None
 
 

@@ -26,6 +26,7 @@ class Request:
     source: TemplateSource | None
     identity: OsIdentity
     timestamp: str
+    run_id: str = ""
     run_directory: Path
     working_directory: Path
     packer_path: Path
@@ -72,6 +73,7 @@ def expand(request: Request) -> BuildPlan:
         grace_s=request.grace_s,
         build_timeout_s=request.build_timeout_s,
         host_answer_s=request.host_timeout_s if _builds_on_host(request) else None,
+        keep_vm=_keep_vm(request),
     )
 
 
@@ -175,6 +177,14 @@ def _declares(request: Request, name: str) -> bool:
     return name in request.template.variables
 
 
+def _keep_vm(request: Request) -> str:
+    """What the template wants of its VM; what cannot be evaluated is taken for a wish to keep."""
+    value = request.source.attributes.get("keep_vm") if request.source else None
+    if value is None or value in {"", "never"} or not _builds_on_host(request):
+        return ""
+    return value if isinstance(value, str) else "unknown"
+
+
 def _builds_on_host(request: Request) -> bool:
     return request.source is not None and request.source.type.startswith("xenserver")
 
@@ -200,7 +210,11 @@ def _output_directory(request: Request) -> Path:
 def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
     arguments = [f"-only={','.join(request.only)}"] if request.only else []
     arguments += [f"-var-file={path}" for path in request.var_files]
-    own = {"output_directory": str(output_directory), "run_timestamp": request.timestamp}
+    own = {
+        "output_directory": str(output_directory),
+        "run_timestamp": request.timestamp,
+        "run_id": request.run_id,  # part of the VM's name, which is this run's alone then
+    }
     chosen = {name: value for name, value in own.items() if _declares(request, name)}
     for name, value in (chosen | dict(request.variables)).items():
         if name != "output_directory" or name in chosen:

@@ -8,7 +8,7 @@ ended well and, until it is published, the XVA.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,6 +20,7 @@ from asyncpipe.errors import UsageError
 from asyncpipe.model import run_state
 from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.model.store_keys import LOG_NAME
+from asyncpipe.system import lock
 from asyncpipe.system.files import make_folder, read_regular, replace_file
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.safe import printable
@@ -215,7 +216,7 @@ def read_run(folder: Path) -> KnownRun:
 
 
 def find_run(name: str, work_directory: Path) -> Path:
-    """The folder of a run, by its path or by its name; ``last`` is the newest.
+    """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
         UsageError: ``last``, and there is none. Another folder need not be a run's: reading tells.
@@ -223,10 +224,32 @@ def find_run(name: str, work_directory: Path) -> Path:
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():
         known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
-        if not known:
-            raise UsageError(f"There is no run in {runs}.", hint="See --work-directory.")
-        return known[-1].resolve()
+        ended = [entry for entry in known if not lock.is_held(entry)]
+        if not ended:
+            state = "no run that has ended" if known else "no run"
+            raise UsageError(f"There is {state} in {runs}.", hint="See --work-directory.")
+        return ended[-1].resolve()
     return (Path(name) if Path(name).is_dir() else runs / name).resolve()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only process at work on a run.
+
+    Raises:
+        UsageError: another one is; its run is not touched.
+    """
+    with ExitStack() as stack:
+        try:
+            with making(folder):
+                stack.enter_context(lock.held(folder))
+        except lock.HeldError as error:
+            who = f" (process {error.pid})" if error.pid else ""
+            raise UsageError(
+                f"The run {folder.name} is still at work{who}.",
+                hint="Wait for its end or stop it (Ctrl-C, SIGTERM): it then cleans up itself.",
+            ) from None
+        yield
 
 
 async def _within(worker: DaemonWorker, write: Callable[[], None]) -> str:

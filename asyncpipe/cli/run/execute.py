@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,6 +18,7 @@ import click
 
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import report
+from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
@@ -27,7 +30,7 @@ from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import pipeline, plan, provenance, scheduler
 from asyncpipe.run.context import Services
-from asyncpipe.run.state import Built
+from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.files import make_folder
@@ -70,9 +73,13 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
             settings.destination, environment=settings.environment, options=settings.store
         ) as store,
         Budget(settings.transfer) as budget,
+        AsyncExitStack() as stack,
     ):
         gc.settle()
         await store.probe()
+        stack.enter_context(alone(journal.folder))
+        if settings.resume:
+            await end_before(settings, read_run(journal.folder))
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
@@ -120,6 +127,7 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        host_of=partial(build_host, settings),
     )
 
 

@@ -150,9 +150,7 @@ class Finish:
         if not unfinished or not (self.cancelled or self.exit_code):
             return ()
         vms = [
-            f"VM {uuid} of {name} may still be on the pool"
-            for name, unit in unfinished.items()
-            for uuid in unit.instance_uuids
+            f"{name}: {sentence}" for name in unfinished for sentence in journal.units[name].remains
         ]
         run = shlex.quote(str(journal.folder))
         built = [name for name, unit in unfinished.items() if unit.state is UnitState.BUILT]

@@ -69,6 +69,8 @@ def ending(outcome: Outcome) -> str:
             f"published {size_text(xva.digests.size_bytes)} after "
             f"{duration_text(outcome.duration_s)}: {xva.url}"
         )
+    if not outcome.started:
+        return outcome.error
     return (
         f"FAILED after {duration_text(outcome.duration_s)} "
         f"(exit code {outcome.exit_code}): {outcome.error}"

@@ -25,7 +25,8 @@ def annotation_commands(outcomes: Sequence[Outcome], *, workspace: str = "") -> 
         workspace: GITHUB_WORKSPACE; files inside it are named relative to it.
     """
     failures = sorted(
-        (outcome for outcome in outcomes if isinstance(outcome, Failed)), key=_telling
+        (outcome for outcome in outcomes if isinstance(outcome, Failed) and outcome.started),
+        key=_telling,
     )
     errors = [_error(failure, workspace) for failure in failures]
     warnings = [

@@ -10,7 +10,7 @@ from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 __all__ = ["SCHEMA_VERSION", "RunInfo", "render"]
 

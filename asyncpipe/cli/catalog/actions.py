@@ -26,8 +26,7 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.run.nearby import did_you_mean
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
-from asyncpipe.text.format import counted, size_text
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import counted, size_text, timestamp_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from asyncpipe.report.console.reporter import Console, Style, open_console
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.system.threads import DaemonWorker
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 _TELL_S = 5.0
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF})

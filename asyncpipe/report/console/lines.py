@@ -19,7 +19,7 @@ from asyncpipe.model.events import (
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
 from asyncpipe.text.format import counted, duration_text, size_text
-from asyncpipe.text.line import clean, place_text
+from asyncpipe.text.safe import clean, place_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
 

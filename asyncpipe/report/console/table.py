@@ -11,7 +11,7 @@ from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.report.console.lines import system_of
 from asyncpipe.report.console.styled import Cell, render_table, styled
 from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 _MAX_CAUSE_LINES = 8
 _MAX_REMAINS = 20

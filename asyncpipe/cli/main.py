@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "list": ("catalog.commands", "list_", "List what is published."),
     "latest": ("catalog.commands", "latest", "Print the newest version of a template."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "import": ("host.commands", "import_", "Stream a published XVA into a host."),
+    "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
@@ -164,7 +166,7 @@ def _drop_output() -> None:
 
 def _say(text: str) -> None:
     """Write to stderr; nothing of it acts on a terminal, nor as a command on GitHub's runner."""
-    from asyncpipe.text.line import clean
+    from asyncpipe.text.safe import clean
 
     text = "\n".join(map(clean, text.split("\n")[:_MAX_LINES]))
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -65,7 +65,7 @@ class Exchange:
         head = h11.Request(method=method, target=target, headers=list(headers.items()))
         await self._send(head)
 
-    async def send(self, data: bytes | memoryview) -> None:
+    async def send(self, data: bytes | bytearray) -> None:
         """Send the next bytes of the body."""
         await self._write(data)
 
@@ -95,7 +95,9 @@ class Exchange:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise self._broken(f"what answers does not speak HTTP ({error})") from error
+                ended = self._http.trailing_data[1]
+                why = "it was closed before the whole answer" if ended else f"no HTTP: {error}"
+                raise self._broken(why) from error
             if event is not h11.NEED_DATA:
                 return event
             try:
@@ -111,7 +113,7 @@ class Exchange:
         assert data is not None
         await self._write(data)
 
-    async def _write(self, data: bytes | memoryview) -> None:
+    async def _write(self, data: bytes | bytearray) -> None:
         try:
             await self._stream.send(data)  # type: ignore[arg-type]  # ssl takes any buffer
         except _BROKEN as error:

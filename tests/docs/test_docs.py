@@ -83,7 +83,7 @@ def test_the_page_of_options_is_that_of_the_commands() -> None:
 def test_every_variable_that_the_documents_name_is_one_that_is_read() -> None:
     """Of the program; what bin/, the action and the tests read has other names."""
     others = {"VENV", "PYTHON", "DEBUG", "TEST_VENV", "TEST_CACHE", "CI_HEAVY", "ONLY_UNITS"}
-    others |= {"AWS_ROLE", "AWS_AUDIENCE", "TEST_DEBIAN_MIRROR", "TEST_GROUPS"}
+    others |= {"HOST_PASSWORD", "AWS_ROLE", "AWS_AUDIENCE", "TEST_DEBIAN_MIRROR", "TEST_GROUPS"}
     known = set(re.findall(r"`ASYNCPIPE_(\w+)`", reference.page()))
     for page in PAGES:
         named = set(re.findall(r"ASYNCPIPE_([A-Z][A-Z0-9_]*\w)", page.read_text(encoding="utf-8")))

@@ -240,10 +240,10 @@ def test_an_image_that_a_dead_run_left_is_not_installed_from(
     process = bench.build()
     wait_for(process, "Getting XVA")
     _killed(process)
-    xapi.faults.export = Export.PLAIN
     ended = finish(bench.build())
     assert ended.code == 50, ended.out
     assert f"asyncpipe reap --run {bench.runs[0].name}" in ended.out
     assert bench.run("reap", "--run", bench.runs[0].name, "--grace", "5s").code == 0
+    xapi.faults.export = Export.PLAIN
     assert finish(bench.build()).code == 0
     assert bench.left() == EMPTY

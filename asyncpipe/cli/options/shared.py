@@ -287,6 +287,16 @@ def _known_hosts() -> Path:
     return Path(home, "asyncpipe", "known_hosts").expanduser()
 
 
+KNOWN_HOSTS = setting(
+    "known_hosts",
+    "--known-hosts",
+    type=PATH,
+    metavar="FILE",
+    section="Host",
+    default=_known_hosts,
+    show_default="~/.config/asyncpipe/known_hosts",
+    help="Where `asyncpipe host trust` stores fingerprints.",
+)
 HOST = options(
     setting(
         "ca_file",
@@ -306,16 +316,7 @@ HOST = options(
         section="Host",
         help="The host's certificate, by its fingerprint; repeat it for a pool's other hosts.",
     ),
-    setting(
-        "known_hosts",
-        "--known-hosts",
-        type=PATH,
-        metavar="FILE",
-        section="Host",
-        default=_known_hosts,
-        show_default="~/.config/asyncpipe/known_hosts",
-        help="Where `asyncpipe host trust` stores fingerprints.",
-    ),
+    KNOWN_HOSTS,
 )
 
 # -- what is said -------------------------------------------------------------------------------

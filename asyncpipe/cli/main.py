@@ -166,7 +166,7 @@ def _drop_output() -> None:
 
 def _say(text: str) -> None:
     """Write to stderr; nothing of it acts on a terminal, nor as a command on GitHub's runner."""
-    from asyncpipe.text.line import clean
+    from asyncpipe.text.safe import clean
 
     text = "\n".join(map(clean, text.split("\n")[:_MAX_LINES]))
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -24,8 +24,7 @@ from asyncpipe.model.store import StoreOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
-from asyncpipe.text.format import size_text
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import size_text, timestamp_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

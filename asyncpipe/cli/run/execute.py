@@ -28,7 +28,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
-from asyncpipe.run import pipeline, plan, provenance, scheduler
+from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
 from asyncpipe.run.context import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -186,7 +186,10 @@ def _built_before(one: BuildPlan, services: Services) -> tuple[BuildPlan, Built]
 
 
 def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.Job:
+    output = one.output_directory
+
     async def run(attempt: int) -> Outcome:
+        nonlocal output
         if built is not None:
             return await pipeline.publish_built(one, services, built)
         before = _built_before(one, services) if attempt == 0 else None
@@ -195,6 +198,7 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
             return await pipeline.publish_built(again, services, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
+        output = again.output_directory
         make_folder(folder, mode=0o700)
         return await pipeline.process_template(again, services)
 
@@ -204,4 +208,5 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
         template_path=str(one.template.path),
         expected_bytes=expected_bytes,
         run=run,
+        written_bytes=lambda: artifact.written_bytes(output),
     )

@@ -27,7 +27,7 @@ from asyncpipe.run import plan, provenance
 from asyncpipe.run.state import FILE_NAME, Built, RunJournal, making
 from asyncpipe.settings import Settings
 from asyncpipe.system.process import SystemProcessRunner
-from asyncpipe.text.moments import timestamp_of, utc_text
+from asyncpipe.text.format import timestamp_of, utc_text
 from asyncpipe.text.secrets import secrets_of
 
 

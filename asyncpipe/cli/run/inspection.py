@@ -27,7 +27,7 @@ from asyncpipe.stores.http import HttpUrls
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text import mask
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import secrets_of
 
 # Every build sets these itself; here any value will do.

@@ -22,7 +22,7 @@ from asyncpipe.run import plan, scheduler
 from asyncpipe.run.state import RunJournal, find_run
 from asyncpipe.settings import Settings
 from asyncpipe.system.process import SystemProcessRunner
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import Secrets, secrets_of
 
 _PASSWORD_BYTES = 24

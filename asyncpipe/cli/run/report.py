@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
 import anyio
-import anyio.to_thread
 import click
 import structlog
 
@@ -26,7 +25,8 @@ from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Style, open_console
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
-from asyncpipe.text.moments import utc_text
+from asyncpipe.system.threads import DaemonWorker
+from asyncpipe.text.format import utc_text
 
 _TELL_S = 5.0
 # Set by terminals that fold their lines anew when they become narrower, as xterm does not.
@@ -188,7 +188,7 @@ async def tell(finish: Finish, reporter: Reporter) -> None:
         )
     )
     with anyio.CancelScope(shield=True), anyio.move_on_after(_TELL_S):
-        await anyio.to_thread.run_sync(_write_files, finish)
+        await DaemonWorker("report").run(_write_files, finish)
 
 
 def _write_files(finish: Finish) -> None:

@@ -18,7 +18,7 @@ from asyncpipe.model.events import (
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
 from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean, place_text
+from asyncpipe.text.safe import clean, place_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
 
@@ -69,6 +69,8 @@ def ending(outcome: Outcome) -> str:
             f"published {size_text(xva.digests.size_bytes)} after "
             f"{duration_text(outcome.duration_s)}: {xva.url}"
         )
+    if not outcome.started:
+        return outcome.error
     return (
         f"FAILED after {duration_text(outcome.duration_s)} "
         f"(exit code {outcome.exit_code}): {outcome.error}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from asyncpipe.model.events import (
     Event,
     IdentityChanged,
@@ -34,7 +36,7 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
     """
     match event:
         case OutputLine():
-            return None if quiet else clean(event.text)
+            return None if quiet else guests(event.text)
         case Warned():
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
@@ -42,6 +44,15 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         case RunStopping():
             return f"{OWN}{clean(event.signal)}: stopping, cleaning up ..."
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
+
+
+def guests(text: str) -> str:
+    r"""A line of the build; one that begins as ours do is shown as ``\asyncpipe: ...``."""
+    line = clean(text)
+    start = line.lstrip()[: 2 * len(OWN)]
+    if not start.isascii():  # wide letters and the like read as ours, too
+        start = unicodedata.normalize("NFKC", start)
+    return f"\\{line}" if start.casefold().startswith(OWN.strip()) else line
 
 
 def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:

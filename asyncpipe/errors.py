@@ -180,6 +180,10 @@ class HostTrustError(HostError):
     exit_code = 2
 
 
+class HostUntrustedError(HostTrustError):
+    """Nobody vouches for the host's certificate: no fingerprint, no authority."""
+
+
 class HostMissingError(HostError):
     """The host does not know what was named: a template, a network, a storage repository."""
 

@@ -21,7 +21,12 @@ from asyncpipe.cli.run import report
 from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_PUBLISHED,
+    DestinationTakenError,
+    UsageError,
+)
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
@@ -29,6 +34,7 @@ from asyncpipe.model.run import RunFacts
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
+from asyncpipe.run.claim import claimed
 from asyncpipe.run.context import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -37,6 +43,8 @@ from asyncpipe.system.files import make_folder
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.upload.budget import Budget
+
+_NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
 
 
 def run_build(settings: Settings) -> int:
@@ -54,12 +62,20 @@ async def _run(settings: Settings) -> int:
             click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
-            exit_code = await execute(prepared, announcer)
+            while (ended := await execute(prepared, announcer)) is None:
+                await anyio.sleep(_NEXT_SECOND_S)
+                prepared = await prepare(settings)
+            exit_code = ended
     return exit_code
 
 
-async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | None = None) -> int:
-    """Run what was prepared (``built``: only its last part) and tell how it ended."""
+async def execute(
+    prepared: Prepared, announcer: Announcer, *, built: Built | None = None
+) -> int | None:
+    """Run what was prepared (``built``: only its last part) and tell how it ended.
+
+    None: another run has claimed this second for one of the templates, and nothing was done.
+    """
     settings, journal = prepared.settings, prepared.journal
     report.configure_logging(settings)
     started_utc, started_s = datetime.now(UTC), time.monotonic()
@@ -77,9 +93,8 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
     ):
         gc.settle()
         await store.probe()
-        stack.enter_context(alone(journal.folder))
-        if settings.resume:
-            await end_before(settings, read_run(journal.folder))
+        if not await _enter(prepared, store, stack, builds=built is None):
+            return None
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
@@ -104,6 +119,35 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
                 announcer.emit = None
     await report.notify(finish)
     return finish.exit_code
+
+
+async def _enter(
+    prepared: Prepared, store: ObjectStore, stack: AsyncExitStack, *, builds: bool
+) -> bool:
+    """Be the only process at this run, and the only run at its folders; False: they are taken.
+
+    Raises:
+        UsageError: the run is at work already, or what it had left cannot be ended.
+        DestinationTakenError: the folders of the run to resume belong to another run.
+    """
+    settings, journal = prepared.settings, prepared.journal
+    if settings.resume:
+        stack.enter_context(alone(journal.folder))
+        await end_before(settings, read_run(journal.folder))
+    keys = [
+        plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        for one in prepared.plans
+        if builds and journal.state_of(one.unit) is not UnitState.PUBLISHED
+    ]
+    is_free = await stack.enter_async_context(claimed(store, keys, journal.run_id))
+    if settings.resume and not is_free:
+        raise DestinationTakenError(
+            f"Another run publishes what {journal.run_id} would: both began in one second.",
+            hint="Start a new run; it has a timestamp of its own.",
+        )
+    if is_free and not settings.resume:
+        stack.enter_context(alone(journal.folder))
+    return is_free
 
 
 def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:

@@ -59,7 +59,9 @@ async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: b
             secrets=secrets_of(settings.environment, {}),
         )
         built = await _built(settings, one, identity, guest, journal)
-        exit_code = await execute(prepared, announcer, built=built)
+        ended = await execute(prepared, announcer, built=built)
+        assert ended is not None  # nothing is claimed: there is no build to lose
+        exit_code = ended
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from asyncpipe.detect.guest import MARK
 from asyncpipe.model.events import (
     Event,
@@ -36,7 +38,7 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
     match event:
         case OutputLine():
             is_hidden = quiet or (MARK in event.text and not verbose)
-            return None if is_hidden else clean(event.text)
+            return None if is_hidden else guests(event.text)
         case Warned():
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
@@ -44,6 +46,15 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         case RunStopping():
             return f"{OWN}{clean(event.signal)}: stopping, cleaning up ..."
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
+
+
+def guests(text: str) -> str:
+    r"""A line of the build; one that begins as ours do is shown as ``\asyncpipe: ...``."""
+    line = clean(text)
+    start = line.lstrip()[: 2 * len(OWN)]
+    if not start.isascii():  # wide letters and the like read as ours, too
+        start = unicodedata.normalize("NFKC", start)
+    return f"\\{line}" if start.casefold().startswith(OWN.strip()) else line
 
 
 def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:

@@ -136,19 +136,8 @@ def _test(mutant: Mutant | None, tests: Sequence[str]) -> int:
         sys.meta_path.insert(0, _Changed(mutant, mutant.applied(source)))
     import pytest  # noqa: PLC0415 - imported before the fork, by name only here
 
-    flags = [
-        "-q",
-        "-x",
-        "-n",
-        "0",
-        "-m",
-        "not heavy",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-    ]
-    return int(pytest.main([*flags, *tests]))
+    flags = "-q -x -n 0 -p no:cacheprovider -W ignore::pytest.PytestAssertRewriteWarning"
+    return int(pytest.main([*flags.split(), "-m", "not heavy", *tests]))
 
 
 def run(

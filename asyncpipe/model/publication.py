@@ -46,6 +46,7 @@ class Failed:
     error: str
     hint: str
     exit_code: int
+    started: bool = True  # False: nothing was built, --fail-fast or a full disk forbade it
     cause_lines: tuple[str, ...] = ()
     error_file: str = ""
     error_line: int | None = None

@@ -15,6 +15,7 @@ import structlog
 from asyncpipe import detect, template
 from asyncpipe.detect import evidence
 from asyncpipe.errors import (
+    EXIT_SOME_FAILED,
     EXIT_UNEXPECTED,
     BuildTimedOutError,
     PackerFailedError,
@@ -62,6 +63,7 @@ class Job:
     template_path: str
     expected_bytes: int
     run: Callable[[int], Awaitable[Outcome]] = field(repr=False)  # attempt, from 0
+    written_bytes: Callable[[], int] = field(default=lambda: 0, repr=False)  # of the XVA, by now
 
 
 def discover(patterns: Sequence[str], root: Path) -> list[Path]:
@@ -219,37 +221,40 @@ class DiskBudget:
 
     def __init__(self, free_bytes: Callable[[], int]) -> None:
         self._free_bytes = free_bytes
-        self._reserved_bytes = 0
-        self._running = 0
+        self._running: dict[object, Callable[[], int]] = {}  # what each will still write
         self._freed = anyio.Condition()
 
     @asynccontextmanager
-    async def reserve(self, expected_bytes: int) -> AsyncIterator[None]:
-        """Wait for room.
+    async def reserve(
+        self, expected_bytes: int, written_bytes: Callable[[], int] = lambda: 0
+    ) -> AsyncIterator[None]:
+        """Wait for room; what was written already is no longer free and is not counted twice.
 
         Raises:
             UsageError: there is not enough even with nothing else running.
         """
         async with self._freed:
-            while self._free_bytes() - self._reserved_bytes < expected_bytes:
-                if self._running == 0:
+            while self._free_bytes() - self._still_to_come() < expected_bytes:
+                if not self._running:
                     raise UsageError(
                         f"The disk has {size_text(self._free_bytes())} free; the XVA may need "
                         f"{size_text(expected_bytes)}.",
                         hint="Free some space, or put --work-directory on a larger disk.",
                     )
                 await self._freed.wait()
-            self._reserved_bytes += expected_bytes
-            self._running += 1
+            mine = object()
+            self._running[mine] = lambda: max(0, expected_bytes - written_bytes())
         try:
             yield
         finally:
             # no await between the build's end and this: a cancelled waiter must see it too
-            self._reserved_bytes -= expected_bytes
-            self._running -= 1
+            del self._running[mine]
             with anyio.CancelScope(shield=True):
                 async with self._freed:
                     self._freed.notify_all()
+
+    def _still_to_come(self) -> int:
+        return sum(bytes_left() for bytes_left in self._running.values())
 
 
 async def process_matrix(
@@ -277,7 +282,7 @@ async def process_matrix(
         if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
             return _not_started(job, "an earlier template failed (--fail-fast)")
         try:
-            async with disk.reserve(job.expected_bytes):
+            async with disk.reserve(job.expected_bytes, job.written_bytes):
                 return await _attempts(job, retries, on_retry)
         except UsageError as error:
             return _not_started(job, error.message, error)
@@ -314,7 +319,8 @@ def _not_started(job: Job, reason: str, error: UsageError | None = None) -> Fail
         template_path=job.template_path,
         error=f"Not started: {reason}" if error is None else reason,
         hint=error.hint if error else "",
-        exit_code=error.exit_code if error else EXIT_UNEXPECTED,
+        exit_code=error.exit_code if error else EXIT_SOME_FAILED,
+        started=False,
     )
 
 

@@ -52,6 +52,11 @@ async def test_with_fail_fast_nothing_starts_after_a_failure() -> None:
     errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
     assert errors[0] == "no"
     assert all("Not started" in error for error in errors[1:])
+    assert [outcome.started for outcome in outcomes if isinstance(outcome, Failed)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 async def test_a_failed_build_is_tried_again_only_when_asked_and_told() -> None:
@@ -104,6 +109,37 @@ async def test_a_build_that_does_not_fit_on_the_disk_waits_for_the_others() -> N
         await scheduler.process_matrix([make(n) for n in "abc"], at_once=3, disk=disk)
     assert max(most) == 1
     assert len(most) == 3
+
+
+async def test_what_a_build_has_written_is_not_kept_free_a_second_time() -> None:
+    disk_bytes, written = 100, 0
+    together = anyio.Event()
+
+    async def first(_attempt: int) -> Outcome:
+        nonlocal written
+        written = 50
+        await together.wait()
+        return failed("first")
+
+    async def second(_attempt: int) -> Outcome:
+        await anyio.lowlevel.checkpoint()
+        together.set()
+        return failed("second")
+
+    disk = scheduler.DiskBudget(lambda: disk_bytes - written)
+    jobs = [
+        scheduler.Job(
+            name="first",
+            template_path="first",
+            expected_bytes=50,
+            run=first,
+            written_bytes=lambda: written,
+        ),
+        scheduler.Job(name="second", template_path="second", expected_bytes=50, run=second),
+    ]
+    with anyio.fail_after(10):
+        await scheduler.process_matrix(jobs, at_once=2, disk=disk)
+    assert together.is_set()
 
 
 async def test_a_build_that_never_fits_fails_and_harms_nobody() -> None:

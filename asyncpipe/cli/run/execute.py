@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -186,7 +187,10 @@ def _built_before(one: BuildPlan, services: Services) -> tuple[BuildPlan, Built]
 
 
 def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.Job:
+    output = one.output_directory
+
     async def run(attempt: int) -> Outcome:
+        nonlocal output
         if built is not None:
             return await pipeline.publish_built(one, services, built)
         before = _built_before(one, services) if attempt == 0 else None
@@ -195,6 +199,7 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
             return await pipeline.publish_built(again, services, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
+        output = again.output_directory
         make_folder(folder, mode=0o700)
         return await pipeline.process_template(again, services)
 
@@ -204,4 +209,14 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
         template_path=str(one.template.path),
         expected_bytes=expected_bytes,
         run=run,
+        written_bytes=lambda: _size_of(output),
     )
+
+
+def _size_of(folder: Path) -> int:
+    """What an export has written so far; 0 where there is nothing."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.is_file())
+    except OSError:
+        return 0

@@ -65,7 +65,8 @@ def _cells(outcome: Outcome) -> tuple[Cell, ...]:
             Cell(digests.sha256_hex[:12]),
             took,
         )
-    result = Cell(f"FAILED ({outcome.exit_code})", "bold red")
+    failed = Cell(f"FAILED ({outcome.exit_code})", "bold red")
+    result = failed if outcome.started else Cell("not started", "yellow")
     return Cell(clean(outcome.unit)), result, Cell(clean(system)), Cell(""), Cell(""), took
 
 

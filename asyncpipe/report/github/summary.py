@@ -112,13 +112,15 @@ def _row(outcome: Outcome) -> str:
         cells = (escaped(outcome.unit), "published", system, size, digest, took, _code(xva.url))
     else:
         where = _code(outcome.log_url or outcome.log_path)
-        result = f"**failed ({outcome.exit_code})**"
+        failed = f"**failed ({outcome.exit_code})**"
+        result = failed if outcome.started else "not started"
         cells = (escaped(outcome.unit), result, system, "", "", took, where)
     return f"| {' | '.join(cells)} |"
 
 
 def _failure(failure: Failed) -> str:
-    lines = [f"### {escaped(failure.unit)} failed", "", f"**{escaped(failure.error)}**", ""]
+    how = "failed" if failure.started else "was not started"
+    lines = [f"### {escaped(failure.unit)} {how}", "", f"**{escaped(failure.error)}**", ""]
     if failure.error_file:
         place = failure.error_file + (f":{failure.error_line}" if failure.error_line else "")
         lines.append(f"- at {_code(place)}")

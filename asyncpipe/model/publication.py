@@ -46,7 +46,6 @@ class Failed:
     error: str
     hint: str
     exit_code: int
-    started: bool = True  # False: nothing was built, --fail-fast or a full disk forbade it
     cause_lines: tuple[str, ...] = ()
     error_file: str = ""
     error_line: int | None = None
@@ -59,6 +58,7 @@ class Failed:
     identity: OsIdentity | None = None
     warnings: tuple[str, ...] = ()
     details: Mapping[str, object] = field(default_factory=dict)  # the XVA report and the like
+    started: bool = True  # False: its turn never came, since another one had failed
 
 
 Outcome = Published | Failed

@@ -17,8 +17,7 @@ from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import printable
+from asyncpipe.text.safe import clean, printable
 
 __all__ = ["Report", "RunInfo", "encode", "render"]
 
@@ -113,10 +112,9 @@ class PublishedEntry(_TemplateEntry, frozen=True, kw_only=True, tag="published")
 
 
 class FailedEntry(_TemplateEntry, frozen=True, kw_only=True, tag="failed"):
-    """A template that was not."""
+    """A template that failed."""
 
     exit_code: int
-    started: bool  # false: nothing was built
     error: str
     hint: str
     at: Place
@@ -127,13 +125,17 @@ class FailedEntry(_TemplateEntry, frozen=True, kw_only=True, tag="failed"):
     remains: list[str]
 
 
+class NotStartedEntry(FailedEntry, frozen=True, kw_only=True, tag="not-started"):
+    """A template of which nothing was built: an earlier one had failed (--fail-fast)."""
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """A run: its own facts, and one entry for each template that ended."""
 
     schema_version: documents.Version
     run: RunEntry
     counts: Counts
-    templates: list[PublishedEntry | FailedEntry]
+    templates: list[PublishedEntry | FailedEntry | NotStartedEntry]
 
 
 def encode(outcomes: Sequence[Outcome], run: RunInfo) -> bytes:
@@ -186,7 +188,8 @@ def _published(outcome: Published) -> PublishedEntry:
 
 
 def _failed(outcome: Failed) -> FailedEntry:
-    return FailedEntry(
+    kind = FailedEntry if outcome.started else NotStartedEntry
+    return kind(
         template=outcome.unit,
         template_path=printable(outcome.template_path),
         duration_s=round(outcome.duration_s, 3),
@@ -194,7 +197,6 @@ def _failed(outcome: Failed) -> FailedEntry:
         phases=[_phase(span) for span in outcome.phases],
         warnings=_texts(outcome.warnings),
         exit_code=outcome.exit_code,
-        started=outcome.started,
         error=_text(outcome.error),
         hint=_text(outcome.hint),
         at=Place(file=printable(outcome.error_file), line=outcome.error_line),

@@ -53,10 +53,12 @@ def with_manners(name: str = "strict", **manners: object) -> Iterator[StandIn]:
     ("server", "checksum"),
     [
         ("strict", ChecksumMode.CRC64NVME_FULL),
-        ("rclone", ChecksumMode.ETAG_MD5),  # PutObject refuses a wrong SHA-256, UploadPart does not
+        ("minio", ChecksumMode.CRC64NVME_FULL),
+        ("unverified-parts", ChecksumMode.ETAG_MD5),  # PutObject refuses wrong ones, UploadPart not
+        ("rclone", ChecksumMode.CONTENT_MD5),  # and drops the upload of a wrong part
         ("b2", ChecksumMode.CONTENT_MD5),
         ("fragile", ChecksumMode.CONTENT_MD5),
-        ("s3rver", ChecksumMode.CONTENT_MD5),
+        ("s3rver", ChecksumMode.ETAG_MD5),
         ("little", ChecksumMode.NONE),
     ],
 )
@@ -68,6 +70,9 @@ async def test_a_checksum_is_claimed_when_uploadpart_itself_refuses_the_wrong_on
             with anyio.fail_after(LIMIT_S):
                 await store.probe()
     assert store.capabilities.checksum is checksum
+    assert store.capabilities.conditional_complete == PROFILES[server].conditional_complete or (
+        server in {"b2", "fragile"}
+    )
 
 
 async def test_a_size_is_claimed_when_the_right_one_is_accepted_too() -> None:
@@ -133,7 +138,7 @@ async def test_named_profiles_send_no_header_that_b2_refuses(profile: StoreProfi
 
 
 async def test_a_named_profile_is_held_to_its_claim_about_parts() -> None:
-    with with_manners("rclone") as standin:
+    with with_manners("unverified-parts") as standin:
         options = StoreOptions(profile=StoreProfile.GARAGE)
         async with opened(standin, options) as store:
             with anyio.fail_after(LIMIT_S), pytest.raises(UploadError, match="digest is wrong"):
@@ -143,7 +148,7 @@ async def test_a_named_profile_is_held_to_its_claim_about_parts() -> None:
 async def test_a_part_that_arrives_changed_is_noticed_by_its_etag_where_nothing_is_refused() -> (
     None
 ):
-    with with_manners("rclone") as standin:
+    with with_manners("unverified-parts") as standin:
         async with opened(standin, AUTO) as store:
             with anyio.fail_after(LIMIT_S):
                 await store.probe()

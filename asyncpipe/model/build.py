@@ -116,6 +116,19 @@ class BuildPlan:
         """It builds on an XCP-ng/XenServer host."""
         return any(source.type.startswith("xenserver") for source in self.template.sources)
 
+    @property
+    def iso_vdi_name(self) -> str:
+        """Name of the image that the plugin uploads, or finds, and removes in the end; or "".
+
+        The plugin names it after the first URL (builder/xenserver/iso/builder.go).
+        """
+        for source in self.template.sources if self.builds_on_host else ():
+            urls = source.attributes.get("iso_urls")
+            url = source.attributes.get("iso_url") or (urls[0] if isinstance(urls, list) else None)
+            if not source.attributes.get("iso_name") and isinstance(url, str):
+                return url.rpartition("/")[2]
+        return ""
+
     def names_iso(self, name: str) -> bool:
         """The template itself wants an image of this name that is on the pool."""
         return any(source.attributes.get("iso_name") == name for source in self.template.sources)

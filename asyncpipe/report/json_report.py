@@ -10,7 +10,7 @@ from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 __all__ = ["SCHEMA_VERSION", "RunInfo", "render"]
 
@@ -51,11 +51,10 @@ def render(outcomes: Sequence[Outcome], run: RunInfo) -> Json:
 
 
 def _template(outcome: Outcome) -> Json:
-    is_good = isinstance(outcome, Published)
     common: Json = {
         "template": outcome.unit,
         "template_path": outcome.template_path,
-        "result": "published" if is_good else "failed",
+        "result": _result(outcome),
         "exit_code": 0 if isinstance(outcome, Published) else outcome.exit_code,
         "duration_s": round(outcome.duration_s, 3),
         "os": _system(outcome.identity),
@@ -64,6 +63,12 @@ def _template(outcome: Outcome) -> Json:
     }
     own = _published(outcome) if isinstance(outcome, Published) else _failed(outcome)
     return {**common, **own}
+
+
+def _result(outcome: Outcome) -> str:
+    if isinstance(outcome, Published):
+        return "published"
+    return "failed" if outcome.started else "not-started"
 
 
 def _published(outcome: Published) -> Json:

@@ -25,6 +25,7 @@ from asyncpipe.model.clean_up import CleanUp, HostOutcome
 from asyncpipe.model.host import HostVdi, Mark, Proof, Remaining
 from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
+from asyncpipe.run import iso_turn
 from asyncpipe.text.format import size_text
 
 OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]
@@ -166,6 +167,27 @@ class HostSide:
             + (f" ({details})" if details else "")
             + ". If in doubt, remove it there and build again.",
         )
+
+    @asynccontextmanager
+    async def iso_turn(
+        self, locks: Path, waits: Callable[[str, float], None]
+    ) -> AsyncIterator[None]:
+        """Have the ISO's image at the host for this build alone."""
+        name = self.plan.iso_vdi_name
+        image = f"{self.host.address if self.host else ''}/{name}" if name else ""
+        async with iso_turn.turn(locks, image, self._others_with_iso, waits):
+            yield
+
+    async def _others_with_iso(self) -> str:
+        """Name the run that marked an image of this name at the host, "" when there is none."""
+        found: list[str] = []
+
+        async def ask(pool: Pool) -> None:
+            images = await pool.vdis(name=self.plan.iso_vdi_name)
+            found.extend(one.mark.run_id for one in images if one.mark and one.mark != self.mark)
+
+        await self._safely(ask, limit_s=_MARK_S)
+        return found[0] if found else ""
 
     async def unblock(self) -> None:
         """End at the host what holds Packer up: an export that stalls."""

@@ -80,16 +80,18 @@ async def _build_and_publish(context: RunContext) -> Published:
 
 async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
     """Run Packer with the host watched beside it; however it ends, nothing stays at the host."""
-    try:
-        async with context.host.followed():
-            ended = await build.run(
-                context.plan,
-                runner=context.services.runner,
-                log=log,
-                listeners=context.listeners(),
-            )
-    finally:
-        outcome = await context.host.settle(context.build_exit)
+    locks = context.services.journal.folder.parent.parent / "locks"
+    async with context.host.iso_turn(locks, context.on_waiting):
+        try:
+            async with context.host.followed():
+                ended = await build.run(
+                    context.plan,
+                    runner=context.services.runner,
+                    log=log,
+                    listeners=context.listeners(),
+                )
+        finally:
+            outcome = await context.host.settle(context.build_exit)
     if outcome.clean_up in {CleanUp.REMAINS, CleanUp.UNKNOWN}:
         for sentence in outcome.sentences:
             context.warn("host-remains", sentence)

@@ -39,7 +39,7 @@ class TestClosingTable:
         for words in (
             "FAILED (20)",
             "error:    Packer ended with an error.\n",
-            "code:     20 (docs/exit-codes.md)",
+            "code:     20 (Packer failed)",
             "at:       a.pkr.hcl:3",
             "cause:    Script exited with non-zero exit status: 7",
             "hint:     Look at the lines above the error.",

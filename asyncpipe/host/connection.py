@@ -19,7 +19,7 @@ import h11
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from asyncpipe.errors import HostError, HostTrustError, HostUnreachableError
+from asyncpipe.errors import HostError, HostTrustError, HostUnreachableError, HostUntrustedError
 from asyncpipe.host.endpoint import Endpoint
 from asyncpipe.host.trust import Verifier, fingerprint_of, looking_only, shown
 from asyncpipe.text.safe import printable
@@ -183,7 +183,7 @@ async def _connect(endpoint: Endpoint, context: ssl.SSLContext) -> TLSStream:
         raise _unreachable(endpoint, error) from error
 
 
-async def _untrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> HostTrustError:
+async def _untrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> HostUntrustedError:
     try:
         found = (
             f"its SHA-256 fingerprint is {shown(fingerprint_of(await certificate_of(endpoint)))}"
@@ -191,7 +191,7 @@ async def _untrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) ->
     except HostError:
         found = "its fingerprint could not be read"
     why = printable(error.verify_message or str(error), 150).rstrip(".")
-    return HostTrustError(
+    return HostUntrustedError(
         f"The certificate of {endpoint} is not trusted ({why}); {found}.",
         hint=f"Compare it on the host, then: asyncpipe host trust {endpoint}; or name its "
         "authority: --host-ca FILE (ASYNCPIPE_HOST_CA).",

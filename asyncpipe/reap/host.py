@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from asyncpipe.errors import HostError
 from asyncpipe.model.host import HostVdi, HostVm, Mark, Proof, Remaining, Removal
 from asyncpipe.ports import Pool
-from asyncpipe.text.moments import TIMESTAMP_FORMAT
+from asyncpipe.text.format import TIMESTAMP_FORMAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ of them found out and a later one needs.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,20 +138,21 @@ class RunContext:
             redactor=self._redactor,
         ) as log:
             # apart: a defect in one listener must not silence the other
-            log.subscribe(self.guest.feed_line, whole_lines=True)
+            log.subscribe_batches(self.guest.feed_lines, whole_lines=True)
             log.subscribe(self.medium.feed_line, whole_lines=True)
-            log.subscribe(self.on_line)
+            log.subscribe_batches(self.on_lines)
             try:
                 yield log
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_SEAL_S):
                     self.sealed = self.sealed or await log.seal()
 
-    def on_line(self, text: str) -> None:
-        """Take one redacted line of Packer's output."""
-        self.tail.append(text)
+    def on_lines(self, lines: Sequence[str]) -> None:
+        """Take masked lines of Packer's output."""
+        self.tail += lines[-_LOG_TAIL_LINES:]
         del self.tail[:-_LOG_TAIL_LINES]
-        self.services.reporter.emit(OutputLine(unit=self.unit, text=text))
+        for line in lines:
+            self.services.reporter.emit(OutputLine(unit=self.unit, text=line))
 
     def on_phase(self, phase: Phase) -> None:
         """Tell the phase."""

@@ -15,7 +15,7 @@ from asyncpipe.model.host import Mark
 from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.reap import Finding, Kind, at_host
 from asyncpipe.testing.pool import FakePool
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import timestamp_of
 
 pytestmark = pytest.mark.anyio
 RUN = "20261123T170000Z-0a1b2c3d"

@@ -33,8 +33,7 @@ from asyncpipe.model.host import HostAccess
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import duration_text, rate_text, size_text
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import without_userinfo
+from asyncpipe.text.safe import clean, without_userinfo
 
 _OPTIONS: Final = ("storage", "network", "as_template", "replace_latest")
 _REDRAW_S: Final = 0.5

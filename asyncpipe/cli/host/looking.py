@@ -28,7 +28,7 @@ from asyncpipe.host.trust import fingerprint_of, parse_fingerprint, shown, store
 from asyncpipe.model.host import VERSION_KEY, HostAccess
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 
 def trust(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:

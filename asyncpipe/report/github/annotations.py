@@ -7,8 +7,7 @@ from pathlib import PurePath
 
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.report.github.shield import command
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import bounded
+from asyncpipe.text.safe import bounded, clean
 
 MAX_PER_TYPE = 10  # actions/runner ExecutionContext.cs, _maxCountPerIssueType: more are dropped
 _MAX_MESSAGE = 4000  # _maxIssueMessageLength is 4096

@@ -11,7 +11,7 @@ from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.timeline import gantt
 from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean, place_text
+from asyncpipe.text.safe import clean, place_text
 
 # actions/runner FileCommandManager.cs: one byte more and the whole summary is left out.
 SUMMARY_LIMIT_BYTES = 1024 * 1024

@@ -23,8 +23,8 @@ class HeldError(Exception):
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; on a file system that has no locks nothing is held.
+def held(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
+    """Hold the lock of this name in the folder; where the file system has none nothing is held.
 
     The kernel lets go when the process ends, however it ends; children do not inherit it.
 
@@ -32,7 +32,7 @@ def held(folder: Path) -> Iterator[None]:
         HeldError: another process has it.
         OSError: the lock's file cannot be made.
     """
-    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(descriptor)
         os.ftruncate(descriptor, 0)

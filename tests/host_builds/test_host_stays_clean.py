@@ -206,3 +206,74 @@ def test_nothing_of_packers_own_log_stays(new_bench: NewBench, tmp_path: Path) -
     bench = new_bench()
     finish(bench.build())
     assert not list(tmp_path.rglob("packer.log"))
+
+
+def test_two_runs_of_one_second_both_publish(new_bench: NewBench) -> None:
+    bench = new_bench()
+    several = [bench.build("--no-eager") for _ in range(3)]
+    ended = [finish(process) for process in several]
+    assert [one.code for one in ended] == [0, 0, 0], "\n".join(one.out for one in ended)
+    folders = {
+        path.parent.name for path in bench.folder.glob("published/templates/*/*/metadata.json")
+    }
+    assert len(folders) == 3
+    names = {run.name for run in bench.runs if (run / "run.json").is_file()}
+    assert len(names) == 3
+    assert not list(bench.folder.glob("published/**/claim.json"))
+    assert bench.left() == EMPTY
+
+
+def test_resume_refuses_another_destination(new_bench: NewBench, xapi: XapiStandIn) -> None:
+    xapi.faults.fail("VM.start", "NO_HOSTS_AVAILABLE")
+    bench = new_bench()
+    assert finish(bench.build()).code == 20
+    ended = bench.run("build", "--resume", "last", "--destination", "elsewhere")
+    assert ended.code == 2
+    assert "publishes to published, not to elsewhere" in ended.out
+
+
+def test_an_image_that_a_dead_run_left_is_not_installed_from(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    xapi.faults.export = Export.STALLED
+    bench = new_bench()
+    process = bench.build()
+    wait_for(process, "Getting XVA")
+    _killed(process)
+    ended = finish(bench.build())
+    assert ended.code == 50, ended.out
+    assert f"asyncpipe reap --run {bench.runs[0].name}" in ended.out
+    assert bench.run("reap", "--run", bench.runs[0].name, "--grace", "5s").code == 0
+    xapi.faults.export = Export.PLAIN
+    assert finish(bench.build()).code == 0
+    assert bench.left() == EMPTY
+
+
+def test_a_failed_vm_is_kept_when_asked_and_removed_when_its_time_has_passed(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    xapi.faults.fail("VM.start", "NO_HOSTS_AVAILABLE")
+    bench = new_bench()
+    kept = finish(bench.build("--on-error", "keep", "--keep-for", "1s"))
+    assert kept.code == 20, kept.out
+    assert "was kept at the host: --on-error keep, until" in kept.out
+    assert "Console: " in kept.out
+    assert len(bench.left()[0]) == 1
+    until(lambda: bench.run("reap", "--run", "last").code == 0 and bench.left() == EMPTY, "kept")
+
+
+def test_a_good_build_with_keep_leaves_nothing(new_bench: NewBench) -> None:
+    bench = new_bench()
+    ended = finish(bench.build("--on-error", "keep"))
+    assert ended.code == 0, ended.out
+    assert bench.left() == EMPTY
+
+
+@pytest.mark.parametrize(("flag", "why"), [("-debug", "no terminal"), ("-force", "same name")])
+def test_flags_of_packer_that_would_do_harm_are_refused_with_the_reason(
+    new_bench: NewBench, flag: str, why: str
+) -> None:
+    ended = finish(new_bench().build(flag))
+    assert ended.code == 2
+    assert f"{flag} is not passed to Packer" in ended.out
+    assert why in ended.out

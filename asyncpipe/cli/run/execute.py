@@ -17,11 +17,16 @@ import anyio.to_thread
 import click
 
 from asyncpipe.cli import gc
-from asyncpipe.cli.run import report
+from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_PUBLISHED,
+    DestinationTakenError,
+    UsageError,
+)
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
@@ -29,6 +34,7 @@ from asyncpipe.model.run import RunFacts
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
+from asyncpipe.run.claim import claimed
 from asyncpipe.run.context import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -38,11 +44,15 @@ from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.upload.budget import Budget
 
+_NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
+
 
 def run_build(settings: Settings) -> int:
     """Build and publish what ``settings`` name; returns the exit code."""
     if not settings.templates and not settings.resume:
-        raise UsageError("No template was named.", hint="Try: bin/build-template templates/demo")
+        raise UsageError(
+            "No template was named.", hint="Write for example: asyncpipe build templates/debian/12"
+        )
     return anyio.run(_run, settings)
 
 
@@ -54,12 +64,20 @@ async def _run(settings: Settings) -> int:
             click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
-            exit_code = await execute(prepared, announcer)
+            while (ended := await execute(prepared, announcer)) is None:
+                await anyio.sleep(_NEXT_SECOND_S)
+                prepared = await prepare(settings)
+            exit_code = ended
     return exit_code
 
 
-async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | None = None) -> int:
-    """Run what was prepared (``built``: only its last part) and tell how it ended."""
+async def execute(
+    prepared: Prepared, announcer: Announcer, *, built: Built | None = None
+) -> int | None:
+    """Run what was prepared (``built``: only its last part) and return the exit code.
+
+    None: another run has claimed this second for one of the templates, and nothing was done.
+    """
     settings, journal = prepared.settings, prepared.journal
     report.configure_logging(settings)
     started_utc, started_s = datetime.now(UTC), time.monotonic()
@@ -77,10 +95,10 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
     ):
         gc.settle()
         await store.probe()
-        stack.enter_context(alone(journal.folder))
-        if settings.resume:
-            await end_before(settings, read_run(journal.folder))
+        if not await _enter(prepared, store, stack, builds=built is None):
+            return None
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
@@ -103,7 +121,40 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
                 await report.tell(finish, reporter)
                 announcer.emit = None
     await report.notify(finish)
+    if finish.exit_code == EXIT_PUBLISHED:
+        report.refuse_lost_output(reporter)
     return finish.exit_code
+
+
+async def _enter(
+    prepared: Prepared, store: ObjectStore, stack: AsyncExitStack, *, builds: bool
+) -> bool:
+    """Be the only process at this run, and the only run at its folders; False: they are taken.
+
+    Raises:
+        UsageError: the run is at work already, or what it had left cannot be ended.
+        DestinationTakenError: the folders of the run to resume belong to another run.
+    """
+    settings, journal = prepared.settings, prepared.journal
+    for one in prepared.plans:
+        build_host(settings, one)  # refuses what could not be cleaned up
+    if settings.resume:
+        stack.enter_context(alone(journal.folder))
+        await end_before(settings, read_run(journal.folder))
+    keys = [
+        plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        for one in prepared.plans
+        if builds and journal.state_of(one.unit) is not UnitState.PUBLISHED
+    ]
+    is_free = await stack.enter_async_context(claimed(store, keys, journal.run_id))
+    if settings.resume and not is_free:
+        raise DestinationTakenError(
+            f"Another run publishes what {journal.run_id} would: both began in one second.",
+            hint="Start a new run; it has a timestamp of its own.",
+        )
+    if is_free and not settings.resume:
+        stack.enter_context(alone(journal.folder))
+    return is_free
 
 
 def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:

@@ -248,7 +248,8 @@ class Reporter(Protocol):
 class Pool(Protocol):
     """An XCP-ng/XenServer pool after login; every call is bounded in time and raises HostErrors.
 
-    Nothing that is not ours is ever changed: what removes wants a Proof.
+    Nothing that is not ours is ever changed: what removes wants a Proof. A disk's reference
+    ("OpaqueRef:...") serves as its uuid.
     """
 
     async def facts(self) -> PoolFacts:

@@ -6,6 +6,7 @@ from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
 from asyncpipe.catalog.read import BAD
+from asyncpipe.catalog.streaming import stream_xva
 from asyncpipe.model.catalog import entry_of
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "rebuild_index",
     "resolve",
     "set_channel",
+    "stream_xva",
     "unset_channel",
 ]

@@ -23,13 +23,14 @@ from asyncpipe.cli.options.command import Command
 @shared.WORK_DIRECTORY
 @shared.AS_JSON
 @shared.IDENTITY
+@shared.HOST
 @shared.DESTINATION
 @shared.STORE
 def check(*, iso: bool, as_json: bool, **given: Any) -> int:
     """Find in seconds what would make a build of TEMPLATEs fail.
 
-    Checks Packer and its plugins, the templates and their variables, the disk, and the
-    destination with the real credentials. The exit code is that of the first failure.
+    Checks Packer and its plugins, the templates and their variables, the disk, and, with the real
+    credentials, the host and the destination. The exit code is that of the first failure.
     """
     import anyio
 

@@ -9,6 +9,7 @@ import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ _MAX_WHAT_CHARS = 2000  # of an error that is none of ours
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "build": ("build", "build", "Build templates with Packer and publish them."),
     "check": ("check", "check", "Look for what would make a build fail, in seconds."),
-    "detect": ("detect", "detect", "Tell operating system and version of templates and ISOs."),
+    "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
     "verify": ("xva.commands", "verify", "Check XVA files: local, http(s):// or s3://."),
@@ -35,9 +36,12 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "list": ("catalog.commands", "list_", "List what is published."),
     "latest": ("catalog.commands", "latest", "Print the newest version of a template."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "import": ("host.commands", "import_", "Stream a published XVA into a host."),
+    "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
+    "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }
 
@@ -97,6 +101,7 @@ def asyncpipe(ctx: click.Context, debug: bool) -> None:  # noqa: FBT001 - click 
 def main() -> None:
     """Run the command line and exit with its code."""
     _open_what_is_closed()
+    _guard_output()
     gc.begin()
     arguments: list[str] = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
@@ -118,8 +123,19 @@ def _open_what_is_closed() -> None:
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115
 
 
+def _guard_output() -> None:
+    """Nothing that a command prints acts on a terminal, nor as a command on GitHub's runner."""
+    from asyncpipe.report.safe_stream import guarded
+
+    github = os.environ.get("GITHUB_ACTIONS") == "true"
+    sys.stdout = guarded(sys.stdout, github=github)
+    sys.stderr = guarded(sys.stderr, github=github)
+
+
 def run(arguments: list[str], *, debug: bool = False) -> int:
-    """Run one command line; returns the exit code, never raises but with ``debug``."""
+    """Run one command line; returns the exit code. ``debug``: a failure's traceback comes too."""
+    if "_ASYNCPIPE_COMPLETE" in os.environ:
+        from asyncpipe.cli import completion  # noqa: F401 - registers our bash
     # --debug may stand anywhere: people add it at the end of the line they just ran
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
@@ -129,9 +145,9 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- every failure gets its sentence and its code
         if debug:
-            raise
+            _say("".join(traceback.format_exception(error)))
         return _explain(leaf_of(error))
     return result if isinstance(result, int) else 0
 
@@ -163,12 +179,10 @@ def _drop_output() -> None:
 
 
 def _say(text: str) -> None:
-    """Write to stderr; nothing of it acts on a terminal, nor as a command on GitHub's runner."""
-    from asyncpipe.text.line import clean
+    """Write to stderr, without the secrets that the environment holds or that show as such."""
+    from asyncpipe.text import mask
+    from asyncpipe.text.safe import clean
+    from asyncpipe.text.secrets import secrets_of
 
-    text = "\n".join(map(clean, text.split("\n")[:_MAX_LINES]))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        from asyncpipe.report.github.shield import neutralised
-
-        text = "\n".join(map(neutralised, text.splitlines()))
-    click.echo(text, err=True)
+    text = mask.text("\n".join(text.split("\n")[:_MAX_LINES]), secrets_of(os.environ, {}))
+    click.echo("\n".join(map(clean, text.split("\n"))), err=True)

@@ -55,6 +55,7 @@ class _How:
 @shared.AS_JSON
 @shared.WORK_DIRECTORY
 @shared.DESTINATION
+@shared.HOST
 @shared.STORE
 @click.pass_context
 def reap(
@@ -72,25 +73,28 @@ def reap(
 
     Without --run: aborts uploads of ours that nobody completed and removes half-published
     folders. With --run: stops Packer if it still runs, removes uploads and what the run had half
-    published (where it published, unless --destination is given), and names VMs that may remain.
+    published (where it published, unless --destination is given). At the host it removes VMs,
+    disks and images of the run, with the credentials of the build (PKR_VAR_remote_*).
 
-    Exit code 0: nothing is left open; 40: something could not be removed.
+    Exit code 0: nothing is left open; 40: something could not be removed, or could not be looked
+    for.
     """
     import anyio
 
     from asyncpipe.errors import UploadError
-    from asyncpipe.run.state import find_run, read_run
+    from asyncpipe.run.state import alone, find_run, read_run
     from asyncpipe.settings import Settings
 
     settings = Settings.of(given, environment=dict(os.environ))
     how = _How(grace_s=settings.grace_s, keep=keep, dry_run=dry_run)
     if runs:
         is_named = ctx.get_parameter_source("destination") is click.core.ParameterSource.COMMANDLINE
-        read = [read_run(find_run(str(name), settings.work_directory)) for name in runs]
-        results = [
-            anyio.run(_reap_run, one, settings, "" if is_named else one.record.destination, how)
-            for one in read
-        ]
+        results = []
+        for folder in [find_run(str(name), settings.work_directory) for name in runs]:
+            one = read_run(folder)
+            with alone(folder):
+                destination = "" if is_named else one.record.destination
+                results.append(anyio.run(_reap_run, one, settings, destination, how))
     else:
         before_utc = datetime.now(UTC) - timedelta(seconds=older_than_s)
         results = [anyio.run(_sweep, settings, before_utc, how)]
@@ -114,6 +118,7 @@ async def _reap_run(
     run: KnownRun, settings: Settings, destination: str, how: _How
 ) -> reaping.Reaped:
     from asyncpipe import reap as reaping
+    from asyncpipe.cli.run.hosts import host_opener
     from asyncpipe.stores.open import open_store
     from asyncpipe.system.groups import ProcessGroups
 
@@ -130,6 +135,7 @@ async def _reap_run(
             keep_files=how.keep,
             grace_s=how.grace_s,
             options=settings.transfer,
+            open_host=host_opener(settings),
         )
 
 

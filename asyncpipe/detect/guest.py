@@ -8,7 +8,7 @@ that merely occurred in the log. Lines are untrusted: everything kept is bounded
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from asyncpipe.model.identity import GuestFacts, Package
@@ -33,6 +33,12 @@ class GuestCollector:
         self._loose: dict[str, str] = {}
         self._best_loose: dict[str, str] = {}
         self._names: set[str] = set()  # of the os-release files that merely occurred
+
+    def feed_lines(self, lines: Sequence[str]) -> None:
+        """Take a batch of lines; most of a build's are none of a guest's facts."""
+        for line in lines:
+            if "=" in line or MARK in line or self._loose:
+                self.feed_line(line)
 
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it, with or without the build's name in front."""

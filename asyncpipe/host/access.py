@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model.host import HostAccess, Trust
@@ -34,7 +33,11 @@ def access_of_template(template: Template, trust: Trust) -> HostAccess | None:
 
 
 def access_of_environment(
-    environment: Mapping[str, str], trust: Trust, *, address: str | None = None
+    environment: Mapping[str, str],
+    trust: Trust,
+    *,
+    address: str | None = None,
+    username: str | None = None,
 ) -> HostAccess:
     """The host of ``address``, or of ``ASYNCPIPE_HOST``; the ``PKR_VAR_remote_*`` serve too.
 
@@ -50,15 +53,10 @@ def access_of_environment(
             "There is no password for the host.",
             hint="Export ASYNCPIPE_HOST_PASSWORD (and ASYNCPIPE_HOST_USER if it is not root).",
         )
-    user = _first(environment, "ASYNCPIPE_HOST_USER", "PKR_VAR_remote_username")
+    user = username or _first(environment, "ASYNCPIPE_HOST_USER", "PKR_VAR_remote_username")
     return HostAccess(
         address=where, username=user or DEFAULT_USERNAME, password=password, trust=trust
     )
-
-
-def at(access: HostAccess, address: str) -> HostAccess:
-    """The same user at another host."""
-    return replace(access, address=address)
 
 
 _NAMES = ("host", "username", "password")

@@ -19,7 +19,7 @@ import h11
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-from asyncpipe.errors import HostError, HostTrustError, HostUnreachableError
+from asyncpipe.errors import HostError, HostTrustError, HostUnreachableError, HostUntrustedError
 from asyncpipe.host.endpoint import Endpoint
 from asyncpipe.host.trust import Verifier, fingerprint_of, looking_only, shown
 from asyncpipe.text.safe import printable
@@ -65,7 +65,7 @@ class Exchange:
         head = h11.Request(method=method, target=target, headers=list(headers.items()))
         await self._send(head)
 
-    async def send(self, data: bytes | memoryview) -> None:
+    async def send(self, data: bytes | bytearray) -> None:
         """Send the next bytes of the body."""
         await self._write(data)
 
@@ -95,7 +95,9 @@ class Exchange:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise self._broken(f"what answers does not speak HTTP ({error})") from error
+                ended = self._http.trailing_data[1]
+                why = "it was closed before the whole answer" if ended else f"no HTTP: {error}"
+                raise self._broken(why) from error
             if event is not h11.NEED_DATA:
                 return event
             try:
@@ -111,7 +113,7 @@ class Exchange:
         assert data is not None
         await self._write(data)
 
-    async def _write(self, data: bytes | memoryview) -> None:
+    async def _write(self, data: bytes | bytearray) -> None:
         try:
             await self._stream.send(data)  # type: ignore[arg-type]  # ssl takes any buffer
         except _BROKEN as error:
@@ -181,7 +183,7 @@ async def _connect(endpoint: Endpoint, context: ssl.SSLContext) -> TLSStream:
         raise _unreachable(endpoint, error) from error
 
 
-async def _untrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> HostTrustError:
+async def _untrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> HostUntrustedError:
     try:
         found = (
             f"its SHA-256 fingerprint is {shown(fingerprint_of(await certificate_of(endpoint)))}"
@@ -189,7 +191,7 @@ async def _untrusted(endpoint: Endpoint, error: ssl.SSLCertVerificationError) ->
     except HostError:
         found = "its fingerprint could not be read"
     why = printable(error.verify_message or str(error), 150).rstrip(".")
-    return HostTrustError(
+    return HostUntrustedError(
         f"The certificate of {endpoint} is not trusted ({why}); {found}.",
         hint=f"Compare it on the host, then: asyncpipe host trust {endpoint}; or name its "
         "authority: --host-ca FILE (ASYNCPIPE_HOST_CA).",

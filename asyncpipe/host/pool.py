@@ -149,6 +149,9 @@ class XapiPool:
             return True
         ref, record = found
         _require_ours("VM", record, proof)
+        return await self._end_tasks(ref, record)
+
+    async def _end_tasks(self, ref: str, record: Record) -> bool:
         with anyio.move_on_after(_END_TASKS_S):
             while tasks := texts(record.get("current_operations")):
                 for task in tasks:
@@ -164,12 +167,17 @@ class XapiPool:
             return Removal()
         ref, record = found
         _require_ours("VM", record, proof)
-        await self.end_tasks(uuid, proof)
+        await self._end_tasks(ref, record)
+        return await self.remove_machine(ref, record, Mark(run_id=proof.run_id, unit=""))
+
+    async def remove_machine(self, ref: str, record: Record, mark: Mark | None = None) -> Removal:
+        """Switch off and destroy a VM that the caller has proved to be ours, and its disks."""
         if record.get("power_state") != "Halted":
             await self._try("VM.hard_shutdown", ref, timeout_s=REMOVE_S)
         disks = await self._disks(record)
-        for disk, disk_record in disks:  # what stays when we die here is recognised
-            await self._try_mark(disk, disk_record, Mark(run_id=proof.run_id, unit=""))
+        if mark is not None:  # what stays if we die is recognised
+            for disk, disk_record in disks:
+                await self._try_mark(disk, disk_record, mark)
         refused = await self._try("VM.destroy", ref, timeout_s=REMOVE_S)
         if refused is not None:
             return Removal(
@@ -179,7 +187,7 @@ class XapiPool:
                 )
             )
         removals = [await self._destroy_vdi(disk, one) for disk, one in disks]
-        return _sum([Removal(removed_uuids=(uuid,)), *removals])
+        return _sum([Removal(removed_uuids=(text(record, "uuid"),)), *removals])
 
     async def remove_vdi(self, uuid: str, proof: Proof) -> Removal:
         """Destroy a disk or ISO image that no VM uses."""
@@ -260,7 +268,9 @@ class XapiPool:
         return {ref: record for ref, record in several.items() if record is not None}
 
     async def _by_uuid(self, kind: str, uuid: str) -> tuple[str, Record] | None:
-        ref = await self._absent_ok(f"{kind}.get_by_uuid", uuid)
+        """Find it by uuid, or by the reference that Packer's output names."""
+        is_ref = uuid.startswith("OpaqueRef:")
+        ref = uuid if is_ref else await self._absent_ok(f"{kind}.get_by_uuid", uuid)
         record = None if ref is None else await self._absent_ok(f"{kind}.get_record", ref)
         return None if record is None else (str(ref), record)
 

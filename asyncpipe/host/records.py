@@ -64,6 +64,7 @@ def storage_of(record: Record, *, is_default: bool) -> StorageRepository:
         size_bytes=size_bytes,
         free_bytes=max(0, size_bytes - max(0, number(record, "physical_utilisation"))),
         is_default=is_default,
+        kind=text(record, "type"),
     )
 
 

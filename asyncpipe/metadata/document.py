@@ -10,18 +10,22 @@ from pathlib import PurePath
 from typing import Final
 
 from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, secrets_of, without_whole
-from asyncpipe.model.build import BuildExit, BuildPlan
+from asyncpipe.metadata.iso import iso_of
+from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects
+from asyncpipe.model.clean_up import CleanUp, HostOutcome
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
-from asyncpipe.model.template import Template, Unknown, Value
+from asyncpipe.model.template import Template, Unknown
 from asyncpipe.text.safe import printable
 from asyncpipe.text.secrets import is_secret_name
 
 SCHEMA_VERSION: Final = 1
 
 Document = dict[str, object]
-_OURS: Final = frozenset({"output_directory", "run_timestamp"})  # set by every run: no news
+_PRIVATE: Final = "remote_"  # the host's address and who logs in there
+# set by every run: no news
+_OURS: Final = frozenset({"output_directory", "run_timestamp", "run_id"})
 
 
 def draft(
@@ -31,6 +35,8 @@ def draft(
     identity: OsIdentity,
     guest: GuestFacts,
     facts: RunFacts,
+    host: HostOutcome | None = None,
+    made: HostObjects | None = None,
 ) -> Document:
     """Say all that is known before the files are sent; ``build_exit`` None = Packer never ran."""
     document: Document = {
@@ -46,7 +52,8 @@ def draft(
             {"name": p.name, "version": p.version, "arch": p.arch}
             for p in guest.packages[:MAX_ITEMS]
         ],
-        "iso": _iso(plan.template),
+        "iso": iso_of(plan.template, made),
+        "host": _host(host) if host else None,
         "files": {},
         "xva": None,
         "log": None,
@@ -182,8 +189,25 @@ def _variables(template: Template) -> Document:
         for name, variable in sorted(template.variables.items())
         if variable.is_set
         and name not in _OURS
+        and not name.startswith(_PRIVATE)
         and not variable.sensitive
         and not is_secret_name(name)
+    }
+
+
+def _host(host: HostOutcome) -> Document | None:
+    """What became of the VM; None where nothing was made at a host."""
+    if host.clean_up is CleanUp.NOTHING_MADE:
+        return None
+    return {
+        "vm_uuid": host.vm_uuid or None,
+        "clean_up": host.clean_up,
+        "asked": host.asked,
+        "why": host.why,
+        "remaining": [
+            {"kind": left.kind, "uuid": left.uuid, "name": left.name, "reason": left.reason}
+            for left in host.remaining[:MAX_ITEMS]
+        ],
     }
 
 
@@ -197,30 +221,6 @@ def _guest(guest: GuestFacts) -> Document:
         "agent": guest.agent,
         "packages_cut": max(0, len(guest.packages) - MAX_ITEMS),
     }
-
-
-def _iso(template: Template) -> Document | None:
-    """The installation medium of the first source that names one."""
-    for source in template.sources:
-        attributes = {**_nested(source.attributes.get("boot_iso")), **source.attributes}
-        url, name, checksum = (
-            _text(attributes.get(key)) for key in ("iso_url", "iso_name", "iso_checksum")
-        )
-        urls = attributes.get("iso_urls")
-        if url is None and isinstance(urls, list) and urls:
-            url = _text(urls[0])
-        if url or name:
-            return {"url": url, "name": name, "checksum": checksum}
-    return None
-
-
-def _nested(value: Value) -> Mapping[str, Value]:
-    first = value[0] if isinstance(value, list) and value else value
-    return first if isinstance(first, dict) else {}
-
-
-def _text(value: Value) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _file(entry: FileEntry) -> Document:

@@ -11,7 +11,15 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template
 
 GRACE_S = 120.0  # what Packer gets to clean up after SIGTERM
+KEEP_FAILED_S = 24 * 3600.0  # a VM that --on-error keep leaves for a person
 HOST_ANSWER_S = 120.0  # for the host's first answer
+
+
+class OnError(StrEnum):
+    """What becomes of the VM of a build that fails."""
+
+    CLEANUP = "cleanup"
+    KEEP = "keep"
 
 
 class Phase(StrEnum):
@@ -49,6 +57,8 @@ class IsoSource:
 
     url: str
     path: str = ""  # in Packer's cache; of this machine, so never published
+    sha256_hex: str = ""  # of that file, once it was read
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +79,9 @@ class HostObjects:
     iso_vdi_name: str = ""  # the VDI it looked for; uploaded unless it was there already
     uploads: tuple[UploadedImage, ...] = ()
     creating: bool = False  # the VM may exist although its UUID is not known yet
+    disk_names: tuple[str, ...] = ()  # of the disks that it began to make
     vm_uuid: str = ""
+    cleaned_up: bool = False  # the plugin said that it removed what it had made
     cleanup_problems: tuple[str, ...] = ()
 
     @property
@@ -105,12 +117,30 @@ class BuildPlan:
     grace_s: float = GRACE_S  # from SIGTERM to SIGKILL
     build_timeout_s: float | None = None
     host_answer_s: float | None = None  # for the host's first answer; None: there is no host
-    vm_name: str = ""  # as the template gives it; "" where it is not known before the build
+    keep_failed_s: float | None = None  # --on-error keep: how long a failed VM stays
+    keep_vm: str = ""  # "always", "on_success": the template wants its VM to stay
 
     @property
     def builds_on_host(self) -> bool:
         """It builds on an XCP-ng/XenServer host."""
         return any(source.type.startswith("xenserver") for source in self.template.sources)
+
+    @property
+    def iso_vdi_name(self) -> str:
+        """Name of the image that the plugin uploads, or finds, and removes in the end; or "".
+
+        The plugin names it after the first URL (builder/xenserver/iso/builder.go).
+        """
+        for source in self.template.sources if self.builds_on_host else ():
+            urls = source.attributes.get("iso_urls")
+            url = source.attributes.get("iso_url") or (urls[0] if isinstance(urls, list) else None)
+            if not source.attributes.get("iso_name") and isinstance(url, str):
+                return url.rpartition("/")[2]
+        return ""
+
+    def names_iso(self, name: str) -> bool:
+        """The template itself wants an image of this name that is on the pool."""
+        return any(source.attributes.get("iso_name") == name for source in self.template.sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from asyncpipe.errors import UploadError
-from asyncpipe.text.moments import TIMESTAMP_FORMAT
+from asyncpipe.text.format import TIMESTAMP_FORMAT
 from asyncpipe.text.safe import printable
 
 SCHEMA_VERSION: Final = 1

@@ -95,6 +95,12 @@ class StorageRepository:
     size_bytes: int
     free_bytes: int
     is_default: bool = False
+    kind: str = ""  # "ext", "lvm", "nfs" ...
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether a disk takes only what is written to it."""
+        return not self.kind.startswith("lvm")
 
     @property
     def is_iso(self) -> bool:

@@ -205,6 +205,28 @@ class Iso(Struct, frozen=True, kw_only=True):
     url: Text | None
     name: Text | None
     checksum: Text | None
+    sha256_hex: Text | None = None  # of the file that Packer retrieved
+    size_bytes: Count | None = None
+    confirmed: bool | None = None  # the host installed from that file; null: not known
+
+
+class Remaining(Struct, frozen=True, kw_only=True):
+    """Something of the build that stays at the host."""
+
+    kind: Text
+    uuid: Text
+    name: Text
+    reason: Text
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """What the build made at its host, and what became of it; neither address nor user."""
+
+    vm_uuid: Text | None
+    clean_up: Text
+    asked: bool  # the host itself, not Packer's output alone
+    why: Text
+    remaining: list[Remaining]
 
 
 class LogEntry(Struct, frozen=True, kw_only=True):
@@ -237,6 +259,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
     guest: Guest
     packages: Annotated[list[PackageEntry], Meta(max_length=20_000)]
     iso: Iso | None
+    host: Host | None = None
     xva: Annotated[
         dict[str, Any] | None, Meta(description="The verdict of the XVA's structural check.")
     ]

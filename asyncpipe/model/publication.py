@@ -58,6 +58,7 @@ class Failed:
     identity: OsIdentity | None = None
     warnings: tuple[str, ...] = ()
     details: Mapping[str, object] = field(default_factory=dict)  # the XVA report and the like
+    started: bool = True  # False: its turn never came, since another one had failed
 
 
 Outcome = Published | Failed

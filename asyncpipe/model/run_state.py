@@ -7,6 +7,7 @@ asyncpipe may add some.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +39,13 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_directory: str = ""
     folder_key: str = ""  # where it publishes
     instance_uuids: tuple[str, ...] = ()  # VMs that Packer created
+    vdis: tuple[str, ...] = ()  # disks and images at the host: uuids, or references of XAPI
+    disk_names: tuple[str, ...] = ()  # of disks that were begun
+    creating: bool = False  # a VM may exist although its uuid is not known
+    host: str = ""  # where it builds; private, as the whole file is
+    clean_up: str = ""  # a CleanUp, once Packer has ended
+    keep_until_utc: str = ""  # a person wants to look at the VM until then
+    remains: tuple[str, ...] = ()  # sentences about what stays at the host
     exit_code: int | None = None
 
 
@@ -62,16 +70,24 @@ class KnownRun:
 
 def encode(record: RunRecord) -> bytes:
     """Return the form on disk."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    return as_json(msgspec.to_builtins(record))
+
+
+def as_json(document: object) -> bytes:
+    """Write JSON in ASCII: paths need not be UTF-8, and msgspec's own writer refuses those."""
+    return json.dumps(document, indent=1).encode("ascii") + b"\n"
 
 
 def decode(body: bytes) -> tuple[RunRecord, Mapping[str, str]]:
     """Read a record, and why a unit of it cannot be read, by name; the others are there.
 
     Raises:
-        msgspec.MsgspecError: it is not JSON, not a record, or of another version.
+        ValueError: it is not JSON, not a record, or of another version.
     """
-    document = msgspec.json.decode(body, type=dict[str, Any])
+    try:
+        document = msgspec.convert(json.loads(body), dict[str, Any])
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if document.get("schema_version") != SCHEMA_VERSION:
         raise msgspec.ValidationError("it was written by another version of asyncpipe")
     units, problems = {}, {}

@@ -8,14 +8,13 @@ from typing import Final
 import anyio
 
 from asyncpipe.model.build import BuildExit, BuildPlan
-from asyncpipe.packer.debug_log import prepare_private, take_rows
+from asyncpipe.packer.debug_log import PACKER_LOG_NAME, prepare_private, take_rows
 from asyncpipe.packer.outcome import raise_for
 from asyncpipe.packer.progress import BuildProgress
 from asyncpipe.packer.watch import Listeners, Log, Stopped, Watched, run_to_end
 from asyncpipe.ports import Command, ProcessRunner
 
 _KILLED: Final = -9
-_LOG_NAME: Final = "packer.log"
 
 
 async def run(
@@ -39,7 +38,7 @@ async def run(
     log.subscribe(progress.take_line, whole_lines=True)
     if hears.on_line:
         log.subscribe(hears.on_line)
-    packer_log = plan.run_directory / _LOG_NAME
+    packer_log = plan.run_directory / PACKER_LOG_NAME
     prepare_private(packer_log)
     stopped = Stopped.NO
     try:

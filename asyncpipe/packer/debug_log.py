@@ -11,6 +11,7 @@ from asyncpipe.errors import UsageError
 from asyncpipe.packer.output_rows import MARKS, MachineRows
 from asyncpipe.text.safe import printable
 
+PACKER_LOG_NAME: Final = "packer.log"
 _READ_BYTES: Final = 1 << 20
 _LONGEST_ROW_BYTES: Final = 1 << 16
 

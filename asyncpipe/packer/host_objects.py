@@ -7,16 +7,20 @@ text, so each line counts only in the phases in which no code of the guest has r
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from asyncpipe.model.build import HostObjects, IsoSource, Phase, UploadedImage
+from asyncpipe.packer.lines import PREFIXED
+from asyncpipe.packer.phases import PhaseTracker, phase_of
 
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _BEFORE_BOOT: Final = frozenset({Phase.START, Phase.ISO_DOWNLOAD, Phase.ISO_UPLOAD, Phase.CREATE})
 _AT_THE_END: Final = frozenset({Phase.EXPORT, Phase.POST_PROCESS, Phase.CLEANUP})
 _CLEANING: Final = re.compile(r"Destroying V(?:M|DI \d+|DI)$|Destroyed VDI '|Deleting output dir")
+_STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")  # of build.log
 _MOST: Final = 20  # of each kind: a build makes one VM and up to three images
 
 
@@ -49,6 +53,8 @@ class HostLines:
         """A step of the clean-up says what it does; the line after it is its error, if any."""
         if _CLEANING.match(text):
             self._cleaning = text
+            if text.startswith("Destroy") and not self.objects.cleaned_up:
+                self.objects = replace(self.objects, cleaned_up=True)
             return
         failed = re.match(r"Can't (?:get|destroy) VDI '", text)
         if (failed or self._cleaning) and not text.startswith(("Build '", 'Step "')):
@@ -56,6 +62,19 @@ class HostLines:
             problems = (*self.objects.cleanup_problems, said)[:_MOST]
             self.objects = replace(self.objects, cleanup_problems=problems)
         self._cleaning = ""
+
+
+def read_lines(lines: Iterable[str]) -> HostObjects:
+    """What the lines of a build.log (or of Packer) say of the host."""
+    reader, tracker = HostLines(), PhaseTracker(at_s=0.0, at_utc="")
+    for line in lines:
+        match = PREFIXED.match(_STAMP.sub("", line, count=1))
+        if match:
+            phase = phase_of(match["text"]) if match["mark"] == "==>" else None
+            reader.take(match["text"], tracker.phase)
+            if phase:
+                tracker.enter(phase, at_s=0.0, at_utc="")
+    return reader.objects
 
 
 def _session(known: HostObjects, _: str) -> HostObjects:
@@ -95,6 +114,10 @@ def _instance(known: HostObjects, uuid: str) -> HostObjects:
     return known if known.vm_uuid else replace(known, vm_uuid=uuid.lower())
 
 
+def _disk(known: HostObjects, name: str) -> HostObjects:
+    return replace(known, disk_names=(*known.disk_names, name)[:_MOST])
+
+
 def _creating(known: HostObjects, _: str) -> HostObjects:
     return replace(known, creating=True)
 
@@ -109,6 +132,7 @@ _BEGINNINGS: Final = tuple(
         (r"Step: Upload VDI '(.+)'", _uploading),
         (r"PUT '(\S+)'", _putting),
         (r"Step: Create Instance", _creating),
+        (r"Creating disk \d+ \((.+)\) with size .*", _disk),
         (rf"Created instance '({_UUID})'", _instance),
     )
 )

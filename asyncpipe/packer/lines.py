@@ -11,7 +11,7 @@ from asyncpipe.packer.phases import phase_of
 
 # ``==> NAME: text`` (say, error; from 1.13 on all) and ``    NAME: text`` (message, to 1.12);
 # NAME is type.name, build.type.name or a JSON builder's name, post-processors add `` (compress)``.
-_PREFIXED: Final = re.compile(
+PREFIXED: Final = re.compile(
     r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: )?(?P<mark>==>| {3}) (?P<name>[^\s:]+(?: \([^)]*\))?): "
     r"(?P<text>.*)"
 )
@@ -91,7 +91,7 @@ class Parser:
 
     def feed_line(self, line: str) -> list[OutputEvent]:
         """Take a line without its newline; return what it says, in order."""
-        match = _PREFIXED.match(line)
+        match = PREFIXED.match(line)
         if match:
             return [*self.finish(), *self._build_line(match)]
         begun = _DIAGNOSTIC.match(line)

@@ -2,6 +2,16 @@
 
 from asyncpipe.packer.locate import locate_packer
 from asyncpipe.preflight.checks import Inspection, Urls, run
+from asyncpipe.preflight.host import check_hosts
 from asyncpipe.preflight.verdict import exit_code_of, failure, render
 
-__all__ = ["Inspection", "Urls", "exit_code_of", "failure", "locate_packer", "render", "run"]
+__all__ = [
+    "Inspection",
+    "Urls",
+    "check_hosts",
+    "exit_code_of",
+    "failure",
+    "locate_packer",
+    "render",
+    "run",
+]

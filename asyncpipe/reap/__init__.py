@@ -1,7 +1,7 @@
 """Clean up what interrupted runs left behind; only what is recognised as ours is touched."""
 
 from asyncpipe.reap.findings import Finding, Groups, HasLifecycle, HasRemains, Kind, Reaped
-from asyncpipe.reap.interrupted import reap_run
+from asyncpipe.reap.interrupted import end_builds, reap_run
 from asyncpipe.reap.stored import sweep
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "HasRemains",
     "Kind",
     "Reaped",
+    "end_builds",
     "reap_run",
     "sweep",
 ]

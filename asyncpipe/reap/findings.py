@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,9 +43,16 @@ class Groups(Protocol):
         ...
 
     async def stop(
-        self, pid: int, start_ticks: int, marker: str, *, grace_s: float, kill_s: float = 5.0
+        self,
+        pid: int,
+        start_ticks: int,
+        marker: str,
+        *,
+        grace_s: float,
+        kill_s: float = 5.0,
+        hear: Callable[[bytes], None] | None = None,
     ) -> bool:
-        """Stop the group; True when nothing of it is left."""
+        """Stop the group; True when nothing of it is left; ``hear`` gets its output."""
         ...
 
 
@@ -58,6 +65,7 @@ class Kind(StrEnum):
     FILES = "files"
     PROBE = "probe"
     VM = "vm"
+    VDI = "vdi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,5 +88,5 @@ class Reaped:
 
     @property
     def left_open(self) -> bool:
-        """Something could not be removed (what a person has to look at, VMs, does not count)."""
+        """Something could not be removed, or nobody could look whether it is there."""
         return any(bool(finding.problem) for finding in self.findings)

@@ -18,7 +18,8 @@ from asyncpipe.model.run_state import KnownRun
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.reap import local
+from asyncpipe.reap import at_host, local
+from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
 from asyncpipe.reap.stored import abort, remove_folder
 from asyncpipe.text.safe import printable
@@ -36,19 +37,34 @@ async def reap_run(
     keep_files: bool = False,
     grace_s: float = 10.0,
     options: TransferOptions | None = None,
+    open_host: OpenHost | None = None,
 ) -> Reaped:
     """Finish an interrupted run: stop what runs, abort its uploads, remove half of what it wrote.
 
-    Published versions stay. Built XVAs that ``--resume`` can publish stay.
+    Published versions stay. Built XVAs that ``--resume`` can publish stay. At the host goes what
+    the run made; without ``open_host`` it is named.
     """
     findings = [
-        *await local.stop_processes(run, groups, grace_s=grace_s, dry_run=dry_run),
+        *await end_builds(run, groups, open_host, grace_s=grace_s, dry_run=dry_run),
         *await _store_part(run, store, options or TransferOptions(), dry_run=dry_run),
         *([] if keep_files else await local.remove_files(run, dry_run=dry_run)),
-        *local.virtual_machines(run),
         *local.damage(run),
     ]
     return Reaped(findings=tuple(findings))
+
+
+async def end_builds(
+    run: KnownRun,
+    groups: Groups,
+    open_host: OpenHost | None,
+    *,
+    grace_s: float,
+    dry_run: bool,
+) -> list[Finding]:
+    """Stop the Packers of a run that is dead and remove what they made at the host."""
+    stopped, said = await local.stop_processes(run, groups, grace_s=grace_s, dry_run=dry_run)
+    logs = await local.remove_debug_logs(run, dry_run=dry_run)
+    return [*stopped, *await at_host.clean(run, said, open_host, dry_run=dry_run), *logs]
 
 
 async def _store_part(

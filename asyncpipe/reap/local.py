@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -11,21 +10,29 @@ from typing import Final
 import anyio.to_thread
 
 from asyncpipe.model.run_state import KnownRun, UnitState
+from asyncpipe.packer.debug_log import PACKER_LOG_NAME
 from asyncpipe.reap.findings import Finding, Groups, Kind
 from asyncpipe.text.safe import printable
 
 _KEPT: Final = frozenset({UnitState.BUILT, UnitState.PUBLISHED})  # resumable, or done
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def stop_processes(
     run: KnownRun, groups: Groups, *, grace_s: float, dry_run: bool
-) -> list[Finding]:
-    """Stop what still lives of the run; it is recognised by the run's folder."""
+) -> tuple[list[Finding], list[bytes]]:
+    """Stop what still lives of the run, recognised by the run's folder; and what each had to say.
+
+    Their output was not redacted: it must reach neither a file nor a screen.
+    """
+    said: list[bytes] = []
     found: list[Finding] = []
     marker = str(run.folder)
     for pid, ticks in await groups.find(marker):
-        stopped = not dry_run and await groups.stop(pid, ticks, marker, grace_s=grace_s)
+        heard: list[bytes] = []
+        stopped = not dry_run and await groups.stop(
+            pid, ticks, marker, grace_s=grace_s, hear=heard.append
+        )
+        said.append(b"".join(heard))
         stuck = not dry_run and not stopped
         finding = Finding(
             kind=Kind.PROCESS,
@@ -35,7 +42,7 @@ async def stop_processes(
             advice=f"kill -9 -- -{pid}" if stuck else "",
         )
         found.append(finding)
-    return found
+    return found, said
 
 
 def damage(run: KnownRun) -> list[Finding]:
@@ -50,6 +57,25 @@ def damage(run: KnownRun) -> list[Finding]:
         )
         for name, problem in run.unreadable.items()
     ]
+
+
+async def remove_debug_logs(run: KnownRun, *, dry_run: bool) -> list[Finding]:
+    """Remove Packer's own logs, which are not redacted: sessions and more stand in them."""
+    paths = await anyio.to_thread.run_sync(lambda: sorted(run.folder.glob(f"*/{PACKER_LOG_NAME}")))
+    found = []
+    for path in paths:
+        problem = "" if dry_run else await anyio.to_thread.run_sync(_unlink, path)
+        removed = not dry_run and not problem
+        found.append(Finding(kind=Kind.FILES, what=str(path), removed=removed, problem=problem))
+    return found
+
+
+def _unlink(path: Path) -> str:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return printable(str(error))
+    return ""
 
 
 async def remove_files(run: KnownRun, *, dry_run: bool) -> list[Finding]:
@@ -82,19 +108,3 @@ def _remove_files(root: Path, folder: Path, *, dry_run: bool) -> Finding | None:
             kind=Kind.FILES, what=str(folder), removed=False, problem=printable(str(error))
         )
     return Finding(kind=Kind.FILES, what=str(folder), removed=True)
-
-
-def virtual_machines(run: KnownRun) -> list[Finding]:
-    """VMs that Packer may have left on the pool."""
-    return [
-        Finding(
-            kind=Kind.VM,
-            what=f"VM {uuid} of {printable(name, 200)} may still exist",
-            removed=False,
-            advice=f"xe vm-uninstall force=true uuid={uuid}",
-        )
-        for name, unit in run.record.units.items()
-        if unit.state not in _KEPT
-        for uuid in unit.instance_uuids
-        if _UUID.fullmatch(uuid)
-    ]

@@ -15,7 +15,7 @@ from asyncpipe.model.store import ObjectInfo, OpenUpload, UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.reap.findings import Finding, HasLifecycle, HasRemains, Kind, Reaped
-from asyncpipe.text.moments import TIMESTAMP_FORMAT
+from asyncpipe.text.format import TIMESTAMP_FORMAT
 from asyncpipe.text.safe import printable
 from asyncpipe.upload.abort import abort_until_gone
 

@@ -28,8 +28,8 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.report.console.reporter import Console
 from asyncpipe.report.sink import StreamSink
-from asyncpipe.text.line import clean
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
+from asyncpipe.text.safe import clean
 
 _CLOSE_TIMEOUT_S = 2.0
 

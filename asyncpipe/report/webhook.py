@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from asyncpipe.model.publication import Outcome, Published
 from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import bounded
+from asyncpipe.text.safe import bounded, clean
 
 _MAX_LINES = 40
 _MAX_CHARACTERS = 12_000  # Mattermost refuses above 16,383, Teams above about 28 kB

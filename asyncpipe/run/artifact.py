@@ -58,6 +58,14 @@ def collect(plan: BuildPlan, build_exit: BuildExit) -> Path:
     return fresh[0].path
 
 
+def written_bytes(folder: Path) -> int:
+    """Return how much of an export is in the output folder so far; 0 where it cannot be read."""
+    try:
+        return sum(file.size_bytes for file in _regular_files(folder))
+    except (OSError, ArtifactError):
+        return 0
+
+
 def _none_or_many(
     folder: Path, files: list[_Found], found: list[_Found], fresh: list[_Found]
 ) -> ArtifactError:

@@ -6,9 +6,8 @@ of them found out and a later one needs.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from asyncpipe.packer.watch import Listeners
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
+from asyncpipe.run.host import BuildHost, HostSide
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
@@ -61,6 +61,7 @@ class Services:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     eager: bool = True
     keep_xva: bool = False
+    host_of: Callable[[BuildPlan], BuildHost | None] | None = None
 
 
 class RunContext:
@@ -84,6 +85,12 @@ class RunContext:
         self.document: Mapping[str, Any] = {}
         self.warnings: list[str] = []
         self.tail: list[str] = []
+        self.host = HostSide(
+            plan=build_plan,
+            run_id=services.facts.run_id,
+            reports=self,
+            host=services.host_of(build_plan) if services.host_of else None,
+        )
         self._started_s = time.monotonic()
 
     @property
@@ -131,20 +138,21 @@ class RunContext:
             redactor=self._redactor,
         ) as log:
             # apart: a defect in one listener must not silence the other
-            log.subscribe(self.guest.feed_line, whole_lines=True)
+            log.subscribe_batches(self.guest.feed_lines, whole_lines=True)
             log.subscribe(self.medium.feed_line, whole_lines=True)
-            log.subscribe(self.on_line)
+            log.subscribe_batches(self.on_lines)
             try:
                 yield log
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_SEAL_S):
                     self.sealed = self.sealed or await log.seal()
 
-    def on_line(self, text: str) -> None:
-        """Take one redacted line of Packer's output."""
-        self.tail.append(text)
+    def on_lines(self, lines: Sequence[str]) -> None:
+        """Take masked lines of Packer's output."""
+        self.tail += lines[-_LOG_TAIL_LINES:]
         del self.tail[:-_LOG_TAIL_LINES]
-        self.services.reporter.emit(OutputLine(unit=self.unit, text=text))
+        for line in lines:
+            self.services.reporter.emit(OutputLine(unit=self.unit, text=line))
 
     def on_phase(self, phase: Phase) -> None:
         """Tell the phase."""
@@ -156,7 +164,13 @@ class RunContext:
 
     def listeners(self) -> Listeners:
         """What of a running Packer is listened to."""
-        return Listeners(on_phase=self.on_phase, on_waiting=self.on_waiting, on_exit=self.on_exit)
+        return Listeners(
+            on_phase=self.on_phase,
+            on_host=self.host.take,
+            on_waiting=self.on_waiting,
+            on_exit=self.on_exit,
+            unblock=self.host.unblock,
+        )
 
     def on_exit(self, build_exit: BuildExit) -> None:
         """Keep how Packer ended, also when that ends the run."""
@@ -171,7 +185,7 @@ class RunContext:
         """The log of a build that an earlier process ran, as it lies on disk."""
         assert self._built is not None
         return await anyio.to_thread.run_sync(
-            _sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
+            buildlog.sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
         )
 
     # -- who it is ---------------------------------------------------------------------------
@@ -223,6 +237,8 @@ class RunContext:
                 identity=self.identity,
                 guest=self.guest.facts(),
                 facts=self.services.facts,
+                host=self.host.outcome,
+                made=self.host.objects,
             )
         )
 
@@ -266,7 +282,6 @@ class RunContext:
 
     def failed(self, error: BaseException, *, text: str, exit_code: int, log_url: str) -> Failed:
         """The outcome of a template that did not; every text in it is redacted."""
-        remains = [f"VM {uuid} may still be on the pool" for uuid in self.instance_uuids]
         return Failed(
             unit=self.unit,
             template_path=str(self.plan.template.path),
@@ -279,19 +294,13 @@ class RunContext:
             log_path=str(self.sealed.path) if self.sealed else "",
             log_url=log_url,
             log_tail=tuple(self.tail),
-            remains=tuple(remains),
+            remains=self.host.outcome.sentences,
             duration_s=self.duration_s,
             phases=self.build_exit.phases if self.build_exit else (),
             identity=self.identity,
             warnings=tuple(self.warnings),
             details={"xva": self.xva_report} if self.xva_report else {},
         )
-
-    @property
-    def instance_uuids(self) -> tuple[str, ...]:
-        """The VMs that Packer created on the pool."""
-        uuid = self.build_exit.host.vm_uuid if self.build_exit else ""
-        return (uuid,) if uuid else ()
 
     def redact(self, text: str) -> str:
         """Take the known secrets and whatever looks like one out of a text."""
@@ -308,9 +317,15 @@ class RunContext:
             run_directory=str(self.plan.run_directory),
             output_directory=str(self.plan.output_directory),
             folder_key=self.folder_key,
-            instance_uuids=self.instance_uuids,
             **more,
         )
+        if problem:
+            self.warn("run-state", problem)
+
+    async def note_host(self, **changes: Any) -> None:
+        """Write what is known of the host to the journal, whatever the state."""
+        state = self.services.journal.state_of(self.unit) or UnitState.BUILDING
+        problem = await self.services.journal.note(self.unit, state, **changes)
         if problem:
             self.warn("run-state", problem)
 
@@ -342,19 +357,3 @@ class RunContext:
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:
-    sha256, line_count, size_bytes = hashlib.sha256(), 0, 0
-    with path.open("rb") as file:
-        while piece := file.read(1024 * 1024):
-            sha256.update(piece)
-            line_count += piece.count(b"\n")
-            size_bytes += len(piece)
-    return SealedLog(
-        path=path,
-        size_bytes=size_bytes,
-        sha256_hex=sha256.hexdigest(),
-        line_count=line_count,
-        redaction_count=redaction_count,
-    )

@@ -20,12 +20,14 @@ from asyncpipe.errors import (
     leaf_of,
 )
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import BuildPlan, Phase
+from asyncpipe.model.build import BuildExit, BuildPlan, Phase
+from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.events import TemplateFinished, TemplateStarted
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
+from asyncpipe.run import log as buildlog
 from asyncpipe.run.context import RunContext, Services
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.state import Built
@@ -64,12 +66,7 @@ async def _build_and_publish(context: RunContext) -> Published:
     async with open_export(context, follow=True) as export:
         async with context.open_log() as log:
             await context.note_state(UnitState.BUILDING)
-            context.build_exit = await build.run(
-                context.plan,
-                runner=context.services.runner,
-                log=log,
-                listeners=context.listeners(),
-            )
+            context.build_exit = await _build(context, log)
             xva_path = artifact.collect(context.plan, context.build_exit)
             context.identify()
             await context.keep_for_resume(xva_path)
@@ -79,6 +76,30 @@ async def _build_and_publish(context: RunContext) -> Published:
             context.sealed = await log.seal()
         publication = await _make_visible(context, upload)
     return await _concluded(context, publication, xva_path)
+
+
+async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
+    """Run Packer with the host watched beside it; however it ends, nothing stays at the host."""
+    locks = context.services.journal.folder.parent.parent / "locks"
+    async with context.host.iso_turn(locks, context.on_waiting):
+        failed = False
+        try:
+            async with context.host.followed():
+                ended = await build.run(
+                    context.plan,
+                    runner=context.services.runner,
+                    log=log,
+                    listeners=context.listeners(),
+                )
+        except Exception:
+            failed = True
+            raise
+        finally:
+            outcome = await context.host.settle(context.build_exit, failed=failed)
+    if outcome.clean_up in {CleanUp.REMAINS, CleanUp.UNKNOWN}:
+        for sentence in outcome.sentences:
+            context.warn("host-remains", sentence)
+    return ended
 
 
 async def publish_built(build_plan: BuildPlan, services: Services, built: Built) -> Outcome:

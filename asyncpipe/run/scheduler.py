@@ -15,6 +15,7 @@ import structlog
 from asyncpipe import detect, template
 from asyncpipe.detect import evidence
 from asyncpipe.errors import (
+    EXIT_SOME_FAILED,
     EXIT_UNEXPECTED,
     BuildTimedOutError,
     PackerFailedError,
@@ -26,7 +27,7 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.model.template import Template, TemplateSource
-from asyncpipe.run import plan, selection
+from asyncpipe.run import nearby, plan, selection
 from asyncpipe.settings import Settings
 from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
@@ -62,6 +63,7 @@ class Job:
     template_path: str
     expected_bytes: int
     run: Callable[[int], Awaitable[Outcome]] = field(repr=False)  # attempt, from 0
+    written_bytes: Callable[[], int] = field(default=lambda: 0, repr=False)  # of the export, so far
 
 
 def discover(patterns: Sequence[str], root: Path) -> list[Path]:
@@ -84,10 +86,16 @@ def discover(patterns: Sequence[str], root: Path) -> list[Path]:
         if not matches:
             raise TemplateError(
                 f"{pattern}: no such template.",
-                hint="Name a .pkr.hcl file, a .json template, or a folder that holds one.",
+                hint=_meant(pattern, root)
+                or "Name a .pkr.hcl file, a .json template, or a folder that holds one.",
             )
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def _meant(pattern: str, root: Path) -> str:
+    """Suggest templates that are called alike."""
+    return nearby.did_you_mean(pattern, nearby.template_folders(root))
 
 
 def _matches(pattern: str, root: Path) -> list[Path]:
@@ -219,37 +227,38 @@ class DiskBudget:
 
     def __init__(self, free_bytes: Callable[[], int]) -> None:
         self._free_bytes = free_bytes
-        self._reserved_bytes = 0
-        self._running = 0
+        self._running: list[Job] = []
         self._freed = anyio.Condition()
 
     @asynccontextmanager
-    async def reserve(self, expected_bytes: int) -> AsyncIterator[None]:
+    async def reserve(self, job: Job) -> AsyncIterator[None]:
         """Wait for room.
 
         Raises:
             UsageError: there is not enough even with nothing else running.
         """
         async with self._freed:
-            while self._free_bytes() - self._reserved_bytes < expected_bytes:
-                if self._running == 0:
+            while self._free_bytes() - self._outstanding_bytes() < job.expected_bytes:
+                if not self._running:
                     raise UsageError(
                         f"The disk has {size_text(self._free_bytes())} free; the XVA may need "
-                        f"{size_text(expected_bytes)}.",
+                        f"{size_text(job.expected_bytes)}.",
                         hint="Free some space, or put --work-directory on a larger disk.",
                     )
                 await self._freed.wait()
-            self._reserved_bytes += expected_bytes
-            self._running += 1
+            self._running.append(job)
         try:
             yield
         finally:
             # no await between the build's end and this: a cancelled waiter must see it too
-            self._reserved_bytes -= expected_bytes
-            self._running -= 1
+            self._running.remove(job)
             with anyio.CancelScope(shield=True):
                 async with self._freed:
                     self._freed.notify_all()
+
+    def _outstanding_bytes(self) -> int:
+        """What the running builds will still write: what they have written is not free any more."""
+        return sum(max(0, job.expected_bytes - job.written_bytes()) for job in self._running)
 
 
 async def process_matrix(
@@ -275,12 +284,12 @@ async def process_matrix(
 
     async def outcome_of(job: Job) -> Outcome:
         if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
-            return _not_started(job, "an earlier template failed (--fail-fast)")
+            return _never_started(job)
         try:
-            async with disk.reserve(job.expected_bytes):
+            async with disk.reserve(job):
                 return await _attempts(job, retries, on_retry)
         except UsageError as error:
-            return _not_started(job, error.message, error)
+            return _refused(job, error)
         except Exception as error:
             logger.exception("build.unexpected", unit=job.name)
             return _crashed(job, leaf_of(error))
@@ -308,13 +317,24 @@ async def _attempts(job: Job, retries: int, on_retry: Callable[[str, str], None]
     return await job.run(retries)
 
 
-def _not_started(job: Job, reason: str, error: UsageError | None = None) -> Failed:
+def _never_started(job: Job) -> Failed:
     return Failed(
         unit=job.name,
         template_path=job.template_path,
-        error=f"Not started: {reason}" if error is None else reason,
-        hint=error.hint if error else "",
-        exit_code=error.exit_code if error else EXIT_UNEXPECTED,
+        error="Not started: an earlier template failed (--fail-fast).",
+        hint="",
+        exit_code=EXIT_SOME_FAILED,
+        started=False,
+    )
+
+
+def _refused(job: Job, error: UsageError) -> Failed:
+    return Failed(
+        unit=job.name,
+        template_path=job.template_path,
+        error=error.message,
+        hint=error.hint,
+        exit_code=error.exit_code,
     )
 
 

@@ -7,8 +7,9 @@ ended well and, until it is published, the XVA.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from asyncpipe.errors import UsageError
 from asyncpipe.model import run_state
 from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.model.store_keys import LOG_NAME
+from asyncpipe.system import lock
 from asyncpipe.system.files import make_folder, read_regular, replace_file
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.safe import printable
@@ -160,15 +162,15 @@ class Built(msgspec.Struct, frozen=True, kw_only=True, rename={"xva_path": "xva"
         """Read it; None when there is none or its files are gone, so that one builds again."""
         try:
             body = read_regular(run_directory / _BUILT_FILE_NAME, max_bytes=_MAX_BYTES)
-            built = msgspec.json.decode(body, type=cls, dec_hook=_path)
-        except (OSError, msgspec.MsgspecError):
+            built = msgspec.convert(json.loads(body), cls, dec_hook=_path)
+        except (OSError, ValueError, RecursionError):
             return None
         whole = built.xva_path.is_file() and (run_directory / LOG_NAME).is_file()
         return built if whole else None
 
     async def keep(self, run_directory: Path) -> str:
         """Write it, so that the build is not needed again; returns why it could not be written."""
-        body = msgspec.json.encode(self, enc_hook=str)
+        body = run_state.as_json(msgspec.to_builtins(self, enc_hook=str))
         path = run_directory / _BUILT_FILE_NAME
         return await _within(DaemonWorker(path.name), lambda: replace_file(path, body, mode=0o600))
 
@@ -209,13 +211,13 @@ def read_run(folder: Path) -> KnownRun:
             f"{folder} holds no run.json: it is not the folder of a run.",
             hint="Runs are kept in .asyncpipe/runs/ (see --work-directory).",
         ) from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {printable(str(error), 300)}.") from error
     return KnownRun(folder=folder, record=record, unreadable=unreadable)
 
 
 def find_run(name: str, work_directory: Path) -> Path:
-    """The folder of a run, by its path or by its name; ``last`` is the newest.
+    """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
         UsageError: ``last``, and there is none. Another folder need not be a run's: reading tells.
@@ -223,10 +225,32 @@ def find_run(name: str, work_directory: Path) -> Path:
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():
         known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
-        if not known:
-            raise UsageError(f"There is no run in {runs}.", hint="See --work-directory.")
-        return known[-1].resolve()
+        ended = [entry for entry in known if not lock.is_held(entry)]
+        if not ended:
+            state = "no run that has ended" if known else "no run"
+            raise UsageError(f"There is {state} in {runs}.", hint="See --work-directory.")
+        return ended[-1].resolve()
     return (Path(name) if Path(name).is_dir() else runs / name).resolve()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only process at work on a run.
+
+    Raises:
+        UsageError: another one is; its run is not touched.
+    """
+    with ExitStack() as stack:
+        try:
+            with making(folder):
+                stack.enter_context(lock.held(folder))
+        except lock.HeldError as error:
+            who = f" (process {error.pid})" if error.pid else ""
+            raise UsageError(
+                f"The run {folder.name} is still at work{who}.",
+                hint="Wait for its end or stop it (Ctrl-C, SIGTERM): it then cleans up itself.",
+            ) from None
+        yield
 
 
 async def _within(worker: DaemonWorker, write: Callable[[], None]) -> str:

@@ -40,13 +40,20 @@ class ProcessGroups:
         return bool(await anyio.to_thread.run_sync(_members, pid, start_ticks, marker))
 
     async def stop(
-        self, pid: int, start_ticks: int, marker: str, *, grace_s: float, kill_s: float = 5.0
+        self,
+        pid: int,
+        start_ticks: int,
+        marker: str,
+        *,
+        grace_s: float,
+        kill_s: float = 5.0,
+        hear: Callable[[bytes], None] | None = None,
     ) -> bool:
         """SIGTERM, ``grace_s`` to clean up, SIGKILL; returns whether all of the group is gone.
 
         The leader gets SIGTERM first and alone, as Packer wants it; its output is read on, since
-        a full pipe would hold it, and an export is cut short. What it leaves is recognised by
-        ``marker``, gets SIGTERM and a short while, then SIGKILL.
+        a full pipe would hold it (``hear`` gets it, not redacted), and an export is cut short.
+        What it leaves is recognised by ``marker``, gets SIGTERM and a short while, then SIGKILL.
         """
 
         async def gone_within(limit_s: float, who: _Who, number: signal.Signals) -> bool:
@@ -58,7 +65,7 @@ class ProcessGroups:
         leader = partial(_leader, pid, start_ticks)
         members = partial(_members, pid, start_ticks, marker)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_attend, leader, Path(marker))
+            tasks.start_soon(_attend, leader, Path(marker), hear or _ignore)
             await gone_within(grace_s, leader, signal.SIGTERM)
             tasks.cancel_scope.cancel()
         # what Packer itself left running has no clean-up of its own to do
@@ -67,33 +74,37 @@ class ProcessGroups:
         ) or await gone_within(kill_s, members, signal.SIGKILL)
 
 
-async def _attend(leader: _Who, folder: Path) -> None:
+async def _attend(leader: _Who, folder: Path, hear: Callable[[bytes], None]) -> None:
     """While the leader ends: read its output, which nobody else does, and cut its export short."""
     while living := await anyio.to_thread.run_sync(leader):
-        await anyio.to_thread.run_sync(_attend_once, living[0].pid, folder)
+        await anyio.to_thread.run_sync(_attend_once, living[0].pid, folder, hear)
         await anyio.sleep(_POLL_S)
 
 
-def _attend_once(pid: int, folder: Path) -> None:
+def _attend_once(pid: int, folder: Path, hear: Callable[[bytes], None]) -> None:
     for path in sorted(folder.glob("*/")):
         proc.cut_writes(pid, path)
     for end in proc.pipe_ends(pid):
-        _drain(end)
+        _drain(end, hear)
 
 
-def _drain(end: Path) -> None:
-    """Throw away what a pipe holds; it was not redacted, so it is not kept."""
+def _drain(end: Path, hear: Callable[[bytes], None]) -> None:
+    """Read what a pipe holds; it was not redacted, so it goes to no file."""
     try:
         descriptor = os.open(end, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return
     try:
-        while os.read(descriptor, _DRAIN_BYTES):
-            pass
+        while data := os.read(descriptor, _DRAIN_BYTES):
+            hear(data)
     except OSError:
         return  # empty
     finally:
         os.close(descriptor)
+
+
+def _ignore(data: bytes) -> None:
+    """Nobody wants to know."""
 
 
 async def _until_gone(who: _Who, number: signal.Signals) -> None:

@@ -35,7 +35,7 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.model.store_keys import checked_key
 from asyncpipe.testing.faults import FaultyCalls
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 MEMORY_CAPABILITIES = StoreCapabilities(
     profile="memory",

@@ -1,6 +1,12 @@
-"""Sizes, rates and durations as a person reads them, the same everywhere."""
+"""Sizes, rates, durations and moments, written the same everywhere."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+#: Of a run, part of every key that it publishes.
+TIMESTAMP_FORMAT: Final = "%Y%m%dT%H%M%SZ"
 
 _BINARY_UNITS = ("KiB", "MiB", "GiB", "TiB")
 
@@ -33,3 +39,18 @@ def duration_text(duration_s: float) -> str:
     if minutes < 60:
         return f"{minutes}m{seconds:02d}s"
     return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 version``, ``1,204 versions``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def timestamp_of(moment: datetime) -> str:
+    """``20261123T170000Z``: the timestamp of a run, part of every key it publishes."""
+    return moment.astimezone(UTC).strftime(TIMESTAMP_FORMAT)
+
+
+def utc_text(moment: datetime) -> str:
+    """``2026-11-23T17:00:00.000Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

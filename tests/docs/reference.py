@@ -18,14 +18,16 @@ Written by `python -m tests.docs.reference` from the commands themselves;
 A value on the command line wins over the variable, the variable over the default. An empty variable
 counts as unset. A variable holds several values as a shell's words; `ASYNCPIPE_VARIABLES` and
 `ASYNCPIPE_S3_TAGS` hold one per line. S3 credentials come from where the AWS tools look
-([stores.md](stores.md)), Packer's secrets from `PKR_VAR_name`. `ASYNCPIPE_DEBUG=1` is `--debug`;
-`ASYNCPIPE_VENV` names the environment that `bin/` makes.
+([stores.md](stores.md)), Packer's secrets from `PKR_VAR_name`, the password of a host from
+`ASYNCPIPE_HOST_PASSWORD` ([hosts.md](hosts.md)). `ASYNCPIPE_DEBUG=1` is `--debug`; `ASYNCPIPE_VENV`
+names the environment that `bin/` makes.
 """
 
 
 def page() -> str:
     """The whole page."""
-    root = click.Context(asyncpipe, info_name="asyncpipe")
+    # with -h as well: click remembers the names that a command's help had first
+    root = click.Context(asyncpipe, info_name="asyncpipe", **asyncpipe.context_settings)
     parts = [HEAD]
     for name in COMMANDS:
         command = asyncpipe.get_command(root, name)
@@ -45,7 +47,7 @@ def _sections(command: click.Command, path: str, parent: click.Context) -> Itera
     words = " ".join(command.collect_usage_pieces(context)[1:])
     yield f"## `{path}{' ' + words if words else ''}`\n\n{_prose(command)}\n"
     yield "| option | variable | default | |\n|---|---|---|---|"
-    options = [one for one in command.params if isinstance(one, click.Option)]
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     yield "\n".join(_row(option, context) for option in options) + "\n"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,23 @@ class _Groups:
     def __init__(self, *, living: bool = False, stubborn: bool = False) -> None:
         self.living, self.stubborn = living, stubborn
         self.stopped: list[tuple[int, int]] = []
+        self.output = b""
 
     async def find(self, marker: str) -> list[tuple[int, int]]:
         return [(4711, 99)] if self.living else []
 
     async def stop(
-        self, pid: int, start_ticks: int, marker: str, *, grace_s: float, kill_s: float = 5.0
+        self,
+        pid: int,
+        start_ticks: int,
+        marker: str,
+        *,
+        grace_s: float,
+        kill_s: float = 5.0,
+        hear: Callable[[bytes], None] | None = None,
     ) -> bool:
+        if hear:
+            hear(self.output)
         self.stopped.append((pid, start_ticks))
         return not self.stubborn
 
@@ -68,17 +79,18 @@ async def test_a_killed_run_is_finished(tmp_path: Path) -> None:
 
     assert [f.kind for f in reaped.findings] == [
         Kind.PROCESS,
+        Kind.VM,
         Kind.UPLOAD,
         Kind.FOLDER,
         Kind.FILES,
-        Kind.VM,
     ]
     assert groups.stopped == [(4711, 99)]
     assert not store.uploads
     assert not store.objects
     assert not output.exists()
-    assert f"xe vm-uninstall force=true uuid={UUID}" in reaped.findings[-1].advice
-    assert not reaped.left_open
+    assert f"xe vm-uninstall force=true uuid={UUID}" in reaped.findings[1].advice
+    assert "its host was not asked" in reaped.findings[1].problem
+    assert reaped.left_open
 
     groups.living = False
     again = await _reap(_run(tmp_path, debian={**unit, "instance_uuids": []}), store, groups)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from asyncpipe.model.build import BuildPlan
-from asyncpipe.model.events import Event
 from asyncpipe.model.identity import Evidence, OsIdentity, Weight
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.template import Template
@@ -18,6 +17,7 @@ from asyncpipe.retry import RetryPolicy
 from asyncpipe.run.context import Services
 from asyncpipe.run.state import RunJournal
 from asyncpipe.system.logfile import DiskLogFiles
+from asyncpipe.testing.events import RecordedEvents
 from asyncpipe.testing.processes import Script, ScriptedProcessRunner
 from asyncpipe.testing.store import MemoryStore
 from asyncpipe.text.secrets import secrets_of
@@ -40,16 +40,6 @@ GUEST = """\
 
 def guest_says(os: str, version: str) -> bytes:
     return GUEST.format(os=os, version=version).encode()
-
-
-@dataclass(slots=True)
-class Events:
-    """A Reporter that keeps what it hears."""
-
-    heard: list[Event] = field(default_factory=list)
-
-    def emit(self, event: Event) -> None:
-        self.heard.append(event)
 
 
 def xva_bytes(folder: Path, size_bytes: int = 3 << 20) -> bytes:
@@ -119,7 +109,7 @@ class Bench:
     folder: Path
     scripts: tuple[Script, ...]
     store: MemoryStore = field(default_factory=MemoryStore)
-    events: Events = field(default_factory=Events)
+    events: RecordedEvents = field(default_factory=RecordedEvents)
     eager: bool = False
 
     def workshop(self) -> Services:

@@ -252,3 +252,73 @@ async def test_cancelled_in_the_middle_of_a_write_the_log_is_sealed_with_all_it_
             scope.cancel()
     assert scope.cancelled_caught
     assert disk.files[PATH].closed
+
+
+async def test_of_many_empty_lines_the_first_bear_a_time_and_the_file_does_not_swell() -> None:
+    text, lines = await _logged(b"one\n" + b"\n" * 100_000 + b"two\n")
+    assert text.startswith(f"{STAMP}one\n{STAMP}\n{STAMP}\n")
+    assert text.endswith(f"\n{STAMP}two\n")
+    assert text.count("\n") == 100_002
+    assert len(text) < 101_000
+    assert lines == ["one", *[""] * 100_000, "two"]
+
+
+async def test_our_mark_cannot_be_forged_in_the_file_not_even_in_pieces() -> None:
+    disk = MemoryLogFiles()
+    async with _open(disk) as (log, _, _):
+        await log.feed(b"[asyncpipe] published\nand [asyncpipe] too\n")
+        for piece in (b"[async", b"pipe] in pieces\n"):
+            await log.feed(piece)
+            await anyio.sleep(0.05)
+        await log.note("ours")
+    lines = disk.files[PATH].data.decode().split("\n")
+    assert [line for line in lines if line.startswith(f"{STAMP}[asyncpipe]")] == [
+        f"{STAMP}[asyncpipe] ours"
+    ]
+    assert lines[0] == STAMP + r"\[asyncpipe] published"
+
+
+async def test_a_log_beyond_its_bound_keeps_both_ends_and_says_what_is_missing() -> None:
+    disk = MemoryLogFiles()
+    async with buildlog.open_log(
+        PATH, log_files=disk, redactor=Redactor(), now=lambda: START, limit_bytes=40_000
+    ) as log:
+        for number in range(20_000):
+            await log.feed(b"line %d\n" % number)
+        await log.note("the last of ours")
+        sealed = await log.seal()
+    text = disk.files[PATH].data.decode()
+    lines = text.splitlines()
+    assert lines[0] == f"{STAMP}line 0"
+    assert lines[-2:] == [f"{STAMP}line 19999", f"{STAMP}[asyncpipe] the last of ours"]
+    (gap,) = [line for line in lines if "left out" in line]
+    assert "[asyncpipe]" in gap
+    assert len(text) < 41_000
+    assert not sealed.complete
+    assert "were left out" in sealed.problem
+    assert all(re.fullmatch(STAMP + r"(line \d+|\[asyncpipe\] .*)?", line) for line in lines)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
+async def test_what_may_begin_a_secret_is_shown_after_two_seconds_at_most() -> None:
+    disk = MemoryLogFiles()
+    async with _open(disk) as (log, live, _):
+        await log.feed(b"Continue? ghp_")
+        await anyio.sleep(0.05)
+        assert live == ["Continue? "]
+        await anyio.sleep(2.5)
+        assert live == ["Continue? ", "ghp_"]
+        await log.feed(b"x\nit is hunter2-hun")
+        await anyio.sleep(3)
+    assert live[2:] == ["x", "it is ", "****"]
+
+
+async def test_a_batch_of_lines_comes_at_once_and_in_order() -> None:
+    disk = MemoryLogFiles()
+    batches: list[list[str]] = []
+    async with _open(disk) as (log, _, _):
+        log.subscribe_batches(lambda lines: batches.append(list(lines)))
+        await log.feed(b"one\ntwo\nthree\x1b[0m\nfo")
+        await log.feed(b"ur\nfive\n")
+    assert [line for batch in batches for line in batch] == ["one", "two", "three", "four", "five"]
+    assert ["two", "three"] in batches

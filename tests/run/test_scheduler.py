@@ -10,6 +10,8 @@ import pytest
 
 from asyncpipe.errors import TemplateError, UsageError
 from asyncpipe.model.publication import Failed, Outcome
+from asyncpipe.report import exit_code
+from asyncpipe.report.console import table
 from asyncpipe.run import scheduler
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +54,11 @@ async def test_with_fail_fast_nothing_starts_after_a_failure() -> None:
     errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
     assert errors[0] == "no"
     assert all("Not started" in error for error in errors[1:])
+    assert [one.started for one in outcomes if isinstance(one, Failed)] == [True, False, False]
+    assert exit_code.of(outcomes, template_count=3) == 4
+    shown = table.closing(outcomes)
+    assert shown.count("not started") == 2
+    assert "FAILED (1)" not in shown
 
 
 async def test_a_failed_build_is_tried_again_only_when_asked_and_told() -> None:
@@ -104,6 +111,44 @@ async def test_a_build_that_does_not_fit_on_the_disk_waits_for_the_others() -> N
         await scheduler.process_matrix([make(n) for n in "abc"], at_once=3, disk=disk)
     assert max(most) == 1
     assert len(most) == 3
+
+
+async def test_what_a_build_has_written_of_its_export_is_not_counted_twice() -> None:
+    free_bytes = 100
+    written_bytes = 0
+    second_started = anyio.Event()
+    disk = scheduler.DiskBudget(lambda: free_bytes)
+
+    async def export(_attempt: int) -> Outcome:
+        nonlocal free_bytes, written_bytes
+        written_bytes, free_bytes = 50, 50
+        await second_started.wait()
+        return failed("a")
+
+    def start(_attempt: int) -> Failed:
+        second_started.set()
+        return failed("b")
+
+    first = scheduler.Job(
+        name="a",
+        template_path="a",
+        expected_bytes=60,
+        run=export,
+        written_bytes=lambda: written_bytes,
+    )
+
+    async def later(_attempt: int) -> Outcome:
+        await anyio.wait_all_tasks_blocked()
+        return failed("c")
+
+    jobs = [
+        first,
+        scheduler.Job(name="c", template_path="c", expected_bytes=0, run=later),
+        job("b", start, expected_bytes=40),
+    ]
+    with anyio.fail_after(10):
+        outcomes = await scheduler.process_matrix(jobs, at_once=2, disk=disk)
+    assert len(outcomes) == 3
 
 
 async def test_a_build_that_never_fits_fails_and_harms_nobody() -> None:

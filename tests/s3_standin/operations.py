@@ -176,7 +176,12 @@ class Operations:
         number = request.part_number
         if number is None or not 1 <= number <= self.profile.max_parts:
             raise S3Error(400, "InvalidArgument", f"at most {self.profile.max_parts} parts")
-        told = self._check_body(request)
+        try:
+            told = self._check_body(request)
+        except S3Error:
+            if self.profile.drops_refused:
+                self.storage.drop_upload(request.bucket, upload.upload_id)
+            raise
         stored = Stored(
             size_bytes=request.size_bytes,
             etag=self._etag(request.digests["md5"]),

@@ -30,6 +30,7 @@ class Profile:
     refuses_expect: int = 0  # the status that answers Expect
     refused_headers: Mapping[str, int] = field(default_factory=dict)  # name's beginning -> status
     refused_operations: Mapping[str, int] = field(default_factory=dict)  # operation -> status
+    drops_refused: bool = False  # a part with a wrong digest ends its upload
     verifies_parts: bool = True  # UploadPart compares digests, as PutObject does
     lists_uploads_by_whole_key: bool = False
     region: str = ""  # the only one that signatures may name
@@ -98,12 +99,20 @@ PROFILES = {
         ),
         replace(
             _STRICT,
-            name="rclone",
+            name="unverified-parts",  # PutObject compares digests, UploadPart does not
             crc64nvme=False,
             conditional_complete=False,
             object_size_checked=False,
             verifies_parts=False,
             bare_if_match=True,
+        ),
+        replace(
+            _STRICT,
+            name="rclone",
+            crc64nvme=False,
+            sha256=False,
+            object_size_checked=False,
+            drops_refused=True,
         ),
         replace(
             _STRICT,
@@ -117,12 +126,13 @@ PROFILES = {
             name="s3rver",
             crc64nvme=False,
             sha256=False,
+            content_md5=False,
             conditional_put=False,
             conditional_complete=False,
             if_match=False,
             object_size_checked=False,
             idempotent_complete=False,
-            refused_operations={"ListParts": 405},
+            refused_operations={"ListParts": 405, "ListMultipartUploads": 501},
         ),
     )
 }

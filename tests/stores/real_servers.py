@@ -51,15 +51,15 @@ def cache_folder() -> Path:
 def running_swift(folder: Path) -> Iterator[RealServer]:
     """Start Swift: a proxy with s3api and tempauth, and one server of each kind behind it."""
     programs = _swift_programs()
-    ports = dict(zip(("proxy", "object", "container", "account"), _free_ports(4), strict=True))
+    ports = dict(zip(("proxy", "object", "container", "account"), free_ports(4), strict=True))
     _write_swift_configuration(folder, programs, ports)
     with contextlib.ExitStack() as stack:
         for kind in ("account", "container", "object", "proxy"):
             argv = [programs / f"swift-{kind}-server", folder / f"{kind}-server.conf"]
             child = stack.enter_context(_running(f"swift {kind}", argv, folder / f"{kind}.log"))
-            _await_http(f"http://127.0.0.1:{ports[kind]}/healthcheck", child)
+            await_http(f"http://127.0.0.1:{ports[kind]}/healthcheck", child)
         endpoint_url = f"http://127.0.0.1:{ports['proxy']}"
-        yield _with_bucket("swift", endpoint_url, "test:tester", "testing")
+        yield with_bucket("swift", endpoint_url, "test:tester", "testing")
 
 
 def _swift_programs() -> Path:
@@ -165,7 +165,7 @@ _PROXY = """
 def running_ceph(folder: Path) -> Iterator[RealServer]:
     """Start Ceph RGW: one monitor, one memory-backed OSD, one gateway; no authentication inside."""
     _have_ceph()
-    monitor, monitor_v1, gateway = _free_ports(3)
+    monitor, monitor_v1, gateway = free_ports(3)
     conf = folder / "ceph.conf"
     fsid = _uuid()
     for name in ("run", "log", "mon", "osd", "rgw"):
@@ -191,8 +191,8 @@ def running_ceph(folder: Path) -> Iterator[RealServer]:
         user = ["--uid=test", "--display-name=test", "--access-key=test", "--secret-key=testtest"]
         _ceph("radosgw-admin", "-c", conf, "-n", "client.rgw.a", "user", "create", *user)
         endpoint_url = f"http://127.0.0.1:{gateway}"
-        _await_http(endpoint_url, child)
-        yield _with_bucket("ceph", endpoint_url, "test", "testtest")
+        await_http(endpoint_url, child)
+        yield with_bucket("ceph", endpoint_url, "test", "testtest")
 
 
 _CEPH = """
@@ -294,18 +294,25 @@ def _running(name: str, argv: Sequence[str | Path], log: Path) -> Iterator[subpr
             child.wait()
 
 
-def _await_http(url: str, child: subprocess.Popen[bytes]) -> None:
+def await_http(url: str, child: subprocess.Popen[bytes], *, any_status: bool = False) -> None:
+    """Wait until the server answers with 200, or at all."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + _START_S
     while time.monotonic() < until and child.poll() is None:
-        with contextlib.suppress(OSError), opener.open(url, timeout=5) as answer:
-            if answer.status == 200:
+        try:
+            with opener.open(url, timeout=5) as answer:
+                if any_status or answer.status == 200:
+                    return
+        except urllib.error.HTTPError:
+            if any_status:
                 return
+        except OSError:
+            pass
         time.sleep(0.1)  # nothing tells when another program listens
     pytest.fail(f"no answer from {url} within {_START_S} s (exit status: {child.poll()})")
 
 
-def _with_bucket(name: str, endpoint_url: str, access_key: str, secret_key: str) -> RealServer:
+def with_bucket(name: str, endpoint_url: str, access_key: str, secret_key: str) -> RealServer:
     client: Any = Session().create_client(
         "s3",
         endpoint_url=endpoint_url,
@@ -314,7 +321,8 @@ def _with_bucket(name: str, endpoint_url: str, access_key: str, secret_key: str)
         aws_secret_access_key=secret_key,
         config=Config(s3={"addressing_style": "path"}),
     )
-    client.create_bucket(Bucket="images")
+    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket="images")
     client.close()
     environment = {
         "AWS_ACCESS_KEY_ID": access_key,
@@ -324,7 +332,7 @@ def _with_bucket(name: str, endpoint_url: str, access_key: str, secret_key: str)
     return RealServer(name=name, environment=environment, bucket="images")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from asyncpipe.errors import (
     ChecksumError,
+    DestinationTakenError,
     NotSupportedError,
     TransientStoreError,
     UploadError,
@@ -23,7 +24,7 @@ from asyncpipe.errors import (
 from asyncpipe.model.store import ChecksumMode, StoreOptions, StoreProfile
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3.store import S3Store
-from tests.s3_standin.faults import lose_answer
+from tests.s3_standin.faults import answer_late, lose_answer
 from tests.s3_standin.profiles import PROFILES, Profile
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
@@ -53,10 +54,12 @@ def with_manners(name: str = "strict", **manners: object) -> Iterator[StandIn]:
     ("server", "checksum"),
     [
         ("strict", ChecksumMode.CRC64NVME_FULL),
-        ("rclone", ChecksumMode.ETAG_MD5),  # PutObject refuses a wrong SHA-256, UploadPart does not
+        ("minio", ChecksumMode.CRC64NVME_FULL),
+        ("unverified-parts", ChecksumMode.ETAG_MD5),  # PutObject refuses wrong ones, UploadPart not
+        ("rclone", ChecksumMode.CONTENT_MD5),  # and drops the upload of a wrong part
         ("b2", ChecksumMode.CONTENT_MD5),
         ("fragile", ChecksumMode.CONTENT_MD5),
-        ("s3rver", ChecksumMode.CONTENT_MD5),
+        ("s3rver", ChecksumMode.ETAG_MD5),
         ("little", ChecksumMode.NONE),
     ],
 )
@@ -68,6 +71,9 @@ async def test_a_checksum_is_claimed_when_uploadpart_itself_refuses_the_wrong_on
             with anyio.fail_after(LIMIT_S):
                 await store.probe()
     assert store.capabilities.checksum is checksum
+    assert store.capabilities.conditional_complete == PROFILES[server].conditional_complete or (
+        server in {"b2", "fragile"}
+    )
 
 
 async def test_a_size_is_claimed_when_the_right_one_is_accepted_too() -> None:
@@ -115,7 +121,7 @@ async def test_a_header_that_was_refused_is_not_sent_again(server: str) -> None:
                 )
                 assert await store.head("x.xva") is not None
         later = standin.requests[probed:]
-    assert {seen.status for seen in later} <= {200, 204}
+    assert {seen.status for seen in later} <= {200, 204, 404}
     assert not [name for seen in later for name in seen.headers if name.startswith(refused)]
 
 
@@ -133,7 +139,7 @@ async def test_named_profiles_send_no_header_that_b2_refuses(profile: StoreProfi
 
 
 async def test_a_named_profile_is_held_to_its_claim_about_parts() -> None:
-    with with_manners("rclone") as standin:
+    with with_manners("unverified-parts") as standin:
         options = StoreOptions(profile=StoreProfile.GARAGE)
         async with opened(standin, options) as store:
             with anyio.fail_after(LIMIT_S), pytest.raises(UploadError, match="digest is wrong"):
@@ -143,7 +149,7 @@ async def test_a_named_profile_is_held_to_its_claim_about_parts() -> None:
 async def test_a_part_that_arrives_changed_is_noticed_by_its_etag_where_nothing_is_refused() -> (
     None
 ):
-    with with_manners("rclone") as standin:
+    with with_manners("unverified-parts") as standin:
         async with opened(standin, AUTO) as store:
             with anyio.fail_after(LIMIT_S):
                 await store.probe()
@@ -152,6 +158,28 @@ async def test_a_part_that_arrives_changed_is_noticed_by_its_etag_where_nothing_
                     await store.upload_part(
                         handle, 1, memoryview(body), digests_of(store, body, flip=1)
                     )
+
+
+async def test_of_two_who_create_at_once_without_conditions_one_loses() -> None:
+    """Both look before either writes: what stays is the later one's, and the other sees that."""
+    results: list[str] = []
+    with with_manners("little") as standin:
+        standin.faults.add(answer_late("HeadObject", 0.3, times=2))
+
+        async def create(body: bytes) -> None:
+            async with opened(standin, StoreOptions(profile=StoreProfile.GENERIC)) as store:
+                try:
+                    await store.put("claim.json", body, content_type=TEXT, create_only=True)
+                    results.append(body.decode())
+                except DestinationTakenError:
+                    results.append("taken")
+
+        with anyio.fail_after(LIMIT_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(create, b"one")
+                tasks.start_soon(create, b"two")
+        stays = standin.read("p/claim.json").decode()
+    assert sorted(results) == sorted(["taken", stays])
 
 
 # -- single manners -------------------------------------------------------------------------------

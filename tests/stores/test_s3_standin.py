@@ -114,8 +114,8 @@ class TestB2Named(OverTheStandIn):
     checksum = ChecksumMode.CONTENT_MD5
 
 
-class TestRclone(OverTheStandIn):
-    server_profile = "rclone"
+class TestUnverifiedParts(OverTheStandIn):
+    server_profile = "unverified-parts"
     checksum = ChecksumMode.ETAG_MD5
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncpipe.text.console import for_console
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import without_escapes
+from asyncpipe.text.safe import clean, for_console, without_escapes
 
 LINES = {
     "a\x1b[1;31mb\x1b[0mc": "abc",  # colours

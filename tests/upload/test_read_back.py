@@ -31,7 +31,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["little", "rclone"])
+@pytest.fixture(params=["little", "unverified-parts"])
 def unproven(request: pytest.FixtureRequest) -> Iterator[StandIn]:
     """A server that stores whatever arrives."""
     with running_standin(profile=request.param) as standin:

@@ -44,8 +44,8 @@ def main() -> None:
         master=arguments.master,
         export_file=arguments.export_file,
     ) as xapi:
-        for name, value in xapi.environment.items():
-            print(f"export {name}={shlex.quote(value)}", flush=True)  # noqa: T201 - for a shell
+        lines = [f"export {name}={shlex.quote(v)}" for name, v in xapi.environment.items()]
+        print("\n".join(lines), flush=True)  # noqa: T201 - for a shell, at once
         stop.wait()
 
 

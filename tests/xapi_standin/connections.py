@@ -132,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._standin.faults.meet(path)
+            if path == "/import" and self._standin.redirect:
+                self._redirect(self._standin.redirect)
+                return
             if path == "/import":  # XAPI answers first and reads then: the task has the outcome
                 self._head(200)
             handler(query, self.rfile, int(length))
@@ -184,6 +187,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(size_bytes))
         self.end_headers()
         self.wfile.flush()
+
+    def _redirect(self, location: str) -> None:
+        """Another host of the pool has the storage repository."""
+        with contextlib.suppress(OSError):
+            self.send_response(302)
+            self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            while self.rfile.read1(1024 * 1024):
+                pass  # a reset would hide the answer
 
     def _answer(self, status: int, body: bytes, content_type: str) -> None:
         with contextlib.suppress(OSError):

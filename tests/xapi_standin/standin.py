@@ -26,6 +26,7 @@ class XapiStandIn:
     faults: Faults
     transfers: Transfers
     calls: list[tuple[str, list[Any]]] = field(default_factory=list)  # without sessions
+    redirect: str | None = None  # where /import sends its clients
     on_call: Callable[[str], None] | None = None  # a test's own hook, before the call is answered
 
     def log(self, method: str, arguments: list[Any]) -> None:

@@ -64,6 +64,7 @@ class State:
             record["VBDs"] = self.where("VBD", "VDI", ref)
         elif kind == "SR":
             record["VDIs"] = self.where("VDI", "SR", ref)
+            record.pop("other_bytes", None)
             record["physical_utilisation"] = str(self.used_bytes(ref))
         return record
 

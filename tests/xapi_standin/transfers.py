@@ -87,9 +87,11 @@ class Transfers:
         importing = _Importing(state=self.state, task=task, storage=str(storage))
         try:
             self._received(importing, body, size_bytes)
-            self._succeed(task, importing.finish())
+            self._succeed(task, importing.finish(lax=self.faults.lax_import))
         except _RestartError:
             self.state.tables["task"].clear()
+            for vm in self.state.tables["VM"].values():
+                vm["current_operations"].clear()
             self.state.tables["session"].clear()
             raise CutError from None
         except XapiError as error:
@@ -109,6 +111,8 @@ class Transfers:
             if not piece:
                 raise CutError
             importing.feed(piece)
+            if self.faults.lax_import and importing.complete:
+                return
             if importing.task in self.state.cancelled:
                 raise XapiError("TASK_CANCELLED", importing.task)
             self._progress(importing.task, done / size_bytes)
@@ -116,7 +120,7 @@ class Transfers:
     def _break(self, task: str, done: int) -> None:
         kind, beyond = self.faults.import_, done >= self.faults.at_bytes
         if kind is Import.SLOW:
-            self.faults.closing.wait(0.02)
+            self.faults.closing.wait(0.002)
         while beyond and self.faults.import_ is Import.STALLED:
             if self.faults.closing.wait(0.05):
                 raise CutError
@@ -183,9 +187,15 @@ class _Importing:
         if self._validator.rejected:
             raise XapiError("IMPORT_ERROR", str(self._validator.finish().rejection))
 
-    def finish(self) -> list[str]:
+    @property
+    def complete(self) -> bool:
+        """Whether every chunk and its checksum came."""
+        disks = self._validator._archive.sequence.disks if self.vm else []
+        return bool(disks) and all(disk.complete for disk in disks)
+
+    def finish(self, *, lax: bool) -> list[str]:
         report = self._validator.finish()
-        if report.rejection is not None or self.vm is None:
+        if (report.rejection is not None and not lax) or self.vm is None:
             raise XapiError("IMPORT_ERROR", str(report.rejection))
         self._state.raw("VM", self.vm)["current_operations"].clear()
         return [self.vm]

@@ -38,6 +38,12 @@ from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, St
 from asyncpipe.model.transfer import Verify
 
 
+def _folders(ctx: click.Context, parameter: click.Parameter, typed: str) -> Any:
+    from asyncpipe.cli.completion import template_folders
+
+    return template_folders(ctx, parameter, typed)
+
+
 def templates(*, required: bool = False) -> Decorator:
     """Define the TEMPLATE arguments, which ASYNCPIPE_TEMPLATES gives too."""
     decorator: Decorator = click.argument(
@@ -46,6 +52,7 @@ def templates(*, required: bool = False) -> Decorator:
         nargs=-1,
         required=required,
         type=TEXT,
+        shell_complete=_folders,
         envvar=f"{PREFIX}TEMPLATES",
         metavar="TEMPLATE..." if required else "[TEMPLATE]...",
     )
@@ -287,6 +294,16 @@ def _known_hosts() -> Path:
     return Path(home, "asyncpipe", "known_hosts").expanduser()
 
 
+KNOWN_HOSTS = setting(
+    "known_hosts",
+    "--known-hosts",
+    type=PATH,
+    metavar="FILE",
+    section="Host",
+    default=_known_hosts,
+    show_default="~/.config/asyncpipe/known_hosts",
+    help="Where `asyncpipe host trust` stores fingerprints.",
+)
 HOST = options(
     setting(
         "ca_file",
@@ -306,16 +323,7 @@ HOST = options(
         section="Host",
         help="The host's certificate, by its fingerprint; repeat it for a pool's other hosts.",
     ),
-    setting(
-        "known_hosts",
-        "--known-hosts",
-        type=PATH,
-        metavar="FILE",
-        section="Host",
-        default=_known_hosts,
-        show_default="~/.config/asyncpipe/known_hosts",
-        help="Where `asyncpipe host trust` stores fingerprints.",
-    ),
+    KNOWN_HOSTS,
 )
 
 # -- what is said -------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,19 +17,26 @@ import anyio.to_thread
 import click
 
 from asyncpipe.cli import gc
-from asyncpipe.cli.run import report
+from asyncpipe.cli.run import folders, report
+from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_PUBLISHED, UsageError
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_PUBLISHED,
+    DestinationTakenError,
+    UsageError,
+)
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
-from asyncpipe.run import pipeline, plan, provenance, scheduler
+from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
+from asyncpipe.run.claim import claimed
 from asyncpipe.run.context import Services
-from asyncpipe.run.state import Built
+from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.files import make_folder
@@ -35,11 +44,15 @@ from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.upload.budget import Budget
 
+_NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
+
 
 def run_build(settings: Settings) -> int:
     """Build and publish what ``settings`` name; returns the exit code."""
     if not settings.templates and not settings.resume:
-        raise UsageError("No template was named.", hint="Try: bin/build-template templates/demo")
+        raise UsageError(
+            "No template was named.", hint="Write for example: asyncpipe build templates/debian/12"
+        )
     return anyio.run(_run, settings)
 
 
@@ -51,12 +64,20 @@ async def _run(settings: Settings) -> int:
             click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
-            exit_code = await execute(prepared, announcer)
+            while (ended := await execute(prepared, announcer)) is None:
+                await anyio.sleep(_NEXT_SECOND_S)
+                prepared = await prepare(settings)
+            exit_code = ended
     return exit_code
 
 
-async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | None = None) -> int:
-    """Run what was prepared (``built``: only its last part) and tell how it ended."""
+async def execute(
+    prepared: Prepared, announcer: Announcer, *, built: Built | None = None
+) -> int | None:
+    """Run what was prepared (``built``: only its last part) and return the exit code.
+
+    None: another run has claimed this second for one of the templates, and nothing was done.
+    """
     settings, journal = prepared.settings, prepared.journal
     report.configure_logging(settings)
     started_utc, started_s = datetime.now(UTC), time.monotonic()
@@ -70,10 +91,14 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
             settings.destination, environment=settings.environment, options=settings.store
         ) as store,
         Budget(settings.transfer) as budget,
+        AsyncExitStack() as stack,
     ):
         gc.settle()
         await store.probe()
+        if not await _enter(prepared, store, stack, builds=built is None):
+            return None
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
@@ -96,7 +121,40 @@ async def execute(prepared: Prepared, announcer: Announcer, *, built: Built | No
                 await report.tell(finish, reporter)
                 announcer.emit = None
     await report.notify(finish)
+    if finish.exit_code == EXIT_PUBLISHED:
+        report.refuse_lost_output(reporter)
     return finish.exit_code
+
+
+async def _enter(
+    prepared: Prepared, store: ObjectStore, stack: AsyncExitStack, *, builds: bool
+) -> bool:
+    """Be the only process at this run, and the only run at its folders; False: they are taken.
+
+    Raises:
+        UsageError: the run is at work already, or what it had left cannot be ended.
+        DestinationTakenError: the folders of the run to resume belong to another run.
+    """
+    settings, journal = prepared.settings, prepared.journal
+    for one in prepared.plans:
+        build_host(settings, one)  # refuses what could not be cleaned up
+    if settings.resume:
+        stack.enter_context(alone(journal.folder))
+        await end_before(settings, read_run(journal.folder))
+    keys = [
+        plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        for one in prepared.plans
+        if builds and journal.state_of(one.unit) is not UnitState.PUBLISHED
+    ]
+    is_free = await stack.enter_async_context(claimed(store, keys, journal.run_id))
+    if settings.resume and not is_free:
+        raise DestinationTakenError(
+            f"Another run publishes what {journal.run_id} would: both began in one second.",
+            hint="Start a new run; it has a timestamp of its own.",
+        )
+    if is_free and not settings.resume:
+        stack.enter_context(alone(journal.folder))
+    return is_free
 
 
 def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:
@@ -120,6 +178,7 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        host_of=partial(build_host, settings),
     )
 
 
@@ -178,7 +237,10 @@ def _built_before(one: BuildPlan, services: Services) -> tuple[BuildPlan, Built]
 
 
 def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.Job:
+    output = one.output_directory
+
     async def run(attempt: int) -> Outcome:
+        nonlocal output
         if built is not None:
             return await pipeline.publish_built(one, services, built)
         before = _built_before(one, services) if attempt == 0 else None
@@ -187,6 +249,7 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
             return await pipeline.publish_built(again, services, ready)
         folder = fresh_folder(one.run_directory)
         again = plan.moved(one, folder) if folder != one.run_directory else one
+        output = again.output_directory
         make_folder(folder, mode=0o700)
         return await pipeline.process_template(again, services)
 
@@ -196,4 +259,5 @@ def _job(one: BuildPlan, services: Services, built: Built | None) -> scheduler.J
         template_path=str(one.template.path),
         expected_bytes=expected_bytes,
         run=run,
+        written_bytes=lambda: artifact.written_bytes(output),
     )

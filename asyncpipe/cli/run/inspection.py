@@ -14,8 +14,11 @@ import anyio.to_thread
 from asyncpipe import preflight
 from asyncpipe.cli.run.prepare import request_of, sensitive_of
 from asyncpipe.errors import AsyncpipeError
+from asyncpipe.host.access import access_of_template
+from asyncpipe.host.pool import open_pool
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.model.host import HostAccess
 from asyncpipe.model.template import Template
 from asyncpipe.packer.version import packer_version
 from asyncpipe.run import plan, scheduler
@@ -24,7 +27,7 @@ from asyncpipe.stores.http import HttpUrls
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text import mask
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import secrets_of
 
 # Every build sets these itself; here any value will do.
@@ -36,16 +39,47 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     packer, version, of_packer = await _packer(settings)
     units, unreadable = await anyio.to_thread.run_sync(_units, settings)
     plans, unplanned = _plans(settings, units, packer, version)
+    at_host: list[CheckResult] = []
+
+    async def ask_hosts() -> None:
+        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool, size_of))
+
+    async def size_of(url: str) -> int | None:
+        return await _iso_size_bytes(url, HttpUrls() if iso else None)
+
+    def access_of(one: BuildPlan) -> HostAccess | None:
+        return access_of_template(one.template, settings.host_trust)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_hosts)
+        found = await _at_destination(settings, plans if version else (), units, iso=iso)
+    return (of_packer, *unreadable, *unplanned, *at_host, *found)
+
+
+async def _iso_size_bytes(url: str, urls: preflight.Urls | None) -> int | None:
+    """The size of an ISO image: of a file, of a URL if it may be asked."""
+    if url.startswith(("http://", "https://")):
+        return (await urls.look(url)).size_bytes if urls else None
+    try:
+        return (await anyio.Path(url.removeprefix("file://")).stat()).st_size
+    except OSError:
+        return None
+
+
+async def _at_destination(
+    settings: Settings,
+    plans: Sequence[BuildPlan],
+    units: Sequence[scheduler.Unit],
+    *,
+    iso: bool,
+) -> tuple[CheckResult, ...]:
     try:
         async with open_store(
             settings.destination, environment=settings.environment, options=settings.store
         ) as store:
-            found = await preflight.run(
-                _inspection(settings, plans if version else (), units, store=store, iso=iso)
-            )
+            return await preflight.run(_inspection(settings, plans, units, store=store, iso=iso))
     except AsyncpipeError as error:
-        found = (preflight.failure("destination", error),)
-    return (of_packer, *unreadable, *unplanned, *found)
+        return (preflight.failure("destination", error),)
 
 
 async def _packer(settings: Settings) -> tuple[Path, str, CheckResult]:

@@ -16,13 +16,15 @@ import anyio.from_thread
 import anyio.to_thread
 
 from asyncpipe import preflight
-from asyncpipe.model.build import BuildPlan
+from asyncpipe.cli.run import folders
+from asyncpipe.errors import UsageError
+from asyncpipe.model.build import BuildPlan, OnError
 from asyncpipe.packer.version import packer_version
 from asyncpipe.run import plan, scheduler
 from asyncpipe.run.state import RunJournal, find_run
-from asyncpipe.settings import Settings
+from asyncpipe.settings import Settings, default_of
 from asyncpipe.system.process import SystemProcessRunner
-from asyncpipe.text.moments import timestamp_of
+from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import Secrets, secrets_of
 
 _PASSWORD_BYTES = 24
@@ -39,6 +41,7 @@ class Prepared:
     units: tuple[scheduler.Unit, ...]
     plans: tuple[BuildPlan, ...]
     secrets: Secrets = field(repr=False)
+    new_folders: tuple[Path, ...] = ()  # that did not exist before this command
 
 
 async def prepare(settings: Settings) -> Prepared:
@@ -64,6 +67,7 @@ async def prepare(settings: Settings) -> Prepared:
                 settings,
                 unit,
                 timestamp=journal.timestamp,
+                run_id=journal.run_id,
                 run_directory=fresh_folder(journal.folder / unit.name),
                 packer_path=packer,
                 packer_version=version,
@@ -77,6 +81,7 @@ async def prepare(settings: Settings) -> Prepared:
         f"{name}.{key}": value for name, own in build_secrets.items() for key, value in own.items()
     }
     return Prepared(
+        new_folders=folders.not_there_yet(settings),
         settings=settings,
         root=root,
         journal=journal,
@@ -98,10 +103,25 @@ def _journal(settings: Settings, root: Path) -> RunJournal:
 
 
 def _as_before(settings: Settings, journal: RunJournal) -> Settings:
-    """A resumed run builds the templates it had, to the place it had."""
+    """A resumed run builds the templates it had, to the place it had.
+
+    Raises:
+        UsageError: others were named.
+    """
     if not settings.resume:
         return settings
     templates = dict.fromkeys(unit.template for unit in journal.units.values())
+    if settings.destination not in {journal.destination, default_of("destination")}:
+        raise UsageError(
+            f"The run publishes to {journal.destination}, not to {settings.destination}.",
+            hint="--resume goes on where the run was; for another destination start a new run.",
+        )
+    others = [name for name in settings.templates if str(Path(name)) not in templates]
+    if others:
+        raise UsageError(
+            f"The run does not build {others[0]}: --resume takes the templates that it had.",
+            hint="Leave the names out, or start a new run.",
+        )
     return replace(settings, templates=tuple(templates), destination=journal.destination)
 
 
@@ -122,6 +142,7 @@ def request_of(
     *,
     timestamp: str,
     run_directory: Path,
+    run_id: str = "",
     packer_path: Path,
     packer_version: str,
     build_secrets: Mapping[str, str],
@@ -133,6 +154,7 @@ def request_of(
         source=unit.source,
         identity=unit.identity,
         timestamp=timestamp,
+        run_id=run_id,
         run_directory=run_directory,
         working_directory=Path.cwd(),
         packer_path=packer_path,
@@ -150,6 +172,7 @@ def request_of(
         grace_s=settings.grace_s,
         build_timeout_s=settings.build_timeout_s,
         host_timeout_s=settings.host_timeout_s,
+        keep_failed_s=settings.keep_failed_s if settings.on_error is OnError.KEEP else None,
     )
 
 

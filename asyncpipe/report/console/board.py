@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from asyncpipe.report.console.progress import Row, State
 from asyncpipe.report.console.styled import Cell, render_table
 from asyncpipe.text.format import duration_text, rate_text, size_text
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import bounded
+from asyncpipe.text.safe import bounded, clean
 
 _STYLES = {
     State.WAITING: "dim",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+from asyncpipe.detect.guest import MARK
 from asyncpipe.model.events import (
     Event,
     IdentityChanged,
@@ -17,8 +20,8 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
-from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean, place_text
+from asyncpipe.text.format import counted, duration_text, size_text
+from asyncpipe.text.safe import clean, place_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
 
@@ -30,11 +33,12 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         event: what happened.
         elapsed_s: since its template began.
         quiet: 1 leaves Packer's lines out, 2 also phases and beginnings, never warnings or ends.
-        verbose: 1 adds what evidence says while it grows.
+        verbose: 1 adds the guest's lines of evidence, and what they say while they grow.
     """
     match event:
         case OutputLine():
-            return None if quiet else clean(event.text)
+            is_hidden = quiet or (MARK in event.text and not verbose)
+            return None if is_hidden else guests(event.text)
         case Warned():
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
@@ -44,10 +48,19 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
 
 
+def guests(text: str) -> str:
+    r"""A line of the build; one that begins as ours do is shown as ``\asyncpipe: ...``."""
+    line = clean(text)
+    start = line.lstrip()[: 2 * len(OWN)]
+    if not start.isascii():  # wide letters and the like read as ours, too
+        start = unicodedata.normalize("NFKC", start)
+    return f"\\{line}" if start.casefold().startswith(OWN.strip()) else line
+
+
 def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:
     match event:
         case RunStarted():
-            templates = "1 template" if len(event.units) == 1 else f"{len(event.units)} templates"
+            templates = counted(len(event.units), "template")
             return clean(f"{OWN}run {event.run_id}: {templates} to {place_text(event.destination)}")
         case TemplateStarted():
             return clean(f"{OWN}building {event.template_path} as {system_of(event.identity)}")
@@ -69,6 +82,8 @@ def ending(outcome: Outcome) -> str:
             f"published {size_text(xva.digests.size_bytes)} after "
             f"{duration_text(outcome.duration_s)}: {xva.url}"
         )
+    if not outcome.started:
+        return outcome.error
     return (
         f"FAILED after {duration_text(outcome.duration_s)} "
         f"(exit code {outcome.exit_code}): {outcome.error}"

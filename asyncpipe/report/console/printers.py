@@ -11,7 +11,7 @@ from asyncpipe.report.console.lines import OWN, count_text, line_of, unit_of
 from asyncpipe.report.console.progress import RunProgress, State
 from asyncpipe.report.console.styled import styled
 from asyncpipe.report.console.table import closing
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 _STATUS_PERIOD_ONE_S = 20.0
 _STATUS_PERIOD_MANY_S = 30.0

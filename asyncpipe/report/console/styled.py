@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from asyncpipe.text.safe import clean
+
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")  # as styled() writes it
 
 
@@ -38,7 +40,7 @@ def render_table(
             overflow="ellipsis",
         )
     for row in rows:
-        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
+        table.add_row(*(Text(clean(cell.text), style=cell.style) for cell in row))
     return _lines(table, width=width, colour=colour)
 
 

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+from asyncpipe.errors import EXIT_UNEXPECTED, MEANINGS
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.report.console.lines import system_of
 from asyncpipe.report.console.styled import Cell, render_table, styled
 from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 _MAX_CAUSE_LINES = 8
 _MAX_REMAINS = 20
@@ -65,7 +66,8 @@ def _cells(outcome: Outcome) -> tuple[Cell, ...]:
             Cell(digests.sha256_hex[:12]),
             took,
         )
-    result = Cell(f"FAILED ({outcome.exit_code})", "bold red")
+    failed = Cell(f"FAILED ({outcome.exit_code})", "bold red")
+    result = failed if outcome.started else Cell("not started", "yellow")
     return Cell(clean(outcome.unit)), result, Cell(clean(system)), Cell(""), Cell(""), took
 
 
@@ -95,7 +97,9 @@ def _failed(outcome: Failed) -> Iterator[str]:
     if place and outcome.error_line:
         place = f"{place}:{outcome.error_line}"
     yield f"error:    {clean(outcome.error)}"
-    yield f"code:     {outcome.exit_code} (docs/exit-codes.md)"
+    if outcome.started:
+        meaning = MEANINGS.get(outcome.exit_code, MEANINGS[EXIT_UNEXPECTED])
+        yield f"code:     {outcome.exit_code} ({meaning})"
     if place:
         yield f"at:       {clean(place)}"
     causes = [line for line in outcome.cause_lines if line not in outcome.error]

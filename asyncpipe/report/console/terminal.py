@@ -15,8 +15,7 @@ from asyncpipe.report.console import board
 from asyncpipe.report.console.printers import PlainPrinter, Style
 from asyncpipe.report.console.progress import State
 from asyncpipe.report.console.styled import cells_of, cut, styled
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import bounded
+from asyncpipe.text.safe import bounded, clean
 
 Size = Callable[[], tuple[int, int]]  # columns and lines of the terminal now
 

@@ -7,8 +7,7 @@ from pathlib import PurePath
 
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.report.github.shield import command
-from asyncpipe.text.line import clean
-from asyncpipe.text.safe import bounded
+from asyncpipe.text.safe import bounded, clean
 
 MAX_PER_TYPE = 10  # actions/runner ExecutionContext.cs, _maxCountPerIssueType: more are dropped
 _MAX_MESSAGE = 4000  # _maxIssueMessageLength is 4096
@@ -26,7 +25,8 @@ def annotation_commands(outcomes: Sequence[Outcome], *, workspace: str = "") -> 
         workspace: GITHUB_WORKSPACE; files inside it are named relative to it.
     """
     failures = sorted(
-        (outcome for outcome in outcomes if isinstance(outcome, Failed)), key=_telling
+        (outcome for outcome in outcomes if isinstance(outcome, Failed) and outcome.started),
+        key=_telling,
     )
     errors = [_error(failure, workspace) for failure in failures]
     warnings = [

@@ -14,7 +14,7 @@ from asyncpipe.model.events import (
 from asyncpipe.report.console.printers import PlainPrinter, Style
 from asyncpipe.report.github.annotations import annotation_commands
 from asyncpipe.report.github.shield import Shield, command, mask_commands
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 
 class GithubPrinter(PlainPrinter):

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
-from asyncpipe.text.line import clean
+from asyncpipe.text.safe import clean
 
 # With their look-alikes: no comparison that folds width or composition finds more than these.
 _LEADING = re.compile(r"^(\s*)(?=[:\uff1a\ufe55\ufe13\u2236]{2}|[\u2237\u2a74])")

@@ -11,7 +11,7 @@ from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
 from asyncpipe.report.timeline import gantt
 from asyncpipe.text.format import duration_text, size_text
-from asyncpipe.text.line import clean, place_text
+from asyncpipe.text.safe import clean, place_text
 
 # actions/runner FileCommandManager.cs: one byte more and the whole summary is left out.
 SUMMARY_LIMIT_BYTES = 1024 * 1024
@@ -37,7 +37,7 @@ def summary(
     """
     room_bytes = max(0, limit_bytes - min(_MARGIN_BYTES, limit_bytes // 10))
     head = _head(outcomes, run)
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    failures = [one for one in outcomes if isinstance(one, Failed) and one.started]
     published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
     sections = [  # the most needed first
         _table(outcomes, room_bytes - _size(head) - 2048),
@@ -112,7 +112,7 @@ def _row(outcome: Outcome) -> str:
         cells = (escaped(outcome.unit), "published", system, size, digest, took, _code(xva.url))
     else:
         where = _code(outcome.log_url or outcome.log_path)
-        result = f"**failed ({outcome.exit_code})**"
+        result = f"**failed ({outcome.exit_code})**" if outcome.started else "not started"
         cells = (escaped(outcome.unit), result, system, "", "", took, where)
     return f"| {' | '.join(cells)} |"
 

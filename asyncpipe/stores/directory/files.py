@@ -44,7 +44,7 @@ from asyncpipe.stores.directory.records import (
     write_json,
 )
 from asyncpipe.system.files import make_folder, open_regular, sync_path
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 _ID_BYTES = 12
 

@@ -42,7 +42,7 @@ from asyncpipe.stores.directory import abandoned
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.stores.directory.records import UploadRecord
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 DIRECTORY_CAPABILITIES = StoreCapabilities(
     profile="directory",

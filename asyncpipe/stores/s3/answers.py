@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncpipe.model.store import ObjectInfo, OpenUpload, StoredPart, UploadHandle
-from asyncpipe.text.moments import utc_text
+from asyncpipe.text.format import utc_text
 
 
 def unquoted(answer: Mapping[str, Any]) -> str:

@@ -74,12 +74,10 @@ RECORDS: dict[StoreProfile, S3Record] = {
     StoreProfile.MINIO: _like(_AWS, StoreProfile.MINIO, object_size_checked=False),
     # parts of equal size, and the ETag of an object of parts is no md5-N
     StoreProfile.R2: _like(_MD5, StoreProfile.R2, conditional_put=True, compare_and_swap=True),
-    StoreProfile.RCLONE: _like(
-        _GENERIC, StoreProfile.RCLONE, checksum=ChecksumMode.ETAG_MD5, comparable_etag=True
-    ),
+    StoreProfile.RCLONE: _like(_MD5, StoreProfile.RCLONE, conditional_put=True),
     StoreProfile.SEAWEEDFS: _like(
         _AWS, StoreProfile.SEAWEEDFS, object_size_checked=False, comparable_etag=False
     ),
-    StoreProfile.VERSITYGW: _like(_AWS, StoreProfile.VERSITYGW, object_size_checked=False),
+    StoreProfile.VERSITYGW: _like(_AWS, StoreProfile.VERSITYGW),
     StoreProfile.WASABI: _like(_MD5, StoreProfile.WASABI),
 }

@@ -1,0 +1,1 @@
+"""``asyncpipe host`` and ``asyncpipe import``: what is on XCP-ng/XenServer hosts."""

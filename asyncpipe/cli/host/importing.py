@@ -1,0 +1,235 @@
+"""What ``asyncpipe import`` does: find the XVA, send it to each host, say what became of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final
+
+import anyio
+import click
+
+from asyncpipe import catalog
+from asyncpipe.cli.run.signals import cancelled_by_signals
+from asyncpipe.cli.xva.show import name_of
+from asyncpipe.cli.xva.source import open_source
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_SOME_FAILED,
+    EXIT_UNEXPECTED,
+    AsyncpipeError,
+    UsageError,
+    leaf_of,
+)
+from asyncpipe.host.access import access_of_environment
+from asyncpipe.host.importing import Imported, ImportOptions, import_xva
+from asyncpipe.host.stream import ImportSource
+from asyncpipe.model.host import HostAccess
+from asyncpipe.settings import Settings
+from asyncpipe.stores.open import open_store
+from asyncpipe.text.format import duration_text, rate_text, size_text
+from asyncpipe.text.safe import clean, without_userinfo
+
+_OPTIONS: Final = ("storage", "network", "as_template", "replace_latest")
+_REDRAW_S: Final = 0.5
+_STEPS: Final = 10  # lines of a progress that no terminal shows
+
+Outcome = Imported | AsyncpipeError
+
+
+def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
+    """Import to every host; returns the exit code."""
+    what, as_json = given.pop("what"), given.pop("as_json")
+    hosts, username = given.pop("hosts"), given.pop("username")
+    options = ImportOptions(**{name: given.pop(name) for name in _OPTIONS})
+    settings = Settings.of(given, environment=environment)
+    accesses = [
+        access_of_environment(environment, settings.host_trust, address=address, username=username)
+        for address in dict.fromkeys(hosts)
+    ]
+    outcomes = anyio.run(_run, what, accesses, options, settings)
+    if outcomes is None:
+        return EXIT_CANCELLED
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, "imports": _document(outcomes)}, indent=2))
+    else:
+        for address, outcome in outcomes.items():
+            _say(address, outcome)
+    return _exit_code(list(outcomes.values()))
+
+
+async def _run(
+    what: str, accesses: Sequence[HostAccess], options: ImportOptions, settings: Settings
+) -> dict[str, Outcome] | None:
+    """Every host's outcome; None when cancelled."""
+    found: dict[str, Outcome] = {}
+    done = False
+    async with cancelled_by_signals(), _source(what, settings) as source:
+        board = Board([access.address for access in accesses], source.size_bytes)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for access in accesses:
+                    one = partial(_one, found, access, source, options, board)
+                    tasks.start_soon(one)
+        finally:
+            board.end()
+        done = True
+    return {access.address: found[access.address] for access in accesses} if done else None
+
+
+async def _one(
+    found: dict[str, Outcome],
+    access: HostAccess,
+    source: ImportSource,
+    options: ImportOptions,
+    board: Board,
+) -> None:
+    """One host's failure is its own."""
+    try:
+        found[access.address] = await import_xva(access, source, options, board.row(access.address))
+    except Exception as error:
+        leaf = leaf_of(error)
+        if not isinstance(leaf, AsyncpipeError):
+            raise
+        found[access.address] = leaf
+
+
+# -- what is imported ---------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _source(what: str, settings: Settings) -> AsyncGenerator[ImportSource]:
+    if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
+        async with open_source(what) as found:
+            if found.size_bytes is None:
+                raise UsageError(
+                    f"The size of {found.name} is not known before its end; XAPI must have it.",
+                    hint="Import from a file, or from a server that sends Content-Length.",
+                )
+            size_bytes, name = found.size_bytes, found.name
+        yield ImportSource(
+            name=name,
+            size_bytes=size_bytes,
+            open=partial(_opened, what),
+            origin=without_userinfo(name_of(what)) if "://" in what else "",
+        )
+        return
+    async with open_store(
+        settings.destination, environment=settings.environment, options=settings.store
+    ) as store:
+        entry = await catalog.resolve(store, what)
+        entry = await catalog.resolve(store, f"{entry.short_id}@{entry.timestamp}")
+
+        @asynccontextmanager
+        async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:
+            async with aclosing(catalog.stream_xva(store, entry)) as pieces:
+                yield pieces
+
+        yield ImportSource(
+            name=f"{entry.short_id}@{entry.timestamp}",
+            size_bytes=entry.xva.size_bytes,
+            open=opened,
+            sha256_hex=entry.xva.sha256_hex or None,
+            version=f"{entry.short_id}@{entry.timestamp}",
+            origin=without_userinfo(store.url_of(entry.xva.key)),
+        )
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncGenerator[AsyncIterator[memoryview]]:
+    async with open_source(url) as source, aclosing(source.pieces) as pieces:
+        yield pieces
+
+
+# -- what is said -------------------------------------------------------------------------------
+
+
+class Board:
+    """Progress on stderr: one live line on a terminal, else a line for every tenth."""
+
+    def __init__(self, names: Sequence[str], size_bytes: int) -> None:
+        self._size_bytes = max(1, size_bytes)
+        self._sent_bytes = dict.fromkeys(names, 0)
+        self._began_s = time.monotonic()
+        self._drawn_s = 0.0
+        self._live = sys.stderr.isatty()
+        self._steps = dict.fromkeys(names, 0)
+
+    def row(self, name: str) -> Row:
+        """The progress of one host."""
+        return Row(self, name)
+
+    def sent(self, name: str, sent_bytes: int) -> None:
+        """Take a host's count."""
+        self._sent_bytes[name] = sent_bytes
+        now_s = time.monotonic()
+        if self._live and now_s - self._drawn_s >= _REDRAW_S:
+            self._drawn_s = now_s
+            text = "   ".join(map(self._text, self._sent_bytes))
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+        step = sent_bytes * _STEPS // self._size_bytes
+        if not self._live and step > self._steps[name]:
+            self._steps[name] = step
+            click.echo(self._text(name), err=True)
+
+    def end(self) -> None:
+        """Leave the terminal clean."""
+        if self._live and self._drawn_s:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def _text(self, name: str) -> str:
+        sent_bytes = self._sent_bytes[name]
+        took_s = max(0.001, time.monotonic() - self._began_s)
+        return (
+            f"{clean(name)}: {100 * sent_bytes // self._size_bytes} % of "
+            f"{size_text(self._size_bytes)}, {rate_text(sent_bytes / took_s)}"
+        )
+
+
+class Row:
+    """One host's line."""
+
+    def __init__(self, board: Board, name: str) -> None:
+        self._board = board
+        self._name = name
+
+    def sent(self, sent_bytes: int) -> None:
+        """So many bytes have left."""
+        self._board.sent(self._name, sent_bytes)
+
+    def warn(self, text: str) -> None:
+        """Said at once: there may be no later."""
+        click.echo(f"asyncpipe: {clean(self._name)}: {clean(text)}", err=True)
+
+
+def _say(address: str, outcome: Outcome) -> None:
+    if isinstance(outcome, AsyncpipeError):
+        click.echo(f"asyncpipe: {clean(address)}: {clean(outcome.message)}", err=True)
+        if outcome.hint:
+            click.echo(f"  {clean(outcome.hint)}", err=True)
+        return
+    how = "was there" if outcome.was_there else f"imported in {duration_text(outcome.duration_s)}"
+    click.echo(f"{clean(address)}: {outcome.vm_name} {how}  {outcome.vm_uuid}")
+    for name in outcome.renamed:
+        click.echo(f"{clean(address)}: the older one is now {name}")
+
+
+def _document(outcomes: Mapping[str, Outcome]) -> list[dict[str, object]]:
+    return [
+        {"host": address, "error": outcome.message, "exit_code": outcome.exit_code}
+        if isinstance(outcome, AsyncpipeError)
+        else {**asdict(outcome), "host": address, "exit_code": 0}
+        for address, outcome in outcomes.items()
+    ]
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> int:
+    failed = [one for one in outcomes if isinstance(one, AsyncpipeError)]
+    if not failed:
+        return 0
+    return failed[0].exit_code or EXIT_UNEXPECTED if len(outcomes) == 1 else EXIT_SOME_FAILED

@@ -1,0 +1,82 @@
+"""What becomes of a VM once its XVA is imported: its network, name, origin, and who makes room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from asyncpipe.host.pool import XapiPool
+from asyncpipe.host.records import Record, references, text, texts
+from asyncpipe.host.stream import ImportSource
+from asyncpipe.model.host import DIGEST_KEY, ORIGIN_KEY, TAG, VERSION_KEY
+
+_OURS: Final = "asyncpipe:"
+_VIF_FIELDS: Final = (
+    "VM", "device", "MAC", "MTU", "other_config", "qos_algorithm_type", "qos_algorithm_params",
+)  # fmt: skip
+_VIF_DEFAULTS: Final[dict[str, dict[str, str]]] = {"qos_algorithm_params": {}, "other_config": {}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furnishing:
+    """What is asked for; ``older`` are templates of ours that have the name until now."""
+
+    source: ImportSource
+    name: str | None  # of the template; None: it stays what it is; empty: it keeps its name
+    network: str | None  # reference
+    older: Sequence[tuple[str, Record]] = ()
+
+
+async def furnish(
+    pool: XapiPool, ref: str, furnishing: Furnishing, sha256_hex: str
+) -> tuple[str, ...]:
+    """Finish an imported VM; returns the new names of the templates that made room."""
+    call = pool.session.call
+    record: Record = await call("VM.get_record", ref)
+    if furnishing.network is not None:
+        for vif in references(record.get("VIFs")):
+            await _move(pool, vif, furnishing.network)
+    for key in texts(record.get("other_config")):
+        if key.startswith(_OURS):  # what the exported VM carried means nothing here
+            await call("VM.remove_from_other_config", ref, key)
+    source = furnishing.source
+    origin = {VERSION_KEY: source.version, ORIGIN_KEY: source.origin, DIGEST_KEY: sha256_hex}
+    for key, value in origin.items():
+        if value:
+            await call("VM.add_to_other_config", ref, key, value)
+    await call("VM.add_tags", ref, TAG)
+    if furnishing.name is None:
+        return ()
+    what = source.version or source.name
+    description = f"{what}, sha256:{sha256_hex}, imported from {source.origin or source.name}"
+    await call("VM.set_name_description", ref, description)
+    await call("VM.set_is_a_template", ref, True)  # noqa: FBT003 - XAPI's argument
+    return await rename(pool, ref, record, furnishing)
+
+
+async def rename(
+    pool: XapiPool, ref: str, record: Record, furnishing: Furnishing
+) -> tuple[str, ...]:
+    """Give a template its name, then move those away that had it: never is there none."""
+    call = pool.session.call
+    if furnishing.name and text(record, "name_label") != furnishing.name:
+        await call("VM.set_name_label", ref, furnishing.name)
+    renamed: list[str] = []
+    for older, older_record in furnishing.older:
+        if older == ref:
+            continue
+        name = texts(older_record.get("other_config"))[VERSION_KEY]
+        await call("VM.set_name_label", older, name)
+        renamed.append(name)
+    return tuple(renamed)
+
+
+async def _move(pool: XapiPool, vif: str, network: str) -> None:
+    """Put a network card on another network: XAPI can only make it anew."""
+    record: Record = await pool.session.call("VIF.get_record", vif)
+    if record.get("network") == network:
+        return
+    fields = {name: record.get(name, _VIF_DEFAULTS.get(name, "")) for name in _VIF_FIELDS}
+    await pool.session.call("VIF.destroy", vif)
+    await pool.session.call("VIF.create", {**fields, "network": network})

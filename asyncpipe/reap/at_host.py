@@ -1,0 +1,171 @@
+"""What a run left at its host: looked for by journal, build.log, Packer's last words and marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+
+from asyncpipe.errors import AsyncpipeError
+from asyncpipe.model.build import HostObjects
+from asyncpipe.model.clean_up import CleanUp
+from asyncpipe.model.host import HostVdi, HostVm
+from asyncpipe.model.run_state import KnownRun, UnitRecord, UnitState
+from asyncpipe.model.store_keys import LOG_NAME
+from asyncpipe.packer.host_objects import read_lines
+from asyncpipe.ports import Pool
+from asyncpipe.reap import host
+from asyncpipe.reap.findings import Finding, Kind
+from asyncpipe.text.format import size_text
+from asyncpipe.text.safe import printable
+
+#: Logs in to the host of this address; UsageError without credentials, HostError.
+OpenHost = Callable[[str], AbstractAsyncContextManager[Pool]]
+
+_LOG_BYTES: Final = 64 * 1024 * 1024  # what names objects of the host stands near the beginning
+_SETTLED: Final = frozenset({CleanUp.NOTHING_MADE, CleanUp.REMOVED})
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_REFERENCE: Final = re.compile(rf"OpaqueRef:{_UUID.pattern}|{_UUID.pattern}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signs:
+    """What points to something at a host."""
+
+    address: str
+    made: host.MadeThere
+    any: bool  # something was surely made
+
+
+async def clean(
+    run: KnownRun, said: Iterable[bytes], open_host: OpenHost | None, *, dry_run: bool
+) -> list[Finding]:
+    """Remove what the run left at its host; ``said`` is what its Packers had still to say.
+
+    What cannot be removed or asked for is a finding with a problem.
+    """
+    open_units = [one for one in run.record.units.values() if _is_open(one)]
+    if not open_units:
+        return []
+    lines = [text for data in said for text in data.decode("utf-8", "replace").split("\n")]
+    logs = await anyio.to_thread.run_sync(_from_logs, run.folder)
+    signs = _signs(run, open_units, [*logs, read_lines(lines)])
+    if not signs.any and (open_host is None or not signs.address):
+        return []
+    try:
+        if open_host is None:
+            return list(_not_asked(signs, "its host was not asked"))
+        async with open_host(signs.address) as pool:
+            return await _cleaned(pool, signs, dry_run=dry_run)
+    except AsyncpipeError as error:
+        return list(_not_asked(signs, f"{error.message} {error.hint}".strip()))
+
+
+def _is_open(unit: UnitRecord) -> bool:
+    """Something of it may stand at a host that nobody wanted to stay there."""
+    if unit.state is UnitState.PLANNED or unit.clean_up in _SETTLED:
+        return False
+    if unit.state is UnitState.PUBLISHED:
+        return bool(unit.remains)
+    return unit.clean_up != CleanUp.KEPT or bool(unit.keep_until_utc)
+
+
+def _signs(run: KnownRun, units: list[UnitRecord], logs: list[HostObjects]) -> _Signs:
+    """Everything that journal and logs name; a name or number of another shape is dropped."""
+    spared = {uuid for unit in run.record.units.values() if unit not in units
+              for uuid in unit.instance_uuids}  # fmt: skip
+    uuids = [uuid for unit in units for uuid in unit.instance_uuids]
+    uuids += [log.vm_uuid for log in logs]
+    vdis = [one for unit in units for one in unit.vdis]
+    vdis += [image.vdi_ref for log in logs for image in log.uploads]
+    names = [name for unit in units for name in unit.disk_names]
+    names += [name for log in logs for name in log.disk_names]
+    known = dict.fromkeys(one for one in uuids if _UUID.fullmatch(one) and one not in spared)
+    begun = any(unit.state is UnitState.BUILDING or unit.creating for unit in units)
+    creating = any(one.creating for one in units) or any(one.creating for one in logs)
+    made = host.MadeThere(
+        run_id=run.record.run_id,
+        vm_uuids=tuple(known),
+        vdis=tuple(dict.fromkeys(one for one in vdis if _REFERENCE.fullmatch(one))),
+        disk_names=tuple(dict.fromkeys(name for name in names if name)),
+        may_be_unnamed=begun and not known,
+        spared=frozenset(spared),
+    )
+    address = next((unit.host for unit in units if unit.host), "")
+    sure = bool(known or made.vdis or made.disk_names or creating)
+    return _Signs(address=address, made=made, any=sure)
+
+
+def _from_logs(folder: Path) -> list[HostObjects]:
+    """What the build.log of each attempt says."""
+    found = []
+    for path in sorted(folder.glob(f"*/{LOG_NAME}")):
+        if path.is_symlink():
+            continue
+        try:
+            with path.open("rb") as file:
+                text = file.read(_LOG_BYTES).decode("utf-8", "replace")
+        except OSError:
+            continue
+        found.append(read_lines(text.split("\n")))
+    return found
+
+
+async def _cleaned(pool: Pool, signs: _Signs, *, dry_run: bool) -> list[Finding]:
+    if dry_run:
+        vms, vdis = await host.look(pool, signs.made)
+        things: list[HostVm | HostVdi] = [*vms, *vdis]
+        return [_finding(thing, removed=False) for thing in things]
+    return [
+        finding for found in await host.remove(pool, signs.made) for finding in _findings(found)
+    ]
+
+
+def _findings(found: host.Found) -> Iterator[Finding]:
+    if found.kept_until_utc:
+        yield Finding(
+            kind=Kind.VM,
+            what=f"{_text(found.thing)} is kept until {found.kept_until_utc}",
+            removed=False,
+            advice=f"xe vm-uninstall force=true uuid={found.thing.uuid}",
+        )
+        return
+    if not found.removal.remaining:
+        yield _finding(found.thing, removed=True)
+    for left in found.removal.remaining:
+        kind = Kind.VM if left.kind == "VM" else Kind.VDI
+        what = f"{left.kind} {printable(left.name, 200)!r} ({left.uuid})"
+        problem = printable(left.reason, 300)
+        yield Finding(kind=kind, what=what, removed=False, problem=problem, advice=left.command)
+
+
+def _finding(thing: HostVm | HostVdi, *, removed: bool) -> Finding:
+    kind = Kind.VM if isinstance(thing, HostVm) else Kind.VDI
+    return Finding(kind=kind, what=_text(thing), removed=removed)
+
+
+def _text(thing: HostVm | HostVdi) -> str:
+    name = printable(thing.name, 200)
+    if isinstance(thing, HostVm):
+        return f"VM {name!r} ({thing.uuid}) and its disks, {thing.power_state.value.lower()}"
+    return f"VDI {name!r} ({thing.uuid}), {size_text(thing.virtual_size_bytes)}"
+
+
+def _not_asked(signs: _Signs, why: str) -> Iterator[Finding]:
+    """Nobody could look: all that may be there is named, and counts as left."""
+    problem = printable(f"not known: {why}", 500)
+    for uuid in signs.made.vm_uuids:
+        command = f"xe vm-uninstall force=true uuid={uuid}"
+        what = f"VM {uuid} may be at the host"
+        yield Finding(kind=Kind.VM, what=what, removed=False, problem=problem, advice=command)
+    for vdi in signs.made.vdis:
+        what = f"the image or disk {vdi} may be at the host"
+        yield Finding(kind=Kind.VDI, what=what, removed=False, problem=problem)
+    if not (signs.made.vm_uuids or signs.made.vdis):
+        what = f"a VM or disk with {signs.made.run_id} in its name may be at the host"
+        yield Finding(kind=Kind.VM, what=what, removed=False, problem=problem)

@@ -1,0 +1,65 @@
+r"""What every command prints, made safe where it leaves: no command can forget it.
+
+Text of the store, of paths, templates and errors acts neither on a terminal nor, on GitHub
+Actions, as a command for the runner. What we draw ourselves stays: colours, and a progress line
+that returns to its beginning and erases itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, TextIO, cast
+
+from asyncpipe.text.safe import escaped, is_plain
+
+_OURS: Final = re.compile(r"(\A\r(?:\x1b\[K)?|\x1b\[K\Z|\x1b\[[0-9;]*m)")
+_LEGACY: Final = "##["
+
+
+class SafeStream:
+    """A text stream in front of stdout or stderr; all but ``write`` is the stream's own."""
+
+    def __init__(self, stream: TextIO, *, github: bool) -> None:
+        self._stream = stream
+        self._github = github
+        self._at_start = True
+
+    def write(self, text: str) -> int:
+        """Write ``text`` with what acts in it written out."""
+        safe = text if is_plain(text) else _escaped(text)
+        if self._github and safe:
+            safe = self._for_runner(safe)
+        self._stream.write(safe.encode("utf-8", "backslashreplace").decode())
+        return len(text)
+
+    def _for_runner(self, text: str) -> str:
+        from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - only there
+
+        if _LEGACY in text and _is_json(text):
+            text = text.replace(_LEGACY, "#\\u0023[")
+        first, *others = text.split("\n")
+        lines = [neutralised(first) if self._at_start or _LEGACY in first else first]
+        self._at_start = text.endswith("\n")
+        return "\n".join([*lines, *map(neutralised, others)])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def guarded(stream: TextIO, *, github: bool) -> TextIO:
+    """Return ``stream`` behind a guard; it may stand for ``sys.stdout``."""
+    return cast("TextIO", SafeStream(stream, github=github))
+
+
+def _escaped(text: str) -> str:
+    parts = _OURS.split(text)
+    return "".join(part if at % 2 else escaped(part) for at, part in enumerate(parts))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

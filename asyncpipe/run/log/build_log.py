@@ -1,0 +1,195 @@
+r"""Bytes -> redacted build.log + subscribers; only the file may apply back-pressure.
+
+The file: UTF-8; each line begins with the UTC time of its first byte, ``2026-11-23T17:12:59.123Z``
+and a blank. Bytes that a terminal would act on are written as ``\xNN`` (``\uNNNN``), a run of
+more than three equal ones as ``\x00{9922}``; bytes that are no UTF-8 as ``\xNN`` too; of more than
+three empty lines in a row the others bear no time. So the file is safe to ``cat``. Our own lines
+bear the mark ``[asyncpipe]``, which stands as ``\[asyncpipe]`` where the output has it. A log
+beyond ``LIMIT_BYTES`` keeps its beginning and its end; a line of ours says what was left out
+between them, and so does the sealed log.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from asyncpipe.model.log import SealedLog
+from asyncpipe.ports import LogFiles
+from asyncpipe.run.log.audience import (
+    Audience,
+    BatchSubscriber,
+    Subscriber,
+    each_line,
+)
+from asyncpipe.run.log.file import BoundedFile, StampedText
+from asyncpipe.text.mask import Redactor
+
+LIMIT_BYTES: Final = 256 * 1024 * 1024  # of build.log; a real build writes a few MiB
+_OVERDUE_S: Final = 2.0  # what may be the beginning of a secret is held back for as long
+
+
+def utc_now() -> datetime:
+    """Return the time of the wall clock."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_log(
+    path: Path,
+    *,
+    log_files: LogFiles,
+    redactor: Redactor,
+    now: Callable[[], datetime] = utc_now,
+    limit_bytes: int = LIMIT_BYTES,
+) -> AsyncIterator[BuildLog]:
+    """Create ``path`` and keep it open; leaving seals the log if nobody did.
+
+    A disk that refuses is not an error here: the build goes on and the sealed log says what is
+    missing.
+    """
+    file = await BoundedFile.open(path, log_files, limit_bytes)
+    log = BuildLog(path, file, redactor, now)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(log.show_unfinished)
+            try:
+                yield log
+            finally:
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:  # of one: what the caller's own block raised
+        raise (group.exceptions[0] if len(group.exceptions) == 1 else group) from None
+    finally:
+        with anyio.CancelScope(shield=True):
+            await log.seal()
+
+
+class BuildLog:
+    """A log that is being written; ``seal`` ends it."""
+
+    def __init__(
+        self, path: Path, file: BoundedFile, redactor: Redactor, now: Callable[[], datetime]
+    ) -> None:
+        self._path = path
+        self._file = file
+        self._redactor = redactor
+        self._now = now
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._writer = StampedText()
+        self._audience = Audience()
+        self._lock = anyio.Lock()
+        self._outgoing = bytearray()  # bounded by the lock: every feed waits until it is written
+        self._grown = anyio.Event()
+        self._unseen_since_s: float | None = None
+        self._held_since_s: float | None = None
+        self._note_redactions = 0
+        self._sealed: SealedLog | None = None
+
+    def subscribe(self, callback: Subscriber, *, whole_lines: bool = False) -> None:
+        """Call ``callback`` with each line, less control characters, at most 8,192 characters.
+
+        It must not block; if it raises it is dropped, the build is not. An unfinished line is
+        delivered as far as it got after a short quiet and its rest as another line, unless
+        ``whole_lines`` (for parsers) is set; then what exceeds the bound is cut.
+        """
+        self._audience.add(each_line(callback), whole_lines=whole_lines)
+
+    def subscribe_batches(self, callback: BatchSubscriber, *, whole_lines: bool = False) -> None:
+        """Call ``callback`` with all lines that came at once; as ``subscribe`` otherwise."""
+        self._audience.add(callback, whole_lines=whole_lines)
+
+    async def feed(self, data: bytes) -> None:
+        """Take output of the build; waits for the file only."""
+        if self._sealed is None and data:
+            self._take(self._redactor.feed(data))
+            self._watch_unfinished(data)
+            await self._drain()
+
+    async def note(self, text: str) -> None:
+        """Write a line of our own to the file; it is not output and reaches no subscriber."""
+        if self._sealed is not None:
+            return
+        clean, count = self._redactor.whole(text)
+        self._note_redactions += count
+        self._outgoing += self._writer.own_line(clean, self._now())
+        await self._drain()
+
+    async def seal(self) -> SealedLog:
+        """Write what is left, close the file and tell its size and digest; idempotent."""
+        if self._sealed is not None:
+            return self._sealed
+        self._take(self._redactor.flush(), final=True)
+        self._audience.show_partial(whole_too=True)
+        self._outgoing += self._writer.end()
+        await self._drain()
+        await self._file.close(self._writer, self._now())
+        if self._sealed is None:
+            self._sealed = self._file.sealed(
+                self._path, self._writer.line_count, self._redactor.count + self._note_redactions
+            )
+        return self._sealed
+
+    async def show_unfinished(self) -> None:
+        """Show an unfinished line once it is old enough; runs as long as the log is open."""
+        while True:
+            await self._grown.wait()
+            self._grown = anyio.Event()
+            while (due_s := self._due_s()) is not None:
+                if anyio.current_time() < due_s:
+                    with anyio.move_on_at(due_s):  # new output may be due sooner
+                        await self._grown.wait()
+                    self._grown = anyio.Event()
+                    await checkpoint()  # what is ready to be read goes first
+                else:
+                    self._show_due()
+                    await self._drain()
+
+    def _due_s(self) -> float | None:
+        """When something of an unfinished line is to be shown; None = nothing waits."""
+        due = []
+        if self._unseen_since_s is not None:
+            due.append(self._unseen_since_s + self._audience.patience_s)
+        if self._held_since_s is not None:
+            due.append(self._held_since_s + _OVERDUE_S)
+        return min(due, default=None)
+
+    def _show_due(self) -> None:
+        now_s = anyio.current_time()
+        held_since_s = self._held_since_s
+        overdue = held_since_s is not None and now_s >= held_since_s + _OVERDUE_S
+        self._unseen_since_s = None
+        self._take(self._redactor.settle(overdue=overdue))
+        if not self._redactor.pending:
+            self._held_since_s = None
+        elif self._held_since_s is None:
+            self._held_since_s = now_s
+        self._audience.show_partial()
+
+    def _watch_unfinished(self, data: bytes) -> None:
+        """Note since when the present unfinished line has something that nobody has seen."""
+        if b"\n" in data:
+            self._held_since_s = None
+        if data.endswith(b"\n"):
+            self._unseen_since_s = None
+        elif self._unseen_since_s is None or b"\n" in data:
+            self._unseen_since_s = anyio.current_time()
+            self._grown.set()
+
+    def _take(self, clean: bytes, *, final: bool = False) -> None:
+        text = self._decoder.decode(clean, final)
+        if text:
+            self._audience.feed(text)
+            self._outgoing += self._writer.stamped(text, self._now())
+
+    async def _drain(self) -> None:
+        async with self._lock:
+            if self._outgoing:
+                data, self._outgoing = bytes(self._outgoing), bytearray()
+                await self._file.write(data)

@@ -1,0 +1,226 @@
+"""The file of a build log: stamped lines, a bound, and what the disk says."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from asyncpipe.model.log import SealedLog
+from asyncpipe.ports import LogFile, LogFiles
+from asyncpipe.text.format import size_text
+from asyncpipe.text.safe import escaped
+
+_CLOSE_S: Final = 30.0
+_END_BYTES: Final = 4 * 1024 * 1024  # for the end of a log that exceeds its limit
+_MARK: Final = "[asyncpipe]"
+_MANY_EMPTY: Final = re.compile(r"\n{4,}")
+
+
+class StampedText:
+    """Puts the time in front of each line and escapes what a terminal would act on."""
+
+    def __init__(self) -> None:
+        self.line_count = 0
+        self._at_start = True
+        self._begun = ""  # what the unfinished line has of the mark, from its first character on
+
+    def stamped(self, text: str, now: datetime) -> bytes:
+        """Return ``text`` as the file has it; every line that begins here bears ``now``."""
+        return self._written(self._unmarked(escaped(text)), now)
+
+    def _written(self, body: str, now: datetime) -> bytes:
+        stamp = _stamp(now)
+        ends = body.endswith("\n")
+        lines = body[:-1] if ends else body
+        self.line_count += lines.count("\n") + (1 if self._at_start else 0)
+        if "\n\n\n\n" in lines:  # \x01 and \x02 stand in no escaped text
+            lines = _MANY_EMPTY.sub(_bare, lines)
+        out = lines.replace("\n", "\n" + stamp) + ("\n" if ends else "")
+        out = out.replace("\x01", "\n").replace("\x02", stamp)
+        if self._at_start:
+            out = stamp + out
+        self._at_start = ends
+        return out.encode("utf-8", "backslashreplace")
+
+    def _unmarked(self, body: str) -> str:
+        """Break up our mark where the output has it, also one that comes in pieces."""
+        if self._at_start:
+            self._begun = ""
+        begun = self._begun
+        if begun and _MARK.startswith(begun) and (begun + body).startswith(_MARK):
+            body = "\\" + body
+        body = body.replace(_MARK, "\\" + _MARK)
+        last = body.rfind("\n")
+        head = body[last + 1 : last + 1 + len(_MARK)]
+        self._begun = head if last >= 0 or self._at_start else (begun + head)[: len(_MARK)]
+        return body
+
+    def own_line(self, text: str, now: datetime) -> bytes:
+        """Return a line of ours; an unfinished line before it is ended."""
+        head = self.end()
+        line = escaped(text.replace("\n", " | "))
+        return head + self._written(f"{_MARK} {line}\n", now)
+
+    def end(self) -> bytes:
+        """End an unfinished line."""
+        if self._at_start:
+            return b""
+        self._at_start = True
+        return b"\n"
+
+
+class BoundedFile:
+    """The file up to its limit; of what exceeds it only the end is kept, and written last."""
+
+    def __init__(self, disk: _Disk, limit_bytes: int) -> None:
+        self._disk = disk
+        self._limit_bytes = limit_bytes
+        self._end_bytes = min(_END_BYTES, limit_bytes // 4)
+        self._written_bytes = 0
+        self._in_line = False
+        self._end: deque[bytes] = deque()
+        self._kept_bytes = self._left_out_bytes = 0
+
+    @classmethod
+    async def open(cls, path: Path, log_files: LogFiles, limit_bytes: int) -> BoundedFile:
+        """Create the file; a disk that refuses is known when the log is sealed."""
+        return cls(await _Disk.open(path, log_files), limit_bytes)
+
+    async def write(self, data: bytes) -> None:
+        """Take stamped text."""
+        room = self._limit_bytes - self._end_bytes - self._written_bytes
+        if not self._end and len(data) <= room:
+            self._written_bytes += len(data)
+            self._in_line = not data.endswith(b"\n")
+            await self._disk.write(data)
+            return
+        self._end.append(data)
+        self._kept_bytes += len(data)
+        while self._kept_bytes - len(self._end[0]) >= self._end_bytes:
+            self._left_out_bytes += len(self._end[0])
+            self._kept_bytes -= len(self._end.popleft())
+
+    async def close(self, writer: StampedText, now: datetime) -> None:
+        """Write the end that was kept, and close."""
+        if self._end:
+            await self._disk.write(self._rest(writer, now))
+        await self._disk.close()
+
+    def _rest(self, writer: StampedText, now: datetime) -> bytes:
+        """Return the end of the log, from the beginning of a line on, and the line before it."""
+        end = b"".join(self._end)
+        if not self._left_out_bytes:
+            return end
+        begin = end.find(b"\n") + 1
+        self._left_out_bytes += begin
+        note = writer.own_line(f"{self.problem}.", now)
+        return (b"\n" if self._in_line else b"") + note + end[begin:]
+
+    @property
+    def problem(self) -> str:
+        """What was left out, "" when nothing was."""
+        if not self._left_out_bytes:
+            return ""
+        left_out, limit = size_text(self._left_out_bytes), size_text(self._limit_bytes)
+        return f"{left_out} were left out here: build.log holds {limit} at most"
+
+    def sealed(self, path: Path, line_count: int, redaction_count: int) -> SealedLog:
+        """Say what is in the file."""
+        return self._disk.sealed(path, line_count, redaction_count, self.problem)
+
+
+class _Disk:
+    """The file, its size and its digest; after the first refusal of the disk it only counts."""
+
+    def __init__(self, file: LogFile | None, problem: str) -> None:
+        self._file = file
+        self._problem = problem
+        self._reachable = True
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+
+    @classmethod
+    async def open(cls, path: Path, log_files: LogFiles) -> _Disk:
+        try:
+            return cls(await log_files.create(path), "")
+        except OSError as error:
+            return cls(None, _reason(error))
+
+    async def write(self, data: bytes) -> None:
+        if self._file is None or self._problem:
+            return
+        try:
+            await self._file.write(data)
+        except OSError as error:
+            self._refused(error)
+            return
+        except BaseException:  # cancelled, and the disk did not answer
+            self._refused(OSError(errno.ETIMEDOUT, "the disk did not answer"))
+            raise
+        self._digest.update(data)
+        self._size_bytes += len(data)
+
+    async def close(self) -> None:
+        if self._file is None:
+            return
+        with anyio.move_on_after(_CLOSE_S) as scope:
+            try:
+                await self._file.close()
+            except OSError as error:
+                self._refused(error)
+        if scope.cancelled_caught:
+            self._refused(OSError(errno.ETIMEDOUT, f"closing took more than {_CLOSE_S:g} s"))
+
+    def _refused(self, error: OSError) -> None:
+        self._problem = self._problem or _reason(error)
+        self._reachable = self._reachable and error.errno != errno.ETIMEDOUT
+
+    def sealed(self, path: Path, line_count: int, redaction_count: int, left_out: str) -> SealedLog:
+        problem = self._problem or left_out
+        return SealedLog(
+            path=path,
+            size_bytes=self._size_bytes,
+            sha256_hex=self._digest.hexdigest(),
+            line_count=line_count,
+            redaction_count=redaction_count,
+            complete=not problem,
+            problem=problem,
+            reachable=self._reachable,
+        )
+
+
+def sealed_on_disk(path: Path, redaction_count: int) -> SealedLog:
+    """A log that an earlier process sealed, as it lies on disk; blocks."""
+    sha256, line_count, size_bytes = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            sha256.update(piece)
+            line_count += piece.count(b"\n")
+            size_bytes += len(piece)
+    return SealedLog(
+        path=path,
+        size_bytes=size_bytes,
+        sha256_hex=sha256.hexdigest(),
+        line_count=line_count,
+        redaction_count=redaction_count,
+    )
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _stamp(now: datetime) -> str:
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z "
+
+
+def _bare(run: re.Match[str]) -> str:
+    """Mark all but the first of many empty lines, and where the next line begins."""
+    return "\n\n\n" + "\x01" * (len(run[0]) - 3) + "\x02"

@@ -1,0 +1,153 @@
+"""What a run left at its host goes; what is somebody else's, or wanted, stays."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncpipe.errors import HostUnreachableError, UsageError
+from asyncpipe.model.host import Mark
+from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
+from asyncpipe.reap import Finding, Kind, at_host
+from asyncpipe.testing.pool import FakePool
+from asyncpipe.text.format import timestamp_of
+
+pytestmark = pytest.mark.anyio
+RUN = "20261123T170000Z-0a1b2c3d"
+OURS = Mark(run_id=RUN, unit="debian")
+THEIRS = Mark(run_id="20261123T170000Z-ffffffff", unit="debian")
+
+
+def _run(folder: Path, **unit: Any) -> KnownRun:
+    record = UnitRecord(**{"state": UnitState.BUILDING, "host": "pool.example", **unit})
+    known = RunRecord(
+        run_id=RUN, timestamp="20261123T170000Z", destination="x", units={"debian": record}
+    )
+    return KnownRun(folder=folder, record=known)
+
+
+async def _clean(
+    run: KnownRun, pool: FakePool, *said: bytes, dry_run: bool = False
+) -> list[Finding]:
+    @asynccontextmanager
+    async def open_host(address: str) -> AsyncIterator[FakePool]:
+        assert address == "pool.example"
+        yield pool
+
+    return await at_host.clean(run, said, open_host, dry_run=dry_run)
+
+
+async def test_what_the_run_marked_goes_with_its_disks(tmp_path: Path) -> None:
+    pool = FakePool()
+    pool.add_vm("debian", mark=OURS)
+    pool.add_vdi("debian.iso", mark=OURS, is_iso=True)
+    theirs = pool.add_vm("debian", mark=THEIRS)
+    plain = pool.add_vm("production")
+    found = await _clean(_run(tmp_path), pool)
+    assert [one.kind for one in found] == [Kind.VM, Kind.VDI]
+    assert all(one.removed for one in found)
+    assert set(pool.machines) == {theirs, plain}
+    assert await _clean(_run(tmp_path), pool) == []
+
+
+async def test_what_only_the_journal_names_goes_unless_it_is_another_runs(tmp_path: Path) -> None:
+    pool = FakePool()
+    ours = pool.add_vm("debian")
+    theirs = pool.add_vm("debian", mark=THEIRS)
+    await _clean(_run(tmp_path, instance_uuids=(ours, theirs)), pool)
+    assert set(pool.machines) == {theirs}
+
+
+async def test_what_only_the_log_or_packers_last_words_name_goes(tmp_path: Path) -> None:
+    pool = FakePool()
+    logged, said = pool.add_vm("a"), pool.add_vm("b")
+    line = "==> xenserver-iso.x: Created instance '{}'\n"
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/build.log").write_text("2026-11-23T17:12:59.123Z " + line.format(logged))
+    await _clean(_run(tmp_path), pool, line.format(said).encode())
+    assert pool.machines == {}
+
+
+async def test_a_vm_that_nothing_names_is_known_by_the_runs_id_in_its_name(tmp_path: Path) -> None:
+    pool = FakePool()
+    pool.add_vm(f"debian12-{RUN}")
+    imported = pool.add_vm(f"debian12-{RUN}")
+    pool.machines[imported].other_config["import_task"] = "OpaqueRef:1"  # type: ignore[index]
+    pool.add_vdi(f"debian12-{RUN}")
+    found = await _clean(_run(tmp_path, disk_names=(f"debian12-{RUN}",)), pool)
+    assert len(found) == 2
+    assert set(pool.machines) == {imported}
+
+
+async def test_a_guest_cannot_name_somebody_elses_machine(tmp_path: Path) -> None:
+    pool = FakePool()
+    precious = pool.add_vm("production")
+    lines = [
+        "==> xenserver-iso.x: Step: Start VM Paused",
+        f"==> xenserver-iso.x: Created instance '{precious}'",
+    ]
+    await _clean(_run(tmp_path), pool, "\n".join(lines).encode())
+    assert precious in pool.machines
+
+
+async def test_a_forged_journal_names_nothing_but_uuids(tmp_path: Path) -> None:
+    pool = FakePool()
+    run = _run(tmp_path, instance_uuids=("$(reboot)",), vdis=("../x",), disk_names=("",))
+    assert await _clean(run, pool) == []
+
+
+async def test_what_is_kept_for_a_person_stays_until_its_time_has_passed(tmp_path: Path) -> None:
+    pool = FakePool()
+    until = timestamp_of(datetime.now(UTC) + timedelta(hours=1))
+    kept = pool.add_vm("debian", mark=Mark(run_id=RUN, unit="debian", keep_until_utc=until))
+    pool.add_vm("debian", mark=Mark(run_id=RUN, unit="debian", keep_until_utc="20200101T000000Z"))
+    run = _run(tmp_path, clean_up="kept", keep_until_utc=until)
+    found = await _clean(run, pool)
+    assert set(pool.machines) == {kept}
+    assert [one.problem for one in found] == ["", ""]
+    assert f"kept until {until}" in found[0].what + found[1].what
+
+
+async def test_a_vm_that_the_template_keeps_is_not_touched(tmp_path: Path) -> None:
+    pool = FakePool()
+    kept = pool.add_vm("debian", mark=OURS)
+    assert await _clean(_run(tmp_path, clean_up="kept", instance_uuids=(kept,)), pool) == []
+    assert kept in pool.machines
+
+
+async def test_what_cannot_be_removed_is_named_with_its_command(tmp_path: Path) -> None:
+    pool = FakePool()
+    uuid = pool.add_vm("debian", mark=OURS)
+    pool.refuse(uuid, "it is protected")
+    (vm, disk) = await _clean(_run(tmp_path), pool)
+    assert (vm.removed, vm.problem) == (False, "it is protected")
+    assert vm.advice == f"xe vm-destroy uuid={uuid}"
+    assert disk.problem == "its VM remains"
+
+
+@pytest.mark.parametrize(
+    "error", [HostUnreachableError("no answer"), UsageError("There is no password for the host.")]
+)
+async def test_a_host_that_cannot_be_asked_counts_as_left(tmp_path: Path, error: Exception) -> None:
+    def open_host(address: str) -> Any:
+        raise error
+
+    uuid = "0a1b2c3d-0000-4000-8000-0123456789ab"
+    (found,) = await at_host.clean(
+        _run(tmp_path, instance_uuids=(uuid,)), [], open_host, dry_run=False
+    )
+    assert str(error) in found.problem
+    assert uuid in found.advice
+
+
+async def test_a_dry_run_removes_nothing(tmp_path: Path) -> None:
+    pool = FakePool()
+    pool.add_vm("debian", mark=OURS)
+    found = await _clean(_run(tmp_path), pool, dry_run=True)
+    assert [one.removed for one in found] == [False, False]
+    assert len(pool.machines) == 1

@@ -151,3 +151,24 @@ def test_files_of_the_machine_that_a_template_uses_are_known() -> None:
     assert names("legacy-json/centos.json") == ["clean.sh"]
     assert names("auto-vars") == ["preseed.cfg"]
     assert names("windows") == ["autounattend-std.xml"]
+
+
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_a_sensitive_variable_is_no_evidence(tmp_path: Path, sensitive: bool) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(
+        f"""
+        variable "os_name" {{
+          default   = "rocky"
+          sensitive = {str(sensitive).lower()}
+        }}
+        source "null" "x" {{
+          communicator = "none"
+        }}
+        build {{
+          sources = ["source.null.x"]
+        }}
+        """
+    )
+    identity = determine_os_info(from_template(template.load(tmp_path)))
+    assert identity.os_type == (None if sensitive else "rocky")
+    assert ("rocky" in repr(identity)) != sensitive

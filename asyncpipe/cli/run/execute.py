@@ -136,6 +136,8 @@ async def _enter(
         DestinationTakenError: the folders of the run to resume belong to another run.
     """
     settings, journal = prepared.settings, prepared.journal
+    for one in prepared.plans:
+        build_host(settings, one)  # refuses what could not be cleaned up
     if settings.resume:
         stack.enter_context(alone(journal.folder))
         await end_before(settings, read_run(journal.folder))

@@ -18,7 +18,7 @@ import anyio.to_thread
 from asyncpipe import preflight
 from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
-from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.build import BuildPlan, OnError
 from asyncpipe.packer.version import packer_version
 from asyncpipe.run import plan, scheduler
 from asyncpipe.run.state import RunJournal, find_run
@@ -172,6 +172,7 @@ def request_of(
         grace_s=settings.grace_s,
         build_timeout_s=settings.build_timeout_s,
         host_timeout_s=settings.host_timeout_s,
+        keep_failed_s=settings.keep_failed_s if settings.on_error is OnError.KEEP else None,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import shlex
 import sys
@@ -214,10 +213,9 @@ async def tell(finish: Finish, reporter: Reporter) -> None:
 def _write_files(finish: Finish) -> None:
     settings = finish.prepared.settings
     if settings.report is not None:
-        document = json_report.render(finish.outcomes, finish.info)
-        text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+        body = json_report.encode(finish.outcomes, finish.info)
         try:
-            settings.report.write_text(text, encoding="utf-8")
+            settings.report.write_bytes(body)
         except OSError as error:
             _warn(f"{settings.report} could not be written: {error.strerror}")
     if not settings.on_github:

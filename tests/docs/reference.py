@@ -1,12 +1,17 @@
-"""Writes docs/options.md from the commands themselves: ``python -m tests.docs.reference``."""
+"""Writes docs/options.md from the commands themselves: ``python -m tests.docs.reference``.
+
+``python -m tests.docs.reference --man DIR`` writes man pages.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from asyncpipe import __version__
 from asyncpipe.cli.main import COMMANDS, asyncpipe
 
 PAGE = Path(__file__).parents[2] / "docs/options.md"
@@ -66,5 +71,21 @@ def _row(option: click.Option, context: click.Context) -> str:
     return f"| `{flags}` | {variables} | {default} | {option.help} |"
 
 
+def write_man_pages(folder: Path) -> None:
+    """Write asyncpipe.1 and a page for each command into ``folder``."""
+    from click_man.core import write_man_pages as write  # noqa: PLC0415 - for this alone
+
+    root = click.Context(asyncpipe, info_name="asyncpipe")
+    found = {name: asyncpipe.get_command(root, name) for name in COMMANDS}
+    commands = {name: command for name, command in found.items() if command is not None}
+    # click-man reads the table of commands, which ours fills when one is called
+    whole = click.Group("asyncpipe", commands, params=asyncpipe.params, help=asyncpipe.help)
+    folder.mkdir(parents=True, exist_ok=True)
+    write("asyncpipe", whole, version=__version__, target_dir=str(folder))
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    if sys.argv[1:2] == ["--man"]:
+        write_man_pages(Path(sys.argv[2]))
+    else:
+        PAGE.write_text(page(), encoding="utf-8")

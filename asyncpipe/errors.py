@@ -6,7 +6,7 @@ Exit codes are part of the interface (``docs/exit-codes.md``): 0 published, 1 un
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -14,6 +14,26 @@ EXIT_PUBLISHED = 0
 EXIT_UNEXPECTED = 1
 EXIT_SOME_FAILED = 4
 EXIT_CANCELLED = 130
+
+# What each code means, in the words of reports and of docs/exit-codes.md.
+MEANINGS: Mapping[int, str] = {
+    EXIT_PUBLISHED: "published",
+    EXIT_UNEXPECTED: "unexpected",
+    2: "usage or configuration",
+    3: "the template cannot be read",
+    EXIT_SOME_FAILED: "some templates of a matrix failed",
+    20: "Packer failed",
+    21: "the build's time limit passed",
+    30: "Packer ended well but left no XVA, or more than one",
+    31: "the XVA is empty, truncated, corrupt or something else",
+    32: "template, ISO and guest name different systems",
+    40: "the upload failed",
+    41: "the store refused a checksum",
+    42: "the store or the host refused these credentials",
+    43: "the destination is taken",
+    50: "the host (XAPI) failed",
+    EXIT_CANCELLED: "cancelled",
+}
 
 
 class AsyncpipeError(Exception):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S
+from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, KEEP_FAILED_S, OnError
 from asyncpipe.model.host import Trust
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.model.transfer import TransferOptions
@@ -42,6 +42,8 @@ class Settings:
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
     host_timeout_s: float = HOST_ANSWER_S  # for the host's first answer
+    on_error: OnError = OnError.CLEANUP
+    keep_failed_s: float = KEEP_FAILED_S
     jobs: int = 1
     fail_fast: bool = False
     retries: int = 0

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command, setting
-from asyncpipe.cli.options.values import DURATION, GLOB
+from asyncpipe.cli.options.values import DURATION, GLOB, OneOf
+from asyncpipe.model.build import OnError
+
+
+def refused(flag: str, why: str) -> Callable[[Any], Any]:
+    """Take one of Packer's flags that we do not pass on, and say why."""
+
+    def refuse(ctx: click.Context, _: click.Parameter, value: object) -> None:
+        if value:
+            raise click.UsageError(f"{flag} is not passed to Packer. {why}", ctx)
+
+    return click.option(flag, is_flag=True, hidden=True, expose_value=False, callback=refuse)
 
 
 @click.command(cls=Command)
@@ -49,6 +61,30 @@ from asyncpipe.cli.options.values import DURATION, GLOB
     type=DURATION,
     metavar="TIME",
     help="How long the host may take for its first answer.",
+)
+@setting(
+    "on_error",
+    "-on-error",
+    "--on-error",
+    type=OneOf(OnError),
+    help="keep leaves the VM of a failed build at the host, for a person to look at.",
+)
+@setting(
+    "keep_failed_s",
+    "--keep-for",
+    type=DURATION,
+    metavar="TIME",
+    help="How long `reap` leaves that VM alone.",
+)
+@refused(
+    "-debug",
+    "Packer would wait for a key at every step, and it has no terminal here. To look at a VM that "
+    "failed use --on-error keep; what Packer did stands in build.log.",
+)
+@refused(
+    "-force",
+    "The plugin would remove every template of the same name from the pool. It is not needed: each "
+    "run has a folder and a VM name of its own.",
 )
 @shared.BUILD_GRACE
 @setting(

@@ -37,11 +37,11 @@ def detect(
     from_stdin: bool,
     variables: tuple[tuple[str, str], ...],
     **loading: Any,
-) -> None:
-    """Tell operating system and version of templates, URLs and ISO names.
+) -> int:
+    """Name operating system and version of templates, URLs and ISO names.
 
-    A template that cannot be read is told as such and makes the exit code 3; an unknown system is
-    an answer and does not.
+    A template that cannot be read is reported and makes the exit code 3; an unknown system is an
+    answer and does not.
     """
     if from_stdin:
         text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
@@ -55,8 +55,7 @@ def detect(
         click.echo("[\n" + ",\n".join(map(json.dumps, answers)) + "\n]")
     else:
         click.echo("\n".join(line for one in answers for line in _lines(one, explain=explain)))
-    if any(answer["error"] for answer in answers):
-        raise SystemExit(TemplateError.exit_code)
+    return TemplateError.exit_code if any(answer["error"] for answer in answers) else 0
 
 
 def _answer(subject: str, loading: Mapping[str, Any]) -> dict[str, Any]:

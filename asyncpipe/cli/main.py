@@ -26,7 +26,7 @@ _MAX_WHAT_CHARS = 2000  # of an error that is none of ours
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "build": ("build", "build", "Build templates with Packer and publish them."),
     "check": ("check", "check", "Look for what would make a build fail, in seconds."),
-    "detect": ("detect", "detect", "Tell operating system and version of templates and ISOs."),
+    "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
     "verify": ("xva.commands", "verify", "Check XVA files: local, http(s):// or s3://."),
@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
+    "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }
 
@@ -133,6 +134,8 @@ def _guard_output() -> None:
 
 def run(arguments: list[str], *, debug: bool = False) -> int:
     """Run one command line; returns the exit code. ``debug``: a failure's traceback comes too."""
+    if "_ASYNCPIPE_COMPLETE" in os.environ:
+        from asyncpipe.cli import completion  # noqa: F401 - registers our bash
     # --debug may stand anywhere: people add it at the end of the line they just ran
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:

@@ -11,7 +11,15 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.template import Template
 
 GRACE_S = 120.0  # what Packer gets to clean up after SIGTERM
+KEEP_FAILED_S = 24 * 3600.0  # a VM that --on-error keep leaves for a person
 HOST_ANSWER_S = 120.0  # for the host's first answer
+
+
+class OnError(StrEnum):
+    """What becomes of the VM of a build that fails."""
+
+    CLEANUP = "cleanup"
+    KEEP = "keep"
 
 
 class Phase(StrEnum):
@@ -109,6 +117,7 @@ class BuildPlan:
     grace_s: float = GRACE_S  # from SIGTERM to SIGKILL
     build_timeout_s: float | None = None
     host_answer_s: float | None = None  # for the host's first answer; None: there is no host
+    keep_failed_s: float | None = None  # --on-error keep: how long a failed VM stays
     keep_vm: str = ""  # "always", "on_success": the template wants its VM to stay
 
     @property

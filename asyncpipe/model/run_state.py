@@ -7,6 +7,7 @@ asyncpipe may add some.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,16 +70,24 @@ class KnownRun:
 
 def encode(record: RunRecord) -> bytes:
     """Return the form on disk."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    return as_json(msgspec.to_builtins(record))
+
+
+def as_json(document: object) -> bytes:
+    """Write JSON in ASCII: paths need not be UTF-8, and msgspec's own writer refuses those."""
+    return json.dumps(document, indent=1).encode("ascii") + b"\n"
 
 
 def decode(body: bytes) -> tuple[RunRecord, Mapping[str, str]]:
     """Read a record, and why a unit of it cannot be read, by name; the others are there.
 
     Raises:
-        msgspec.MsgspecError: it is not JSON, not a record, or of another version.
+        ValueError: it is not JSON, not a record, or of another version.
     """
-    document = msgspec.json.decode(body, type=dict[str, Any])
+    try:
+        document = msgspec.convert(json.loads(body), dict[str, Any])
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if document.get("schema_version") != SCHEMA_VERSION:
         raise msgspec.ValidationError("it was written by another version of asyncpipe")
     units, problems = {}, {}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from asyncpipe.errors import EXIT_UNEXPECTED, AsyncpipeError, TemplateError
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.text.format import counted
 from asyncpipe.text.safe import printable
 
 
@@ -41,7 +42,7 @@ def render(results: Sequence[CheckResult]) -> str:
             lines.append(f"{'':<7}  {'':<{width}}  -> {result.hint}")
     failed = sum(result.status is CheckStatus.FAIL for result in results)
     warned = sum(result.status is CheckStatus.WARN for result in results)
-    lines.append(f"{len(results)} checks: {failed} failed, {warned} to look at")
+    lines.append(f"{counted(len(results), 'check')}: {failed} failed, {warned} to look at")
     return "\n".join(lines) + "\n"
 
 

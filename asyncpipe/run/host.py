@@ -6,12 +6,10 @@ Without them everything works, and what could not be asked is said.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,12 +24,12 @@ from asyncpipe.model.host import HostVdi, Mark, Proof, Remaining
 from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
 from asyncpipe.run import iso_turn
-from asyncpipe.text.format import size_text
+from asyncpipe.run.host_files import with_digest, write_login
+from asyncpipe.text.format import size_text, timestamp_of
 
 OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]
 
 _DIGEST_S: Final = 60.0
-_READ_BYTES: Final = 1 << 20
 _MARK_S: Final = 30.0
 _SETTLE_S: Final = 60.0
 _SETTLE_SHORT_S: Final = 1.5  # where the runner kills us soon
@@ -199,8 +197,11 @@ class HostSide:
         if uuid:
             await self._safely(end, limit_s=_MARK_S)
 
-    async def settle(self, build_exit: BuildExit | None) -> HostOutcome:
-        """See to it, after Packer's end, that nothing of this build stays; bounded, shielded."""
+    async def settle(self, build_exit: BuildExit | None, *, failed: bool = False) -> HostOutcome:
+        """See to it, after Packer's end, that nothing of this build stays; bounded, shielded.
+
+        ``failed``: the build did, which a person may want to look at.
+        """
         limit_s = _SETTLE_SHORT_S if self.plan.grace_s <= _SHORT_GRACE_S else _SETTLE_S
         self.objects = build_exit.host if build_exit else self.objects
         if self._iso:
@@ -208,6 +209,8 @@ class HostSide:
         with anyio.CancelScope(shield=True):
             if not self.objects.made_something:
                 self.outcome = HostOutcome(clean_up=CleanUp.NOTHING_MADE)
+            elif failed and self.plan.keep_failed_s and self.objects.vm_uuid:
+                await self._keep_failed(self.plan.keep_failed_s)
             elif self.plan.keep_vm:
                 why = f"keep_vm of the template is {self.plan.keep_vm!r}"
                 self.outcome = self._outcome(CleanUp.KEPT, why=why)
@@ -218,6 +221,26 @@ class HostSide:
                 remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
             )
         return self.outcome
+
+    async def _keep_failed(self, keep_s: float) -> None:
+        """Leave the VM to a person, with the time from which ``reap`` removes it."""
+        until = timestamp_of(datetime.now(UTC) + timedelta(seconds=keep_s))
+        uuid, urls = self.objects.vm_uuid, list[str]()
+
+        async def keep(pool: Pool) -> None:
+            await pool.mark_vm(uuid, replace(self.mark, keep_until_utc=until))
+            urls.append(await pool.console_url(uuid) or "none: it is not running")
+
+        marked = await self._safely(keep, limit_s=_MARK_S)
+        login = await anyio.to_thread.run_sync(write_login, self.plan)
+        console = urls[0] if urls else "not known"
+        why = f"--on-error keep, until {until} when `asyncpipe reap` removes it"
+        if not marked:
+            why = f"--on-error keep; it could not be marked ({self._problem}): remove it yourself"
+        self.outcome = self._outcome(
+            CleanUp.KEPT, asked=marked, why=f"{why}. Console: {console}. {login}".strip()
+        )
+        await self.reports.note_host(keep_until_utc=until)
 
     async def _remove(self, pool: Pool) -> None:
         seen = self.objects
@@ -283,18 +306,3 @@ class HostSide:
 def _image_text(vdi: HostVdi) -> str:
     made_by = f", of run {vdi.mark.run_id}" if vdi.mark else ""
     return f"VDI {vdi.uuid}, {size_text(vdi.virtual_size_bytes)}{made_by}"
-
-
-def with_digest(iso: IsoSource) -> IsoSource:
-    """Add size and SHA-256 of the file; unchanged when it cannot be read. Blocks."""
-    sha256, size_bytes = hashlib.sha256(), 0
-    try:
-        with Path(iso.path).open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return iso
-            while piece := file.read(_READ_BYTES):
-                sha256.update(piece)
-                size_bytes += len(piece)
-    except OSError:
-        return iso
-    return replace(iso, sha256_hex=sha256.hexdigest(), size_bytes=size_bytes)

@@ -95,6 +95,7 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
     """Run Packer with the host watched beside it; however it ends, nothing stays at the host."""
     locks = context.services.journal.folder.parent.parent / "locks"
     async with context.host.iso_turn(locks, context.on_waiting):
+        failed = False
         try:
             async with context.host.followed():
                 ended = await build.run(
@@ -103,8 +104,11 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
                     log=log,
                     listeners=context.listeners(),
                 )
+        except Exception:
+            failed = True
+            raise
         finally:
-            outcome = await context.host.settle(context.build_exit)
+            outcome = await context.host.settle(context.build_exit, failed=failed)
     if outcome.clean_up in {CleanUp.REMAINS, CleanUp.UNKNOWN}:
         for sentence in outcome.sentences:
             context.warn("host-remains", sentence)

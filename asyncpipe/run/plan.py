@@ -44,6 +44,7 @@ class Request:
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
     host_timeout_s: float = HOST_ANSWER_S
+    keep_failed_s: float | None = None  # None: the VM of a failed build is removed
 
 
 def expand(request: Request) -> BuildPlan:
@@ -54,6 +55,7 @@ def expand(request: Request) -> BuildPlan:
     """
     _require_variables(request.template)
     _refuse_visible_secrets(request)
+    _require_keeping(request)
     output_directory = _output_directory(request)
     return BuildPlan(
         unit=request.unit,
@@ -73,7 +75,8 @@ def expand(request: Request) -> BuildPlan:
         grace_s=request.grace_s,
         build_timeout_s=request.build_timeout_s,
         host_answer_s=request.host_timeout_s if _builds_on_host(request) else None,
-        keep_vm=_keep_vm(request),
+        keep_vm="" if request.keep_failed_s else _keep_vm(request),
+        keep_failed_s=request.keep_failed_s,
     )
 
 
@@ -173,6 +176,20 @@ def _refuse_visible_secrets(request: Request) -> None:
             )
 
 
+def _require_keeping(request: Request) -> None:
+    """The plugin keeps a failed VM only when keep_vm is "always"; it ignores -on-error."""
+    if request.keep_failed_s is None:
+        return
+    if not _builds_on_host(request):
+        raise UsageError(f"--on-error keep: {request.unit} does not build on an XCP-ng host.")
+    if not _declares(request, "keep_vm"):
+        raise UsageError(
+            f"--on-error keep: {request.template.path} does not let its VM be kept.",
+            hint='Declare variable "keep_vm" with default = "never" there, and set '
+            "keep_vm = var.keep_vm in the source.",
+        )
+
+
 def _declares(request: Request, name: str) -> bool:
     return name in request.template.variables
 
@@ -215,6 +232,8 @@ def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
         "run_timestamp": request.timestamp,
         "run_id": request.run_id,  # part of the VM's name, which is this run's alone then
     }
+    if request.keep_failed_s is not None:
+        own["keep_vm"] = "always"  # the plugin leaves it; after a good build we remove it
     chosen = {name: value for name, value in own.items() if _declares(request, name)}
     for name, value in (chosen | dict(request.variables)).items():
         if name != "output_directory" or name in chosen:

@@ -7,6 +7,7 @@ ended well and, until it is published, the XVA.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -161,15 +162,15 @@ class Built(msgspec.Struct, frozen=True, kw_only=True, rename={"xva_path": "xva"
         """Read it; None when there is none or its files are gone, so that one builds again."""
         try:
             body = read_regular(run_directory / _BUILT_FILE_NAME, max_bytes=_MAX_BYTES)
-            built = msgspec.json.decode(body, type=cls, dec_hook=_path)
-        except (OSError, msgspec.MsgspecError):
+            built = msgspec.convert(json.loads(body), cls, dec_hook=_path)
+        except (OSError, ValueError, RecursionError):
             return None
         whole = built.xva_path.is_file() and (run_directory / LOG_NAME).is_file()
         return built if whole else None
 
     async def keep(self, run_directory: Path) -> str:
         """Write it, so that the build is not needed again; returns why it could not be written."""
-        body = msgspec.json.encode(self, enc_hook=str)
+        body = run_state.as_json(msgspec.to_builtins(self, enc_hook=str))
         path = run_directory / _BUILT_FILE_NAME
         return await _within(DaemonWorker(path.name), lambda: replace_file(path, body, mode=0o600))
 
@@ -210,7 +211,7 @@ def read_run(folder: Path) -> KnownRun:
             f"{folder} holds no run.json: it is not the folder of a run.",
             hint="Runs are kept in .asyncpipe/runs/ (see --work-directory).",
         ) from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {printable(str(error), 300)}.") from error
     return KnownRun(folder=folder, record=record, unreadable=unreadable)
 

@@ -41,6 +41,11 @@ def duration_text(duration_s: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 version``, ``1,204 versions``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def timestamp_of(moment: datetime) -> str:
     """``20261123T170000Z``: the timestamp of a run, part of every key it publishes."""
     return moment.astimezone(UTC).strftime(TIMESTAMP_FORMAT)

@@ -5,7 +5,7 @@
 
 variable "vm_name" {
   type        = string
-  description = "Name of the VM and of the exported file; empty is series and time, such as debian12-20261123T170000Z."
+  description = "Name of the VM and of the exported file; empty is series and run, such as debian12-20261123T170000Z-0a1b2c3d, or series and time."
   default     = ""
 
   validation {
@@ -17,6 +17,12 @@ variable "vm_name" {
 variable "run_timestamp" {
   type        = string
   description = "The run's time, such as 20261123T170000Z, when a caller has one; empty is now (UTC)."
+  default     = ""
+}
+
+variable "run_id" {
+  type        = string
+  description = "The run's own name, when a caller has one: two runs of one second then have different VMs."
   default     = ""
 }
 
@@ -228,7 +234,7 @@ locals {
   provisioning_dir = abspath("${path.root}/../../../provisioning")
 
   run_timestamp = var.run_timestamp != "" ? var.run_timestamp : formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
-  vm_name       = var.vm_name != "" ? var.vm_name : "${local.os_name}${local.os_version}-${local.run_timestamp}"
+  vm_name       = var.vm_name != "" ? var.vm_name : "${local.os_name}${local.os_version}-${var.run_id != "" ? var.run_id : local.run_timestamp}"
 
   http_url = "http://{{ .HTTPIP }}:{{ .HTTPPort }}"
 

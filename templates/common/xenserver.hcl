@@ -65,6 +65,17 @@ variable "clone_template" {
   default     = ""
 }
 
+variable "keep_vm" {
+  type        = string
+  description = "never, or always: the VM stays at the host. asyncpipe sets it for --on-error keep."
+  default     = "never"
+
+  validation {
+    condition     = contains(["never", "always", "on_success"], var.keep_vm)
+    error_message = "The VM is kept never, always or on_success."
+  }
+}
+
 variable "format" {
   type        = string
   description = "xva, or xva_compressed (gzip made by the host: smaller on the wire, several times slower)."
@@ -138,7 +149,7 @@ source "xenserver-iso" "template" {
   # No shutdown_command: the build user is gone by then; XAPI asks the guest's kernel to stop.
   output_directory  = var.output_directory
   format            = var.format
-  keep_vm           = "never"
+  keep_vm           = var.keep_vm
   skip_set_template = true
 }
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from asyncpipe import catalog
 from asyncpipe.errors import AccessDeniedError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import encode_pointer
+from asyncpipe.model.store import ObjectInfo
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD, publish
 
@@ -158,3 +161,51 @@ async def test_an_interrupted_removal_leaves_no_version_that_readers_see_by_halv
         for entry in (await catalog.list_versions(store)).versions:
             assert {entry.metadata_key, entry.xva.key} <= store.objects.keys()
     assert seen
+
+
+async def test_a_channel_that_was_set_after_the_plan_is_seen_before_the_removal() -> None:
+    store = MemoryStore()
+    await _three(store)
+    pruning = await catalog.plan_pruning(store, keep=1)
+    old = await catalog.resolve(store, f"debian12@{OLD}")
+    await catalog.set_channel(store, "stable", old)
+    [warning] = await catalog.prune(store, pruning)
+    assert "channel stable" in warning
+    assert await _left(store) == [NEW, OLD]
+
+
+async def test_a_removal_that_is_cut_short_never_leaves_metadata_without_its_image() -> None:
+    store = MemoryStore()
+    await _three(store)
+    deleted: list[str] = []
+    delete = store.delete
+
+    async def note(key: str) -> None:
+        deleted.append(key.rsplit("/", 1)[1])
+        await delete(key)
+
+    store.delete = note  # type: ignore[method-assign]
+    await catalog.prune(store, await catalog.plan_pruning(store, keep=2))
+    assert deleted[0] == "metadata.json"
+    assert len(set(deleted)) == 3
+
+
+async def test_a_version_that_is_published_while_the_index_is_rebuilt_stays_in_it() -> None:
+    store = MemoryStore()
+    await publish(store, OLD)
+    listing = store.list
+    added = False
+
+    async def slow_list(prefix: str) -> AsyncIterator[ObjectInfo]:
+        nonlocal added
+        seen = [info async for info in listing(prefix)]
+        if not added:
+            added = True
+            await publish(store, NEW)  # after the look, before the index is written
+        for info in seen:
+            yield info
+
+    store.list = slow_list  # type: ignore[method-assign]
+    await catalog.rebuild_index(store)
+    index = (await catalog.list_versions(store)).versions
+    assert [entry.timestamp for entry in index] == [NEW, OLD]

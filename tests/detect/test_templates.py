@@ -164,3 +164,24 @@ def test_the_value_of_a_sensitive_variable_is_no_evidence_nor_is_a_local_made_of
     )
     texts = [str(one) for one in from_template(template.load(tmp_path))]
     assert not [text for text in texts if "debian" in text or "rocky" in text]
+
+
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_a_sensitive_variable_is_no_evidence(tmp_path: Path, sensitive: bool) -> None:
+    (tmp_path / "t.pkr.hcl").write_text(
+        f"""
+        variable "os_name" {{
+          default   = "rocky"
+          sensitive = {str(sensitive).lower()}
+        }}
+        source "null" "x" {{
+          communicator = "none"
+        }}
+        build {{
+          sources = ["source.null.x"]
+        }}
+        """
+    )
+    identity = determine_os_info(from_template(template.load(tmp_path)))
+    assert identity.os_type == (None if sensitive else "rocky")
+    assert ("rocky" in repr(identity)) != sensitive

@@ -47,7 +47,7 @@ def _sections(command: click.Command, path: str, parent: click.Context) -> Itera
     words = " ".join(command.collect_usage_pieces(context)[1:])
     yield f"## `{path}{' ' + words if words else ''}`\n\n{_prose(command)}\n"
     yield "| option | variable | default | |\n|---|---|---|---|"
-    options = [one for one in command.params if isinstance(one, click.Option)]
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     yield "\n".join(_row(option, context) for option in options) + "\n"
 
 

@@ -51,10 +51,13 @@ def test_every_command_of_the_readme_exists_with_its_options() -> None:
 
 def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
     text = (REPOSITORY / "docs/exit-codes.md").read_text(encoding="utf-8")
-    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    told = dict(re.findall(r"^\| (\d+) \| (.*?) \|", text, re.MULTILINE))
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     ours = {kind.exit_code for kind in classes if issubclass(kind, errors.AsyncpipeError)}
-    assert told == ours | {errors.EXIT_PUBLISHED, errors.EXIT_SOME_FAILED, errors.EXIT_CANCELLED}
+    ours |= {errors.EXIT_PUBLISHED, errors.EXIT_SOME_FAILED, errors.EXIT_CANCELLED}
+    assert {int(code) for code in told} == ours == set(errors.MEANINGS)
+    for code, meaning in errors.MEANINGS.items():
+        assert told[str(code)].startswith(meaning)
 
 
 def test_the_house_in_the_documentation_has_every_room() -> None:
@@ -82,7 +85,16 @@ def test_the_page_of_options_is_that_of_the_commands() -> None:
 
 def test_every_variable_that_the_documents_name_is_one_that_is_read() -> None:
     """Of the program; what bin/, the action and the tests read has other names."""
-    others = {"VENV", "PYTHON", "DEBUG", "TEST_VENV", "TEST_CACHE", "CI_HEAVY", "ONLY_UNITS"}
+    others = {
+        "VENV",
+        "PROGRAM",
+        "PYTHON",
+        "DEBUG",
+        "TEST_VENV",
+        "TEST_CACHE",
+        "CI_HEAVY",
+        "ONLY_UNITS",
+    }
     others |= {"HOST_PASSWORD", "AWS_ROLE", "AWS_AUDIENCE", "TEST_DEBIAN_MIRROR", "TEST_GROUPS"}
     known = set(re.findall(r"`ASYNCPIPE_(\w+)`", reference.page()))
     for page in PAGES:

@@ -136,7 +136,7 @@ def test_an_open_upload_to_s3_is_closed_by_the_cancel_or_by_reap(
             else:
                 done = step.cancel()
                 assert (done.killed_by, done.return_code) == ("SIGINT", 130), done.text
-                assert "remains: to clean up: bin/asyncpipe reap --run" in done.text
+                assert "remains: to clean up: asyncpipe reap --run" in done.text
             assert step.alive() == ()
             reaped = reap(done.outputs["run-directory"], environment)
             assert reaped.returncode == 0, reaped.stdout + reaped.stderr

@@ -101,6 +101,7 @@ class Bench:
                 **self.xapi.environment,
                 "SCRIPTED_ISO": self.iso.as_uri(),
                 "PACKER": str(self.packer),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
                 **self.more,
             },
         )

@@ -69,7 +69,7 @@ class Build:
         self.output, self.vm_name, self.iso = output, vm_name, iso
         self.vm = self.uuid = self.image = ""
         self.disks: list[str] = []
-        self.made_folder = False
+        self.made_folder = self.keep = False
 
     def run(self) -> None:
         """The steps in their order."""
@@ -158,6 +158,8 @@ class Build:
 
     def clean_up(self, *, failed: bool) -> None:
         """Each step says what it does; one that fails says so and the next goes on."""
+        if self.keep:
+            return
         if self.vm:
             say("Destroying VM")
             self.attempt("VM.hard_shutdown", self.vm, quiet=True)
@@ -206,6 +208,7 @@ def main(arguments: list[str]) -> int:
         f"small-{given['run_id']}",
         Path(urlsplit(os.environ["SCRIPTED_ISO"]).path),
     )
+    build.keep = given.get("keep_vm") == "always"
     error = ""
     try:
         build.run()

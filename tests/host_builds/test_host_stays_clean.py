@@ -247,3 +247,33 @@ def test_an_image_that_a_dead_run_left_is_not_installed_from(
     xapi.faults.export = Export.PLAIN
     assert finish(bench.build()).code == 0
     assert bench.left() == EMPTY
+
+
+def test_a_failed_vm_is_kept_when_asked_and_removed_when_its_time_has_passed(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    xapi.faults.fail("VM.start", "NO_HOSTS_AVAILABLE")
+    bench = new_bench()
+    kept = finish(bench.build("--on-error", "keep", "--keep-for", "1s"))
+    assert kept.code == 20, kept.out
+    assert "was kept at the host: --on-error keep, until" in kept.out
+    assert "Console: " in kept.out
+    assert len(bench.left()[0]) == 1
+    until(lambda: bench.run("reap", "--run", "last").code == 0 and bench.left() == EMPTY, "kept")
+
+
+def test_a_good_build_with_keep_leaves_nothing(new_bench: NewBench) -> None:
+    bench = new_bench()
+    ended = finish(bench.build("--on-error", "keep"))
+    assert ended.code == 0, ended.out
+    assert bench.left() == EMPTY
+
+
+@pytest.mark.parametrize(("flag", "why"), [("-debug", "no terminal"), ("-force", "same name")])
+def test_flags_of_packer_that_would_do_harm_are_refused_with_the_reason(
+    new_bench: NewBench, flag: str, why: str
+) -> None:
+    ended = finish(new_bench().build(flag))
+    assert ended.code == 2
+    assert f"{flag} is not passed to Packer" in ended.out
+    assert why in ended.out

@@ -14,6 +14,7 @@ import msgspec
 
 from asyncpipe.model.catalog import Index, Pointer
 from asyncpipe.model.metadata import Metadata
+from asyncpipe.report.json_report import Report
 
 FOLDER: Final = Path(__file__).parents[2] / "asyncpipe" / "schemas"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -35,6 +36,11 @@ _OF: Final[dict[str, tuple[Any, str, str]]] = {
             " finds every object. Keys are relative to the destination's prefix."
         ),
     ),
+    "report": (
+        Report,
+        "asyncpipe report of a run (--report FILE), version 1",
+        "How a run and each of its templates ended; a new field does not raise the version.",
+    ),
     "index": (
         Index,
         "asyncpipe templates/index.json, version 1",
@@ -47,7 +53,7 @@ _OF: Final[dict[str, tuple[Any, str, str]]] = {
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return the schema of ``metadata``, ``latest`` (channels too) or ``index``."""
+    """Return the schema of ``metadata``, ``latest`` (channels too), ``index`` or ``report``."""
     kind, title, description = _OF[name]
     body = msgspec.json.schema(kind)
     head = {

@@ -40,7 +40,7 @@ def test_every_field_of_a_document_is_in_its_schema_and_is_written() -> None:
         assert json.loads(metadata.encode(document)) == json.loads(json.dumps(document))
 
 
-@pytest.mark.parametrize("name", ["metadata", "latest", "index"])
+@pytest.mark.parametrize("name", ["metadata", "latest", "index", "report"])
 def test_the_published_schemas_are_those_of_the_structs(name: str) -> None:
     written = json.loads(schema_files.path_of(name).read_text(encoding="utf-8"))
     assert written == schema_files.schema(name), "python -m tests.metadata.schema_files"

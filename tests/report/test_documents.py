@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ class TestClosingTable:
         for words in (
             "FAILED (20)",
             "error:    Packer ended with an error.\n",
-            "code:     20 (docs/exit-codes.md)",
+            "code:     20 (Packer failed)",
             "at:       a.pkr.hcl:3",
             "cause:    Script exited with non-zero exit status: 7",
             "hint:     Look at the lines above the error.",
@@ -73,7 +74,7 @@ class TestClosingTable:
 
 class TestJsonReport:
     def test_it_is_json_and_names_every_template_once(self) -> None:
-        report = json.loads(json.dumps(json_report.render([published(), failed()], RUN)))
+        report = json.loads(json_report.encode([published(), failed()], RUN))
         assert report["schema_version"] == 1
         assert report["counts"] == {"published": 1, "failed": 1}
         good, bad = report["templates"]
@@ -86,9 +87,14 @@ class TestJsonReport:
     def test_it_is_bounded_and_harmless_whatever_the_guest_said(self, words: list[str]) -> None:
         lines = tuple(word * 500 for word in words) * 100
         outcome = failed(error="".join(words), cause_lines=lines, log_tail=lines)
-        text = json.dumps(json_report.render([outcome], RUN))
+        text = json_report.encode([outcome], RUN).decode()
         assert len(text) < 3_000_000
         assert "\\u001b" not in text
+
+    def test_a_path_that_is_not_utf_8_is_escaped(self) -> None:
+        outcome = failed(file=os.fsdecode(b"caf\xe9.pkr.hcl"))
+        report = json.loads(json_report.encode([outcome], RUN))
+        assert report["templates"][0]["at"]["file"] == "caf\\udce9.pkr.hcl"
 
 
 class TestJsonLog:

@@ -88,7 +88,7 @@ ENDED: tuple[tuple[float, Event], ...] = (
             exit_code=130,
             duration_s=75.0,
             cancelled=True,
-            remains=("ubuntu-24.04: an open upload; bin/asyncpipe reap --run runs/r1",),
+            remains=("ubuntu-24.04: an open upload; asyncpipe reap --run runs/r1",),
         ),
     ),
 )

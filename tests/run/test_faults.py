@@ -124,7 +124,7 @@ def test_a_cancellation_at_any_call_leaves_no_half_version(workshop: Workshop) -
     assert faults_of(workshop, (CANCELLED, CANCELLED_LATE)) == []
 
 
-@pytest.mark.heavy("crash")
+@pytest.mark.heavy
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("how", [*ERRNOS, STAYS, CANCELLED, CANCELLED_LATE])
 def test_every_fault_at_every_call(workshop: Workshop, how: str) -> None:

@@ -12,9 +12,12 @@ from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
 from asyncpipe.model.events import Warned
 from asyncpipe.model.publication import Failed, Published
 from asyncpipe.model.run_state import UnitState
+from asyncpipe.model.transfer import StagedObject
 from asyncpipe.run.pipeline import process_template, publish_built
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.testing.processes import Script
+from asyncpipe.upload import session
+from asyncpipe.upload.session import UploadSession
 from tests.run.faults import half_visible
 from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
 
@@ -189,3 +192,21 @@ async def test_another_version_under_this_timestamp_outlives_a_failed_publicatio
     assert isinstance(outcome, Failed)
     assert outcome.exit_code == 43
     assert in_folder(bench) == {f"{PLACE}/metadata.json"}
+
+
+async def test_a_log_that_changes_after_it_was_sealed_is_not_published(
+    bench: Bench, tmp_path: Path
+) -> None:
+    class Changing(UploadSession):
+        async def stage(self) -> StagedObject:
+            if self.target.key.endswith("build.log"):
+                path = self._request.source.path
+                path.write_bytes(path.read_bytes() + b"another line\n")
+            return await super().stage()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "UploadSession", Changing)
+        outcome = await run(bench, tmp_path)
+    assert isinstance(outcome, Failed)
+    assert "changed after it was sealed" in outcome.error
+    assert in_folder(bench) == set()

@@ -234,3 +234,17 @@ async def test_a_runs_folders_are_closed_to_others_whatever_the_umask(tmp_path: 
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("work", "work/runs")]
     assert modes == [0o755, 0o755]
     assert stat.S_IMODE((tmp_path / "work/runs/one").stat().st_mode) == 0o700
+
+
+async def test_a_path_that_is_not_utf_8_is_kept(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    for name in ("image.xva", "build.log"):
+        (odd / name).write_bytes(b"x")
+    journal = begun(odd)
+    await journal.open({"one": str(odd)})
+    assert await journal.note("one", UnitState.BUILT, run_directory=str(odd)) == ""
+    assert RunJournal.read(odd).units["one"].run_directory == str(odd)
+    built = Built(xva_path=odd / "image.xva", folder_key="k", name="n", redaction_count=0, draft={})
+    assert await built.keep(odd) == ""
+    assert Built.read(odd) == built

@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from asyncpipe.errors import (
     ChecksumError,
+    DestinationTakenError,
     NotSupportedError,
     TransientStoreError,
     UploadError,
@@ -23,7 +24,7 @@ from asyncpipe.errors import (
 from asyncpipe.model.store import ChecksumMode, StoreOptions, StoreProfile
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3.store import S3Store
-from tests.s3_standin.faults import lose_answer
+from tests.s3_standin.faults import answer_late, lose_answer
 from tests.s3_standin.profiles import PROFILES, Profile
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
@@ -120,7 +121,7 @@ async def test_a_header_that_was_refused_is_not_sent_again(server: str) -> None:
                 )
                 assert await store.head("x.xva") is not None
         later = standin.requests[probed:]
-    assert {seen.status for seen in later} <= {200, 204}
+    assert {seen.status for seen in later} <= {200, 204, 404}
     assert not [name for seen in later for name in seen.headers if name.startswith(refused)]
 
 
@@ -157,6 +158,28 @@ async def test_a_part_that_arrives_changed_is_noticed_by_its_etag_where_nothing_
                     await store.upload_part(
                         handle, 1, memoryview(body), digests_of(store, body, flip=1)
                     )
+
+
+async def test_of_two_who_create_at_once_without_conditions_one_loses() -> None:
+    """Both look before either writes: what stays is the later one's, and the other sees that."""
+    results: list[str] = []
+    with with_manners("little") as standin:
+        standin.faults.add(answer_late("HeadObject", 0.3, times=2))
+
+        async def create(body: bytes) -> None:
+            async with opened(standin, StoreOptions(profile=StoreProfile.GENERIC)) as store:
+                try:
+                    await store.put("claim.json", body, content_type=TEXT, create_only=True)
+                    results.append(body.decode())
+                except DestinationTakenError:
+                    results.append("taken")
+
+        with anyio.fail_after(LIMIT_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(create, b"one")
+                tasks.start_soon(create, b"two")
+        stays = standin.read("p/claim.json").decode()
+    assert sorted(results) == sorted(["taken", stays])
 
 
 # -- single manners -------------------------------------------------------------------------------

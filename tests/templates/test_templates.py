@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,4 +87,5 @@ def test_a_secret_is_sensitive_and_has_no_value(name: str) -> None:
 def test_no_template_stays_on_the_pool_and_no_vm_either() -> None:
     source = (COMMON / "xenserver.hcl").read_text()
     assert "skip_set_template = true" in source
-    assert 'keep_vm           = "never"' in source
+    assert "keep_vm           = var.keep_vm" in source
+    assert re.search(r'variable "keep_vm" {[^}]*default     = "never"', source)

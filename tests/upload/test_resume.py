@@ -231,3 +231,19 @@ async def test_a_wrong_file_keeps_nothing_for_a_resumption(
         await staged_to_be_resumed(store, target, path, options, journal, error=error)
     assert not store.uploads
     assert not there(journal)
+
+
+async def test_a_part_that_another_hand_replaced_at_the_store_is_sent_again(
+    target: Target, options: TransferOptions, path: Path, journal: Path
+) -> None:
+    capabilities = replace(MEMORY_CAPABILITIES, checksum=ChecksumMode.NONE, comparable_etag=False)
+    store = MemoryStore(capabilities=capabilities)  # which tells no checksum of a part
+    with anyio.fail_after(20):
+        await interrupted(store, target, options, path, journal)
+        heal(store)
+        parts = next(iter(store.uploads.values())).parts
+        part, body = parts[2]
+        parts[2] = (replace(part, etag="of-other-bytes"), b"\0" * len(body))
+        await published(store, target, path, options, journal_path=journal, resume=True)
+    assert store.objects[target.key].body == BODY
+    assert 2 in parts_sent(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -329,3 +330,24 @@ async def test_many_uploads_share_less_memory_than_one_part_each(
         assert budget.buffers.held_bytes <= 3 * MIB
     assert len(store.objects) == 8
     assert all(stored.body == BODY for stored in store.objects.values())
+
+
+@pytest.mark.parametrize("checked", [True, False])
+async def test_an_object_that_is_not_what_was_sent_is_removed_again(
+    target: Target, options: TransferOptions, path: Path, checked: bool
+) -> None:
+    mode = ChecksumMode.CRC64NVME_FULL if checked else ChecksumMode.NONE
+    store = MemoryStore(capabilities=replace(MEMORY_CAPABILITIES, checksum=mode))
+    complete = store.complete_upload
+
+    async def complete_wrongly(*args: Any, **named: Any) -> Any:
+        info = await complete(*args, **named)
+        stored = store.objects[target.key]
+        wrong = replace(stored.info, size_bytes=stored.info.size_bytes - 1)
+        store.objects[target.key] = replace(stored, info=wrong, body=stored.body[:-1])
+        return info
+
+    store.complete_upload = complete_wrongly  # type: ignore[method-assign]
+    with anyio.fail_after(20), pytest.raises(ChecksumError, match="removed again"):
+        await published(store, target, path, options)
+    assert not store.objects

@@ -136,6 +136,10 @@ def order() -> Iterator[Damage]:
     yield Damage("width-changes", "chunk-name", pack(width))
     far = [*MEMBERS[: at(SECOND)], *pair("Ref:10/00000777", bytes(MIB))]
     yield Damage("far-beyond", "disk-overrun", pack(far))
+    whole = members_of([disk("Ref:1", 4 * MIB, {0})])
+    begun = [whole[0], *(m for m in whole if m.name.startswith("Ref:1/00000000"))]
+    past = [*begun, *pair("Ref:1/00000004", bytes(MIB))]  # it begins where the disk ends
+    yield Damage("chunk-at-the-end", "disk-overrun", pack(past))
 
 
 def _three_disks_without_the_second() -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,14 +18,15 @@ import click
 from msgspec import to_builtins
 
 from asyncpipe import catalog
-from asyncpipe.errors import ObjectMissingError, UsageError
+from asyncpipe.errors import AsyncpipeError, ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.ports import ObjectStore
+from asyncpipe.run.nearby import did_you_mean
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
-from asyncpipe.text.format import size_text, timestamp_of
+from asyncpipe.text.format import counted, size_text, timestamp_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,22 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        return await action(store, **options)
+        try:
+            return await action(store, **options)
+        except ObjectMissingError as error:
+            name = str(options.get("template") or options.get("name") or "")
+            error.hint = await _meant(store, name) or error.hint
+            raise
+
+
+async def _meant(store: ObjectStore, name: str) -> str:
+    """Suggest published templates that are called alike; "" where they cannot be listed."""
+    short_id = re.split("[:@]", name, maxsplit=1)[0]
+    try:
+        known = {entry.short_id for entry in (await catalog.list_versions(store)).versions}
+    except AsyncpipeError:
+        return ""
+    return "" if short_id in known else did_you_mean(short_id, known)
 
 
 async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Said:
@@ -82,8 +99,9 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
         ]
     }
     nothing = f"No version of {template} is published" if template else "Nothing is published"
+    meant = await _meant(store, template) if template and not rows else ""
     return Said(
-        text=_table(rows) or f"{nothing} at {store.url}.",
+        text=_table(rows) or f"{nothing} at {store.url}. {meant}".rstrip(),
         document=document,
         warnings=(*listing.warnings, *warnings),
     )
@@ -174,7 +192,7 @@ async def _prune(
             f"stays: {entry.short_id}@{entry.timestamp} ({reason})"
             for entry, reason in pruning.protected
         ),
-        f"{len(pruning.remove)} versions, {size_text(pruning.freed_bytes)}"
+        f"{counted(len(pruning.remove), 'version')}, {size_text(pruning.freed_bytes)}"
         + ("" if yes else "; nothing was removed: add --yes"),
     ]
     document = {
@@ -191,7 +209,7 @@ async def _rebuild(store: ObjectStore) -> Said:
     await store.probe()  # tells whether the store honours compare-and-swap
     rebuilt = await catalog.rebuild_index(store)
     return Said(
-        text=f"{store.url_of(store_keys.INDEX_KEY)}: {len(rebuilt.versions)} versions",
+        text=f"{store.url_of(store_keys.INDEX_KEY)}: {counted(len(rebuilt.versions), 'version')}",
         document={"versions": len(rebuilt.versions)},
         warnings=rebuilt.warnings,
     )

@@ -20,8 +20,14 @@ def _run(action: str, given: dict[str, Any], /) -> int:
     return actions.run(action, given)
 
 
+def _published(ctx: click.Context, parameter: click.Parameter, typed: str) -> Any:
+    from asyncpipe.cli.completion import published
+
+    return published(ctx, parameter, typed)
+
+
 @click.command("list", cls=Command)
-@click.argument("template", required=False)
+@click.argument("template", required=False, shell_complete=_published)
 @click.option("--fresh", is_flag=True, help="Look at the objects, not at the index.")
 @_PLACE
 def list_(**given: Any) -> int:
@@ -30,7 +36,7 @@ def list_(**given: Any) -> int:
 
 
 @click.command(cls=Command)
-@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]")
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
 @_PLACE
 def latest(**given: Any) -> int:
     """Print where the newest version of TEMPLATE is."""
@@ -38,7 +44,7 @@ def latest(**given: Any) -> int:
 
 
 @click.command(cls=Command)
-@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]")
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
 @click.option(
     "-o",
     "--output",
@@ -61,7 +67,7 @@ def channel() -> None:
 
 
 @channel.command("set", cls=Command)
-@click.argument("name", metavar="TEMPLATE:CHANNEL")
+@click.argument("name", metavar="TEMPLATE:CHANNEL", shell_complete=_published)
 @click.argument("version", metavar="TIMESTAMP|CHANNEL|latest")
 @_PLACE
 def set_(**given: Any) -> int:
@@ -70,7 +76,7 @@ def set_(**given: Any) -> int:
 
 
 @channel.command("unset", cls=Command)
-@click.argument("name", metavar="TEMPLATE:CHANNEL")
+@click.argument("name", metavar="TEMPLATE:CHANNEL", shell_complete=_published)
 @_PLACE
 def unset(**given: Any) -> int:
     """Remove a channel; the version stays."""
@@ -78,7 +84,7 @@ def unset(**given: Any) -> int:
 
 
 @channel.command("list", cls=Command)
-@click.argument("template", required=False)
+@click.argument("template", required=False, shell_complete=_published)
 @_PLACE
 def list_channels(**given: Any) -> int:
     """List channels and what they name."""
@@ -86,7 +92,7 @@ def list_channels(**given: Any) -> int:
 
 
 @click.command(cls=Command)
-@click.argument("template", required=False)
+@click.argument("template", required=False, shell_complete=_published)
 @click.option(
     "--keep",
     type=click.IntRange(min=1),

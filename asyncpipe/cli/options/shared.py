@@ -38,6 +38,12 @@ from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, St
 from asyncpipe.model.transfer import Verify
 
 
+def _folders(ctx: click.Context, parameter: click.Parameter, typed: str) -> Any:
+    from asyncpipe.cli.completion import template_folders
+
+    return template_folders(ctx, parameter, typed)
+
+
 def templates(*, required: bool = False) -> Decorator:
     """Define the TEMPLATE arguments, which ASYNCPIPE_TEMPLATES gives too."""
     decorator: Decorator = click.argument(
@@ -46,6 +52,7 @@ def templates(*, required: bool = False) -> Decorator:
         nargs=-1,
         required=required,
         type=TEXT,
+        shell_complete=_folders,
         envvar=f"{PREFIX}TEMPLATES",
         metavar="TEMPLATE..." if required else "[TEMPLATE]...",
     )

@@ -17,7 +17,7 @@ import anyio.to_thread
 import click
 
 from asyncpipe.cli import gc
-from asyncpipe.cli.run import report
+from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
@@ -52,7 +52,9 @@ _NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
 def run_build(settings: Settings) -> int:
     """Build and publish what ``settings`` name; returns the exit code."""
     if not settings.templates and not settings.resume:
-        raise UsageError("No template was named.", hint="Try: bin/build-template templates/demo")
+        raise UsageError(
+            "No template was named.", hint="Write for example: asyncpipe build templates/debian/12"
+        )
     environment.hide(lambda name: is_secret_name(name) or is_withheld(name))
     return anyio.run(_run, settings)
 
@@ -75,7 +77,7 @@ async def _run(settings: Settings) -> int:
 async def execute(
     prepared: Prepared, announcer: Announcer, *, built: Built | None = None
 ) -> int | None:
-    """Run what was prepared (``built``: only its last part) and tell how it ended.
+    """Run what was prepared (``built``: only its last part) and return the exit code.
 
     None: another run has claimed this second for one of the templates, and nothing was done.
     """
@@ -99,6 +101,7 @@ async def execute(
         if not await _enter(prepared, store, stack, builds=built is None):
             return None
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
@@ -121,6 +124,8 @@ async def execute(
                 await report.tell(finish, reporter)
                 announcer.emit = None
     await report.notify(finish)
+    if finish.exit_code == EXIT_PUBLISHED:
+        report.refuse_lost_output(reporter)
     return finish.exit_code
 
 
@@ -134,6 +139,8 @@ async def _enter(
         DestinationTakenError: the folders of the run to resume belong to another run.
     """
     settings, journal = prepared.settings, prepared.journal
+    for one in prepared.plans:
+        build_host(settings, one)  # refuses what could not be cleaned up
     if settings.resume:
         stack.enter_context(alone(journal.folder))
         await end_before(settings, read_run(journal.folder))

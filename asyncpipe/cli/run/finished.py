@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import detect, metadata
+from asyncpipe.cli.run import folders
 from asyncpipe.cli.run.execute import execute
 from asyncpipe.cli.run.prepare import Prepared
 from asyncpipe.cli.run.signals import cancelled_by_signals
@@ -45,12 +46,14 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals() as announcer:
+        new_folders = folders.not_there_yet(settings)
         guest = await anyio.to_thread.run_sync(_guest_of, log_file)
         identity = _identity(settings, file, guest)
         journal = _journal(settings, file, resumed=resumed)
         one = _plan(settings, file, identity, journal)
         await anyio.to_thread.run_sync(_write_log, journal.folder / LOG_NAME, file, log_file)
         prepared = Prepared(
+            new_folders=new_folders,
             settings=replace(settings, keep_xva=True),
             root=Path.cwd(),
             journal=journal,

@@ -22,6 +22,11 @@ from asyncpipe.system.groups import ProcessGroups
 def build_host(settings: Settings, one: BuildPlan) -> BuildHost | None:
     """The host that a template builds on, with Packer's credentials; None when it does not say."""
     access = access_of_template(one.template, settings.host_trust)
+    if access is None and one.keep_failed_s is not None:
+        raise UsageError(
+            "--on-error keep: without the host's credentials the VM of a good build would stay.",
+            hint="Export PKR_VAR_remote_host, PKR_VAR_remote_username and PKR_VAR_remote_password.",
+        )
     if access is None:
         return None
     return BuildHost(address=access.address, open=lambda: open_pool(access))

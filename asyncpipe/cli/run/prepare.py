@@ -16,8 +16,9 @@ import anyio.from_thread
 import anyio.to_thread
 
 from asyncpipe import preflight
+from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
-from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.build import BuildPlan, OnError
 from asyncpipe.packer.version import packer_version
 from asyncpipe.run import plan, scheduler
 from asyncpipe.run.state import RunJournal, find_run
@@ -40,6 +41,7 @@ class Prepared:
     units: tuple[scheduler.Unit, ...]
     plans: tuple[BuildPlan, ...]
     secrets: Secrets = field(repr=False)
+    new_folders: tuple[Path, ...] = ()  # that did not exist before this command
 
 
 async def prepare(settings: Settings) -> Prepared:
@@ -79,6 +81,7 @@ async def prepare(settings: Settings) -> Prepared:
         f"{name}.{key}": value for name, own in build_secrets.items() for key, value in own.items()
     }
     return Prepared(
+        new_folders=folders.not_there_yet(settings),
         settings=settings,
         root=root,
         journal=journal,
@@ -169,6 +172,7 @@ def request_of(
         grace_s=settings.grace_s,
         build_timeout_s=settings.build_timeout_s,
         host_timeout_s=settings.host_timeout_s,
+        keep_failed_s=settings.keep_failed_s if settings.on_error is OnError.KEEP else None,
     )
 
 

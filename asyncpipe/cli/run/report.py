@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import shlex
 import sys
@@ -22,13 +22,14 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
-from asyncpipe.report.console.reporter import Style, open_console
+from asyncpipe.report.console.reporter import Console, Style, open_console
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.format import utc_text
 
 _TELL_S = 5.0
+_READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF})
 # Set by terminals that fold their lines anew when they become narrower, as xterm does not.
 _REFLOWING = frozenset(
     {
@@ -70,7 +71,7 @@ def configure_logging(settings: Settings) -> None:
 
 
 @contextmanager
-def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Reporter]:
+def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Console]:
     """The reporter that fits where the output goes."""
     settings = prepared.settings
     if settings.log_format == "json":
@@ -87,7 +88,7 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Reporter]:
     with open_console(
         stdout=stdout,
         style=style,
-        is_terminal=stdout.isatty() and settings.environment.get("TERM") != "dumb",
+        is_terminal=is_capable(settings.environment, stdout),
         github=settings.on_github,
         masks=prepared.secrets.values if settings.on_github else (),
         workspace=settings.environment.get("GITHUB_WORKSPACE", ""),
@@ -96,10 +97,22 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Reporter]:
 
 
 def wants_colour(environment: Mapping[str, str], stdout: TextIO) -> bool:
-    """NO_COLOR wins, then FORCE_COLOR, then whether somebody looks (no-color.org)."""
+    """NO_COLOR wins, then FORCE_COLOR, then the terminal (no-color.org)."""
     if environment.get("NO_COLOR"):
         return False
-    return bool(environment.get("FORCE_COLOR")) or stdout.isatty()
+    return bool(environment.get("FORCE_COLOR")) or is_capable(environment, stdout)
+
+
+def is_capable(environment: Mapping[str, str], stdout: TextIO) -> bool:
+    """A terminal that knows colours and cursor movements; TERM=dumb knows neither."""
+    return stdout.isatty() and environment.get("TERM") != "dumb"
+
+
+def refuse_lost_output(console: Console) -> None:
+    """Raise what kept the console from writing; a reader that went away is not an error."""
+    problem = console.problem
+    if isinstance(problem, OSError) and problem.errno not in _READER_GONE:
+        raise problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +152,12 @@ class Finish:
         )
 
     @property
+    def _program(self) -> str:
+        """How this program is called: bin/ says where it stands."""
+        environment = self.prepared.settings.environment
+        return shlex.quote(environment.get("ASYNCPIPE_PROGRAM") or "asyncpipe")
+
+    @property
     def remains(self) -> tuple[str, ...]:
         """What a run that was cancelled or failed leaves, and the commands that deal with it."""
         journal = self.prepared.journal
@@ -158,11 +177,11 @@ class Finish:
         if self.cancelled or built:
             # `publish FILE` plans no units; it finds its run by the file
             same = "the same command with --resume"
-            again = f"bin/asyncpipe build --resume {run}" if self.prepared.units else same
+            again = f"{self._program} build --resume {run}" if self.prepared.units else same
             kept.append(f"to go on: {again}")
         if not (self.cancelled or vms or kept):
             return ()  # Packer and we have cleaned up: what is left is the folder with the log
-        return (*vms, *kept, f"to clean up: bin/asyncpipe reap --run {run}")
+        return (*vms, *kept, f"to clean up: {self._program} reap --run {run}")
 
 
 def announce(prepared: Prepared) -> None:
@@ -194,10 +213,9 @@ async def tell(finish: Finish, reporter: Reporter) -> None:
 def _write_files(finish: Finish) -> None:
     settings = finish.prepared.settings
     if settings.report is not None:
-        document = json_report.render(finish.outcomes, finish.info)
-        text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+        body = json_report.encode(finish.outcomes, finish.info)
         try:
-            settings.report.write_text(text, encoding="utf-8")
+            settings.report.write_bytes(body)
         except OSError as error:
             _warn(f"{settings.report} could not be written: {error.strerror}")
     if not settings.on_github:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from asyncpipe.model.xva import XvaReport, report_to_dict
-from asyncpipe.text.format import size_text
+from asyncpipe.text.format import counted, size_text
 from asyncpipe.text.safe import printable
 
 _SHOW_EVERY_S: Final = 0.25
@@ -44,7 +44,8 @@ def _summary(report: XvaReport) -> str:
     sum_kind = f" ({report.checksum.value})" if report.checksum else ""
     return (
         f'{size_text(report.size_bytes)}, compression {kind}, VM "{report.vm_name}", '
-        f"{len(report.disks)} disk(s), {report.chunks_verified:,} chunks verified{sum_kind}, "
+        f"{counted(len(report.disks), 'disk')}, "
+        f"{counted(report.chunks_verified, 'chunk')} verified{sum_kind}, "
         f"imports into xapi {report.xapi_version} and later"
     )
 

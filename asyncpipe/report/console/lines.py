@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from asyncpipe.detect.guest import MARK
 from asyncpipe.model.events import (
     Event,
     IdentityChanged,
@@ -19,7 +20,7 @@ from asyncpipe.model.events import (
 )
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
-from asyncpipe.text.format import duration_text, size_text
+from asyncpipe.text.format import counted, duration_text, size_text
 from asyncpipe.text.safe import clean, place_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
@@ -32,11 +33,12 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         event: what happened.
         elapsed_s: since its template began.
         quiet: 1 leaves Packer's lines out, 2 also phases and beginnings, never warnings or ends.
-        verbose: 1 adds what evidence says while it grows.
+        verbose: 1 adds the guest's lines of evidence, and what they say while they grow.
     """
     match event:
         case OutputLine():
-            return None if quiet else guests(event.text)
+            is_hidden = quiet or (MARK in event.text and not verbose)
+            return None if is_hidden else guests(event.text)
         case Warned():
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
@@ -58,7 +60,7 @@ def guests(text: str) -> str:
 def _beginning(event: Event, *, elapsed_s: float, verbose: int) -> str | None:
     match event:
         case RunStarted():
-            templates = "1 template" if len(event.units) == 1 else f"{len(event.units)} templates"
+            templates = counted(len(event.units), "template")
             return clean(f"{OWN}run {event.run_id}: {templates} to {place_text(event.destination)}")
         case TemplateStarted():
             return clean(f"{OWN}building {event.template_path} as {system_of(event.identity)}")

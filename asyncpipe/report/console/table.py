@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+from asyncpipe.errors import EXIT_UNEXPECTED, MEANINGS
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.report.console.lines import system_of
 from asyncpipe.report.console.styled import Cell, render_table, styled
@@ -97,7 +98,8 @@ def _failed(outcome: Failed) -> Iterator[str]:
         place = f"{place}:{outcome.error_line}"
     yield f"error:    {clean(outcome.error)}"
     if outcome.started:
-        yield f"code:     {outcome.exit_code} (docs/exit-codes.md)"
+        meaning = MEANINGS.get(outcome.exit_code, MEANINGS[EXIT_UNEXPECTED])
+        yield f"code:     {outcome.exit_code} ({meaning})"
     if place:
         yield f"at:       {clean(place)}"
     causes = [line for line in outcome.cause_lines if line not in outcome.error]

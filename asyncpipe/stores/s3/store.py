@@ -14,7 +14,6 @@ import anyio
 from asyncpipe.errors import (
     AccessDeniedError,
     ChecksumError,
-    DestinationTakenError,
     ObjectMissingError,
     TransientStoreError,
 )
@@ -30,7 +29,6 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
-from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.stores.s3.answers import (
     object_info,
     open_upload,
@@ -39,6 +37,7 @@ from asyncpipe.stores.s3.answers import (
 )
 from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.calls import S3Calls
+from asyncpipe.stores.s3.creating import create, create_and_look
 from asyncpipe.stores.s3.errors import UnexplainedError
 from asyncpipe.stores.s3.lifecycle import abort_rule_days
 from asyncpipe.stores.s3.pages import pages
@@ -53,8 +52,6 @@ from asyncpipe.stores.s3.requests import (
     upload_parameters,
 )
 from asyncpipe.stores.s3.session import S3Clients
-
-_CREATE = RetryPolicy(attempts=3, base_s=0.4)
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
 _FOUND: dict[tuple[str, str, str], S3Record] = {}
@@ -107,8 +104,9 @@ class S3Store:
             "ContentType": content_type,
             "Metadata": dict(metadata or {}),
         }
-        if create_only and self.capabilities.conditional_put:
-            answer = await self._create(key, body, parameters)
+        if create_only:
+            way = create if self.capabilities.conditional_put else create_and_look
+            answer = await way(self._calls, key, parameters)
         elif if_match is not None and self.capabilities.compare_and_swap:
             quoted = f'"{if_match}"' if self._record.quoted_if_match else if_match
             answer = await self._calls.call("once", "put_object", key, IfMatch=quoted, **parameters)
@@ -122,25 +120,6 @@ class S3Store:
             metadata=dict(metadata or {}),
             crc64nvme_base64=answer.get("ChecksumCRC64NVME"),
         )
-
-    async def _create(self, key: str, body: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object; an attempt whose answer was lost is recognised by its bytes."""
-        retries = Retries(_CREATE)
-        while True:
-            try:
-                return await self._calls.call(
-                    "once", "put_object", key, IfNoneMatch="*", **parameters
-                )
-            except DestinationTakenError:
-                if retries.attempt == 1 or (answer := await self._ours(key, body)) is None:
-                    raise
-                return answer
-            except TransientStoreError as error:
-                await retries.pause(error)
-
-    async def _ours(self, key: str, body: bytes) -> dict[str, Any] | None:
-        stored = await self.get(key, max_bytes=len(body) + 1)
-        return {"ETag": stored.info.etag} if stored.body == body else None
 
     async def get(self, key: str, *, max_bytes: int) -> StoredBytes:
         """Read a small object whole; ObjectMissingError; UploadError when above ``max_bytes``."""

@@ -13,6 +13,7 @@ from typing import Any
 from asyncpipe.errors import UsageError
 from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, KEEP_FAILED_S, OnError
 from asyncpipe.model.host import Trust
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.model.transfer import TransferOptions
 
@@ -53,6 +54,7 @@ class Settings:
     resume: str | None = None  # a run's folder
     report: Path | None = None
     webhook_url: str | None = field(default=None, repr=False)
+    webhook_format: ChatFormat = ChatFormat.AUTO
     log_format: str = "text"  # or "json"
     verbosity: int = 0  # -1 quiet .. 1 verbose
     transfer: TransferOptions = field(default_factory=TransferOptions)

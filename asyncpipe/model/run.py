@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from asyncpipe.model.transfer import FileDigests
+
+
+class ChatFormat(StrEnum):
+    """What a chat's webhook understands; ``auto`` is told by its host."""
+
+    AUTO = "auto"
+    TEXT = "text"  # Slack, Mattermost, Discord's /slack address
+    TEAMS = "teams"  # an adaptive card, for a Teams workflow
+    DISCORD = "discord"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

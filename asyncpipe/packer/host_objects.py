@@ -29,15 +29,20 @@ class HostLines:
 
     def __init__(self) -> None:
         self.objects = HostObjects()
+        # its own: that we stop Packer ends no phase of the plugin
+        self._tracker = PhaseTracker(at_s=0.0, at_utc="")
         self._cleaning = ""  # the clean-up step that a following error line belongs to
 
-    def take(self, text: str, phase: Phase) -> bool:
-        """Take a line less Packer's prefix; return whether it said something new."""
-        before = self.objects
+    def take(self, text: str, *, said: bool) -> bool:
+        """Take a line less Packer's prefix, ``said`` with ``==>``; return whether it was new."""
+        before, phase = self.objects, self._tracker.phase
         if phase in _BEFORE_BOOT:
             self._take_beginning(text)
         elif phase in _AT_THE_END or self._cleaning or _CLEANING.match(text):
             self._take_ending(text)
+        entered = phase_of(text) if said else None
+        if entered:
+            self._tracker.enter(entered, at_s=0.0, at_utc="")
         return self.objects is not before
 
     def _take_beginning(self, text: str) -> None:
@@ -66,14 +71,11 @@ class HostLines:
 
 def read_lines(lines: Iterable[str]) -> HostObjects:
     """What the lines of a build.log (or of Packer) say of the host."""
-    reader, tracker = HostLines(), PhaseTracker(at_s=0.0, at_utc="")
+    reader = HostLines()
     for line in lines:
         match = PREFIXED.match(_STAMP.sub("", line, count=1))
         if match:
-            phase = phase_of(match["text"]) if match["mark"] == "==>" else None
-            reader.take(match["text"], tracker.phase)
-            if phase:
-                tracker.enter(phase, at_s=0.0, at_utc="")
+            reader.take(match["text"], said=match["mark"] == "==>")
     return reader.objects
 
 

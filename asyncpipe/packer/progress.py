@@ -48,8 +48,8 @@ class BuildProgress:
                     self.builds_started = True
                 case Cancelled():
                     self.cancelled = True
-                case BuildLine(text=text):
-                    self._take_host_line(text)
+                case BuildLine(text=text, said=said):
+                    self._take_host_line(text, said=said)
                 case PhaseEntered(phase=phase):
                     self._enter(phase)
                 case _:
@@ -85,8 +85,8 @@ class BuildProgress:
             leftover_output=self.leftover_output,
         )
 
-    def _take_host_line(self, text: str) -> None:
-        if self.host_lines.take(text, self.tracker.phase) and self.on_host:
+    def _take_host_line(self, text: str, *, said: bool) -> None:
+        if self.host_lines.take(text, said=said) and self.on_host:
             self.on_host(self.host)
 
     def _enter(self, phase: Phase) -> None:

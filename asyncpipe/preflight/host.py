@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -30,6 +30,7 @@ from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
 
 OpenPool = Callable[[HostAccess], AbstractAsyncContextManager[Pool]]
+SizeOf = Callable[[str], Awaitable[int | None]]  # of an ISO image by its URL or path
 
 _LIMIT_S: Final = 40.0  # for all questions to one host
 _SSH_S: Final = 5.0
@@ -46,6 +47,7 @@ async def check_hosts(
     plans: Sequence[BuildPlan],
     access_of: Callable[[BuildPlan], HostAccess | None],
     open_pool: OpenPool,
+    size_of: SizeOf,
 ) -> tuple[CheckResult, ...]:
     """Ask each host once about all that is to be built on it; hosts are asked at the same time."""
     groups: dict[HostAccess, list[BuildPlan]] = {}
@@ -59,7 +61,7 @@ async def check_hosts(
     found: dict[HostAccess, list[CheckResult]] = {}
 
     async def ask(access: HostAccess) -> None:
-        found[access] = await _check_host(access, groups[access], open_pool)
+        found[access] = await _check_host(access, groups[access], open_pool, size_of)
 
     async with anyio.create_task_group() as tasks:
         for access in groups:
@@ -68,7 +70,7 @@ async def check_hosts(
 
 
 async def _check_host(
-    access: HostAccess, plans: Sequence[BuildPlan], open_pool: OpenPool
+    access: HostAccess, plans: Sequence[BuildPlan], open_pool: OpenPool, size_of: SizeOf
 ) -> list[CheckResult]:
     results: list[CheckResult] = []
     try:
@@ -77,7 +79,7 @@ async def _check_host(
                 facts = await pool.facts()
                 results += [_login(access, facts), *_role(access, facts), *_clock(facts)]
                 for plan in plans:
-                    look = _Look(access=access, plan=plan, pool=pool, facts=facts)
+                    look = _Look(access=access, plan=plan, pool=pool, facts=facts, size_of=size_of)
                     results += await look.results()
     except TimeoutError:
         text = f"{access.address} did not answer everything within {_LIMIT_S:g} s."
@@ -160,11 +162,12 @@ class _Look:
     plan: BuildPlan
     pool: Pool
     facts: PoolFacts
+    size_of: SizeOf
 
     async def results(self) -> list[CheckResult]:
         problems: list[CheckResult] = []
         for source in _sources(self.plan):
-            problems += [*self._storage(source), *self._networks(source)]
+            problems += [*await self._storage(source), *self._networks(source)]
             problems += [*await self._template(source), *await self._iso(source)]
             problems += await self._ssh(source)
         if any(problem.status is CheckStatus.FAIL for problem in problems):
@@ -201,14 +204,17 @@ class _Look:
         hint = "xe template-list params=name-label shows those there are."
         return [self._problem("clone-template", f"There is no template {name!r}.", hint)]
 
-    def _storage(self, source: TemplateSource) -> Iterator[CheckResult]:
-        disks = _text(source, "sr_name", "")
+    async def _storage(self, source: TemplateSource) -> list[CheckResult]:
+        problems: list[CheckResult] = []
+        disks, isos = _text(source, "sr_name", ""), _text(source, "sr_iso_name", "")
         if disks is not None:
             sizes = _disk_sizes_mib(source.attributes)
-            yield from self._repository("sr_name", disks, sum(sizes) * _MIB)
-        isos = _text(source, "sr_iso_name", "")
+            problems += self._repository("sr_name", disks, sum(sizes) * _MIB)
         if isos is not None:
-            yield from self._repository("sr_iso_name", isos, 0)
+            url = "" if _text(source, "iso_name", "") else next(iter(_iso_urls(source)), "")
+            size_bytes = await self.size_of(url) if url else None
+            problems += self._repository("sr_iso_name", isos, size_bytes or 0)
+        return problems
 
     def _repository(self, setting: str, name: str, need_bytes: int) -> Iterator[CheckResult]:
         storage = self.facts.storage
@@ -220,15 +226,15 @@ class _Look:
         elif len(found) > 1:
             yield self._problem("storage", f"There are {len(found)} called {name!r} ({setting}).")
         elif found[0].free_bytes < need_bytes or not found[0].free_bytes:
-            yield self._full(found[0], need_bytes)
+            yield self._full(setting, found[0], need_bytes)
 
-    def _full(self, storage: StorageRepository, need_bytes: int) -> CheckResult:
-        free = size_text(storage.free_bytes)
-        message = f"{storage.name!r} has {free} free, the disks have {size_text(need_bytes)}."
-        hint = "Free some (asyncpipe reap removes what is ours), or name another sr_name."
-        return self._problem(
-            "storage", message, hint, only_warn=storage.is_thin and storage.free_bytes > 0
-        )
+    def _full(self, setting: str, storage: StorageRepository, need_bytes: int) -> CheckResult:
+        free, is_iso = size_text(storage.free_bytes), setting == "sr_iso_name"
+        what = "the ISO image has" if is_iso else "the disks have"
+        message = f"{storage.name!r} has {free} free, {what} {size_text(need_bytes)}."
+        hint = f"Free some (asyncpipe reap removes what is ours), or name another {setting}."
+        only_warn = storage.is_thin and storage.free_bytes > 0 and not is_iso
+        return self._problem("storage", message, hint, only_warn=only_warn)
 
     def _networks(self, source: TemplateSource) -> Iterator[CheckResult]:
         for setting in ("network_names", "export_network_names"):
@@ -249,7 +255,7 @@ class _Look:
             how = "no ISO image" if not count else f"{count} images called"
             hint = "xe vdi-list shows them; on an ISO repository: xe sr-scan."
             return [] if count == 1 else [self._problem("iso", f"There is {how} {name!r}.", hint)]
-        urls = _texts(source.attributes.get("iso_url")) or _texts(source.attributes.get("iso_urls"))
+        urls = _iso_urls(source)
         taken = await self._taken(urls[0]) if name is not None and urls else []
         return [
             self._problem(
@@ -297,6 +303,11 @@ def _text(source: TemplateSource, name: str, default: str) -> str | None:
 def _texts(value: Value) -> list[str]:
     several = value if isinstance(value, list) else [value]
     return [one for one in several if isinstance(one, str) and one]
+
+
+def _iso_urls(source: TemplateSource) -> list[str]:
+    one, several = source.attributes.get("iso_url"), source.attributes.get("iso_urls")
+    return _texts(one) or _texts(several)
 
 
 def _disk_sizes_mib(attributes: Mapping[str, Value]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +43,17 @@ class _Signs:
 
 
 async def clean(
-    run: KnownRun, said: Iterable[bytes], open_host: OpenHost | None, *, dry_run: bool
+    run: KnownRun, said: Mapping[str, bytes], open_host: OpenHost | None, *, dry_run: bool
 ) -> list[Finding]:
-    """Remove what the run left at its host; ``said`` is what its Packers had still to say.
+    """Remove what the run left at its host; ``said``: what Packers had still to say, by folder.
 
     What cannot be removed or asked for is a finding with a problem.
     """
     open_units = [one for one in run.record.units.values() if _is_open(one)]
     if not open_units:
         return []
-    lines = [text for data in said for text in data.decode("utf-8", "replace").split("\n")]
-    logs = await anyio.to_thread.run_sync(_from_logs, run.folder)
-    signs = _signs(run, open_units, [*logs, read_lines(lines)])
+    logs = await anyio.to_thread.run_sync(_from_logs, run.folder, said)
+    signs = _signs(run, open_units, logs)
     if not signs.any and (open_host is None or not signs.address):
         return []
     try:
@@ -101,19 +100,26 @@ def _signs(run: KnownRun, units: list[UnitRecord], logs: list[HostObjects]) -> _
     return _Signs(address=address, made=made, any=sure)
 
 
-def _from_logs(folder: Path) -> list[HostObjects]:
-    """What the build.log of each attempt says."""
+def _from_logs(folder: Path, said: Mapping[str, bytes]) -> list[HostObjects]:
+    """What the build.log of each attempt says, and what its Packer said after that."""
     found = []
     for path in sorted(folder.glob(f"*/{LOG_NAME}")):
         if path.is_symlink():
             continue
         try:
             with path.open("rb") as file:
-                text = file.read(_LOG_BYTES).decode("utf-8", "replace")
+                data = file.read(_LOG_BYTES)
         except OSError:
             continue
-        found.append(read_lines(text.split("\n")))
+        # the log tells in which phase the rest was said: a guest can print anything
+        rest = said.get(path.parent.name, b"")
+        lines = [*data.decode("utf-8", "replace").split("\n"), *_text_lines(rest)]
+        found.append(read_lines(lines))
     return found
+
+
+def _text_lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", "replace").split("\n")
 
 
 async def _cleaned(pool: Pool, signs: _Signs, *, dry_run: bool) -> list[Finding]:

@@ -42,6 +42,10 @@ class Groups(Protocol):
         """Return (session id, start ticks) of what lives of a run, noted or not."""
         ...
 
+    async def folder_of(self, pid: int, marker: str) -> str:
+        """Name the folder, below the run's, of the build that this group is, or ""."""
+        ...
+
     async def stop(
         self,
         pid: int,

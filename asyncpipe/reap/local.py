@@ -19,20 +19,21 @@ _KEPT: Final = frozenset({UnitState.BUILT, UnitState.PUBLISHED})  # resumable, o
 
 async def stop_processes(
     run: KnownRun, groups: Groups, *, grace_s: float, dry_run: bool
-) -> tuple[list[Finding], list[bytes]]:
+) -> tuple[list[Finding], dict[str, bytes]]:
     """Stop what still lives of the run, recognised by the run's folder; and what each had to say.
 
     Their output was not redacted: it must reach neither a file nor a screen.
     """
-    said: list[bytes] = []
+    said: dict[str, bytes] = {}  # by the folder of the build
     found: list[Finding] = []
     marker = str(run.folder)
     for pid, ticks in await groups.find(marker):
         heard: list[bytes] = []
+        folder = await groups.folder_of(pid, marker)
         stopped = not dry_run and await groups.stop(
             pid, ticks, marker, grace_s=grace_s, hear=heard.append
         )
-        said.append(b"".join(heard))
+        said[folder] = said.get(folder, b"") + b"".join(heard)
         stuck = not dry_run and not stopped
         finding = Finding(
             kind=Kind.PROCESS,

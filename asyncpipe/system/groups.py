@@ -35,6 +35,10 @@ class ProcessGroups:
         """Return (session id, start ticks) of what lives of a run, whoever noted it or not."""
         return await anyio.to_thread.run_sync(_marked_sessions, marker)
 
+    async def folder_of(self, pid: int, marker: str) -> str:
+        """Name the folder, below the run's, of the build that this group is, or ""."""
+        return await anyio.to_thread.run_sync(proc.marked_folder_of, pid, marker)
+
     async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
         """Tell whether anything lives of the group that ``pid`` led since ``start_ticks``."""
         return bool(await anyio.to_thread.run_sync(_members, pid, start_ticks, marker))
@@ -84,8 +88,9 @@ async def _attend(leader: _Who, folder: Path, hear: Callable[[bytes], None]) -> 
 def _attend_once(pid: int, folder: Path, hear: Callable[[bytes], None]) -> None:
     for path in sorted(folder.glob("*/")):
         proc.cut_writes(pid, path)
-    for end in proc.pipe_ends(pid):
-        _drain(end, hear)
+    output = proc.output_of(pid)
+    if output is not None:
+        _drain(output, hear)
 
 
 def _drain(end: Path, hear: Callable[[bytes], None]) -> None:

@@ -129,22 +129,38 @@ def _is_writable(pid: int, number: str) -> bool:
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
 
-def pipe_ends(session_id: int) -> Iterator[Path]:
-    """Yield, once each, the pipes that members of the session can read: /proc paths to open.
+def output_of(leader: int) -> Path | None:
+    """Where the unread output of a session's leader can be read, a /proc path to open.
 
     Packer inherits the read end of its own output (``process.py``), so that whoever comes later
-    can go on reading.
+    can go on reading. Other pipes of the session are theirs.
     """
-    seen: set[str] = set()
-    for process in living_members(session_id):
+    try:
+        output = str((_PROC / str(leader) / "fd" / "1").readlink())
+    except OSError:
+        return None
+    if not output.startswith("pipe:"):
+        return None
+    for process in living_members(leader):
         for number, target in _open(process.pid):
             if (
-                target.startswith("pipe:")
-                and target not in seen
+                target == output
+                and output.startswith("pipe:")
                 and _is_readable(process.pid, number)
             ):
-                seen.add(target)
-                yield _PROC / str(process.pid) / "fd" / number
+                return _PROC / str(process.pid) / "fd" / number
+    return None
+
+
+def marked_folder_of(pid: int, folder: str) -> str:
+    """The folder below ``folder`` for which the process was started (PACKER_LOG_PATH), or ""."""
+    try:
+        environment = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return ""
+    prefix = b"PACKER_LOG_PATH=" + os.fsencode(folder) + b"/"
+    path = next((one for one in environment.split(b"\0") if one.startswith(prefix)), b"")
+    return os.fsdecode(path[len(prefix) :].split(b"/")[0])
 
 
 def _is_readable(pid: int, number: str) -> bool:

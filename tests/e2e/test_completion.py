@@ -95,7 +95,7 @@ def test_the_other_shells_have_a_script_and_are_answered(desk: Desk, shell: str,
     ("words", "meant"),
     [
         (["buidl"], "Did you mean 'build'?"),
-        (["build", "--grase", "1m"], "Did you mean --grace"),
+        (["build", "--grase", "1m"], "Did you mean one of: '--grace'"),
         (["build", "templates/dmeo"], "Did you mean templates/demo?"),
         (["pull", "debian-12"], "Did you mean debian12?"),
         (["list", "debain12"], "Did you mean debian12?"),

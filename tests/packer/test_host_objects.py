@@ -121,3 +121,14 @@ def test_stopping_is_the_last_phase_whatever_packer_says_then() -> None:
 
     anyio.run(read)
     assert phases == [Phase.EXPORT, Phase.STOPPING]
+
+
+def test_what_is_made_while_packer_is_being_stopped_is_known() -> None:
+    async def read() -> HostObjects:
+        progress = BuildProgress(lambda _: None)
+        progress.take_line("==> x.d: Step: Upload VDI 'x.iso'")
+        progress.stop()
+        progress.take_line("==> x.d: PUT 'https://h/import_raw_vdi?vdi=OpaqueRef%3A1'")
+        return progress.host
+
+    assert anyio.run(read).uploads[0].vdi_ref == "OpaqueRef:1"

@@ -29,7 +29,7 @@ source "xenserver-iso" "x" {
   remote_username = "root"
   remote_password = var.remote_password
   remote_ssh_port = %(ssh_port)s
-  iso_url         = "http://mirror.example/debian-12.iso"
+  iso_url         = "debian-12.iso"
   iso_checksum    = "none"
   ssh_username    = "root"
   disk_size       = 20000
@@ -158,6 +158,15 @@ def test_storage_without_room_for_the_disk(
     storage = desk.xapi.record("SR", "Local storage")
     storage.update(type=kind, other_bytes=100 * GIB - free_bytes)
     assert desk.check()["storage"]["status"] == status
+
+
+def test_an_iso_repository_without_room_for_the_image(desk: Desk) -> None:
+    with (desk.folder / "debian-12.iso").open("wb") as file:
+        file.truncate(2 * GIB)
+    desk.xapi.record("SR", "ISO images").update(other_bytes=49 * GIB)
+    check = desk.check('sr_iso_name = "ISO images"')["storage"]
+    assert check["status"] == "fail"
+    assert "the ISO image has 2.0 GiB" in check["message"]
 
 
 def test_an_iso_of_that_name_on_the_host_is_told(desk: Desk) -> None:

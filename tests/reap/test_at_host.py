@@ -39,7 +39,8 @@ async def _clean(
         assert address == "pool.example"
         yield pool
 
-    return await at_host.clean(run, said, open_host, dry_run=dry_run)
+    words = {"debian": b"".join(said)}
+    return await at_host.clean(run, words, open_host, dry_run=dry_run)
 
 
 async def test_what_the_run_marked_goes_with_its_disks(tmp_path: Path) -> None:
@@ -67,10 +68,23 @@ async def test_what_only_the_log_or_packers_last_words_name_goes(tmp_path: Path)
     pool = FakePool()
     logged, said = pool.add_vm("a"), pool.add_vm("b")
     line = "==> xenserver-iso.x: Created instance '{}'\n"
-    (tmp_path / "debian").mkdir()
-    (tmp_path / "debian/build.log").write_text("2026-11-23T17:12:59.123Z " + line.format(logged))
+    for name in ("rocky", "debian"):
+        (tmp_path / name).mkdir()
+    stamp = "2026-11-23T17:12:59.123Z "
+    (tmp_path / "rocky/build.log").write_text(stamp + line.format(logged))
+    begun = "==> xenserver-iso.x: Step: Create Instance\n"
+    (tmp_path / "debian/build.log").write_text(stamp + begun)
     await _clean(_run(tmp_path), pool, line.format(said).encode())
     assert pool.machines == {}
+
+
+async def test_an_image_whose_upload_the_log_did_not_see_goes(tmp_path: Path) -> None:
+    pool = FakePool()
+    image = pool.add_vdi("x.iso", is_iso=True)
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/build.log").write_text("==> x.d: Step: Upload VDI 'x.iso'\n")
+    await _clean(_run(tmp_path), pool, f"==> x.d: PUT 'https://h/i?vdi={image}'\n".encode())
+    assert pool.disks == {}
 
 
 async def test_a_vm_that_nothing_names_is_known_by_the_runs_id_in_its_name(tmp_path: Path) -> None:
@@ -87,11 +101,11 @@ async def test_a_vm_that_nothing_names_is_known_by_the_runs_id_in_its_name(tmp_p
 async def test_a_guest_cannot_name_somebody_elses_machine(tmp_path: Path) -> None:
     pool = FakePool()
     precious = pool.add_vm("production")
-    lines = [
-        "==> xenserver-iso.x: Step: Start VM Paused",
-        f"==> xenserver-iso.x: Created instance '{precious}'",
-    ]
-    await _clean(_run(tmp_path), pool, "\n".join(lines).encode())
+    (tmp_path / "debian").mkdir()
+    log = "==> xenserver-iso.x: Step: Start VM Paused\n"
+    (tmp_path / "debian/build.log").write_text(log)
+    forged = f"==> xenserver-iso.x: Created instance '{precious}'\n"
+    await _clean(_run(tmp_path), pool, forged.encode())
     assert precious in pool.machines
 
 
@@ -139,7 +153,7 @@ async def test_a_host_that_cannot_be_asked_counts_as_left(tmp_path: Path, error:
 
     uuid = "0a1b2c3d-0000-4000-8000-0123456789ab"
     (found,) = await at_host.clean(
-        _run(tmp_path, instance_uuids=(uuid,)), [], open_host, dry_run=False
+        _run(tmp_path, instance_uuids=(uuid,)), {}, open_host, dry_run=False
     )
     assert str(error) in found.problem
     assert uuid in found.advice

@@ -32,6 +32,9 @@ class _Groups:
     async def find(self, marker: str) -> list[tuple[int, int]]:
         return [(4711, 99)] if self.living else []
 
+    async def folder_of(self, pid: int, marker: str) -> str:
+        return "debian"
+
     async def stop(
         self,
         pid: int,

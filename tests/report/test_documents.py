@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from asyncpipe.model.events import (
     TemplateStarted,
 )
 from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.report import exit_code, json_report, webhook
 from asyncpipe.report.console.table import closing, import_command
 from asyncpipe.report.json_log import open_json_log
@@ -154,6 +156,46 @@ class TestWebhook:
         text = str(webhook.payload([failed(error="e" * 5000) for _ in range(500)])["text"])
         assert len(text) <= 12_000
         assert list(webhook.payload([])) == ["text"]
+
+    @pytest.mark.parametrize(
+        ("url", "form"),
+        [
+            ("https://hooks.slack.com/services/T/B/x", ChatFormat.TEXT),
+            ("https://chat.example.org/hooks/x", ChatFormat.TEXT),
+            ("https://discord.com/api/webhooks/1/x/slack", ChatFormat.TEXT),
+            ("https://discord.com/api/webhooks/1/x", ChatFormat.DISCORD),
+            ("https://prod-1.westeurope.logic.azure.com:443/workflows/x", ChatFormat.TEAMS),
+            ("https://a.b.environment.api.powerplatform.com/powerautomate/x", ChatFormat.TEAMS),
+            ("https://example.org/logic.azure.com", ChatFormat.TEXT),
+            ("https://notlogic.azure.com.example.org/", ChatFormat.TEXT),
+        ],
+    )
+    def test_the_form_follows_from_the_address(self, url: str, form: ChatFormat) -> None:
+        assert webhook.format_of(url) is form
+
+    def test_a_teams_workflow_gets_a_message_with_one_adaptive_card(self) -> None:
+        outcomes: list[Outcome] = [published(), failed(error="<at>everyone</at> [x](http://y)")]
+        posted: Any = webhook.payload(
+            outcomes, run_url="https://ci.example/1", form=ChatFormat.TEAMS
+        )
+        assert posted["type"] == "message"
+        (attachment,) = posted["attachments"]
+        assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+        card = attachment["content"]
+        assert card["type"] == "AdaptiveCard"
+        head, text = (block["text"] for block in card["body"])
+        assert head == "asyncpipe: 1 published, 1 failed"
+        assert text.startswith("- rocky-9: FAILED (20)")
+        assert "<at>" not in text
+        assert card["actions"][0]["url"] == "https://ci.example/1"
+
+    def test_a_card_and_a_message_to_discord_stay_within_their_bounds(self) -> None:
+        outcomes = [failed(error="e" * 5000) for _ in range(500)]
+        card = webhook.payload(outcomes, form=ChatFormat.TEAMS)
+        assert len(json.dumps(card)) < 28_000
+        message = webhook.payload(outcomes, form=ChatFormat.DISCORD)
+        assert len(str(message["content"])) <= 2000
+        assert message["allowed_mentions"] == {"parse": []}
 
 
 @pytest.mark.parametrize(

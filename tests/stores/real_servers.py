@@ -321,7 +321,8 @@ def with_bucket(name: str, endpoint_url: str, access_key: str, secret_key: str) 
         aws_secret_access_key=secret_key,
         config=Config(s3={"addressing_style": "path"}),
     )
-    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+    taken = client.exceptions
+    with contextlib.suppress(taken.BucketAlreadyOwnedByYou, taken.BucketAlreadyExists):
         client.create_bucket(Bucket="images")
     client.close()
     environment = {

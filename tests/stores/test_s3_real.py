@@ -64,7 +64,6 @@ class TestSwift(OverARealServer):
         compare_and_swap=False,
         object_size_checked=False,
         comparable_etag=True,
-        idempotent_complete=True,
     )
 
     @pytest.fixture
@@ -82,7 +81,6 @@ class TestCeph(OverARealServer):
         compare_and_swap=True,
         object_size_checked=False,
         comparable_etag=True,
-        idempotent_complete=True,
     )
 
     @pytest.fixture
@@ -101,7 +99,6 @@ class TestCephNamed(OverARealServer):
         compare_and_swap=True,
         object_size_checked=False,
         comparable_etag=True,
-        idempotent_complete=True,
     )
 
     @pytest.fixture

@@ -29,6 +29,7 @@ from asyncpipe.stores.s3.store import S3Store
 from asyncpipe.upload.budget import Budget
 from tests.e2e.command import REPOSITORY, clean_environment
 from tests.stores.real_servers import RealServer, running_ceph, running_swift
+from tests.stores.small_servers import SMALL, running_small
 from tests.upload.crash_child import OPTIONS, SLOW_BYTES_PER_S
 from tests.upload.helpers import MIB, published, sha256_hex, some_bytes, written
 
@@ -38,7 +39,14 @@ BODY = some_bytes(43 * MIB + 5)
 PARTS = set(range(1, 10))
 KEY = "templates/debian12/20261101T000000Z/debian12.xva"
 LIMIT_S = 120
-CHECKS = {"swift": "sha256-parts", "ceph": "etag-md5"}
+CHECKS = {
+    "swift": "sha256-parts",
+    "ceph": "etag-md5",
+    "minio": "crc64nvme",
+    "versitygw": "crc64nvme",
+    "gofakes3": "md5-parts",
+    "rclone": "md5-parts",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +54,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=["swift", "ceph"])
+@pytest.fixture(scope="module", params=CHECKS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealServer]:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param in SMALL:
+        with running_small(request.param, folder) as (server, _):
+            yield server
+        return
     running = {"swift": running_swift, "ceph": running_ceph}[request.param]
-    with running(tmp_path_factory.mktemp(request.param)) as server:
+    with running(folder) as server:
         yield server
 
 
@@ -183,7 +196,8 @@ async def test_an_interrupted_upload_is_resumed_with_the_parts_the_server_holds(
             assert await body_of(store) == BODY
             assert result.digests.sha256_hex == sha256_hex(BODY)
             assert CHECKS[place.server.name] in result.checks
-            assert result.info.etag == md5_of_md5s()
+            if place.server.name not in {"gofakes3", "rclone"}:  # theirs is the MD5 of the whole
+                assert result.info.etag == md5_of_md5s()
             assert not await store.list_uploads("")
     assert not await anyio.Path(place.journal).exists()
 

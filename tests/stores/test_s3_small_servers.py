@@ -11,13 +11,20 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from asyncpipe.errors import AccessDeniedError, ChecksumError, UploadError
+from asyncpipe.errors import (
+    AccessDeniedError,
+    ChecksumError,
+    TransientStoreError,
+    UploadError,
+    UploadMissingError,
+)
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.stores.open import open_store
 from tests.stores.contract import ObjectStoreContract
 from tests.stores.flipping import Flips, flipping
+from tests.stores.helpers import keys_of
 from tests.stores.real_servers import RealServer
 from tests.stores.small_servers import SMALL, Running, running_small
 from tests.upload.helpers import MIB, published, some_bytes, written
@@ -56,6 +63,17 @@ def destination(server: RealServer) -> str:
 
 
 class TestContract(ObjectStoreContract):
+    # versitygw cuts the connection of a part whose upload is gone
+    work_on_an_aborted_upload = (UploadMissingError, TransientStoreError)
+
+    @pytest.fixture(autouse=True)
+    def lacks(self, request: pytest.FixtureRequest, server: RealServer) -> None:
+        if (server.name, request.node.originalname) == (
+            "rclone",
+            "test_a_part_sent_twice_counts_with_its_last_bytes",
+        ):
+            pytest.skip("rclone takes a part again with the same bytes only")
+
     @pytest.fixture
     async def store(self, server: RealServer, destination: str) -> AsyncIterator[ObjectStore]:
         if server.name == "s3rver":
@@ -144,12 +162,12 @@ async def test_a_server_that_is_killed_and_restarted_in_mid_upload_keeps_or_fail
 async def test_a_wrong_key_is_denied_access(
     server: RealServer, destination: str, variable: str
 ) -> None:
-    if server.name == "gofakes3":
-        pytest.skip("gofakes3 checks no signature")
+    if server.name == "gofakes3" or (server.name, variable) == ("s3rver", "AWS_SECRET_ACCESS_KEY"):
+        pytest.skip(f"{server.name} does not compare signatures")
     environment = {**server.environment, variable: "not-the-right-one"}
     with anyio.fail_after(LIMIT_S), pytest.raises(AccessDeniedError) as caught:
         async with open_store(f"{destination}/wrong", environment=environment) as store:
-            await store.head("x")
+            await keys_of(store, "")  # a HEAD has no body to say more than 404
     assert caught.value.exit_code == 42
 
 

@@ -18,6 +18,7 @@ import click
 from msgspec import to_builtins
 
 from asyncpipe import catalog
+from asyncpipe.cli.progress import watched, watched_stream
 from asyncpipe.errors import AsyncpipeError, ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.catalog import CatalogEntry
@@ -80,7 +81,8 @@ async def _meant(store: ObjectStore, name: str) -> str:
 
 
 async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Said:
-    listing = await catalog.list_versions(store, template, fresh=fresh)
+    async with watched(store, "list") as watched_store:
+        listing = await catalog.list_versions(watched_store, template, fresh=fresh)
     versions = listing.versions
     names, warnings = await _names(store, {entry.short_id for entry in versions})
     rows = [
@@ -119,7 +121,8 @@ async def _show(store: ObjectStore, *, template: str) -> Said:
 async def _pull(store: ObjectStore, *, template: str, output: Path | None) -> Said:
     entry = await catalog.resolve(store, template)
     path = await anyio.to_thread.run_sync(_output, output, entry)
-    pulled = await catalog.pull(store, entry, path)
+    async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
+        pulled = await catalog.pull(watched_store, entry, path)
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
     size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
     return Said(
@@ -181,10 +184,16 @@ async def _prune(
     yes: bool,
 ) -> Said:
     bound = _stamp_before(older_than_s) if older_than_s is not None else None
-    pruning = await catalog.plan_pruning(store, keep=keep, older_than=bound, short_id=template)
+    async with watched(store, "prune") as watched_store:
+        pruning = await catalog.plan_pruning(
+            watched_store, keep=keep, older_than=bound, short_id=template
+        )
     if yes:
         await store.probe()  # tells whether the store honours compare-and-swap
-    warnings = (*pruning.warnings, *(await catalog.prune(store, pruning) if yes else ()))
+    warnings = pruning.warnings
+    if yes:
+        async with watched(store, "prune") as watched_store:
+            warnings += await catalog.prune(watched_store, pruning)
     done = "removed" if yes else "would go"
     lines = [
         *(f"{done}: {entry.short_id}@{entry.timestamp}" for entry in pruning.remove),
@@ -207,7 +216,8 @@ async def _prune(
 
 async def _rebuild(store: ObjectStore) -> Said:
     await store.probe()  # tells whether the store honours compare-and-swap
-    rebuilt = await catalog.rebuild_index(store)
+    async with watched(store, "index rebuild") as watched_store:
+        rebuilt = await catalog.rebuild_index(watched_store)
     return Said(
         text=f"{store.url_of(store_keys.INDEX_KEY)}: {counted(len(rebuilt.versions), 'version')}",
         document={"versions": len(rebuilt.versions)},

@@ -34,6 +34,7 @@ from asyncpipe.cli.options.values import (
     shown_duration,
 )
 from asyncpipe.model.build import GRACE_S
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
 from asyncpipe.model.transfer import Verify
 
@@ -343,6 +344,13 @@ REPORTING = options(
         metavar="URL",
         section="Reports",
         help="Post a summary to a chat at the end. A secret: prefer the variable.",
+    ),
+    setting(
+        "webhook_format",
+        "--webhook-format",
+        type=OneOf(ChatFormat),
+        section="Reports",
+        help="What the chat reads; auto looks at the address.",
     ),
     setting(
         "log_format",

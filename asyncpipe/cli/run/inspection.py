@@ -42,7 +42,10 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     at_host: list[CheckResult] = []
 
     async def ask_hosts() -> None:
-        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool))
+        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool, size_of))
+
+    async def size_of(url: str) -> int | None:
+        return await _iso_size_bytes(url, HttpUrls() if iso else None)
 
     def access_of(one: BuildPlan) -> HostAccess | None:
         return access_of_template(one.template, settings.host_trust)
@@ -51,6 +54,16 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
         tasks.start_soon(ask_hosts)
         found = await _at_destination(settings, plans if version else (), units, iso=iso)
     return (of_packer, *unreadable, *unplanned, *at_host, *found)
+
+
+async def _iso_size_bytes(url: str, urls: preflight.Urls | None) -> int | None:
+    """The size of an ISO image: of a file, of a URL if it may be asked."""
+    if url.startswith(("http://", "https://")):
+        return (await urls.look(url)).size_bytes if urls else None
+    try:
+        return (await anyio.Path(url.removeprefix("file://")).stat()).st_size
+    except OSError:
+        return None
 
 
 async def _at_destination(

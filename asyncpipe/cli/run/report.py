@@ -19,6 +19,7 @@ import structlog
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
@@ -242,7 +243,10 @@ async def notify(finish: Finish) -> None:
         from asyncpipe.report import webhook_post as webhook_adapter
 
         run_url = run_url_of(settings.environment)
-        payload = webhook.payload(finish.outcomes, run_url=run_url)
+        form = settings.webhook_format
+        if form is ChatFormat.AUTO:
+            form = webhook.format_of(settings.webhook_url)
+        payload = webhook.payload(finish.outcomes, run_url=run_url, form=form)
         problem = await webhook_adapter.post(settings.webhook_url, payload)
         if problem:
             click.echo(f"asyncpipe: the webhook was not told: {problem}", err=True)

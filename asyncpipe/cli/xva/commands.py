@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from asyncpipe.cli.options.values import SIZE
-from asyncpipe.cli.xva.show import Progress, name_of, print_report, print_vm, print_vm_json
+from asyncpipe.cli.progress import Progress
+from asyncpipe.cli.xva.show import name_of, print_report, print_vm, print_vm_json
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
 from asyncpipe.text.format import size_text
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from typing import Final
 from urllib.parse import urlsplit
 
 import click
@@ -13,8 +10,6 @@ import click
 from asyncpipe.model.xva import XvaReport, report_to_dict
 from asyncpipe.text.format import counted, size_text
 from asyncpipe.text.safe import printable
-
-_SHOW_EVERY_S: Final = 0.25
 
 
 def name_of(url: str) -> str:
@@ -76,32 +71,3 @@ def print_vm(report: XvaReport) -> None:
         click.echo(f"Network  {network}")
     for number, disk in enumerate(report.disks):
         click.echo(f"Disk {number:<3} {size_text(disk.virtual_size_bytes):>10}  {disk.name}")
-
-
-class Progress:
-    """One line on stderr, on a terminal only."""
-
-    def __init__(self, name: str, total_bytes: int | None) -> None:
-        self._name = name
-        self._total_bytes = total_bytes
-        self._terminal = sys.stderr.isatty()
-        self._next_s = 0.0
-
-    def update_of(self, done_bytes: int, total_bytes: int) -> None:
-        """Tell how much is done, of how much."""
-        self._total_bytes = total_bytes
-        self.update(done_bytes)
-
-    def update(self, done_bytes: int) -> None:
-        """Tell how much is done."""
-        if not self._terminal or time.monotonic() < self._next_s:
-            return
-        self._next_s = time.monotonic() + _SHOW_EVERY_S
-        of = f" of {size_text(self._total_bytes)}" if self._total_bytes else ""
-        share = f" {100 * done_bytes // self._total_bytes} %" if self._total_bytes else ""
-        click.echo(f"\r{self._name}: {size_text(done_bytes)}{of}{share}\x1b[K", nl=False, err=True)
-
-    def clear(self) -> None:
-        """Remove the line."""
-        if self._terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)

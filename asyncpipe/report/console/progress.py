@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,8 +18,8 @@ from asyncpipe.model.events import (
     Waiting,
 )
 from asyncpipe.model.publication import Published
+from asyncpipe.report.console.rate import RateMeter
 
-_WINDOW_S = 15.0  # the rate is that of the last quarter minute
 _SENDING = frozenset({Phase.VERIFY, Phase.PUBLISH})
 
 
@@ -49,30 +48,6 @@ class Row:
     eta_s: float | None = None
     waits_for: str = ""  # what may not come
     left_s: float = 0.0  # until it is waited for no longer
-
-
-class RateMeter:
-    """Bytes per second over the last 15 seconds, from samples of a growing total."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque(maxlen=256)
-
-    def add(self, now_s: float, total_bytes: int) -> None:
-        """Take a sample; a total that fell (a new file) starts anew."""
-        samples = self._samples
-        if samples and total_bytes < samples[-1][1]:
-            samples.clear()
-        samples.append((now_s, total_bytes))
-
-    def rate(self, now_s: float) -> float | None:
-        """Bytes per second, None before two samples a moment apart."""
-        samples = self._samples
-        while len(samples) > 2 and samples[1][0] < now_s - _WINDOW_S:
-            samples.popleft()
-        if len(samples) < 2 or now_s - samples[0][0] < 0.2:
-            return None
-        # Up to now, not up to the last sample: a stalled transfer must be seen to stall.
-        return (samples[-1][1] - samples[0][1]) / (now_s - samples[0][0])
 
 
 class _Unit:
@@ -171,7 +146,10 @@ class RunProgress:
                 unit.system = event.identity.short_id or ""
                 unit.enter(Phase.START, now_s)
             case PhaseChanged():
-                self._unit(event.unit).enter(event.phase, now_s)
+                unit = self._unit(event.unit)
+                if unit.state is State.WAITING:  # nothing was built: a finished XVA is published
+                    unit.state, unit.started_s = State.RUNNING, now_s
+                unit.enter(event.phase, now_s)
             case Waiting():
                 self._unit(event.unit).wait_for(event, now_s)
             case IdentityChanged():

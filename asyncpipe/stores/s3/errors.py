@@ -44,6 +44,10 @@ _BY_CODE: dict[str, tuple[type[UploadError], str]] = {
     "AllAccessDisabled": (AccessDeniedError, ""),
     "AccountProblem": (AccessDeniedError, ""),
     "InvalidAccessKeyId": (AccessDeniedError, "Check AWS_ACCESS_KEY_ID or AWS_PROFILE."),
+    "XAdminUserNotFound": (
+        AccessDeniedError,
+        "Check AWS_ACCESS_KEY_ID or AWS_PROFILE.",
+    ),  # versitygw
     "SignatureDoesNotMatch": (
         AccessDeniedError,
         "Check AWS_SECRET_ACCESS_KEY, the region and the endpoint.",

@@ -38,7 +38,6 @@ _AWS = S3Record(
         compare_and_swap=True,
         object_size_checked=True,
         comparable_etag=True,
-        idempotent_complete=True,
     ),
     small=ChecksumMode.CRC64NVME_FULL,
     head_checksum=True,

@@ -1,8 +1,8 @@
 """HCL text -> blocks and attributes. The only importer of python-hcl2.
 
-python-hcl2 takes 1.5 s for 100 kB, nearly all of it for what stands inside expressions. So our own
-reader takes the expressions out first and leaves a number in the place of each; python-hcl2 reads
-the blocks, labels and attributes that are left.
+python-hcl2 takes 1.5 s for 100 kB. So our own reader takes the attributes with their expressions
+out first and leaves one numbered attribute in the place of each run of them; python-hcl2 reads
+the blocks and labels, and which run belongs to which.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def parse(text: str, file: str) -> Block:
         skeleton = _Skeleton(text)
     except SyntaxFault as fault:
         raise _error(fault, text, file) from None
-    tree = _tree(skeleton.text, text, file)
-    return _Walker(file, skeleton.expressions, skeleton.names).body(tree.children[0], "", (), 0)
+    tree = _tree(skeleton, text, file)
+    return _Walker(file, skeleton).body(tree.children[0], "", (), 0)
 
 
 def parse_expression(text: str, file: str) -> Node:
@@ -87,13 +87,16 @@ def _near(text: str, line: int, file: str) -> str:
 
 
 class _Skeleton:
-    """A file's text with a number for every expression, line by line like the original."""
+    """A file's text with ``a = N`` for the Nth run of attributes, and without empty lines."""
 
     def __init__(self, text: str) -> None:
-        self.expressions: list[Node] = []
+        self.runs: list[list[Attribute]] = []
         self.names: dict[str, str] = {}  # python-hcl2 knows ASCII names only
         self._parser = Parser(text)
         self._pieces: list[str] = []
+        self.lines = [1]  # for each line of the skeleton, where the original is
+        self._line = 1
+        self._in_run = False
         while self._next():
             pass
         self.text = "".join(self._pieces)
@@ -102,32 +105,51 @@ class _Skeleton:
         parser = self._parser
         before = parser.position
         kind, found = parser.peek()
-        self._pieces.append("\n" * parser.text.count("\n", before, parser.position))
+        self._count_lines(before)
         if kind == "word":
             parser.position += len(found)
-            self._pieces.append(f" {self._name(found)} ")
             if parser.peek()[1] == "=":
-                self._attribute()
+                self._attribute(found)
+            else:
+                self._put(f" {self._name(found)} ")
         elif kind == '"' and (label := _LABEL.match(parser.text, parser.position)):
             parser.position = label.end()
-            self._pieces.append(label[0])
-        elif kind in {"{", "}", "\n"}:
+            self._put(label[0])
+        elif kind == "\n":
             parser.position += 1
-            self._pieces.append(found)
+            self._count_lines(parser.position - 1)
+        elif kind in {"{", "}"}:
+            parser.position += 1
+            self._put(found)
         elif found:
             raise SyntaxFault("this is not valid HCL", parser.position)
         return bool(found)
 
-    def _attribute(self) -> None:
-        parser = self._parser
+    def _put(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._in_run = False
+
+    def _count_lines(self, start: int) -> None:
+        lines = self._parser.text.count("\n", start, self._parser.position)
+        self._line += lines
+        if lines and self._pieces[-1:] != ["\n"]:
+            self._pieces.append("\n")
+            self.lines.append(self._line)
+        self.lines[-1] = self._line
+
+    def _attribute(self, name: str) -> None:
+        parser, line = self._parser, self._line
         parser.take("=")
         start = parser.position
-        self.expressions.append(parser.expression())
-        parser.peek()
-        lines = parser.text.count("\n", start, parser.position)
-        self._pieces.append(f"= {len(self.expressions) - 1}{chr(10) * lines}")
+        node = parser.expression()
+        if not self._in_run:
+            self._put(f"a = {len(self.runs)}")
+            self._in_run = True
+            self.runs.append([])
+        self.runs[-1].append(Attribute(name=name, expression=node, line=line))
         if parser.peek()[1] not in {"\n", "}"}:
             parser.end()
+        self._count_lines(start)
 
     def _name(self, name: str) -> str:
         if name.isascii():
@@ -137,15 +159,18 @@ class _Skeleton:
         return coded
 
 
-def _tree(skeleton: str, text: str, file: str) -> Tree[Token]:
+def _tree(skeleton: _Skeleton, text: str, file: str) -> Tree[Token]:
     import hcl2  # noqa: PLC0415 -- 0.2 s that JSON templates and ISO names need not pay
     from lark.exceptions import LarkError, UnexpectedInput  # noqa: PLC0415
 
     try:
-        return hcl2.parses_to_tree(skeleton)
+        return hcl2.parses_to_tree(skeleton.text)
     except UnexpectedInput as error:
         # The end of the file has no line of its own in the error.
-        line = error.line if int(error.line or 0) > 0 else text.count("\n") + 1
+        found = int(error.line or 0)
+        line = (
+            skeleton.lines[found - 1] if 0 < found <= len(skeleton.lines) else text.count("\n") + 1
+        )
         raise TemplateError(
             f"{file}:{line}: this is not valid HCL{_near(text, line, file)}.", file=file, line=line
         ) from error
@@ -154,12 +179,11 @@ def _tree(skeleton: str, text: str, file: str) -> Tree[Token]:
 
 
 class _Walker:
-    """Turns the parse tree of one skeleton into blocks with the expressions in their places."""
+    """Turns the parse tree of one skeleton into blocks with their attributes."""
 
-    def __init__(self, file: str, expressions: list[Node], names: dict[str, str]) -> None:
+    def __init__(self, file: str, skeleton: _Skeleton) -> None:
         self._file = file
-        self._expressions = expressions
-        self._names = names
+        self._skeleton = skeleton
 
     def body(self, tree: Leaf, type_: str, labels: tuple[str, ...], line: int) -> Block:
         """Read a body: attributes in order (the last of a name wins) and blocks."""
@@ -167,9 +191,8 @@ class _Walker:
         blocks = []
         for child in _trees(tree):
             if child.data == "attribute":
-                name = self._word(child.children[0])
-                node = self._expressions[int(self._word(child.children[-1]))]
-                attributes[name] = Attribute(name=name, expression=node, line=child.meta.line)
+                run = self._skeleton.runs[int(self._word(child.children[-1]))]
+                attributes.update({one.name: one for one in run})
             elif child.data == "block":
                 blocks.append(self._block(child))
         return Block(
@@ -184,7 +207,9 @@ class _Walker:
     def _block(self, tree: Tree[Token]) -> Block:
         parts = _trees(tree)
         words = [self._label(part) for part in parts[:-1]]
-        return self.body(parts[-1], words[0], tuple(words[1:]), tree.meta.line)
+        return self.body(
+            parts[-1], words[0], tuple(words[1:]), self._skeleton.lines[tree.meta.line - 1]
+        )
 
     def _label(self, tree: Tree[Token]) -> str:
         if tree.data != "string":
@@ -195,7 +220,7 @@ class _Walker:
         while hasattr(leaf, "children"):
             leaf = leaf.children[0]
         word = str(leaf).strip()
-        return self._names.get(word, word)
+        return self._skeleton.names.get(word, word)
 
 
 def _trees(tree: Leaf) -> list[Tree[Token]]:

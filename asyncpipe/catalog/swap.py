@@ -1,7 +1,7 @@
 """Change a small object that others change too: read, decide, write only if it is still the same.
 
 Where the store honours conditions this is compare-and-swap. Where it does not, what was written is
-read back, lost updates are made again, and the caller is told that the store gives no guarantee.
+read back, lost updates are made again, and the caller learns that the store gives no guarantee.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from asyncpipe.cli.options.command import Command
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncpipe.errors import TemplateError
     from asyncpipe.settings import Settings
 
 _GIT_S = 60.0
@@ -36,12 +37,13 @@ _MAX_DIFF_BYTES = 64 * 1024 * 1024
 )
 @shared.DESTINATION
 @shared.STORE
-def matrix(changed_since: str | None, runners: int, **given: Any) -> None:
+def matrix(changed_since: str | None, runners: int, **given: Any) -> int:
     """Print which TEMPLATEs [default: templates] to build on which runner, as a JSON list.
 
     The list has one object per runner ({"runner", "units", "templates", "expected_s"}) and is []
     when nothing is to be built: guard the job with `if: matrix != '[]'`. How long each build took
-    before is read from --destination.
+    before is read from --destination. A template that cannot be read is named and makes the exit
+    code 3; the others are planned all the same.
     """
     import anyio
 
@@ -49,18 +51,32 @@ def matrix(changed_since: str | None, runners: int, **given: Any) -> None:
 
     given["templates"] = given["templates"] or ("templates",)
     settings = Settings.of(given, environment=dict(os.environ))
-    plan = anyio.run(_plan, settings, changed_since, runners)
+    broken: list[TemplateError] = []
+    plan = anyio.run(_plan, settings, changed_since, runners, broken)
+    for error in broken:
+        click.echo(f"asyncpipe: {error.message}", err=True)
     click.echo(json.dumps(plan))
+    return broken[0].exit_code if broken else 0
 
 
 async def _plan(
-    settings: Settings, changed_since: str | None, runner_count: int
+    settings: Settings,
+    changed_since: str | None,
+    runner_count: int,
+    broken: list[TemplateError],
 ) -> list[dict[str, object]]:
+    from asyncpipe.errors import TemplateError
     from asyncpipe.run import scheduler as units_of
     from asyncpipe.run import shares
 
     root = Path.cwd()
-    units = units_of.load_units(settings, units_of.discover(settings.templates, root), root)
+    templates = []
+    for path in units_of.discover(settings.templates, root):
+        try:
+            templates += units_of.read_templates(settings, [path])
+        except TemplateError as error:  # the others are planned all the same
+            broken.append(error)
+    units = units_of.units_of(settings, templates, root)
     if changed_since:
         files = await _changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}

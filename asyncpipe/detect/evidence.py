@@ -14,6 +14,7 @@ from asyncpipe.detect.os_release import from_guest
 from asyncpipe.detect.said import MAX_TEXT_CHARS, arch_of, of_reading, shown, slug
 from asyncpipe.model.identity import Evidence, Weight
 from asyncpipe.model.template import Location, Template, TemplateSource, Value
+from asyncpipe.text.secrets import texts_of
 
 __all__ = ["from_guest", "from_name", "from_options", "from_packer", "from_template"]
 
@@ -100,8 +101,10 @@ def _declarations(template: Template) -> Iterator[Evidence]:
     found: dict[str, tuple[str, Location]] = {}
     for name, variable in template.variables.items():
         _keep(found, name, variable.value, variable.location, secret=variable.sensitive)
+    hidden = {t for v in template.variables.values() if v.sensitive for t in texts_of(v.value)}
     for name, value in template.locals.items():
-        _keep(found, name, value, template.local_locations.get(name), secret=False)
+        secret = any(text in hidden for text in texts_of(value))
+        _keep(found, name, value, template.local_locations.get(name), secret=secret)
     os = _first(found, _DECLARED_OS)
     version = _first(found, _DECLARED_VERSION)
     codename = _first(found, _DECLARED_CODENAME)

@@ -38,7 +38,7 @@ class Judge:
         """The digest of what came so far."""
         return self._sha256.hexdigest()
 
-    def feed(self, piece: bytes | memoryview) -> list[bytearray]:
+    def feed(self, piece: bytes | bytearray | memoryview) -> list[bytearray]:
         """Judge a piece; returns the blocks that may be sent now.
 
         Raises:

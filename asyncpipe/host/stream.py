@@ -1,4 +1,4 @@
-"""An XVA into ``PUT /import``: tasks judge it, send it, receive the answer, watch XAPI's task.
+"""An XVA into ``PUT /import``: tasks read, judge, send, receive the answer, watch XAPI's task.
 
 XAPI answers 200 before it has read the body; whether the import worked stands in its task only.
 ``Transfer-Encoding: chunked`` is refused by XAPI, so that the size must be known
@@ -21,7 +21,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from asyncpipe.errors import AsyncpipeError, HostError, HostTrustError
 from asyncpipe.host.connection import Answer, Exchange, connected
 from asyncpipe.host.endpoint import Endpoint, endpoint_of
-from asyncpipe.host.judge import Judge
+from asyncpipe.host.judge import BLOCK_BYTES, Judge
 from asyncpipe.host.records import Record
 from asyncpipe.host.refusals import error_of
 from asyncpipe.host.session import Session
@@ -34,7 +34,7 @@ _IDLE_S: Final = 300.0  # without a byte sent or any progress of the host's task
 _VERDICT_S: Final = 15.0  # for the task to say why the connection broke
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _REDIRECTS: Final = 2
-_BLOCKS_AHEAD: Final = 2  # judged and not yet sent
+_BLOCKS_AHEAD: Final = 2  # between reading and judging, and between judging and sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +129,10 @@ class _Sending:
         """Returns where else to send it, None when it is imported."""
         async with anyio.create_task_group() as tasks:
             scope = tasks.cancel_scope
+            read, batches = anyio.create_memory_object_stream[bytearray](_BLOCKS_AHEAD)
             judged, ready = anyio.create_memory_object_stream[bytearray](_BLOCKS_AHEAD)
-            tasks.start_soon(self._guarded, scope, self._judge, judged)
+            tasks.start_soon(self._guarded, scope, self._read, read)
+            tasks.start_soon(self._guarded, scope, partial(self._judge, judged), batches)
             tasks.start_soon(self._guarded, scope, partial(self._send, exchange), ready)
             tasks.start_soon(self._guarded, scope, self._receive, exchange)
             tasks.start_soon(self._guarded, scope, self._watch, scope)
@@ -143,18 +145,40 @@ class _Sending:
     ) -> None:
         try:
             await step(argument)
+        except anyio.BrokenResourceError:
+            return  # whom we hand on to has failed, and says why
         except AsyncpipeError as error:
             self._failure = self._failure or error
             scope.cancel()
         if self._location is not None:
             scope.cancel()
 
-    async def _judge(self, judged: MemoryObjectSendStream[bytearray]) -> None:
-        async with judged:
-            async with self._source.open() as pieces:
-                async for piece in pieces:
-                    for block in await anyio.to_thread.run_sync(self.judge.feed, piece):
-                        await judged.send(block)
+    async def _read(self, batches: MemoryObjectSendStream[bytearray]) -> None:
+        """Gather pieces: a store's are small, and each batch costs a way to a thread and back."""
+        batch = bytearray()
+        async with batches, self._source.open() as pieces:
+            async for piece in pieces:
+                batch += piece
+                if len(batch) >= BLOCK_BYTES:
+                    await batches.send(batch)
+                    batch = bytearray()
+            if batch:
+                await batches.send(batch)
+            await batches.send(bytearray())  # the end: a source that fails ends without it
+
+    async def _judge(
+        self,
+        judged: MemoryObjectSendStream[bytearray],
+        batches: MemoryObjectReceiveStream[bytearray],
+    ) -> None:
+        async with judged, batches:
+            async for batch in batches:
+                if not batch:
+                    break
+                for block in await anyio.to_thread.run_sync(self.judge.feed, batch):
+                    await judged.send(block)
+            else:
+                return
             rest = await anyio.to_thread.run_sync(self.judge.finish)
             self._judged = True
             for block in rest:

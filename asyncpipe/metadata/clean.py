@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Final
 
 from asyncpipe.model.template import Template
+from asyncpipe.text import mask
 from asyncpipe.text.safe import printable, without_userinfo
 from asyncpipe.text.secrets import is_secret_name, texts_of
+from asyncpipe.text.secrets import secrets_of as values_secret
 
 MAX_ITEMS: Final = 20_000  # packages: a full desktop has about 3,000
 MAX_DEPTH: Final = 12
 MASK: Final = "****"
 
-_SHORTEST_SECRET = 8  # shorter ones ("root", "debian") are left where they occur in other text
+_NEWLINE: Final = "\x1e"  # while the lines of a text are one
 
 
 def secrets_of(template: Template) -> frozenset[str]:
@@ -30,14 +32,28 @@ def secrets_of(template: Template) -> frozenset[str]:
 
 
 def cleaned(document: dict[str, object], secrets: frozenset[str]) -> dict[str, object]:
-    """Return ``document`` as plain JSON values that are fit to be published."""
-    # the longest first, so that a secret within another leaves no rest of it
-    ordered = tuple(sorted(secrets, key=lambda secret: (-len(secret), secret)))
-    return {key: _clean(value, ordered, 1) for key, value in document.items()}
+    """Return ``document`` as plain JSON values that are fit to be published.
+
+    Every text is masked as the build log is: known secrets in all their forms, and what shows as
+    a secret by itself. All texts go through the mask as one, a line each.
+    """
+    texts: list[str] = []
+    plain = {key: _plain(value, texts, 1) for key, value in document.items()}
+    known = values_secret({}, {str(at): text for at, text in enumerate(sorted(secrets))})
+    lines = "\n".join(text.replace("\n", _NEWLINE) for text in texts)
+    masked = iter(mask.text(lines, known).split("\n"))
+    return {key: _filled(value, masked) for key, value in plain.items()}
 
 
-def _clean(value: object, secrets: tuple[str, ...], depth: int) -> object:
-    """Make any value plain JSON: bounded, escaped, without userinfo and known secrets."""
+class _Text:
+    """The place of a text that goes through the mask."""
+
+
+_TEXT: Final = _Text()
+
+
+def _plain(value: object, texts: list[str], depth: int) -> object:
+    """Make any value plain JSON, bounded; its texts are taken out, in order."""
     if isinstance(value, Enum):
         value = value.value
     if value is None or isinstance(value, bool | int):
@@ -48,19 +64,24 @@ def _clean(value: object, secrets: tuple[str, ...], depth: int) -> object:
         return "…"
     if isinstance(value, Mapping):
         return {
-            printable(str(key), 200): _clean(inner, secrets, depth + 1)
+            printable(str(key), 200): _plain(inner, texts, depth + 1)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_clean(inner, secrets, depth + 1) for inner in value[:MAX_ITEMS]]
-    return printable(without_userinfo(_masked(str(value), secrets)))
+        return [_plain(inner, texts, depth + 1) for inner in value[:MAX_ITEMS]]
+    texts.append(str(value))
+    return _TEXT
 
 
-def _masked(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, MASK)
-    return text
+def _filled(value: object, texts: Iterator[str]) -> object:
+    """Put the texts back, each on one line, escaped and without userinfo."""
+    if isinstance(value, _Text):
+        return printable(without_userinfo(next(texts).replace(_NEWLINE, "\n")))
+    if isinstance(value, dict):
+        return {key: _filled(inner, texts) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, texts) for inner in value]
+    return value
 
 
 def without_whole(value: object, secrets: frozenset[str]) -> object:

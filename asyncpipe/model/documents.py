@@ -57,7 +57,7 @@ class NewerSchemaError(UploadError):
 
 
 class Shown(Struct, frozen=True, kw_only=True):
-    """Texts that people see: what a terminal would act on is escaped, an empty one is none."""
+    """Texts that people see: what a terminal would act on is escaped."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -1,6 +1,7 @@
 """The keys of a destination, relative to its prefix: how they are built and recognised.
 
 templates/{short_id}/{timestamp}/{short_id}.xva, metadata.json, build.log
+templates/{short_id}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
 templates/{short_id}/latest.json
 templates/{short_id}/channels/{name}.json
 templates/index.json

@@ -115,7 +115,7 @@ async def _remove_remains(store: HasRemains, path: str, *, dry_run: bool) -> Fin
 
 
 def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
-    """Ours, and begun before the bound; a store that tells no time is asked by the key."""
+    """Ours, and begun before the bound; where a store names no time, the key has one."""
     key = store_keys.parse_version_key(upload.handle.key)
     if key is None and not upload.handle.key.startswith(store_keys.PROBE_ROOT):
         return False

@@ -31,6 +31,7 @@ from asyncpipe.run import log as buildlog
 from asyncpipe.run.context import RunContext, Services
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.state import Built
+from asyncpipe.text.secrets import texts_of, too_short
 from asyncpipe.upload.session import UploadSession
 
 logger = structlog.get_logger()
@@ -49,6 +50,7 @@ async def process_template(build_plan: BuildPlan, services: Services) -> Outcome
             identity=build_plan.static_identity,
         )
     )
+    _warn_of_short_secrets(context)
     try:
         outcome: Outcome = await _build_and_publish(context)
     except anyio.get_cancelled_exc_class():
@@ -59,6 +61,17 @@ async def process_template(build_plan: BuildPlan, services: Services) -> Outcome
         outcome = await _failed(context, leaf_of(error))
     services.reporter.emit(TemplateFinished(unit=context.unit, outcome=outcome))
     return outcome
+
+
+def _warn_of_short_secrets(context: RunContext) -> None:
+    variables = context.plan.template.variables.values()
+    values = {v.name: "\n".join(texts_of(v.value)) for v in variables if v.sensitive}
+    for name in too_short(values):
+        context.warn(
+            "short-secret",
+            f"The value of the sensitive variable {name} is too short or too common to be masked: "
+            "output that repeats it shows it.",
+        )
 
 
 async def _build_and_publish(context: RunContext) -> Published:

@@ -89,7 +89,7 @@ class MemoryStore(FaultyCalls):
 
     @property
     def capabilities(self) -> StoreCapabilities:
-        """What this store was told to honour."""
+        """What this store honours."""
         return self._capabilities
 
     def url_of(self, key: str) -> str:

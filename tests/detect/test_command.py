@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from asyncpipe.cli.detect import detect
+from asyncpipe.cli.matrix import matrix
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -64,8 +66,9 @@ def test_a_template_that_cannot_be_read_is_told_and_the_others_are_answered(
 ) -> None:
     broken = tmp_path / "a.pkr.hcl"
     broken.write_text('source "x" {\n  = 1\n}\n')
-    result = run("--json", str(broken), "rocky-9.iso", str(tmp_path / "missing.pkr.hcl"))
-    assert result.exit_code == 3
+    missing = str(tmp_path / "missing.pkr.hcl")
+    result = run("--json", str(broken), "rocky-9.iso", missing, standalone_mode=False)
+    assert result.return_value == 3
     answers = json.loads(result.stdout)
     assert f"{broken}:2" in answers[0]["error"]
     assert answers[1]["short_id"] == "rocky9"
@@ -84,3 +87,18 @@ def test_control_characters_of_an_argument_are_escaped() -> None:
 
 def test_nothing_to_do_is_a_usage_error() -> None:
     assert CliRunner().invoke(detect, []).exit_code == 2
+
+
+def test_a_broken_template_does_not_keep_the_others_out_of_the_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = 'source "null" "x" {}\nbuild { sources = ["null.x"] }\n'
+    for name, text in (("good", good), ("bad", 'source "x" {')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.pkr.hcl").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["good", "bad", "--destination", (tmp_path / "d").as_uri()]
+    result = CliRunner().invoke(matrix, arguments, standalone_mode=False, catch_exceptions=False)
+    assert result.return_value == 3
+    assert [one["units"] for one in json.loads(result.stdout)] == [["good"]]
+    assert "bad/a.pkr.hcl" in result.stderr

@@ -153,6 +153,19 @@ def test_files_of_the_machine_that_a_template_uses_are_known() -> None:
     assert names("windows") == ["autounattend-std.xml"]
 
 
+def test_the_value_of_a_sensitive_variable_is_no_evidence_nor_is_a_local_made_of_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.pkr.hcl").write_text(
+        'variable "os_name" {\n  default = "debian"\n  sensitive = true\n}\n'
+        'variable "key" {\n  default = "rocky"\n  sensitive = true\n}\n'
+        'locals {\n  os_name = var.key\n  os_version = "12"\n}\n'
+        'source "null" "x" {}\nbuild { sources = ["source.null.x"] }\n'
+    )
+    texts = [str(one) for one in from_template(template.load(tmp_path))]
+    assert not [text for text in texts if "debian" in text or "rocky" in text]
+
+
 @pytest.mark.parametrize("sensitive", [False, True])
 def test_a_sensitive_variable_is_no_evidence(tmp_path: Path, sensitive: bool) -> None:
     (tmp_path / "t.pkr.hcl").write_text(

@@ -175,10 +175,11 @@ def test_resumed_after_a_kill_the_orphan_is_ended_first(
     assert len(xapi.made("VM.clone")) == 2
 
 
-def test_a_living_run_is_neither_reaped_nor_resumed(new_bench: NewBench) -> None:
-    bench = new_bench(SCRIPTED_WAIT_S="30")
+def test_a_living_run_is_neither_reaped_nor_resumed(new_bench: NewBench, xapi: XapiStandIn) -> None:
+    xapi.faults.export = Export.STALLED
+    bench = new_bench()
     process = bench.build()
-    wait_for(process, "phase wait-ip")
+    wait_for(process, "Getting XVA")
     name = bench.runs[0].name
     for command in (["reap", "--run", name], ["build", "--resume", name]):
         ended = bench.run(*command)

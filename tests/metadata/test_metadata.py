@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,20 @@ def test_no_userinfo_survives(secret: str) -> None:
     if secret.split():
         cleaned = without_userinfo(f"get https://me:{'z9' + ''.join(secret.split())}@host/x now")
         assert cleaned == "get https://host/x now"
+
+
+def test_metadata_is_masked_as_the_log_is_in_every_form_and_by_kind() -> None:
+    secret = "pa&ss'7word"
+    template = make.template(
+        make.variable("winrm_pw", secret),
+        make.variable("encoded", base64.b64encode(f"me:{secret}".encode()).decode()),
+        make.variable("command", "curl -H 'Authorization: Basic " + "abc" * 8 + "'"),
+        make.variable("several", f"one\ntwo {html.escape(secret)}\nthree"),
+    )
+    build: Any = make.draft(template)["build"]
+    assert "winrm_pw" not in build["variables"]
+    assert build["variables"]["several"] == "one\\ntwo ****\\nthree"
+    text = json.dumps(build)
+    assert "abcabc" not in text
+    assert base64.b64encode(secret.encode()).decode()[:8] not in text
+    assert build["variables"]["encoded"].count("****") == 1

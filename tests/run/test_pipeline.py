@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
 from asyncpipe.model.events import OutputLine, PhaseChanged, Warned
 from asyncpipe.model.publication import Failed, Published
+from asyncpipe.model.template import Location, Variable
 from asyncpipe.run.pipeline import process_template
 from asyncpipe.run.state import RunJournal
 from asyncpipe.testing.processes import Script, ScriptedProcessRunner
@@ -322,3 +324,28 @@ async def test_a_fault_of_the_machine_during_the_eager_upload_leaves_packer_alon
     assert "refused by the test" in message
     assert "begins anew" in message
     assert services.budget.buffers.in_use_bytes == 0
+
+
+async def test_a_sensitive_value_too_short_to_be_masked_is_named_in_a_warning(
+    tmp_path: Path,
+) -> None:
+    variables = {
+        name: Variable(
+            name=name,
+            value=value,
+            is_set=True,
+            sensitive=True,
+            origin="default",
+            location=Location(file="a.hcl"),
+        )
+        for name, value in {"pin": "42", "key": "a-long-secret-7"}.items()
+    }
+    plan = plan_in(tmp_path)
+    plan = replace(plan, template=replace(plan.template, variables=variables))
+    bench = Bench(tmp_path, (good(tmp_path),))
+    with anyio.fail_after(30):
+        outcome = await process_template(plan, bench.workshop())
+    assert isinstance(outcome, Published)
+    (warning,) = [text for text in outcome.warnings if "too short" in text]
+    assert "pin" in warning
+    assert "42" not in warning

@@ -155,8 +155,10 @@ class MultipartContract:
                     handle, 1, memoryview(body), digests_of(store, body, flip=1)
                 )
             if store.capabilities.checksum.refuses:  # else it is there, and compared by its ETag
-                assert await store.list_parts(handle) == []
-            await store.abort_upload(handle)
+                with contextlib.suppress(UploadMissingError):  # rclone drops the upload with it
+                    assert await store.list_parts(handle) == []
+            with contextlib.suppress(UploadMissingError):
+                await store.abort_upload(handle)
 
     async def test_a_wrong_checksum_of_the_whole_makes_nothing_visible(
         self, store: ObjectStore, part_bytes: int

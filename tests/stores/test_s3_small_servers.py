@@ -11,7 +11,13 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from asyncpipe.errors import AccessDeniedError, ChecksumError, UploadError
+from asyncpipe.errors import (
+    AccessDeniedError,
+    ChecksumError,
+    TransientStoreError,
+    UploadError,
+    UploadMissingError,
+)
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import RetryPolicy
@@ -57,6 +63,17 @@ def destination(server: RealServer) -> str:
 
 
 class TestContract(ObjectStoreContract):
+    # versitygw cuts the connection of a part whose upload is gone
+    work_on_an_aborted_upload = (UploadMissingError, TransientStoreError)
+
+    @pytest.fixture(autouse=True)
+    def lacks(self, request: pytest.FixtureRequest, server: RealServer) -> None:
+        if (server.name, request.node.originalname) == (
+            "rclone",
+            "test_a_part_sent_twice_counts_with_its_last_bytes",
+        ):
+            pytest.skip("rclone takes a part again with the same bytes only")
+
     @pytest.fixture
     async def store(self, server: RealServer, destination: str) -> AsyncIterator[ObjectStore]:
         if server.name == "s3rver":

@@ -64,6 +64,7 @@ def evaluate(folder: Path, *expressions: str) -> list[Value]:
         ('jsondecode("{\\"a\\": [1]}").a[0]', 1),
         ('zipmap(["a"], [1])', {"a": 1}),
         ('max(var.l...)', UNKNOWN),
+        ('"${abs(pow(12, 0.5))}|${-pow(12, 0.5)}"', "3.4641016151377544|-3.4641016151377544"),
         ('max([1, 5, 3]...)', 5),
         ('title("rocky linux")', "Rocky Linux"),
         ('"%{ if true }a%{ endif }"', "a"),

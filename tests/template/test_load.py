@@ -252,3 +252,41 @@ def test_no_text_does_anything_but_load_or_be_refused(tmp_path: Path, name: str,
     except TemplateError:
         loaded = None
     assert loaded is None or loaded.files == (path,)
+
+
+def test_what_people_write_in_many_alphabets_and_lengths_is_read(tmp_path: Path) -> None:
+    plus = " + ".join(["1"] * 3000)
+    both = " && ".join(["true"] * 3000)
+    named = f"größe = {plus}\n  alle = {both}\n  両方 = local.größe == 3000 && local.alle"
+    text = f"locals {{\n  {named}\n}}\n"
+    (tmp_path / "a.pkr.hcl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = template.load(tmp_path).locals
+    assert (found["größe"], found["両方"]) == (3000, True)
+
+
+def test_every_automatic_var_file_of_hcl_comes_before_every_one_of_json(tmp_path: Path) -> None:
+    write(tmp_path, a__pkr__hcl=MINIMAL)
+    (tmp_path / "z.auto.pkrvars.hcl").write_text('x = "hcl"')
+    (tmp_path / ".hidden.auto.pkrvars.hcl").write_text('x = "hidden"')
+    assert text_of(template.load(tmp_path)) == "hcl"
+    (tmp_path / "a.auto.pkrvars.json").write_text('{"x": "${literal} json"}')
+    assert text_of(template.load(tmp_path)) == "${literal} json"
+
+
+def test_a_message_about_a_link_shows_nothing_of_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("root:$6$hash:19000:0\n")
+    folder = tmp_path / "t"
+    folder.mkdir()
+    write(folder, a__pkr__hcl=MINIMAL)
+    (folder / "z.auto.pkrvars.hcl").symlink_to(tmp_path / "secret")
+    with pytest.raises(TemplateError) as caught:
+        template.load(folder)
+    assert "hash" not in str(caught.value)
+
+
+def test_a_large_template_is_read(tmp_path: Path) -> None:
+    block = 'source "null" "s%d" {\n  a = [1, 2, "x-${1 + %d}"]\n  b = { c = true }\n}\n'
+    text = "".join(block % (i, i) for i in range(3000))
+    assert 200_000 < len(text) < MAX_HCL_BYTES
+    (tmp_path / "a.pkr.hcl").write_text(text)
+    assert len(template.load(tmp_path).sources) == 3000

@@ -42,7 +42,9 @@ class State:
     def add(self, kind: str, **fields: Any) -> str:
         """Make a record; returns its reference."""
         ref = f"OpaqueRef:{uuid.uuid4()}"
-        record = {"uuid": str(uuid.uuid4()), "other_config": {}, **fields}
+        # a client may send a whole record: what XAPI decides itself is not taken from it
+        given = {name: value for name, value in fields.items() if name != "uuid" or value}
+        record = {"uuid": str(uuid.uuid4()), "other_config": {}, **given}
         with self.lock:
             self.tables[kind][ref] = record
         return ref

@@ -39,9 +39,11 @@ from asyncpipe.run.context import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
+from asyncpipe.system import environment
 from asyncpipe.system.files import make_folder
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.text.secrets import is_secret_name, is_withheld
 from asyncpipe.upload.budget import Budget
 
 _NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
@@ -53,6 +55,7 @@ def run_build(settings: Settings) -> int:
         raise UsageError(
             "No template was named.", hint="Write for example: asyncpipe build templates/debian/12"
         )
+    environment.hide(lambda name: is_secret_name(name) or is_withheld(name))
     return anyio.run(_run, settings)
 
 

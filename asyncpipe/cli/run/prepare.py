@@ -25,7 +25,7 @@ from asyncpipe.run.state import RunJournal, find_run
 from asyncpipe.settings import Settings, default_of
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.format import timestamp_of
-from asyncpipe.text.secrets import Secrets, secrets_of
+from asyncpipe.text.secrets import Secrets, is_secret_name, secrets_of, texts_of
 
 _PASSWORD_BYTES = 24
 _HASH_ROUNDS = 5000  # stretching is for guessable passwords: 24 random bytes need none
@@ -177,12 +177,13 @@ def request_of(
 
 
 def sensitive_of(units: Iterable[scheduler.Unit]) -> dict[str, str]:
-    """The values of variables that templates call sensitive, by unit and name."""
+    """The values of variables that are sensitive or named like a secret, by unit and name."""
     return {
-        f"{unit.name}.{variable.name}": variable.value
+        f"{unit.name}.{variable.name}.{number}": text
         for unit in units
         for variable in unit.template.variables.values()
-        if variable.sensitive and isinstance(variable.value, str)
+        if variable.sensitive or is_secret_name(variable.name)
+        for number, text in enumerate(texts_of(variable.value))
     }
 
 

@@ -323,7 +323,7 @@ def _is_key(key: str) -> bool:
 
 
 def _sidecar_name(seen: os.stat_result) -> str:
-    """Name a sidecar after the identity of its file, so that it can never tell of another one."""
+    """Name a sidecar after the identity of its file, so that it can never describe another one."""
     identity = f"{seen.st_ino}-{seen.st_mtime_ns}-{seen.st_size}"
     return hashlib.sha256(identity.encode()).hexdigest()[:32] + ".json"
 

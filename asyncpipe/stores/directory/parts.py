@@ -182,7 +182,7 @@ def _copy(folder: Path, place: Place, target: int, start: int) -> None:
 def _place(
     files: DirectoryFiles, handle: UploadHandle, number: int, size_bytes: int
 ) -> tuple[str, int]:
-    """Choose file and offset: in place once part 1 has told the stride, beside it until then."""
+    """Choose file and offset: in place once part 1 has set the stride, beside it until then."""
     record = files.read_record(handle)
     stride_bytes = record.stride_bytes
     if stride_bytes is None and number == 1:

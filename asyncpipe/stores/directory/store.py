@@ -51,7 +51,7 @@ DIRECTORY_CAPABILITIES = StoreCapabilities(
     conditional_complete=True,
     compare_and_swap=True,
     object_size_checked=True,
-    comparable_etag=False,  # ETags tell of inode, time and size, or of a part's CRC64NVME
+    comparable_etag=False,  # ETags are made of inode, time and size, or of a part's CRC64NVME
     idempotent_complete=False,
     gains_by_parallel_parts=False,
     min_part_bytes=1,
@@ -67,7 +67,7 @@ class DirectoryStore:
     """An ObjectStore below ``root``; unpublished bytes stay in ``root/.asyncpipe-uploads``.
 
     ETags are ``inode-mtime-size``; content types and metadata live beside the unpublished bytes
-    and are told as long as the file is the one that was published.
+    and are reported as long as the file is the one that was published.
     """
 
     def __init__(self, root: Path) -> None:

@@ -111,6 +111,8 @@ def _no_connection(error: aiohttp.ClientConnectorError, endpoint: str) -> Explan
 
 def _why_cut(error: BaseException) -> str:
     why = getattr(error, "strerror", None)
+    if why and error.errno is None:  # type: ignore[attr-defined]  # aiohttp's own text, with the URL
+        return "while the body was sent"
     return printable(str(why), 150) if why else "no answer"
 
 

@@ -24,9 +24,15 @@ class NotKnown(Exception):  # noqa: N818 -- a signal: Packer has a value, we do 
 
 
 class Double(Fraction):
-    """A number that Go holds as a float64."""
+    """A number that Go holds as a float64, and still does when only its sign changes."""
 
     __slots__ = ()
+
+    def __abs__(self) -> Double:
+        return Double(super().__abs__())
+
+    def __neg__(self) -> Double:
+        return Double(super().__neg__())
 
 
 def parse(text: str) -> Fraction | None:

@@ -9,13 +9,20 @@ from typing import Final
 from urllib.parse import unquote
 
 from asyncpipe.text.secrets.forms import forms_of
-from asyncpipe.text.secrets.names import WITHHELD, is_secret_name, names_a_place, passed_on
+from asyncpipe.text.secrets.names import (
+    WITHHELD,
+    is_secret_name,
+    is_withheld,
+    names_a_place,
+    passed_on,
+)
 
 __all__ = [
     "NO_SECRETS",
     "WITHHELD",
     "Secrets",
     "is_secret_name",
+    "is_withheld",
     "passed_on",
     "secrets_of",
     "texts_of",

@@ -1,0 +1,49 @@
+"""What is secret in our environment, kept from the processes that we start.
+
+Linux shows the environment that a process began with in /proc/PID/environ, to every process of
+its user and to root, whatever the process hands on to its children.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
+_ENV_START, _ENV_END = 47, 48  # proc_pid_stat(5), fields 50 and 51, counted behind the name
+_SELF: Final = Path("/proc/self")
+
+
+def hide(is_secret: Callable[[str], bool]) -> None:
+    """Take the values of secret variables out of /proc/PID/environ; ours stay in ``os.environ``.
+
+    Then no process of the same user may look into this one (its memory, descriptors and
+    environment), nor does it leave a core file. Root may look into any memory: what a build must
+    not know does not belong on a machine where it is root. Where /proc or prctl refuse, nothing
+    changes.
+    """
+    try:
+        _blank(is_secret)
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (OSError, AttributeError, ValueError, IndexError):
+        return
+
+
+def _blank(is_secret: Callable[[str], bool]) -> None:
+    fields = (_SELF / "stat").read_bytes().rpartition(b")")[2].split()
+    start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+    with (_SELF / "mem").open("r+b", buffering=0) as memory:
+        memory.seek(start)
+        block = memory.read(end - start)
+        position = start
+        for entry in block.split(b"\0"):
+            name, equals, value = entry.partition(b"=")
+            if equals and value and is_secret(os.fsdecode(name)):
+                memory.seek(position + len(name) + 1)
+                memory.write(bytes(len(value)))
+                if os.fsdecode(name) in os.environ:  # libc reads the block: give it a copy
+                    os.putenv(name, os.environb[name])
+            position += len(entry) + 1

@@ -7,7 +7,7 @@ from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
 from asyncpipe.catalog.read import BAD
 from asyncpipe.catalog.streaming import stream_xva
-from asyncpipe.model.catalog import entry_of
+from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
     "BAD",

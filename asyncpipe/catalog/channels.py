@@ -8,7 +8,7 @@ from asyncpipe.catalog.read import BAD, read_pointer
 from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry, encode_pointer
+from asyncpipe.model.documents.catalog import CatalogEntry, encode_pointer
 from asyncpipe.ports import ObjectStore
 
 

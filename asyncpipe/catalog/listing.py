@@ -11,8 +11,13 @@ from asyncpipe.catalog.read import BAD, read_index, read_pointer, read_version
 from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry, decode_index, encode_index, in_order
-from asyncpipe.model.documents import UnreadableError
+from asyncpipe.model.documents.catalog import (
+    CatalogEntry,
+    decode_index,
+    encode_index,
+    in_order,
+)
+from asyncpipe.model.documents.fields import UnreadableError
 from asyncpipe.ports import ObjectStore
 
 _READ_AT_ONCE: Final = 8

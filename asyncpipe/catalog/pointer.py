@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from asyncpipe.catalog.read import read_metadata
 from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import UploadError
-from asyncpipe.model import catalog, store_keys
-from asyncpipe.model.catalog import CatalogEntry, PointerResult
-from asyncpipe.model.documents import NewerSchemaError, UnreadableError
+from asyncpipe.model import store_keys
+from asyncpipe.model.documents import catalog
+from asyncpipe.model.documents.catalog import CatalogEntry, PointerResult
+from asyncpipe.model.documents.fields import NewerSchemaError, UnreadableError
 from asyncpipe.ports import ObjectStore
 
 

@@ -15,7 +15,7 @@ from asyncpipe.catalog.pointer import change_index
 from asyncpipe.catalog.read import BAD, read_pointer
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 
 

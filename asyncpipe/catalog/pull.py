@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from asyncpipe.catalog.read import read_version
 from asyncpipe.errors import ChecksumError, TransientStoreError, UploadError, UsageError
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.text.format import size_text

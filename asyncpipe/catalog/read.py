@@ -9,10 +9,11 @@ import msgspec
 
 from asyncpipe.catalog.swap import MAX_INDEX_BYTES
 from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError
-from asyncpipe.model import catalog, documents, store_keys
-from asyncpipe.model.catalog import CatalogEntry
-from asyncpipe.model.documents import NewerSchemaError, UnreadableError
-from asyncpipe.model.metadata import PublishedMetadata
+from asyncpipe.model import store_keys
+from asyncpipe.model.documents import catalog, fields
+from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.model.documents.fields import NewerSchemaError, UnreadableError
+from asyncpipe.model.documents.metadata import PublishedMetadata
 from asyncpipe.ports import ObjectStore
 
 _MAX_POINTER_BYTES: Final = 1024 * 1024
@@ -49,7 +50,7 @@ async def read_version(store: ObjectStore, folder_key: str) -> CatalogEntry:
     """
 
     def entry(body: bytes) -> CatalogEntry:
-        found = catalog.entry_of(documents.decode(body, PublishedMetadata))
+        found = catalog.entry_of(fields.decode(body, PublishedMetadata))
         if found.folder_key != folder_key:
             raise UnreadableError("It is the metadata of another version.")
         return found
@@ -68,7 +69,7 @@ async def read_metadata(store: ObjectStore, entry: CatalogEntry) -> dict[str, An
     """Read the metadata of a version, None when it is gone; errors as ``read_pointer``."""
 
     def plain(body: bytes) -> dict[str, Any]:
-        found: dict[str, Any] = msgspec.to_builtins(documents.decode(body, PublishedMetadata))
+        found: dict[str, Any] = msgspec.to_builtins(fields.decode(body, PublishedMetadata))
         return found
 
     return await _read(store, entry.metadata_key, _MAX_METADATA_BYTES, plain)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from asyncpipe.errors import ChecksumError, TransientStoreError
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
 

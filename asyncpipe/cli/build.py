@@ -10,6 +10,7 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command, setting
+from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, GLOB, OneOf
 from asyncpipe.model.build import OnError
 
@@ -108,7 +109,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     metavar="NAME",
     help="Pass a withheld variable (AWS_*, GITHUB_TOKEN ...) to Packer; globs are allowed.",
 )
-@shared.HOST
+@HOST
 @shared.PUBLISHING
 def build(**given: Any) -> int:
     """Build TEMPLATEs (folders, files, globs) with Packer and publish them."""

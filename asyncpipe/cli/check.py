@@ -12,6 +12,7 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.host import HOST
 
 
 @click.command(cls=Command)
@@ -23,7 +24,7 @@ from asyncpipe.cli.options.command import Command
 @shared.WORK_DIRECTORY
 @shared.AS_JSON
 @shared.IDENTITY
-@shared.HOST
+@HOST
 @shared.DESTINATION
 @shared.STORE
 def check(*, iso: bool, as_json: bool, **given: Any) -> int:

@@ -81,7 +81,7 @@ def template_folders(
     _ctx: click.Context, _parameter: click.Parameter, typed: str
 ) -> list[CompletionItem[str]]:
     """Folders with a template, or files where none begins so."""
-    from asyncpipe.run.nearby import template_folders as folders_below
+    from asyncpipe.run.selection import template_folders as folders_below
 
     start = Path(typed if typed.endswith("/") else os.path.dirname(typed) or ".")  # noqa: PTH120 - "" stays ""
     found = (os.path.normpath(start / folder) for folder in folders_below(start))

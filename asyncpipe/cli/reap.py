@@ -14,11 +14,12 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, PATH
 
 if TYPE_CHECKING:
     from asyncpipe import reap as reaping
-    from asyncpipe.model.run_state import KnownRun
+    from asyncpipe.model.documents.run_state import KnownRun
     from asyncpipe.settings import Settings
 
 
@@ -55,7 +56,7 @@ class _How:
 @shared.AS_JSON
 @shared.WORK_DIRECTORY
 @shared.DESTINATION
-@shared.HOST
+@HOST
 @shared.STORE
 @click.pass_context
 def reap(

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from asyncpipe.errors import AsyncpipeError
-from asyncpipe.model import documents
-from asyncpipe.model.metadata import FailedMetadata, PublishedMetadata
+from asyncpipe.model.documents import fields
+from asyncpipe.model.documents.metadata import FailedMetadata, PublishedMetadata
 from asyncpipe.text.safe import printable
 
 
@@ -25,7 +25,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
     Raises:
         AsyncpipeError: the document does not fit the schema: a bug of ours, not of the template.
     """
-    return documents.encode(_checked(document, PublishedMetadata | FailedMetadata))
+    return fields.encode(_checked(document, PublishedMetadata | FailedMetadata))
 
 
 def _checked(document: Mapping[str, Any], kind: Any) -> Any:

@@ -36,7 +36,6 @@ class StoreCapabilities:
     compare_and_swap: bool  # If-Match on PutObject is honoured
     object_size_checked: bool  # x-amz-mp-object-size is compared
     comparable_etag: bool  # a part's ETag is the MD5 of its bytes
-    idempotent_complete: bool = False
     gains_by_parallel_parts: bool = True  # a disk does not, a network does
     max_parts: int = 10_000
     min_part_bytes: int = 5 * 1024 * 1024

@@ -14,8 +14,8 @@ import anyio.to_thread
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import HostObjects
 from asyncpipe.model.clean_up import CleanUp
+from asyncpipe.model.documents.run_state import KnownRun, UnitRecord, UnitState
 from asyncpipe.model.host import HostVdi, HostVm
-from asyncpipe.model.run_state import KnownRun, UnitRecord, UnitState
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.packer.host_objects import read_lines
 from asyncpipe.ports import Pool

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from asyncpipe.errors import UploadError
 from asyncpipe.model import store_keys
-from asyncpipe.model.run_state import KnownRun
+from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore

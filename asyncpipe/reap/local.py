@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio.to_thread
 
-from asyncpipe.model.run_state import KnownRun, UnitState
+from asyncpipe.model.documents.run_state import KnownRun, UnitState
 from asyncpipe.packer.debug_log import PACKER_LOG_NAME
 from asyncpipe.reap.findings import Finding, Groups, Kind
 from asyncpipe.text.safe import printable

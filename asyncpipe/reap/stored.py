@@ -9,8 +9,8 @@ from typing import Final
 
 from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError, UploadError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import decode_pointer
-from asyncpipe.model.documents import NewerSchemaError, UnreadableError
+from asyncpipe.model.documents.catalog import decode_pointer
+from asyncpipe.model.documents.fields import NewerSchemaError, UnreadableError
 from asyncpipe.model.store import ObjectInfo, OpenUpload, UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore

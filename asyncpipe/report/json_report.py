@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from asyncpipe.model import documents
 from asyncpipe.model.build import Phase, PhaseSpan
+from asyncpipe.model.documents import fields
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.model.transfer import PublishedObject
@@ -132,7 +132,7 @@ class NotStartedEntry(FailedEntry, frozen=True, kw_only=True, tag="not-started")
 class Report(Struct, frozen=True, kw_only=True):
     """A run: its own facts, and one entry for each template that ended."""
 
-    schema_version: documents.Version
+    schema_version: fields.Version
     run: RunEntry
     counts: Counts
     templates: list[PublishedEntry | FailedEntry | NotStartedEntry]
@@ -140,14 +140,14 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def encode(outcomes: Sequence[Outcome], run: RunInfo) -> bytes:
     """Return the report as JSON."""
-    return documents.encode(render(outcomes, run))
+    return fields.encode(render(outcomes, run))
 
 
 def render(outcomes: Sequence[Outcome], run: RunInfo) -> Report:
     """Return the report of a run."""
     published = sum(isinstance(outcome, Published) for outcome in outcomes)
     return Report(
-        schema_version=documents.SCHEMA_VERSION,
+        schema_version=fields.SCHEMA_VERSION,
         run=RunEntry(
             id=run.run_id,
             destination=printable(run.destination),

@@ -7,9 +7,9 @@ of them found out and a later one needs.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,46 +22,26 @@ from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.detect.medium import MediumCollector
 from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
+from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
-from asyncpipe.model.run import FileEntry, RunFacts
-from asyncpipe.model.run_state import UnitState
+from asyncpipe.model.run import FileEntry
 from asyncpipe.model.store_keys import LOG_NAME
-from asyncpipe.model.transfer import PublishedObject, TransferOptions
+from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.model.xva import XvaReport, report_to_dict
 from asyncpipe.packer.watch import Listeners
-from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
-from asyncpipe.run.host import BuildHost, HostSide
-from asyncpipe.run.state import Built, RunJournal
+from asyncpipe.run.host.beside import HostSide
+from asyncpipe.run.services import Services
+from asyncpipe.run.state import Built
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
-from asyncpipe.text.secrets import Secrets
-from asyncpipe.upload.budget import Budget
 
 _LOG_TAIL_LINES = 40
 _SEAL_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What every template of this process shares."""
-
-    runner: ProcessRunner
-    log_files: LogFiles
-    store: ObjectStore
-    budget: Budget
-    reporter: Reporter
-    journal: RunJournal
-    facts: RunFacts
-    secrets: Secrets
-    transfer: TransferOptions = field(default_factory=TransferOptions)
-    eager: bool = True
-    keep_xva: bool = False
-    host_of: Callable[[BuildPlan], BuildHost | None] | None = None
 
 
 class RunContext:

@@ -22,14 +22,15 @@ from asyncpipe.errors import (
 from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.clean_up import CleanUp
+from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import TemplateFinished, TemplateStarted
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
-from asyncpipe.model.run_state import UnitState
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
-from asyncpipe.run.context import RunContext, Services
+from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
+from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.text.secrets import texts_of, too_short
 from asyncpipe.upload.session import UploadSession

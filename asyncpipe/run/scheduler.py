@@ -27,7 +27,7 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.model.template import Template, TemplateSource
-from asyncpipe.run import nearby, plan, selection
+from asyncpipe.run import plan, selection
 from asyncpipe.settings import Settings
 from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
@@ -95,7 +95,7 @@ def discover(patterns: Sequence[str], root: Path) -> list[Path]:
 
 def _meant(pattern: str, root: Path) -> str:
     """Suggest templates that are called alike."""
-    return nearby.did_you_mean(pattern, nearby.template_folders(root))
+    return selection.did_you_mean(pattern, selection.template_folders(root))
 
 
 def _matches(pattern: str, root: Path) -> list[Path]:

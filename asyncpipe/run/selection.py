@@ -1,14 +1,19 @@
-"""Which builds --only and --except leave (pure)."""
+"""Which builds --only and --except leave, and what a person may have meant by a name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from asyncpipe.errors import UsageError
 from asyncpipe.template.select import chooser
 
 _MAX_NAMED: Final = 20
+_MAX_FOLDERS: Final = 2000
+_ENDINGS: Final = (".pkr.hcl", ".pkr.json")
 
 
 def chosen(
@@ -49,3 +54,19 @@ def _there_are(builds: Mapping[str, str]) -> str:
     ]
     more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
     return f"The builds are {', '.join(names[:_MAX_NAMED])}{more}."
+
+
+def template_folders(root: Path) -> Iterator[str]:
+    """Folders with a template below ``root``, relative to it; dot folders are left out."""
+    for number, (folder, names, files) in enumerate(os.walk(root)):
+        if number >= _MAX_FOLDERS:
+            return
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        if any(name.endswith(_ENDINGS) for name in files):
+            yield os.path.relpath(folder, root)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``Did you mean x or y?``, "" when nothing resembles ``name``."""
+    close = difflib.get_close_matches(name.rstrip("/"), list(known), n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(close)}?" if close else ""

@@ -1,8 +1,8 @@
 """What a run has done so far, on disk: where ``--resume`` and ``reap`` start from.
 
-``RUN/run.json`` (``model/run_state.py``) is replaced atomically at every change of state. The
-folder of a unit holds its build.log, the upload's own journal, ``built.json`` once the build has
-ended well and, until it is published, the XVA.
+``RUN/run.json`` (``model/documents/run_state.py``) is replaced atomically at every change of
+state. The folder of a unit holds its build.log, the upload's own journal, ``built.json`` once the
+build has ended well and, until it is published, the XVA.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import msgspec
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model import run_state
-from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
+from asyncpipe.model.documents import run_state
+from asyncpipe.model.documents.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.system import lock
 from asyncpipe.system.files import make_folder, read_regular, replace_file

@@ -45,7 +45,6 @@ MEMORY_CAPABILITIES = StoreCapabilities(
     compare_and_swap=True,
     object_size_checked=True,
     comparable_etag=True,
-    idempotent_complete=False,
     min_part_bytes=1,
 )
 _SLICE_BYTES = 1024 * 1024
@@ -61,11 +60,7 @@ class _Upload:
 
 
 class MemoryStore(FaultyCalls):
-    """An ObjectStore that keeps everything in memory; runs on every anyio backend.
-
-    ``capabilities`` say what it honours: a condition it does not claim is ignored, a checksum it
-    does not claim is not compared, exactly as such a server would behave.
-    """
+    """Keeps everything in memory; what ``capabilities`` do not claim is not honoured either."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from asyncpipe import catalog, metadata
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import ObjectInfo
 from asyncpipe.testing.store import MEMORY_CAPABILITIES, MemoryStore
 from tests.metadata import documents as make

@@ -16,7 +16,7 @@ import pytest
 from asyncpipe import catalog, reap
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD, publish, put_version
 

@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 
 from asyncpipe import catalog
 from asyncpipe.errors import ConflictError, ObjectMissingError, TransientStoreError, UsageError
-from asyncpipe.model import catalog as entries
 from asyncpipe.model import store_keys
-from asyncpipe.model.documents import NewerSchemaError, UnreadableError
+from asyncpipe.model.documents import catalog as entries
+from asyncpipe.model.documents.fields import NewerSchemaError, UnreadableError
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import (
     MIDDLE,

@@ -7,7 +7,7 @@ import pytest
 from asyncpipe import catalog
 from asyncpipe.errors import AccessDeniedError, UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import encode_pointer
+from asyncpipe.model.documents.catalog import encode_pointer
 from asyncpipe.model.store import ObjectInfo
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD, publish

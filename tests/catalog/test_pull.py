@@ -16,8 +16,8 @@ from asyncpipe.errors import (
     TransientStoreError,
     UsageError,
 )
-from asyncpipe.model.catalog import CatalogEntry
-from asyncpipe.model.documents import UnreadableError
+from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.model.documents.fields import UnreadableError
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import NEW, publish

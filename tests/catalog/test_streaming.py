@@ -9,7 +9,7 @@ import pytest
 from asyncpipe import catalog
 from asyncpipe.catalog import streaming
 from asyncpipe.errors import ChecksumError, TransientStoreError
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.testing.store import MemoryStore

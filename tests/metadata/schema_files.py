@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from asyncpipe.model.catalog import Index, Pointer
-from asyncpipe.model.metadata import Metadata
+from asyncpipe.model.documents.catalog import Index, Pointer
+from asyncpipe.model.documents.metadata import Metadata
 from asyncpipe.report.json_report import Report
 
 FOLDER: Final = Path(__file__).parents[2] / "asyncpipe" / "schemas"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from asyncpipe.errors import HostUnreachableError, UsageError
+from asyncpipe.model.documents.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.model.host import Mark
-from asyncpipe.model.run_state import KnownRun, RunRecord, UnitRecord, UnitState
 from asyncpipe.reap import Finding, Kind, at_host
 from asyncpipe.testing.pool import FakePool
 from asyncpipe.text.format import timestamp_of

@@ -9,8 +9,8 @@ import pytest
 
 from asyncpipe import reap
 from asyncpipe.errors import TransientStoreError
-from asyncpipe.model import run_state
-from asyncpipe.model.run_state import KnownRun
+from asyncpipe.model.documents import run_state
+from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.reap import Kind
 from asyncpipe.testing.store import MemoryStore

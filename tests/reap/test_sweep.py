@@ -7,7 +7,7 @@ import pytest
 
 from asyncpipe import reap
 from asyncpipe.errors import AccessDeniedError, UploadError
-from asyncpipe.model.catalog import encode_pointer
+from asyncpipe.model.documents.catalog import encode_pointer
 from asyncpipe.model.store import StoredBytes, UploadHandle
 from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.model.transfer import TransferOptions

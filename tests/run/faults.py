@@ -32,9 +32,9 @@ from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import Command, LogFile, RunningProcess
 from asyncpipe.reap.stored import sweep
 from asyncpipe.retry import RetryPolicy
-from asyncpipe.run.context import Services
 from asyncpipe.run.pipeline import process_template, publish_built
 from asyncpipe.run.scheduler import DiskBudget, Job, process_matrix
+from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.testing.processes import Script, ScriptedProcessRunner

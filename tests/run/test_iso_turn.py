@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from asyncpipe.errors import HostError
-from asyncpipe.run.iso_turn import turn
+from asyncpipe.run.host.iso_turn import turn
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
+from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import Warned
 from asyncpipe.model.publication import Failed, Published
-from asyncpipe.model.run_state import UnitState
 from asyncpipe.model.transfer import StagedObject
 from asyncpipe.run.pipeline import process_template, publish_built
 from asyncpipe.run.state import Built, RunJournal

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.run_state import UnitRecord, UnitState
+from asyncpipe.model.documents.run_state import UnitRecord, UnitState
 from asyncpipe.run import state
 from asyncpipe.run.state import Built, RunJournal, find_run, read_run
 from asyncpipe.system.files import replace_file

@@ -34,7 +34,6 @@ S3 = StoreCapabilities(
     compare_and_swap=True,
     object_size_checked=True,
     comparable_etag=False,
-    idempotent_complete=True,
 )
 SIZES = st.one_of(st.integers(0, 64 * MIB), st.integers(0, S3.max_object_bytes))
 

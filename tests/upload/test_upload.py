@@ -179,11 +179,10 @@ async def test_a_byte_that_turns_within_the_store_is_found_and_nothing_is_visibl
 
 
 @pytest.mark.parametrize("size_bytes", [1000, len(BODY)])
-@pytest.mark.parametrize("idempotent", [False, True])
 async def test_a_lost_answer_to_the_last_call_is_settled_by_the_object(
-    target: Target, options: TransferOptions, tmp_path: Path, size_bytes: int, idempotent: bool
+    target: Target, options: TransferOptions, tmp_path: Path, size_bytes: int
 ) -> None:
-    store = MemoryStore(capabilities=replace(MEMORY_CAPABILITIES, idempotent_complete=idempotent))
+    store = MemoryStore()
     for operation in ("put", "complete_upload"):
         store.fail(operation, TransientStoreError("timeout"), after_commit=True)
     with anyio.fail_after(20):

@@ -21,10 +21,10 @@ from asyncpipe import catalog
 from asyncpipe.cli.progress import watched, watched_stream
 from asyncpipe.errors import AsyncpipeError, ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.catalog import CatalogEntry
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run.nearby import did_you_mean
+from asyncpipe.run.selection import did_you_mean
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import counted, size_text, timestamp_of

@@ -9,6 +9,7 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option, options
+from asyncpipe.cli.options.host import HOST, KNOWN_HOSTS
 from asyncpipe.cli.options.values import TEXT
 
 _HOSTS = options(
@@ -49,7 +50,7 @@ _HOSTS = options(
     help="Name the template by NAME alone; the one that has the name gets its version's.",
 )
 @shared.AS_JSON
-@shared.HOST
+@HOST
 @shared.DESTINATION
 @shared.STORE
 def import_(**given: Any) -> int:
@@ -73,7 +74,7 @@ def host() -> None:
 @click.option("--fingerprint", metavar="SHA256", help="Store it only if it is this one.")
 @click.option("--replace", is_flag=True, help="Store it although another one is stored.")
 @click.option("--yes", is_flag=True, help="Store it without asking.")
-@shared.KNOWN_HOSTS
+@KNOWN_HOSTS
 def trust(**given: Any) -> int:
     """Show the fingerprint of HOST's certificate and store it, as ssh does.
 
@@ -87,7 +88,7 @@ def trust(**given: Any) -> int:
 @host.command("list", cls=Command)
 @_HOSTS
 @shared.AS_JSON
-@shared.HOST
+@HOST
 @shared.DESTINATION
 @shared.STORE
 def list_(**given: Any) -> int:

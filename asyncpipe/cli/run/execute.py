@@ -28,14 +28,14 @@ from asyncpipe.errors import (
     UsageError,
 )
 from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
-from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
 from asyncpipe.run.claim import claimed
-from asyncpipe.run.context import Services
+from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store

@@ -11,10 +11,10 @@ from asyncpipe.errors import UsageError
 from asyncpipe.host.access import access_of_environment, access_of_template
 from asyncpipe.host.pool import open_pool
 from asyncpipe.model.build import BuildPlan
-from asyncpipe.model.run_state import KnownRun
+from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.ports import Pool
 from asyncpipe.reap.at_host import OpenHost
-from asyncpipe.run.host import BuildHost
+from asyncpipe.run.host.beside import BuildHost
 from asyncpipe.settings import Settings
 from asyncpipe.system.groups import ProcessGroups
 

@@ -17,10 +17,10 @@ import click
 import structlog
 
 from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import ChatFormat
-from asyncpipe.model.run_state import UnitState
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console

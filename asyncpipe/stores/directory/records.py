@@ -13,7 +13,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from asyncpipe.model.documents import Count, Key, Text
+from asyncpipe.model.documents.fields import Count, Key, Text
 from asyncpipe.system.files import read_regular, replace_file
 
 FILE_MODE: Final = 0o644  # minus the umask

@@ -52,7 +52,6 @@ DIRECTORY_CAPABILITIES = StoreCapabilities(
     compare_and_swap=True,
     object_size_checked=True,
     comparable_etag=False,  # ETags are made of inode, time and size, or of a part's CRC64NVME
-    idempotent_complete=False,
     gains_by_parallel_parts=False,
     min_part_bytes=1,
 )

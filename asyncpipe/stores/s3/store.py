@@ -41,7 +41,7 @@ from asyncpipe.stores.s3.creating import create, create_and_look
 from asyncpipe.stores.s3.errors import UnexplainedError
 from asyncpipe.stores.s3.lifecycle import abort_rule_days
 from asyncpipe.stores.s3.pages import pages
-from asyncpipe.stores.s3.probe import ask, prove
+from asyncpipe.stores.s3.probe.ask import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
 from asyncpipe.stores.s3.reading import read_pieces, read_small
 from asyncpipe.stores.s3.requests import (

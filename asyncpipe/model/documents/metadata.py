@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from asyncpipe.model.documents import (
+from asyncpipe.model.documents.fields import (
     Count,
     Key,
     MomentUtc,

@@ -21,8 +21,8 @@ from asyncpipe.model.store import (
     StoreProfile,
 )
 from asyncpipe.stores.s3.answers import unquoted
-from asyncpipe.stores.s3.probe_calls import BODY, Probe, Request, probing
-from asyncpipe.stores.s3.probe_uploads import TrialUpload, whole_of
+from asyncpipe.stores.s3.probe.question import BODY, Probe, Request, probing
+from asyncpipe.stores.s3.probe.trial_upload import TrialUpload, whole_of
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
 
 _MD5_HEX: Final = hashlib.md5(BODY, usedforsecurity=False).hexdigest()

@@ -13,8 +13,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from asyncpipe.model import documents, store_keys
-from asyncpipe.model.documents import (
+from asyncpipe.model import store_keys
+from asyncpipe.model.documents import fields
+from asyncpipe.model.documents.fields import (
     Count,
     Key,
     Name,
@@ -26,7 +27,7 @@ from asyncpipe.model.documents import (
     Timestamp,
     UnreadableError,
 )
-from asyncpipe.model.metadata import PublishedMetadata
+from asyncpipe.model.documents.metadata import PublishedMetadata
 
 
 class XvaEntry(Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
         key = store_keys.parse_version_key(self.xva.key)
         if key is None or key.folder_key != folder or not store_keys.is_name(key.name):
             raise ValueError("the key of its XVA is not in the version's own folder")
-        documents.require_past(self.timestamp)
+        fields.require_past(self.timestamp)
         msgspec.structs.force_setattr(self, "folder", folder)
         metadata_key = f"{folder}/{store_keys.METADATA_NAME}"
         msgspec.structs.force_setattr(self, "metadata_key", metadata_key)
@@ -91,7 +92,7 @@ class Pointer(Struct, frozen=True, kw_only=True):
     every object. Keys are relative to the destination's prefix.
     """
 
-    schema_version: documents.Version
+    schema_version: fields.Version
     version: CatalogEntry
 
 
@@ -101,7 +102,7 @@ class Index(Struct, frozen=True, kw_only=True):
     It can be rebuilt from the versions' own metadata at any time.
     """
 
-    schema_version: documents.Version
+    schema_version: fields.Version
     versions: Annotated[tuple[CatalogEntry, ...], Meta(max_length=1_000_000)]
 
 
@@ -157,7 +158,7 @@ def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
 
 def decode_pointer(body: bytes, short_id: str) -> CatalogEntry:
     """Read ``latest.json`` or a channel of ``short_id``; UnreadableError, NewerSchemaError."""
-    entry = documents.decode(body, Pointer).version
+    entry = fields.decode(body, Pointer).version
     if entry.short_id != short_id:
         raise UnreadableError("It names a version of another template.")
     return entry
@@ -171,9 +172,9 @@ def decode_index(body: bytes) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]
     """
     found: list[CatalogEntry] = []
     problems: list[str] = []
-    for raw in documents.decode(body, _LooseIndex).versions:
+    for raw in fields.decode(body, _LooseIndex).versions:
         try:
-            found.append(documents.read(raw, CatalogEntry))
+            found.append(fields.read(raw, CatalogEntry))
         except UnreadableError as error:
             problems.append(error.message)
     return in_order(found), tuple(dict.fromkeys(problems))
@@ -181,13 +182,13 @@ def decode_index(body: bytes) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]
 
 def encode_pointer(entry: CatalogEntry) -> bytes:
     """Write ``latest.json`` or a channel."""
-    return documents.encode(Pointer(schema_version=documents.SCHEMA_VERSION, version=entry))
+    return fields.encode(Pointer(schema_version=fields.SCHEMA_VERSION, version=entry))
 
 
 def encode_index(entries: Iterable[CatalogEntry]) -> bytes:
     """Write ``index.json``."""
-    index = Index(schema_version=documents.SCHEMA_VERSION, versions=in_order(entries))
-    return documents.encode(index)
+    index = Index(schema_version=fields.SCHEMA_VERSION, versions=in_order(entries))
+    return fields.encode(index)
 
 
 def in_order(entries: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:

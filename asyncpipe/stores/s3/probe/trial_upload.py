@@ -22,7 +22,7 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.stores.s3.answers import unquoted
 from asyncpipe.stores.s3.body import PartBody
-from asyncpipe.stores.s3.probe_calls import BODY, FOREIGN, WRONG_BODY, Probe, clean_up_s
+from asyncpipe.stores.s3.probe.question import BODY, FOREIGN, WRONG_BODY, Probe, clean_up_s
 from asyncpipe.stores.s3.requests import (
     completed_part,
     part_checksum,

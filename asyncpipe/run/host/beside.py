@@ -23,8 +23,8 @@ from asyncpipe.model.clean_up import CleanUp, HostOutcome
 from asyncpipe.model.host import HostVdi, Mark, Proof, Remaining
 from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
-from asyncpipe.run import iso_turn
-from asyncpipe.run.host_files import with_digest, write_login
+from asyncpipe.run.host import iso_turn
+from asyncpipe.run.host.files import with_digest, write_login
 from asyncpipe.text.format import size_text, timestamp_of
 
 OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]

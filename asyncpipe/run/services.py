@@ -1,0 +1,33 @@
+"""What every template of a process shares, handed to each run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.run import RunFacts
+from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
+from asyncpipe.run.host.beside import BuildHost
+from asyncpipe.run.state import RunJournal
+from asyncpipe.text.secrets import Secrets
+from asyncpipe.upload.budget import Budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What every template of this process shares."""
+
+    runner: ProcessRunner
+    log_files: LogFiles
+    store: ObjectStore
+    budget: Budget
+    reporter: Reporter
+    journal: RunJournal
+    facts: RunFacts
+    secrets: Secrets
+    transfer: TransferOptions = field(default_factory=TransferOptions)
+    eager: bool = True
+    keep_xva: bool = False
+    host_of: Callable[[BuildPlan], BuildHost | None] | None = None

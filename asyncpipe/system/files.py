@@ -45,7 +45,10 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(mode=mode, exist_ok=True)
+    try:
+        path.mkdir(mode=mode, exist_ok=True)
+    except FileExistsError:  # a file stands there; say so as open(2) would
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
 
 
 def sync_path(path: Path) -> None:

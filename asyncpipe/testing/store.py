@@ -104,7 +104,7 @@ class MemoryStore(FaultyCalls):
         """Store a small object whole; DestinationTakenError, ConflictError."""
         late, _ = await self._meet("put", checked_key(key))
         present = self.objects.get(key)
-        if create_only and present and self._capabilities.conditional_put:
+        if create_only and present:  # without conditions a store is looked at first
             raise DestinationTakenError(f"{self.url_of(key)} exists already.")
         if if_match is not None and self._capabilities.compare_and_swap:
             self._check_match(key, present, if_match)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,18 @@ import pytest
 from tests.e2e.command import Desk, needs_packer
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a short name: Packer's plugins listen on sockets below it (108 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="ap") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.real_packer
 @needs_packer
 @pytest.mark.parametrize("name", ["actions runner", "it's Ünïcode $HOME"])
-def test_the_demo_builds_in_a_checkout_whose_path_has_a_blank(tmp_path: Path, name: str) -> None:
-    project = tmp_path / name
+def test_the_demo_builds_in_a_checkout_whose_path_has_a_blank(short_path: Path, name: str) -> None:
+    project = short_path / name
     desk = Desk(project)
     words = ["build", "templates/demo", "-var", "seconds=0", "-var", "size_mib=4"]
     ended = desk.run(*words)

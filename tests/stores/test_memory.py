@@ -5,7 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from asyncpipe.errors import SlowDownError, TransientStoreError
+from asyncpipe.errors import DestinationTakenError, SlowDownError, TransientStoreError
 from asyncpipe.model.store import ChecksumMode
 from asyncpipe.testing.store import MEMORY_CAPABILITIES, MemoryStore
 from tests.stores.contract import ObjectStoreContract
@@ -68,8 +68,16 @@ async def test_a_complete_slower_than_its_limit_is_a_transient_failure() -> None
         )
 
 
-async def test_conditions_that_are_not_claimed_are_ignored() -> None:
+async def test_a_condition_that_is_not_claimed_is_ignored() -> None:
+    store = MemoryStore(capabilities=replace(MEMORY_CAPABILITIES, compare_and_swap=False))
+    await store.put("x", b"1", content_type=TEXT)
+    await store.put("x", b"2", content_type=TEXT, if_match="another")
+    assert store.objects["x"].body == b"2"
+
+
+async def test_without_conditions_a_taken_key_is_still_seen_before_a_create() -> None:
     store = MemoryStore(capabilities=replace(MEMORY_CAPABILITIES, conditional_put=False))
     await store.put("x", b"1", content_type=TEXT, create_only=True)
-    await store.put("x", b"2", content_type=TEXT, create_only=True)
-    assert store.objects["x"].body == b"2"
+    with pytest.raises(DestinationTakenError):
+        await store.put("x", b"2", content_type=TEXT, create_only=True)
+    assert store.objects["x"].body == b"1"

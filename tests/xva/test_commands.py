@@ -40,7 +40,7 @@ def test_verify_accepts_and_says_what_is_inside(
     assert run(["verify", str(good)]) == 0
     out = capsys.readouterr().out
     assert "accepted" in out
-    assert '"sample & co", 2 disk(s), 5 chunks verified (xxh64)' in out
+    assert '"sample & co", 2 disks, 5 chunks verified (xxh64)' in out
 
 
 def test_verify_of_several_files_ends_with_31_when_one_is_bad(

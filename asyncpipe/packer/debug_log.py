@@ -27,20 +27,36 @@ def prepare_private(path: Path) -> None:
         ) from error
 
 
-async def take_rows(path: Path, rows: MachineRows) -> None:
-    """Read what Packer's log tells and remove it: it is not redacted."""
+async def take_rows(path: Path, rows: MachineRows) -> str:
+    """Read what Packer's log says, and remove it: it is not redacted.
+
+    Returns a sentence for a person where the file may still be there, "" otherwise. Nothing is
+    raised: the rows add to what the output said, and the build does not depend on them.
+    """
+    disk = Disk(path.name)
+    with suppress(OSError):
+        for lines in await disk.call(_rows_of, path):
+            rows.feed_lines(lines)
     try:
-        async with await anyio.open_file(path, "rb") as file:
-            rest = b""
-            while block := await file.read(_READ_BYTES):
-                *lines, rest = (rest + block).split(b"\n")
-                rest = rest[-_LONGEST_ROW_BYTES:]
-                rows.feed_lines(_telling(lines))
-            rows.feed_lines(_telling([rest]))
-    except OSError:
-        pass  # the rows add to what the output said; the build does not depend on them
-    finally:
-        await anyio.Path(path).unlink(missing_ok=True)
+        await disk.call(partial(path.unlink, missing_ok=True))
+    except OSError as error:
+        why = error.strerror or str(error)
+        return (
+            f"{printable(str(path), 300)} could not be removed ({why}): it holds what Packer"
+            " logged, unmasked, maybe secrets; remove it"
+        )
+    return ""
+
+
+def _rows_of(path: Path) -> list[list[str]]:
+    found, rest = [], b""
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            *lines, rest = (rest + block).split(b"\n")
+            rest = rest[-_LONGEST_ROW_BYTES:]
+            found.append(_telling(lines))
+    found.append(_telling([rest]))
+    return found
 
 
 def _telling(lines: list[bytes]) -> list[str]:

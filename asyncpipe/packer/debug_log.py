@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import anyio
-
 from asyncpipe.errors import UsageError
 from asyncpipe.packer.output_rows import MARKS, MachineRows
+from asyncpipe.system.disk import Disk
 from asyncpipe.text.safe import printable
 
 PACKER_LOG_NAME: Final = "packer.log"
 _READ_BYTES: Final = 1 << 20
 _LONGEST_ROW_BYTES: Final = 1 << 16
+_ANSWER_S: Final = 5.0  # a cancelled build waits for this
 
 
-def prepare_private(path: Path) -> None:
+async def prepare_private(path: Path) -> None:
     """Create Packer's log for the owner alone: Packer writes secrets to it and keeps the mode."""
     try:
-        path.touch(mode=0o600, exist_ok=False)
+        await Disk(path.name).call(partial(path.touch, mode=0o600, exist_ok=False))
     except OSError as error:
         raise UsageError(
             f"Cannot write {printable(str(path), 300)}: {error.strerror}.",
@@ -35,10 +37,10 @@ async def take_rows(path: Path, rows: MachineRows) -> str:
     """
     disk = Disk(path.name)
     with suppress(OSError):
-        for lines in await disk.call(_rows_of, path):
+        for lines in await disk.call(_rows_of, path, limit_s=_ANSWER_S):
             rows.feed_lines(lines)
     try:
-        await disk.call(partial(path.unlink, missing_ok=True))
+        await disk.call(partial(path.unlink, missing_ok=True), limit_s=_ANSWER_S)
     except OSError as error:
         why = error.strerror or str(error)
         return (

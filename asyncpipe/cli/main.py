@@ -17,7 +17,14 @@ import click
 
 from asyncpipe import __version__
 from asyncpipe.cli import gc
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, UsageError, leaf_of
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_UNEXPECTED,
+    MEANINGS,
+    AsyncpipeError,
+    UsageError,
+    leaf_of,
+)
 
 _MAX_LINES = 200  # of an error's words
 _MAX_WHAT_CHARS = 2000  # of an error that is none of ours
@@ -84,6 +91,8 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
 
 
 @click.group(

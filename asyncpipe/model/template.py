@@ -89,6 +89,7 @@ class Template:
     local_locations: Mapping[str, Location] = field(default_factory=dict)
     sources: tuple[TemplateSource, ...] = ()  # selected by only/except, in the order of the file
     required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
+    required_versions: tuple[str, ...] = ()  # constraints on Packer itself
     # Scripts, cd_files, http_directory ...: for --changed-since; folders and all files in them.
     referenced_files: tuple[Path, ...] = ()
     references: tuple[Reference, ...] = ()  # the same as named: what is gone is still named

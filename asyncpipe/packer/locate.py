@@ -10,6 +10,7 @@ from typing import Final
 from asyncpipe.errors import PackerMissingError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.packer.constraints import allows, version_of
 from asyncpipe.ports import Command, ProcessRunner
 from asyncpipe.system.capture import capture
 from asyncpipe.text.safe import printable, without_escapes
@@ -17,6 +18,8 @@ from asyncpipe.text.safe import printable, without_escapes
 _VALIDATE_S: Final = 120.0
 _PLUGINS_S: Final = 30.0
 _PLUGINS_SINCE: Final = (1, 7)  # packer plugins installed, required_plugins (packer changelog)
+_MOST_DETAILS: Final = 200
+_DETAIL_CHARS: Final = 500
 _ERROR = re.compile(r"^\W*Error: *(.+)$", re.MULTILINE)
 _PLACE = re.compile(r"^\s*on (\S.*?) line (\d+)", re.MULTILINE)
 
@@ -52,12 +55,33 @@ def locate_packer(
     raise PackerMissingError("Packer was not found on PATH.", hint=_INSTALL_HINT)
 
 
+def check_version(plan: BuildPlan) -> CheckResult | None:
+    """Compare Packer with what the template asks of it; None when it asks for nothing."""
+    wanted = ", ".join(plan.template.required_versions)
+    if not wanted or not plan.packer_version:
+        return None
+    match allows(wanted, version_of(plan.packer_version)):
+        case True:
+            return _ok("packer-version", plan, f"the template asks for {printable(wanted, 100)}")
+        case None:  # packer validate says what is wrong with it
+            return None
+    return CheckResult(
+        name="packer-version",
+        unit=plan.unit,
+        status=CheckStatus.FAIL,
+        message=f"The template asks for Packer {printable(wanted, 200)} (required_version); "
+        f"{plan.packer_path} is {plan.packer_version}.",
+        hint="Install that one, and name it by --packer PATH or PACKER=PATH.",
+        exit_code=UsageError.exit_code,
+    )
+
+
 async def check_plugins(plan: BuildPlan, runner: ProcessRunner) -> CheckResult | None:
-    """Look whether every required plugin is installed; None when the template asks for none."""
+    """Look whether every plugin is there in a version that the template asks for; None: none is."""
     wanted = plan.template.required_plugins
     if not wanted:
         return None
-    if _version(plan.packer_version) < _PLUGINS_SINCE:
+    if version_of(plan.packer_version) < _PLUGINS_SINCE:
         return CheckResult(
             name="plugins",
             unit=plan.unit,
@@ -66,17 +90,40 @@ async def check_plugins(plan: BuildPlan, runner: ProcessRunner) -> CheckResult |
             hint="Install Packer 1.7 or later, or the plugins by hand.",
         )
     answer = await capture(runner, _command(plan, "plugins", "installed"), timeout_s=_PLUGINS_S)
-    missing = sorted(source for source in wanted if f"{source}/" not in answer.text)
-    if answer.return_code == 0 and not missing:
+    installed = {source: _versions(source, answer.text) for source in wanted}
+    if answer.return_code != 0:
+        problems = ["packer plugins installed gave no list"]
+    else:
+        problems = [
+            problem
+            for source, constraint in sorted(wanted.items())
+            if (problem := _lacking(source, constraint, installed[source]))
+        ]
+    if not problems:
         return _ok("plugins", plan, f"{len(wanted)} installed")
     return CheckResult(
         name="plugins",
         unit=plan.unit,
         status=CheckStatus.FAIL,
-        message=f"Not installed: {printable(', '.join(missing or sorted(wanted)), 300)}.",
+        message=printable("; ".join(problems), 500) + ".",
         hint=f"Run: {plan.packer_path} init {plan.template.path}",
         exit_code=UsageError.exit_code,
     )
+
+
+def _versions(source: str, listed: str) -> list[str]:
+    """``.../github.com/vatesfr/xenserver/packer-plugin-xenserver_v0.11.4_x5.0_linux_amd64``."""
+    pattern = rf"{re.escape(source)}/packer-plugin-[^/\s_]+_v([\w.+-]+?)_x\d"
+    return sorted(set(re.findall(pattern, listed)), key=version_of)
+
+
+def _lacking(source: str, constraint: str, installed: list[str]) -> str:
+    """What is wrong with a plugin, "" when one of its versions will do."""
+    if not installed:
+        return f"{source} {constraint}".rstrip() + " is not installed"
+    if any(allows(constraint, version_of(one)) is not False for one in installed):
+        return ""
+    return f"the template asks for {source} {constraint}, installed is {', '.join(installed)}"
 
 
 async def validate(
@@ -98,10 +145,17 @@ async def validate(
         status=CheckStatus.FAIL,
         message=message,
         hint=f"Run: {plan.packer_path} validate {plan.template.path}",
+        details=_lines(text),
         exit_code=3,
         file=printable(place[1], 300) if place else "",
         line=int(place[2]) if place and len(place[2]) < 8 else 0,
     )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """All that Packer said, bounded; each line fit to be shown."""
+    lines = [printable(line.rstrip(), _DETAIL_CHARS) for line in text.strip().splitlines()]
+    return tuple(lines[:_MOST_DETAILS])
 
 
 def _what_is_wrong(text: str) -> str:
@@ -120,10 +174,6 @@ def _command(plan: BuildPlan, *arguments: str) -> Command:
         cwd=plan.working_directory,
         environment={**plan.packer_environment, "PACKER_NO_COLOR": "1", "CHECKPOINT_DISABLE": "1"},
     )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
 def _ok(name: str, plan: BuildPlan, message: str) -> CheckResult:

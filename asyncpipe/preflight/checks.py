@@ -13,7 +13,7 @@ from asyncpipe.errors import TemplateError, UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
 from asyncpipe.model.template import Location, Value
-from asyncpipe.packer.locate import check_plugins, validate
+from asyncpipe.packer.locate import check_plugins, check_version, validate
 from asyncpipe.ports import ObjectStore, ProcessRunner
 from asyncpipe.preflight.blanks import check_blanks
 from asyncpipe.preflight.verdict import failure
@@ -113,6 +113,7 @@ async def _template(plan: BuildPlan, inspection: Inspection) -> list[CheckResult
         return [unset]
     try:
         of_packer = [
+            check_version(plan),
             await check_plugins(plan, inspection.runner),
             await validate(plan, inspection.runner, inspection.redact),
         ]

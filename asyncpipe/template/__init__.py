@@ -55,6 +55,7 @@ def load(
         local_locations=content.local_locations,
         sources=tuple(content.sources),
         required_plugins=content.required_plugins,
+        required_versions=tuple(content.required_versions),
         referenced_files=references.existing(named, (cwd, found.folder)),
         references=named,
         warnings=tuple(content.warnings),

@@ -30,6 +30,7 @@ class Content:
     local_locations: dict[str, Location] = field(default_factory=dict)
     sources: list[TemplateSource] = field(default_factory=list)
     required_plugins: dict[str, str] = field(default_factory=dict)
+    required_versions: list[str] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -81,6 +82,9 @@ class _Assembly:
             found.locals[name] = cty.plain(self._local(name))
             found.local_locations[name] = Location(file=file, line=attribute.line)
         for block in self._of("packer"):
+            if attribute := block.attributes.get("required_version"):
+                value = self._evaluator.value(attribute.expression)
+                found.required_versions += [value] if isinstance(value, str) else []
             for plugins in block.of("required_plugins"):
                 found.required_plugins.update(self._plugins(plugins))
         self._add_sources(chosen)

@@ -42,6 +42,8 @@ def content_of(files: Files, inputs: Inputs, chosen: Callable[[str], bool]) -> C
     found = Content()
     resolver = _Resolver(data, file, inputs, files.folder)
     found.variables, found.warnings = resolver.variables, resolver.warnings
+    if isinstance(least := data.get("min_packer_version"), str):
+        found.required_versions.append(f">= {least}")
     for builder in data["builders"]:
         if isinstance(builder, json_form.Mapped) and isinstance(builder.get("type"), str):
             source = resolver.source(builder)

@@ -130,6 +130,78 @@ async def test_required_plugins_are_looked_for(version: str, installed: str, sta
         assert "init templates/debian/12" in plugins.hint
 
 
+XENSERVER = "/p/github.com/vatesfr/xenserver/packer-plugin-xenserver_v{}_x5.0_linux_amd64\n"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "versions", "message"),
+    [
+        (">= 0.12.0", ["0.11.4"], ">= 0.12.0, installed is 0.11.4"),
+        ("~> 0.9.0", ["0.11.4", "0.10.0"], "~> 0.9.0, installed is 0.10.0, 0.11.4"),
+        ("~> 0.11.4", ["0.9.1", "0.11.4"], None),
+        (">= 0.11, < 0.12", ["0.11.4-dev"], None),
+        ("whatever", ["0.11.4"], None),  # for packer validate to explain
+    ],
+)
+async def test_a_plugin_of_another_version_than_the_template_asks_for_is_named(
+    constraint: str, versions: list[str], message: str | None
+) -> None:
+    template = replace(
+        make.template(), required_plugins={"github.com/vatesfr/xenserver": constraint}
+    )
+    listed = "".join(XENSERVER.format(version) for version in versions)
+    programs = Programs({"plugins": Answer(listed), "validate": Answer()})
+    found = (await _look(_plan(template=template), programs))["plugins"]
+    assert (found.status is CheckStatus.FAIL) == (message is not None)
+    if message:
+        assert f"the template asks for github.com/vatesfr/xenserver {message}." in found.message
+        assert found.exit_code == 2
+
+
+async def test_every_plugin_that_is_not_good_enough_is_named_at_once() -> None:
+    wanted = {"github.com/vatesfr/xenserver": ">= 1.0", "github.com/hashicorp/qemu": ""}
+    programs = Programs({"plugins": Answer(XENSERVER.format("0.11.4")), "validate": Answer()})
+    template = replace(make.template(), required_plugins=wanted)
+    found = (await _look(_plan(template=template), programs))["plugins"]
+    assert "hashicorp/qemu is not installed; the template asks for" in found.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version", "status"),
+    [
+        ((">= 1.7",), "1.16.0", CheckStatus.OK),
+        ((">= 1.7", "< 1.16"), "1.16.0", CheckStatus.FAIL),
+        (("~> 1.15.0",), "1.16.0", CheckStatus.FAIL),
+        ((">= 1.16.0",), "1.16.0-dev", CheckStatus.OK),
+        (("sometimes",), "1.16.0", None),
+        ((), "1.16.0", None),
+    ],
+)
+async def test_packer_itself_must_be_what_the_template_asks_for(
+    wanted: tuple[str, ...], version: str, status: CheckStatus | None
+) -> None:
+    template = replace(make.template(), required_versions=wanted)
+    results = await _look(_plan(template=template, packer_version=version))
+    found = results.get("packer-version")
+    assert (found.status if found else None) == status
+    if found and status is CheckStatus.FAIL:
+        assert f"asks for Packer {', '.join(wanted)}" in found.message
+        assert version in found.message
+    assert "validate" in results  # all at once
+
+
+async def test_all_that_packer_says_of_a_template_is_shown() -> None:
+    results = await _look(
+        None,
+        Programs({"validate": Answer(BROKEN, 1)}),
+        redact=lambda text: text.replace("tops3cret", "****"),
+    )
+    shown = preflight.render(list(results.values()))
+    assert 'This object has no argument "foo"; the password is ****.' in shown
+    assert "Error: Second thing" in shown
+    assert "\x1b" not in shown
+
+
 async def test_the_disk_must_hold_what_is_built_at_once() -> None:
     sizes = {"a": 30 * GIB, "b": 30 * GIB, "c": None}
     roomy = await _look(expected_bytes=sizes, free_bytes=40 * GIB, at_once=1)

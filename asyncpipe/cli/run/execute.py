@@ -19,6 +19,7 @@ import click
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.hosts import build_host, end_before
+from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import (
@@ -67,6 +68,7 @@ async def _run(settings: Settings) -> int:
             click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
+            await furnish_plugins(prepared)
             while (ended := await execute(prepared, announcer)) is None:
                 await anyio.sleep(NEXT_SECOND_S)
                 prepared = await prepare(settings)

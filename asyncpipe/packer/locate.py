@@ -1,139 +1,138 @@
-"""Find Packer, its plugins, and hear what it says of a template."""
+"""Find a Packer that fits the templates, and hear what it says of one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from asyncpipe.errors import PackerMissingError, UsageError
+from asyncpipe.errors import PackerMissingError, TemplateError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
-from asyncpipe.packer.constraints import allows, version_of
+from asyncpipe.model.template import Template
+from asyncpipe.packer.release import names
+from asyncpipe.packer.release.constraint import satisfies
+from asyncpipe.packer.version import packer_version
 from asyncpipe.ports import Command, ProcessRunner
 from asyncpipe.system.capture import capture
 from asyncpipe.text.safe import printable, without_escapes
 
+Which = Callable[..., str | None]  # shutil.which: (name, path=...) -> path of a program or None
+
 _VALIDATE_S: Final = 120.0
-_PLUGINS_S: Final = 30.0
-_PLUGINS_SINCE: Final = (1, 7)  # packer plugins installed, required_plugins (packer changelog)
+_PLUGINS_SINCE: Final = ">= 1.7.0"  # packer init, required_plugins (Packer's changelog)
 _MOST_DETAILS: Final = 200
 _DETAIL_CHARS: Final = 500
 _ERROR = re.compile(r"^\W*Error: *(.+)$", re.MULTILINE)
 _PLACE = re.compile(r"^\s*on (\S.*?) line (\d+)", re.MULTILINE)
-
-_INSTALL_HINT: Final = (
-    "Debian and Ubuntu: sudo apt-get install packer. "
-    "Fedora, RHEL and their kin: sudo dnf install packer, from HashiCorp's package repository. "
-    "macOS: brew install hashicorp/tap/packer. "
-    "Any other place of the program: --packer PATH or PACKER=PATH."
-)
+# A plugin listens at a socket named $TMPDIR/packer-plugin and up to ten digits (packer-plugin-sdk,
+# plugin/server.go); Linux gives a socket's path 107 bytes (unix(7)).
+_LONGEST_TMPDIR_BYTES: Final = 107 - len("/packer-plugin") - 10
 
 
-def locate_packer(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPacker:
+    """A Packer that was asked for its version."""
+
+    path: Path
+    version: str
+
+
+async def find_packer(
     explicit: str | None,
     environment: Mapping[str, str],
-    which: Callable[..., str | None],
-) -> Path:
-    """Find Packer: ``explicit`` (--packer), then $PACKER, then PATH.
+    which: Which,
+    runner: ProcessRunner,
+    templates: Sequence[Template] = (),
+) -> FoundPacker:
+    """Find the Packer that can build all ``templates``.
 
-    ``which`` is ``shutil.which`` or the like: (name, path=...) -> path of a program or None.
+    ``explicit`` (--packer) or $PACKER decides alone. Else the one on PATH is taken if it fits, then
+    the newest that ``asyncpipe packer install`` put into the user's cache and that fits.
 
     Raises:
-        PackerMissingError: none, or the one that was named cannot be run.
+        PackerMissingError: there is none, or none that fits.
+        UsageError: Packer's plugins could not start in this environment.
     """
+    refused: list[PackerMissingError] = []
+    for path in _candidates(explicit, environment, which):
+        try:
+            found = FoundPacker(path=path, version=await packer_version(runner, path))
+            _require_fit(found, templates, environment)
+        except PackerMissingError as error:
+            refused.append(error)
+            continue
+        _require_short_tmpdir(environment)
+        return found
+    if refused:
+        raise refused[0]
+    raise PackerMissingError("Packer was not found on PATH.", hint=_how_to_install(environment))
+
+
+def _candidates(
+    explicit: str | None, environment: Mapping[str, str], which: Which
+) -> Iterator[Path]:
     named = explicit or environment.get("PACKER")
     found = which(named or "packer", path=environment.get("PATH"))
-    if found is not None:
-        return Path(found).absolute()
-    if named:
+    if named and found is None:
         raise PackerMissingError(
             f"{printable(named, 300)} is not a program that can be run.",
             hint="It was named by --packer or PACKER; correct it, or leave it to PATH.",
         )
-    raise PackerMissingError("Packer was not found on PATH.", hint=_INSTALL_HINT)
+    if found is not None:
+        yield Path(found).absolute()
+    if not named:
+        yield from names.installed(names.releases_folder(environment))
 
 
-def check_version(plan: BuildPlan) -> CheckResult | None:
-    """Compare Packer with what the template asks of it; None when it asks for nothing."""
-    wanted = ", ".join(plan.template.required_versions)
-    if not wanted or not plan.packer_version:
-        return None
-    match allows(wanted, version_of(plan.packer_version)):
-        case True:
-            return _ok("packer-version", plan, f"the template asks for {printable(wanted, 100)}")
-        case None:  # packer validate says what is wrong with it
-            return None
-    return CheckResult(
-        name="packer-version",
-        unit=plan.unit,
-        status=CheckStatus.FAIL,
-        message=f"The template asks for Packer {printable(wanted, 200)} (required_version); "
-        f"{plan.packer_path} is {plan.packer_version}.",
-        hint="Install that one, and name it by --packer PATH or PACKER=PATH.",
-        exit_code=UsageError.exit_code,
+def constraints_of(template: Template) -> tuple[str, ...]:
+    """What a template asks of Packer's version."""
+    return template.required_versions + ((_PLUGINS_SINCE,) if template.required_plugins else ())
+
+
+def _require_fit(
+    found: FoundPacker, templates: Sequence[Template], environment: Mapping[str, str]
+) -> None:
+    for template in templates:
+        unmet = [one for one in constraints_of(template) if not satisfies(found.version, one)]
+        if unmet:
+            raise PackerMissingError(
+                f"{template.path} needs Packer {printable(unmet[0], 80)}; "
+                f"{printable(str(found.path), 300)} is {found.version}.",
+                hint=_how_to_install(environment),
+            )
+
+
+def _how_to_install(environment: Mapping[str, str]) -> str:
+    program = shlex.quote(environment.get("ASYNCPIPE_PROGRAM") or "asyncpipe")
+    return (
+        f"Run: {program} packer install. It fetches HashiCorp's release and checks its signature. "
+        "Or name another Packer with --packer PATH or PACKER=PATH."
     )
 
 
-async def check_plugins(plan: BuildPlan, runner: ProcessRunner) -> CheckResult | None:
-    """Look whether every plugin is there in a version that the template asks for; None: none is."""
-    wanted = plan.template.required_plugins
-    if not wanted:
-        return None
-    if version_of(plan.packer_version) < _PLUGINS_SINCE:
-        return CheckResult(
-            name="plugins",
-            unit=plan.unit,
-            status=CheckStatus.WARN,
-            message=f"Packer {plan.packer_version} ignores required_plugins.",
-            hint="Install Packer 1.7 or later, or the plugins by hand.",
+def _require_short_tmpdir(environment: Mapping[str, str]) -> None:
+    folder = environment.get("TMPDIR", "")
+    if len(folder.encode()) > _LONGEST_TMPDIR_BYTES:
+        raise UsageError(
+            f"TMPDIR is too long for Packer: {len(folder.encode())} bytes, "
+            f"{_LONGEST_TMPDIR_BYTES} at most. Its plugins make their sockets there.",
+            hint="Set a shorter one, TMPDIR=/tmp for example.",
         )
-    answer = await capture(runner, _command(plan, "plugins", "installed"), timeout_s=_PLUGINS_S)
-    installed = {source: _versions(source, answer.text) for source in wanted}
-    if answer.return_code != 0:
-        problems = ["packer plugins installed gave no list"]
-    else:
-        problems = [
-            problem
-            for source, constraint in sorted(wanted.items())
-            if (problem := _lacking(source, constraint, installed[source]))
-        ]
-    if not problems:
-        return _ok("plugins", plan, f"{len(wanted)} installed")
-    return CheckResult(
-        name="plugins",
-        unit=plan.unit,
-        status=CheckStatus.FAIL,
-        message=printable("; ".join(problems), 500) + ".",
-        hint=f"Run: {plan.packer_path} init {plan.template.path}",
-        exit_code=UsageError.exit_code,
-    )
-
-
-def _versions(source: str, listed: str) -> list[str]:
-    """``.../github.com/vatesfr/xenserver/packer-plugin-xenserver_v0.11.4_x5.0_linux_amd64``."""
-    pattern = rf"{re.escape(source)}/packer-plugin-[^/\s_]+_v([\w.+-]+?)_x\d"
-    return sorted(set(re.findall(pattern, listed)), key=version_of)
-
-
-def _lacking(source: str, constraint: str, installed: list[str]) -> str:
-    """What is wrong with a plugin, "" when one of its versions will do."""
-    if not installed:
-        return f"{source} {constraint}".rstrip() + " is not installed"
-    if any(allows(constraint, version_of(one)) is not False for one in installed):
-        return ""
-    return f"the template asks for {source} {constraint}, installed is {', '.join(installed)}"
 
 
 async def validate(
     plan: BuildPlan, runner: ProcessRunner, redact: Callable[[str], str]
 ) -> CheckResult:
     """Let Packer itself read the template, with the variables of the build."""
-    command = _command(plan, "validate", *plan.packer_arguments, str(plan.template.path))
+    command = packer_command(plan, "validate", *plan.packer_arguments, str(plan.template.path))
     answer = await capture(runner, command, timeout_s=_VALIDATE_S)
     if answer.return_code == 0:
-        return _ok("validate", plan, f"Packer {plan.packer_version} accepts it")
+        message = f"Packer {plan.packer_version} accepts it"
+        return CheckResult(name="validate", unit=plan.unit, status=CheckStatus.OK, message=message)
     text = redact(without_escapes(answer.text))
     place = _PLACE.search(text)
     message = _what_is_wrong(text)
@@ -146,7 +145,7 @@ async def validate(
         message=message,
         hint=f"Run: {plan.packer_path} validate {plan.template.path}",
         details=_lines(text),
-        exit_code=3,
+        exit_code=TemplateError.exit_code,
         file=printable(place[1], 300) if place else "",
         line=int(place[2]) if place and len(place[2]) < 8 else 0,
     )
@@ -168,13 +167,10 @@ def _what_is_wrong(text: str) -> str:
     return printable(f"{where}{found[0].strip()}{more}", 500)
 
 
-def _command(plan: BuildPlan, *arguments: str) -> Command:
+def packer_command(plan: BuildPlan, *arguments: str) -> Command:
+    """A short command of the plan's Packer, in its folder and environment."""
     return Command(
         argv=(str(plan.packer_path), *arguments),
         cwd=plan.working_directory,
         environment={**plan.packer_environment, "PACKER_NO_COLOR": "1", "CHECKPOINT_DISABLE": "1"},
     )
-
-
-def _ok(name: str, plan: BuildPlan, message: str) -> CheckResult:
-    return CheckResult(name=name, unit=plan.unit, status=CheckStatus.OK, message=message)

@@ -42,20 +42,8 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     is_flag=True,
     help="Start no further build after a failure; those that run go on.",
 )
-@setting(
-    "retries",
-    "--retries",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Build again what Packer failed at, N times.",
-)
-@setting(
-    "build_timeout_s",
-    "--build-timeout",
-    type=DURATION,
-    metavar="TIME",
-    help="Stop a build that takes longer.",
-)
+@shared.RETRIES
+@shared.BUILD_TIMEOUT
 @setting(
     "host_timeout_s",
     "--host-timeout",

@@ -223,12 +223,3 @@ def test_a_cancel_while_templates_are_read_is_safe_in_time(tmp_path: Path) -> No
 def thread_count(step: RunningStep) -> int:
     """Of the step's one process; templates are read in a thread."""
     return max((len(list(Path(f"/proc/{pid}/task").glob("*"))) for pid in step.alive()), default=0)
-
-
-def test_an_error_before_the_run_forges_no_command(tmp_path: Path) -> None:
-    script = f"cd {ROOT}\nexec python -m asyncpipe build $'nosuch\\n::error::forged ##[error]x'\n"
-    step = RunningStep(script, folder=tmp_path, environment=environment_of(tmp_path))
-    done = step.wait(60)
-    assert done.return_code == 3, done.text
-    assert (done.annotations, done.obeyed) == ({}, [])
-    assert "forged" in done.text

@@ -46,6 +46,7 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals() as announcer:
+        folders.refuse_workspace(settings)
         new_folders = folders.not_there_yet(settings)
         guest = await anyio.to_thread.run_sync(_guest_of, log_file)
         identity = _identity(settings, file, guest)

@@ -189,7 +189,7 @@ def announce(prepared: Prepared) -> None:
     """Hand the run's folder on at once: a step that is killed later cannot any more."""
     settings = prepared.settings
     if settings.on_github:
-        text = github.run_directory_output(str(prepared.journal.folder))
+        text = github.heredocs({"run-directory": str(prepared.journal.folder)})
         _warn(github.append(settings.environment, "GITHUB_OUTPUT", text))
 
 

@@ -32,6 +32,7 @@ class Settings:
     destination: str = "published"
     work_directory: Path = Path(".asyncpipe")
     packer: str | None = None
+    no_init: bool = False  # plugins that are missing stay missing
     var_files: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)  # -var: visible in argv, no secrets
     only: tuple[str, ...] = ()  # globs of builds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +88,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     help="Keep the XVA in the run's folder too.",
 )
 @shared.PACKER
+@shared.NO_INIT
 @setting(
     "packer_environment",
     "--packer-environment",
@@ -103,5 +103,6 @@ def build(**given: Any) -> int:
     """Build TEMPLATEs (folders, files, globs) with Packer and publish them."""
     from asyncpipe.cli.run.execute import run_build
     from asyncpipe.settings import Settings
+    from asyncpipe.system.environment import with_home
 
-    return run_build(Settings.of(given, environment=dict(os.environ)))
+    return run_build(Settings.of(given, environment=with_home()))

@@ -88,6 +88,7 @@ class Template:
     locals: Mapping[str, Value] = field(default_factory=dict)
     local_locations: Mapping[str, Location] = field(default_factory=dict)
     sources: tuple[TemplateSource, ...] = ()  # selected by only/except, in the order of the file
+    required_versions: tuple[str, ...] = ()  # constraints on Packer's own version
     required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
     # Scripts, cd_files, http_directory ...: for --changed-since; folders and all files in them.
     referenced_files: tuple[Path, ...] = ()

@@ -110,7 +110,8 @@ async def _journaled_uploads(run: KnownRun, store: ObjectStore) -> list[UploadHa
 
 
 def _upload_journals(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*/{UPLOAD_JOURNAL_NAME}"))
+    own = folder / UPLOAD_JOURNAL_NAME  # of asyncpipe publish, which has no folder of a unit
+    return [*([own] if own.is_file() else []), *sorted(folder.glob(f"*/{UPLOAD_JOURNAL_NAME}"))]
 
 
 def _is_of_run(key: str, timestamp: str) -> bool:

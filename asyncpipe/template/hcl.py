@@ -29,6 +29,7 @@ class Content:
     locals: dict[str, Value] = field(default_factory=dict)
     local_locations: dict[str, Location] = field(default_factory=dict)
     sources: list[TemplateSource] = field(default_factory=list)
+    required_versions: list[str] = field(default_factory=list)
     required_plugins: dict[str, str] = field(default_factory=dict)
     references: list[Reference] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -81,6 +82,7 @@ class _Assembly:
             found.locals[name] = cty.plain(self._local(name))
             found.local_locations[name] = Location(file=file, line=attribute.line)
         for block in self._of("packer"):
+            found.required_versions += self._versions(block)
             for plugins in block.of("required_plugins"):
                 found.required_plugins.update(self._plugins(plugins))
         self._add_sources(chosen)
@@ -109,6 +111,11 @@ class _Assembly:
         self._pending.discard(name)
         self._values[name] = value
         return value
+
+    def _versions(self, block: Block) -> list[str]:
+        attribute = block.attributes.get("required_version")
+        value = self._evaluator.value(attribute.expression) if attribute else None
+        return [value] if isinstance(value, str) else []
 
     def _plugins(self, block: Block) -> dict[str, str]:
         plugins = {}

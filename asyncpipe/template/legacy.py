@@ -40,6 +40,8 @@ def content_of(files: Files, inputs: Inputs, chosen: Callable[[str], bool]) -> C
             file=str(file.path),
         )
     found = Content()
+    if isinstance(least := data.get("min_packer_version"), str):
+        found.required_versions.append(f">= {least}")
     resolver = _Resolver(data, file, inputs, files.folder)
     found.variables, found.warnings = resolver.variables, resolver.warnings
     for builder in data["builders"]:

@@ -78,9 +78,15 @@ PACKER = setting(
     "packer",
     "--packer",
     envvar=("ASYNCPIPE_PACKER", "PACKER"),
-    show_default="the one on PATH",
+    show_default="the one on PATH, else the installed one",
     metavar="PATH",
     help="The Packer to run.",
+)
+NO_INIT = setting(
+    "no_init",
+    "--no-init",
+    is_flag=True,
+    help="Do not let `packer init` install plugins that are missing.",
 )
 VARIABLES = setting(
     "variables",

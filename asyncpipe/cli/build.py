@@ -33,6 +33,12 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     metavar="RUN",
     help="Finish an interrupted run: its folder, its name, or `last`.",
 )
+@setting(
+    "rebuild",
+    "--rebuild",
+    is_flag=True,
+    help="In a re-run of a workflow: also build what an earlier attempt has published.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be built, and where it would go.")
 @shared.JOBS
 @setting(

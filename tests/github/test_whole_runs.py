@@ -223,3 +223,31 @@ def test_a_cancel_while_templates_are_read_is_safe_in_time(tmp_path: Path) -> No
 def thread_count(step: RunningStep) -> int:
     """Of the step's one process; templates are read in a thread."""
     return max((len(list(Path(f"/proc/{pid}/task").glob("*"))) for pid in step.alive()), default=0)
+
+
+def test_a_re_run_of_a_workflow_builds_nothing_that_an_earlier_attempt_published(
+    tmp_path: Path,
+) -> None:
+    given = environment_of(tmp_path) | {
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_RUN_ID": "77",
+        "ASYNCPIPE_VARIABLES": "size_mib=8\nseconds=0",
+    }
+    done = []
+    for run_id, attempt in (("77", "1"), ("77", "2"), ("78", "2")):
+        given |= {"GITHUB_RUN_ID": run_id, "GITHUB_RUN_ATTEMPT": attempt}
+        step = RunningStep(SCRIPT, folder=tmp_path, environment=given)
+        try:
+            done.append(step.wait(180))
+        finally:
+            step.sweep()
+        step.output_file.unlink()
+        step.summary_file.unlink()
+    first, again, other = done
+    assert [one.return_code for one in done] == [0, 0, 0], again.text
+    assert [one.outputs["published-count"] for one in done] == ["1", "0", "1"]
+    assert again.outputs["urls"] == first.outputs["urls"]
+    assert "already published" in again.text
+    assert "published by an earlier attempt" in str(again.summary)
+    assert other.outputs["urls"] != first.outputs["urls"]

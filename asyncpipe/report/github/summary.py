@@ -86,6 +86,7 @@ def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
         "",
     ]
     lines += ["**Cancelled.**", ""] if run.cancelled else []
+    lines += [f"- published by an earlier attempt: {_code(url)}" for url in run.earlier_urls[:300]]
     lines += [f"- remains: {escaped(what)}" for what in run.remains[:20]]
     return "\n".join(lines) + "\n"
 

@@ -55,6 +55,7 @@ class TemplateSource:
     # Texts that are UNKNOWN as a whole, with U+FFFC for each unknown part: for detection only.
     partial_texts: Mapping[str, str] = field(default_factory=dict)
     legacy: bool = False  # of a JSON template with builders, which have one name
+    post_processors: tuple[str, ...] = ()  # of its build: their names, or types without a name
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from asyncpipe.errors import PackerMissingError, UsageError
+from asyncpipe.errors import PackerMissingError, TemplateError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
 from asyncpipe.model.template import Template
@@ -142,7 +142,7 @@ async def validate(
         status=CheckStatus.FAIL,
         message=message,
         hint=f"Run: {plan.packer_path} validate {plan.template.path}",
-        exit_code=3,
+        exit_code=TemplateError.exit_code,
         file=printable(place[1], 300) if place else "",
         line=int(place[2]) if place and len(place[2]) < 8 else 0,
     )

@@ -36,6 +36,7 @@ class Request:
     var_files: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     only: Sequence[str] = ()
+    except_: Sequence[str] = ()
     packer_environment: Sequence[str] = ()
     python: str = "python3"
     explicit_os: str | None = None
@@ -242,6 +243,7 @@ def _output_directory(request: Request) -> Path:
 
 def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
     arguments = [f"-only={','.join(request.only)}"] if request.only else []
+    arguments += [f"-except={','.join(request.except_)}"] if request.except_ else []
     arguments += [f"-var-file={path}" for path in request.var_files]
     own = {
         "output_directory": str(output_directory),

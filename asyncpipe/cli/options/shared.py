@@ -124,7 +124,7 @@ EXCEPT = setting(
     multiple=True,
     type=GLOB,
     metavar="GLOB",
-    help="Build all but these.",
+    help="Build all but these; a post-processor's name makes Packer skip it and what follows.",
 )
 JOBS = setting("jobs", "-j", "--jobs", type=click.IntRange(min=1), help="Builds at once.")
 RETRIES = setting(

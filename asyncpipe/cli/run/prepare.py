@@ -19,7 +19,7 @@ from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
 from asyncpipe.model.build import BuildPlan, OnError
 from asyncpipe.packer.locate import find_packer
-from asyncpipe.run import plan, scheduler
+from asyncpipe.run import plan, scheduler, selection
 from asyncpipe.run.state import RunJournal, find_run
 from asyncpipe.settings import Settings, default_of
 from asyncpipe.system.process import SystemProcessRunner
@@ -169,6 +169,7 @@ def request_of(
         var_files=settings.var_files,
         variables=settings.variables,
         only=unit.only,
+        except_=selection.post_processors_left_out(unit.post_processors, settings.except_),
         packer_environment=settings.packer_environment,
         python=sys.executable,
         explicit_os=settings.os,

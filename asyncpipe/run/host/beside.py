@@ -42,6 +42,7 @@ class BuildHost:
 
     address: str
     open: OpenPool
+    end_session: Callable[[str], Awaitable[None]]  # by its reference; bounded, raises nothing
 
 
 class Reports(Protocol):
@@ -74,6 +75,7 @@ class HostSide:
     _is_settled: bool = False
     _iso: IsoSource | None = None  # with its digest
     _tasks: TaskGroup | None = None
+    _sessions: list[str] = field(default_factory=list, repr=False)  # of the plugin
 
     @property
     def mark(self) -> Mark:
@@ -88,6 +90,10 @@ class HostSide:
         self._changed.set()
         if retrieved and is_new and self._tasks:
             self._tasks.start_soon(self._digest_iso, retrieved)
+
+    def hear_session(self, reference: str) -> None:
+        """Hear of a session that the plugin opened; it never ends one."""
+        self._sessions.append(reference)
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -227,6 +233,9 @@ class HostSide:
             await self.reports.note_host(
                 remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
             )
+            if self.host is not None:
+                for reference in self._sessions:
+                    await self.host.end_session(reference)
         return self.outcome
 
     async def _keep_failed(self, keep_s: float) -> None:

@@ -129,7 +129,13 @@ def preload() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
     hypothesis = importlib.import_module("hypothesis")
-    hypothesis.settings.register_profile("mutation", database=None, derandomize=True)
+    hypothesis.settings.register_profile(  # a busy machine is no reason to fail
+        "mutation",
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
     hypothesis.settings.load_profile("mutation")
 
 

@@ -53,6 +53,7 @@ class Settings:
     keep_xva: bool = False
     dry_run: bool = False
     resume: str | None = None  # a run's folder
+    rebuild: bool = False  # in a re-run of a workflow: also what an earlier attempt published
     report: Path | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_format: ChatFormat = ChatFormat.AUTO

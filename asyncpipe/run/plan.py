@@ -55,6 +55,7 @@ def expand(request: Request) -> BuildPlan:
         UsageError: a required variable has no value, or the output folder cannot be the run's own.
     """
     _require_variables(request.template)
+    _require_host(request.template)
     _refuse_visible_secrets(request)
     _require_keeping(request)
     output_directory = _output_directory(request)
@@ -165,6 +166,21 @@ def _require_variables(template: Template) -> None:
             f"{first.location}: no value for variable {', '.join(unset)}.",
             hint=f"Give it by PKR_VAR_{unset[0]}=..., -var {unset[0]}=... or a -var-file.",
         )
+
+
+def _require_host(template: Template) -> None:
+    """Refuse an empty host or password: a secret that nobody set is an empty variable."""
+    for source in template.sources:
+        if not source.type.startswith("xenserver"):
+            continue
+        for name in ("remote_host", "remote_username", "remote_password"):
+            value = source.attributes.get(name)
+            if isinstance(value, str) and not value.strip():
+                place = source.locations.get(name, source.location)
+                raise UsageError(
+                    f"{place}: {name} is empty: Packer could not log in to the host.",
+                    hint=f"Set PKR_VAR_{name}; in a workflow: is the secret that it takes set?",
+                )
 
 
 def _refuse_visible_secrets(request: Request) -> None:

@@ -110,5 +110,5 @@ def _require_small(size_bytes: int, max_bytes: int, url: str) -> None:
 def _failed(url: str, why: str) -> DownloadError:
     return DownloadError(
         f"{printable(without_userinfo(url), 300)}: {printable(without_userinfo(why), 300)}.",
-        hint="Behind a proxy set https_proxy; --mirror names another server (docs/packer.md).",
+        hint="Behind a proxy set https_proxy; --mirror names another server.",
     )

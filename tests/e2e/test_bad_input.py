@@ -183,7 +183,7 @@ def test_a_dry_run_shows_where_it_would_go_and_starts_nothing(desk: Desk) -> Non
 def test_an_error_s_words_neither_act_on_the_terminal_nor_flood_it(
     error: type[Exception], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000))
+    code = main._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000), "build")
     said = capsys.readouterr().err
     assert code == (1 if error is RuntimeError else 2)
     assert "ab cx" in said

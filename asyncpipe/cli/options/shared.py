@@ -127,6 +127,20 @@ EXCEPT = setting(
     help="Build all but these; a post-processor's name makes Packer skip it and what follows.",
 )
 JOBS = setting("jobs", "-j", "--jobs", type=click.IntRange(min=1), help="Builds at once.")
+RETRIES = setting(
+    "retries",
+    "--retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Build again what Packer failed at, N times.",
+)
+BUILD_TIMEOUT = setting(
+    "build_timeout_s",
+    "--build-timeout",
+    type=DURATION,
+    metavar="TIME",
+    help="Stop a build that takes longer.",
+)
 SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
 
 IDENTITY = options(

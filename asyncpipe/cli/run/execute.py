@@ -18,6 +18,7 @@ import click
 
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import folders, report
+from asyncpipe.cli.run.earlier import published_earlier
 from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
@@ -103,7 +104,10 @@ async def execute(
         await store.probe()
         if not await _enter(prepared, store, stack, built):
             return None
+        earlier = await published_earlier(settings, store, prepared.plans)
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        for unit, entry in earlier.items():
+            await journal.note(unit, UnitState.PUBLISHED, folder_key=entry.folder_key)
         await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
@@ -123,6 +127,7 @@ async def execute(
                     started_utc=started_utc,
                     duration_s=time.monotonic() - started_s,
                     done_before=done_before,
+                    earlier_urls=tuple(store.url_of(one.folder_key) for one in earlier.values()),
                 )
                 await report.tell(finish, reporter)
                 announcer.emit = None

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import preflight
+from asyncpipe.cli.run import folders
 from asyncpipe.cli.run.prepare import request_of, sensitive_of
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.host.access import access_of_template
@@ -74,6 +75,7 @@ async def _at_destination(
     iso: bool,
 ) -> tuple[CheckResult, ...]:
     try:
+        folders.refuse_workspace(settings)
         async with open_store(
             settings.destination, environment=settings.environment, options=settings.store
         ) as store:

@@ -52,6 +52,8 @@ async def prepare(settings: Settings) -> Prepared:
     root = Path.cwd()
     journal = _journal(settings, root)
     settings = _as_before(settings, journal)
+    if not settings.dry_run:
+        folders.refuse_workspace(settings)
     paths = scheduler.discover(settings.templates, root)
     load = partial(scheduler.load_units, between=anyio.from_thread.check_cancelled)
     units = await anyio.to_thread.run_sync(load, settings, paths, root)

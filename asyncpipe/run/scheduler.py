@@ -50,6 +50,11 @@ class Unit:
     only: tuple[str, ...] = ()
 
     @property
+    def post_processors(self) -> tuple[str, ...]:
+        """Names of the post-processors of its build."""
+        return self.source.post_processors if self.source else ()
+
+    @property
     def packer_name(self) -> str:
         """Packer's name of this build, "" where the template has none."""
         return self.source.full_name if self.source else ""
@@ -171,7 +176,8 @@ def units_of(settings: Settings, templates: Sequence[Template], root: Path) -> l
     named = zip(plan.unit_names(templates, root), templates, strict=True)
     units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
     names = {unit.name: unit.packer_name for unit in units}
-    chosen = selection.chosen(names, settings.only, settings.except_)
+    steps = {name for unit in units for name in unit.post_processors}
+    chosen = selection.chosen(names, settings.only, settings.except_, steps)
     return [unit for unit in units if unit.name in chosen]
 
 
@@ -284,15 +290,18 @@ async def process_matrix(
 
     async def outcome_of(job: Job) -> Outcome:
         if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
-            return _never_started(job)
+            message = "Not started: an earlier template failed (--fail-fast)."
+            return _failed(job, message, EXIT_SOME_FAILED, started=False)
         try:
             async with disk.reserve(job):
                 return await _attempts(job, retries, on_retry)
         except UsageError as error:
-            return _refused(job, error)
+            return _failed(job, error.message, error.exit_code, hint=error.hint)
         except Exception as error:
             logger.exception("build.unexpected", unit=job.name)
-            return _crashed(job, leaf_of(error))
+            leaf = leaf_of(error)
+            words = printable(str(leaf)) or type(leaf).__name__
+            return _failed(job, words, EXIT_UNEXPECTED)
 
     async def run(job: Job) -> None:
         try:
@@ -317,32 +326,14 @@ async def _attempts(job: Job, retries: int, on_retry: Callable[[str, str], None]
     return await job.run(retries)
 
 
-def _never_started(job: Job) -> Failed:
+def _failed(
+    job: Job, error: str, exit_code: int, *, hint: str = "", started: bool = True
+) -> Failed:
     return Failed(
         unit=job.name,
         template_path=job.template_path,
-        error="Not started: an earlier template failed (--fail-fast).",
-        hint="",
-        exit_code=EXIT_SOME_FAILED,
-        started=False,
-    )
-
-
-def _refused(job: Job, error: UsageError) -> Failed:
-    return Failed(
-        unit=job.name,
-        template_path=job.template_path,
-        error=error.message,
-        hint=error.hint,
-        exit_code=error.exit_code,
-    )
-
-
-def _crashed(job: Job, error: BaseException) -> Failed:
-    return Failed(
-        unit=job.name,
-        template_path=job.template_path,
-        error=printable(str(error)) or type(error).__name__,
-        hint="",
-        exit_code=EXIT_UNEXPECTED,
+        error=error,
+        hint=hint,
+        exit_code=exit_code,
+        started=started,
     )

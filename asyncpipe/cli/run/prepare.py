@@ -15,12 +15,11 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from asyncpipe import preflight
 from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
 from asyncpipe.model.build import BuildPlan, OnError
-from asyncpipe.packer.version import packer_version
-from asyncpipe.run import plan, scheduler
+from asyncpipe.packer.locate import find_packer
+from asyncpipe.run import plan, scheduler, selection
 from asyncpipe.run.state import RunJournal, find_run
 from asyncpipe.settings import Settings, default_of
 from asyncpipe.system.process import SystemProcessRunner
@@ -53,13 +52,19 @@ async def prepare(settings: Settings) -> Prepared:
     root = Path.cwd()
     journal = _journal(settings, root)
     settings = _as_before(settings, journal)
+    if not settings.dry_run:
+        folders.refuse_workspace(settings)
     paths = scheduler.discover(settings.templates, root)
     load = partial(scheduler.load_units, between=anyio.from_thread.check_cancelled)
     units = await anyio.to_thread.run_sync(load, settings, paths, root)
     units = [unit for unit in units if unit.name in journal.units] or units  # of a resumed run
-    runner = SystemProcessRunner()
-    packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
-    version = await packer_version(runner, packer)
+    packer = await find_packer(
+        settings.packer,
+        settings.environment,
+        shutil.which,
+        SystemProcessRunner(),
+        [unit.template for unit in units],
+    )
     build_secrets = {unit.name: _build_secrets() for unit in units}
     plans = tuple(
         plan.expand(
@@ -69,8 +74,8 @@ async def prepare(settings: Settings) -> Prepared:
                 timestamp=journal.timestamp,
                 run_id=journal.run_id,
                 run_directory=fresh_folder(journal.folder / unit.name),
-                packer_path=packer,
-                packer_version=version,
+                packer_path=packer.path,
+                packer_version=packer.version,
                 build_secrets=build_secrets[unit.name],
             )
         )
@@ -164,6 +169,7 @@ def request_of(
         var_files=settings.var_files,
         variables=settings.variables,
         only=unit.only,
+        except_=selection.post_processors_left_out(unit.post_processors, settings.except_),
         packer_environment=settings.packer_environment,
         python=sys.executable,
         explicit_os=settings.os,

@@ -50,6 +50,12 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     help="Build again what Packer failed at, N times.",
 )
 @setting(
+    "take_over",
+    "--take-over",
+    is_flag=True,
+    help="Publish where another template does, for good: this one was renamed or replaces it.",
+)
+@setting(
     "build_timeout_s",
     "--build-timeout",
     type=DURATION,

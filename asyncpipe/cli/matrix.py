@@ -66,17 +66,18 @@ async def _plan(
     broken: list[TemplateError],
 ) -> list[dict[str, object]]:
     from asyncpipe.errors import TemplateError
-    from asyncpipe.run import scheduler as units_of
     from asyncpipe.run import shares
+    from asyncpipe.run.units import collisions, discover, load
 
     root = Path.cwd()
     templates = []
-    for path in units_of.discover(settings.templates, root):
+    for path in discover.discover(settings.templates, root):
         try:
-            templates += units_of.read_templates(settings, [path])
+            templates += load.read_templates(settings, [path])
         except TemplateError as error:  # the others are planned all the same
             broken.append(error)
-    units = units_of.units_of(settings, templates, root)
+    units = load.units_of(settings, templates, root, say=_say)
+    collisions.refuse_shared_places(units)
     if changed_since:
         files = await _changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}
@@ -87,11 +88,15 @@ async def _plan(
         shares.Piece(
             unit=unit.name,
             template=str(unit.template.path),
-            duration_s=shares.duration_of(unit.identity.short_id, unit.name, known),
+            duration_s=shares.duration_of(unit.place, unit.name, known),
         )
         for unit in units
     ]
     return shares.over_runners(pieces, runner_count)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"asyncpipe: {sentence}", err=True)
 
 
 async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:

@@ -28,6 +28,7 @@ from asyncpipe.cli.options.values import (
     SIZE,
     TEXT,
     VARIABLE,
+    VARIANT,
     VERSION,
     OneOf,
     shown_duration,
@@ -126,6 +127,14 @@ SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
 IDENTITY = options(
     setting("os", "--os", metavar="ID", help="The operating system, for example debian."),
     setting("os_version", "--os-version", type=VERSION, metavar="VERSION", help="For example 12."),
+    setting(
+        "variant",
+        "--variant",
+        type=VARIANT,
+        metavar="NAME",
+        show_default="the template's",
+        help="Publish as a variant: `web` makes it debian12-web.",
+    ),
     setting(
         "strict_identity",
         "--strict-identity",

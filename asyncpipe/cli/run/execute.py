@@ -34,7 +34,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
-from asyncpipe.run.claim import claimed
+from asyncpipe.run.claim import claimed, take_places
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -100,6 +100,7 @@ async def execute(
         await store.probe()
         if not await _enter(prepared, store, stack, builds=built is None):
             return None
+        await _take_places(prepared, store, facts)
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
         await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
@@ -145,7 +146,7 @@ async def _enter(
         stack.enter_context(alone(journal.folder))
         await end_before(settings, read_run(journal.folder))
     keys = [
-        plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
         for one in prepared.plans
         if builds and journal.state_of(one.unit) is not UnitState.PUBLISHED
     ]
@@ -158,6 +159,17 @@ async def _enter(
     if is_free and not settings.resume:
         stack.enter_context(alone(journal.folder))
     return is_free
+
+
+async def _take_places(prepared: Prepared, store: ObjectStore, facts: RunFacts) -> None:
+    left = [
+        one
+        for one in prepared.plans
+        if prepared.journal.state_of(one.unit) is not UnitState.PUBLISHED
+    ]
+    take_over = prepared.settings.take_over
+    for warning in await take_places(store, left, facts, take_over=take_over):
+        click.echo(f"asyncpipe: {warning}", err=True)
 
 
 def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:
@@ -181,6 +193,7 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        take_over=settings.take_over,
         host_of=partial(build_host, settings),
     )
 

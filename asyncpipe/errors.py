@@ -23,7 +23,7 @@ MEANINGS: Mapping[int, str] = {
     3: "the template cannot be read",
     EXIT_SOME_FAILED: "some templates of a matrix failed",
     20: "Packer failed",
-    21: "the build's time limit passed",
+    21: "the build's time limit passed, or the host never answered",
     30: "Packer ended well but left no XVA, or more than one",
     31: "the XVA is empty, truncated, corrupt or something else",
     32: "template, ISO and guest name different systems",

@@ -32,6 +32,7 @@ class Settings:
     destination: str = "published"
     work_directory: Path = Path(".asyncpipe")
     packer: str | None = None
+    no_init: bool = False  # plugins that are missing stay missing
     var_files: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)  # -var: visible in argv, no secrets
     only: tuple[str, ...] = ()  # globs of builds
@@ -54,6 +55,7 @@ class Settings:
     keep_xva: bool = False
     dry_run: bool = False
     resume: str | None = None  # a run's folder
+    rebuild: bool = False  # in a re-run of a workflow: also what an earlier attempt published
     report: Path | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_format: ChatFormat = ChatFormat.AUTO

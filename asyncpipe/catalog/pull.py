@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -13,13 +14,12 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe.catalog.read import read_version
+from asyncpipe.catalog.streaming import stream_xva
 from asyncpipe.errors import ChecksumError, TransientStoreError, UploadError, UsageError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
-from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.text.format import size_text
 
-_RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
 _BUFFER_BYTES: Final = 1024 * 1024
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
@@ -112,35 +112,9 @@ class _Sink:
 
 
 async def _fetch(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
-    retries = Retries(_RETRY)
-    while sink.size_bytes < entry.xva.size_bytes:
-        before_bytes = sink.size_bytes
-        try:
-            await _fetch_once(store, entry, sink)
-        except TransientStoreError as error:
-            if sink.size_bytes > before_bytes:
-                retries.restart()
-            await retries.pause(error)
-            continue
-        if sink.size_bytes == before_bytes:
-            raise ChecksumError(
-                f"{store.url_of(entry.xva.key)} ends after {sink.size_bytes} of "
-                f"{entry.xva.size_bytes} bytes."
-            )
-
-
-async def _fetch_once(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
-    async with store.stream(entry.xva.key, offset_bytes=sink.size_bytes) as pieces:
+    async with aclosing(stream_xva(store, entry, offset_bytes=sink.size_bytes)) as pieces:
         async for piece in pieces:
             await anyio.to_thread.run_sync(sink.write, piece)
-            _refuse_excess(entry, sink)
-
-
-def _refuse_excess(entry: CatalogEntry, sink: _Sink) -> None:
-    if sink.size_bytes > entry.xva.size_bytes:
-        raise ChecksumError(
-            f"The object {entry.xva.key} is larger than the {entry.xva.size_bytes} bytes published."
-        )
 
 
 def _require_room(entry: CatalogEntry, partial: Path, path: Path) -> None:

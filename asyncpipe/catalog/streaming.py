@@ -13,21 +13,28 @@ from asyncpipe.retry import Retries, RetryPolicy
 _RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
 
 
-async def stream_xva(store: ObjectStore, entry: CatalogEntry) -> AsyncGenerator[bytes]:
-    """Yield the XVA of ``entry`` in pieces, going on at the right byte after a failure.
+async def stream_xva(
+    store: ObjectStore, entry: CatalogEntry, *, offset_bytes: int = 0
+) -> AsyncGenerator[bytes]:
+    """Yield the XVA of ``entry`` from ``offset_bytes`` on, and resume after a failure.
 
     Raises:
-        ChecksumError: it is shorter than what was published.
-        UploadError: the store refuses, or stays away.
+        ChecksumError: it is shorter or longer than what was published.
+        UploadError: the store refuses, or cannot be reached.
     """
     retries = Retries(_RETRY)
-    done_bytes = 0
-    while done_bytes < entry.xva.size_bytes:
+    done_bytes, size_bytes = offset_bytes, entry.xva.size_bytes
+    while done_bytes < size_bytes:
         before_bytes = done_bytes
         try:
             async with store.stream(entry.xva.key, offset_bytes=done_bytes) as pieces:
                 async for piece in pieces:
                     done_bytes += len(piece)
+                    if done_bytes > size_bytes:
+                        raise ChecksumError(
+                            f"The object {entry.xva.key} is larger than the {size_bytes:,} bytes"
+                            " published."
+                        )
                     yield piece
         except TransientStoreError as error:
             if done_bytes > before_bytes:
@@ -36,6 +43,5 @@ async def stream_xva(store: ObjectStore, entry: CatalogEntry) -> AsyncGenerator[
             continue
         if done_bytes == before_bytes:
             raise ChecksumError(
-                f"{store.url_of(entry.xva.key)} ends after {done_bytes:,} of "
-                f"{entry.xva.size_bytes:,} bytes."
+                f"{store.url_of(entry.xva.key)} ends after {done_bytes:,} of {size_bytes:,} bytes."
             )

@@ -81,6 +81,14 @@ class Finding:
     removed: bool
     problem: str = ""  # why it is still there
     advice: str = ""  # the command that removes it
+    stays: bool = False  # on purpose, or for a person to judge: reap does not remove it
+    begun_utc: str = ""  # ISO 8601; of the run that made it where nothing tells more; "" unknown
+    size_bytes: int | None = None  # of a disk its virtual size
+
+    @property
+    def removable(self) -> bool:
+        """A second look, not dry, would remove it."""
+        return not (self.removed or self.problem or self.stays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from asyncpipe.errors import HostError
 from asyncpipe.model.host import HostVdi, HostVm, Mark, Proof, Remaining, Removal
 from asyncpipe.ports import Pool
-from asyncpipe.text.format import TIMESTAMP_FORMAT
+from asyncpipe.text.format import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,29 @@ class Found:
     def kind(self) -> str:
         """``VM`` or ``VDI``, as XAPI calls them."""
         return "VM" if isinstance(self.thing, HostVm) else "VDI"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One thing of the run that stands at the host and would be removed."""
+
+    thing: HostVm | HostVdi
+    size_bytes: int  # virtual; of a VM that of all its disks
+    kept_until_utc: str = ""
+
+
+async def plan(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None) -> list[Planned]:
+    """Say what ``remove`` would remove, each disk of a VM with it; raises HostError."""
+    now = now_utc or datetime.now(UTC)
+    vms, vdis = await look(pool, made)
+    found = []
+    for vm in vms:
+        size_bytes = sum(disk.virtual_size_bytes for disk in await pool.disks_of(vm.uuid))
+        until = _kept_until(vm.mark, now)
+        found.append(Planned(thing=vm, size_bytes=size_bytes, kept_until_utc=until))
+    going = {vm.uuid for vm in vms}
+    alone = (vdi for vdi in vdis if not (going & set(vdi.used_by) or _kept_until(vdi.mark, now)))
+    return [*found, *(Planned(thing=vdi, size_bytes=vdi.virtual_size_bytes) for vdi in alone)]
 
 
 async def look(pool: Pool, made: MadeThere) -> tuple[list[HostVm], list[HostVdi]]:
@@ -121,8 +144,5 @@ def _kept_until(mark: Mark | None, now: datetime) -> str:
     text = mark.keep_until_utc if mark else None
     if not text:
         return ""
-    try:
-        until = datetime.strptime(text, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return ""
-    return text if until > now else ""
+    until = moment_of(text)
+    return text if until and until > now else ""

@@ -33,6 +33,12 @@ class SafeStream:
         self._stream.write(safe.encode("utf-8", "backslashreplace").decode())
         return len(text)
 
+    def command(self, line: str) -> None:
+        """Write one workflow command of ours, which the runner is to obey, on a line of its own."""
+        opening = "" if self._at_start else "\n"
+        self._stream.write(f"{opening}{line}\n")
+        self._at_start = True
+
     def _for_runner(self, text: str) -> str:
         from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - only there
 

@@ -1,9 +1,8 @@
-"""Claim what a run will publish at the store before anything is built: folders and places.
+"""Claim what a run will publish at the store before anything is built or sent: folders, places.
 
 Two runs that begin in the same second would write to the same folder; one of them would find that
-out only after its whole build. ``claim.json`` is created there only if the folder is empty, and
-removed when the run ends; what a killed run leaves is a folder without metadata.json, which
-``reap`` removes.
+out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
+the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
 
 A place is claimed for a template, for good: two templates whose versions alternate in one place
 would look like one. A system that only the guest knows has its place claimed before publishing.
@@ -35,12 +34,13 @@ _RELEASE_S: Final = 2.0  # a cancelled step has seconds
 
 @asynccontextmanager
 async def claimed(
-    store: ObjectStore, folder_keys: Iterable[str], run_id: str
+    store: ObjectStore, folder_keys: Iterable[str], run_id: str, *, resumed: bool = False
 ) -> AsyncIterator[bool]:
     """Hold a claim on every folder; False when another run has one of them.
 
-    A run that is resumed finds its own claims. On the way out, which is bounded, they are removed;
-    one that stays is removed by ``reap``.
+    A resumed run finds its own claims, or folders that hold only what it stored itself: nobody
+    else could claim them while it was at work. On the way out, which is bounded, the claims are
+    removed; ``reap`` removes one that stays.
 
     Raises:
         UploadError: the store failed.
@@ -48,7 +48,7 @@ async def claimed(
     keys = [f"{folder}/{CLAIM_NAME}" for folder in dict.fromkeys(folder_keys)]
     body = json.dumps({"run_id": run_id}).encode()
     try:
-        results = [await _claim(store, key, body) for key in keys]
+        results = [await _claim(store, key, body, resumed=resumed) for key in keys]
         yield all(results)
     finally:
         with anyio.move_on_after(_RELEASE_S, shield=True):
@@ -96,15 +96,23 @@ def claimant_of(
     return catalog.Claimant(template=template, timestamp=plan.timestamp, take_over=take_over)
 
 
-async def _claim(store: ObjectStore, key: str, body: bytes) -> bool:
-    folder = key.rpartition("/")[0]
-    async for info in store.list(f"{folder}/"):
-        if info.key != key:
-            return await _is_ours(store, key, body)
+async def _claim(store: ObjectStore, key: str, body: bytes, *, resumed: bool) -> bool:
+    if not resumed and not await _is_empty(store, key):
+        return False
     try:
         await store.put(key, body, content_type=_TYPE, create_only=True)
     except DestinationTakenError:
         return await _is_ours(store, key, body)
+    # again: its last owner may have published and let go between the look and the claim
+    return resumed or await _is_empty(store, key)
+
+
+async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
+    """Tell whether the folder holds nothing but a claim."""
+    folder = claim_key.rpartition("/")[0]
+    async for info in store.list(f"{folder}/"):
+        if info.key != claim_key:
+            return False
     return True
 
 

@@ -23,6 +23,7 @@ from asyncpipe.text.safe import printable, without_userinfo
 GATHER_S: Final = 5.0
 _COMMIT = re.compile(r"^([0-9a-f]{40}|[0-9a-f]{64})$", re.MULTILINE)
 _CHANGED = re.compile(r"^[ MTADRCU]{2} ", re.MULTILINE)  # git status --porcelain=v1
+_ATTEMPT = re.compile(r"(?P<run>https?://.+/actions/runs/\d+)/attempts/(?P<number>\d{1,6})")
 _PASSED_ON = ("PATH", "HOME", "GIT_DIR", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 
 
@@ -100,6 +101,15 @@ def github_facts(environment: Mapping[str, str]) -> CiFacts | None:
         actor=read("GITHUB_ACTOR"),
         runner=read("RUNNER_NAME"),
     )
+
+
+def is_earlier_attempt(run_url: str, environment: Mapping[str, str]) -> bool:
+    """Whether ``run_url`` is that of an earlier attempt of the workflow run that we are part of."""
+    now = github_facts(environment)
+    here, attempt = _ATTEMPT.fullmatch(now.run_url if now else ""), _ATTEMPT.fullmatch(run_url)
+    if here is None or attempt is None:
+        return False
+    return here["run"] == attempt["run"] and int(attempt["number"]) < int(here["number"])
 
 
 async def _git(

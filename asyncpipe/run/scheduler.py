@@ -100,15 +100,18 @@ async def process_matrix(
 
     async def outcome_of(job: Job) -> Outcome:
         if fail_fast and any(isinstance(o, Failed) for o in outcomes.values()):
-            return _never_started(job)
+            message = "Not started: an earlier template failed (--fail-fast)."
+            return _failed(job, message, EXIT_SOME_FAILED, started=False)
         try:
             async with disk.reserve(job):
                 return await _attempts(job, retries, on_retry)
         except UsageError as error:
-            return _refused(job, error)
+            return _failed(job, error.message, error.exit_code, hint=error.hint)
         except Exception as error:
             logger.exception("build.unexpected", unit=job.name)
-            return _crashed(job, leaf_of(error))
+            leaf = leaf_of(error)
+            words = printable(str(leaf)) or type(leaf).__name__
+            return _failed(job, words, EXIT_UNEXPECTED)
 
     async def run(job: Job) -> None:
         try:
@@ -133,32 +136,14 @@ async def _attempts(job: Job, retries: int, on_retry: Callable[[str, str], None]
     return await job.run(retries)
 
 
-def _never_started(job: Job) -> Failed:
+def _failed(
+    job: Job, error: str, exit_code: int, *, hint: str = "", started: bool = True
+) -> Failed:
     return Failed(
         unit=job.name,
         template_path=job.template_path,
-        error="Not started: an earlier template failed (--fail-fast).",
-        hint="",
-        exit_code=EXIT_SOME_FAILED,
-        started=False,
-    )
-
-
-def _refused(job: Job, error: UsageError) -> Failed:
-    return Failed(
-        unit=job.name,
-        template_path=job.template_path,
-        error=error.message,
-        hint=error.hint,
-        exit_code=error.exit_code,
-    )
-
-
-def _crashed(job: Job, error: BaseException) -> Failed:
-    return Failed(
-        unit=job.name,
-        template_path=job.template_path,
-        error=printable(str(error)) or type(error).__name__,
-        hint="",
-        exit_code=EXIT_UNEXPECTED,
+        error=error,
+        hint=hint,
+        exit_code=exit_code,
+        started=started,
     )

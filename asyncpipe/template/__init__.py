@@ -54,6 +54,7 @@ def load(
         locals=content.locals,
         local_locations=content.local_locations,
         sources=tuple(content.sources),
+        required_versions=tuple(content.required_versions),
         required_plugins=content.required_plugins,
         referenced_files=references.existing(named, (cwd, found.folder)),
         references=named,

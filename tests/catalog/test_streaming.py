@@ -71,3 +71,19 @@ async def test_an_object_that_is_too_short_is_refused() -> None:
     store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=BODY[:-1])
     with pytest.raises(ChecksumError, match="ends after"):
         await read(store, entry)
+
+
+async def test_an_object_that_is_longer_than_what_was_published_is_refused() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    stored = store.objects[entry.xva.key]
+    store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=BODY + b"more")
+    with pytest.raises(ChecksumError, match="larger than"):
+        await read(store, entry)
+
+
+async def test_a_stream_begins_at_the_byte_that_is_asked_for() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    async with aclosing(catalog.stream_xva(store, entry, offset_bytes=MIB + 5)) as pieces:
+        assert b"".join([piece async for piece in pieces]) == BODY[MIB + 5 :]

@@ -62,6 +62,18 @@ def test_the_demo_is_built_by_real_packer_and_published_to_a_folder(tmp_path: Pa
     assert alive(desk) == []
 
 
+def test_packer_skips_the_post_processor_that_except_names(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    file = desk.folder / "templates/demo/demo.pkr.hcl"
+    step = 'post-processor "shell-local" {{\n  name = "{0}"\n  inline = ["touch ran-{0}"]\n}}\n'
+    steps = "".join(step.format(name) for name in ("sign", "count"))
+    file.write_text(file.read_text("utf-8").rstrip().removesuffix("}") + steps + "}\n", "utf-8")
+    ended = desk.run("build", "templates/demo", *QUICK, "--except", "sign")
+    assert ended.code == 0, ended.all
+    assert (desk.folder / "ran-count").exists()
+    assert not (desk.folder / "ran-sign").exists()
+
+
 def test_a_second_run_publishes_beside_the_first(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     first = desk.run("build", "templates/demo", *QUICK)

@@ -79,9 +79,15 @@ PACKER = setting(
     "packer",
     "--packer",
     envvar=("ASYNCPIPE_PACKER", "PACKER"),
-    show_default="the one on PATH",
+    show_default="the one on PATH, else the installed one",
     metavar="PATH",
     help="The Packer to run.",
+)
+NO_INIT = setting(
+    "no_init",
+    "--no-init",
+    is_flag=True,
+    help="Do not let `packer init` install plugins that are missing.",
 )
 VARIABLES = setting(
     "variables",
@@ -119,9 +125,23 @@ EXCEPT = setting(
     multiple=True,
     type=GLOB,
     metavar="GLOB",
-    help="Build all but these.",
+    help="Build all but these; a post-processor's name makes Packer skip it and what follows.",
 )
 JOBS = setting("jobs", "-j", "--jobs", type=click.IntRange(min=1), help="Builds at once.")
+RETRIES = setting(
+    "retries",
+    "--retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Build again what Packer failed at, N times.",
+)
+BUILD_TIMEOUT = setting(
+    "build_timeout_s",
+    "--build-timeout",
+    type=DURATION,
+    metavar="TIME",
+    help="Stop a build that takes longer.",
+)
 SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
 
 IDENTITY = options(

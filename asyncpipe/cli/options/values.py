@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -92,6 +93,10 @@ def _variant(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
+    """A shell's words, or the texts of a JSON array, which no quoting can go wrong in."""
+    listed = _array(text)
+    if listed is not None:
+        return listed
     try:
         return shlex.split(text, comments=False)
     except ValueError as error:
@@ -99,7 +104,22 @@ def _words(text: str) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
+    listed = _array(text)
+    if listed is not None:
+        return listed
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _array(text: str) -> list[str] | None:
+    """The texts of a JSON array; None where ``text`` is none (a glob may begin with a bracket)."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    is_texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if is_texts else None
 
 
 class Parsed(click.ParamType[Any]):

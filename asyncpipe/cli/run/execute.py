@@ -18,7 +18,9 @@ import click
 
 from asyncpipe.cli import gc
 from asyncpipe.cli.run import folders, report
+from asyncpipe.cli.run.earlier import published_earlier
 from asyncpipe.cli.run.hosts import build_host, end_before
+from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.errors import (
@@ -46,7 +48,7 @@ from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.secrets import is_secret_name, is_withheld
 from asyncpipe.upload.budget import Budget
 
-_NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
+NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
 
 
 def run_build(settings: Settings) -> int:
@@ -67,8 +69,9 @@ async def _run(settings: Settings) -> int:
             click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
+            await furnish_plugins(prepared)
             while (ended := await execute(prepared, announcer)) is None:
-                await anyio.sleep(_NEXT_SECOND_S)
+                await anyio.sleep(NEXT_SECOND_S)
                 prepared = await prepare(settings)
             exit_code = ended
     return exit_code
@@ -77,9 +80,10 @@ async def _run(settings: Settings) -> int:
 async def execute(
     prepared: Prepared, announcer: Announcer, *, built: Built | None = None
 ) -> int | None:
-    """Run what was prepared (``built``: only its last part) and return the exit code.
+    """Run what was prepared and return the exit code.
 
-    None: another run has claimed this second for one of the templates, and nothing was done.
+    With ``built`` only the publication is left to do, and the caller holds the run's folder.
+    None: another run has claimed this second for one of the versions, and nothing was done.
     """
     settings, journal = prepared.settings, prepared.journal
     report.configure_logging(settings)
@@ -98,10 +102,13 @@ async def execute(
     ):
         gc.settle()
         await store.probe()
-        if not await _enter(prepared, store, stack, builds=built is None):
+        if not await _enter(prepared, store, stack, built):
             return None
         await _take_places(prepared, store, facts)
+        earlier = await published_earlier(settings, store, prepared.plans)
         await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+        for unit, entry in earlier.items():
+            await journal.note(unit, UnitState.PUBLISHED, folder_key=entry.folder_key)
         await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
         report.announce(prepared)
         with report.open_reporter(prepared, sys.stdout) as reporter:
@@ -121,6 +128,7 @@ async def execute(
                     started_utc=started_utc,
                     duration_s=time.monotonic() - started_s,
                     done_before=done_before,
+                    earlier_urls=tuple(store.url_of(one.folder_key) for one in earlier.values()),
                 )
                 await report.tell(finish, reporter)
                 announcer.emit = None
@@ -131,7 +139,7 @@ async def execute(
 
 
 async def _enter(
-    prepared: Prepared, store: ObjectStore, stack: AsyncExitStack, *, builds: bool
+    prepared: Prepared, store: ObjectStore, stack: AsyncExitStack, built: Built | None
 ) -> bool:
     """Be the only process at this run, and the only run at its folders; False: they are taken.
 
@@ -146,17 +154,21 @@ async def _enter(
         stack.enter_context(alone(journal.folder))
         await end_before(settings, read_run(journal.folder))
     keys = [
-        plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
+        built.folder_key
+        if built
+        else plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
         for one in prepared.plans
-        if builds and journal.state_of(one.unit) is not UnitState.PUBLISHED
+        if journal.state_of(one.unit) is not UnitState.PUBLISHED
     ]
-    is_free = await stack.enter_async_context(claimed(store, keys, journal.run_id))
-    if settings.resume and not is_free:
+    resumed = bool(settings.resume or journal.units)
+    claims = claimed(store, keys, journal.run_id, resumed=resumed)
+    is_free = await stack.enter_async_context(claims)
+    if resumed and not is_free:
         raise DestinationTakenError(
             f"Another run publishes what {journal.run_id} would: both began in one second.",
             hint="Start a new run; it has a timestamp of its own.",
         )
-    if is_free and not settings.resume:
+    if is_free and not settings.resume and built is None:
         stack.enter_context(alone(journal.folder))
     return is_free
 

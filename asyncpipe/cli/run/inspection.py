@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe import catalog, preflight
+from asyncpipe.cli.run import folders
 from asyncpipe.cli.run.prepare import request_of, sensitive_of
 from asyncpipe.errors import AsyncpipeError, DestinationTakenError, UploadError
 from asyncpipe.host.access import access_of_template
@@ -20,7 +21,7 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
 from asyncpipe.model.host import HostAccess
 from asyncpipe.model.template import Template
-from asyncpipe.packer.version import packer_version
+from asyncpipe.packer.locate import find_packer
 from asyncpipe.ports import ObjectStore
 from asyncpipe.run import plan, provenance
 from asyncpipe.run.claim import claimant_of
@@ -41,8 +42,8 @@ _BUILD_SECRETS = {"build_password": "stand-in", "build_password_hash": "stand-in
 
 async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     """Make every check of a build with ``settings``; ``iso`` asks for installation media too."""
-    packer, version, of_packer = await _packer(settings)
     units, unreadable = await anyio.to_thread.run_sync(_units, settings)
+    packer, version, of_packer = await _packer(settings, [unit.template for unit in units])
     plans, unplanned = _plans(settings, units, packer, version)
     at_host: list[CheckResult] = []
 
@@ -79,6 +80,7 @@ async def _at_destination(
     iso: bool,
 ) -> tuple[CheckResult, ...]:
     try:
+        folders.refuse_workspace(settings)
         async with open_store(
             settings.destination, environment=settings.environment, options=settings.store
         ) as store:
@@ -110,14 +112,22 @@ async def _at_places(
     return results
 
 
-async def _packer(settings: Settings) -> tuple[Path, str, CheckResult]:
+async def _packer(
+    settings: Settings, templates: Sequence[Template]
+) -> tuple[Path, str, CheckResult]:
+    runner = SystemProcessRunner()
     try:
-        path = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
-        version = await packer_version(SystemProcessRunner(), path)
+        found = await find_packer(
+            settings.packer, settings.environment, shutil.which, runner, templates
+        )
     except AsyncpipeError as error:
         return Path("packer"), "", preflight.failure("packer", error)
-    message = f"Packer {version} at {path}"
-    return path, version, CheckResult(name="packer", status=CheckStatus.OK, message=message)
+    message = f"Packer {found.version} at {found.path}"
+    return (
+        found.path,
+        found.version,
+        CheckResult(name="packer", status=CheckStatus.OK, message=message),
+    )
 
 
 def _units(settings: Settings) -> tuple[list[Unit], list[CheckResult]]:
@@ -210,5 +220,6 @@ def _inspection(
         today=datetime.now(UTC).date().isoformat(),
         at_once=settings.jobs,
         urls=HttpUrls() if iso else None,
+        install_plugins=not settings.no_init,
         redact=lambda text: mask.text(text, secrets),
     )

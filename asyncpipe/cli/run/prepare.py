@@ -16,12 +16,11 @@ import anyio.from_thread
 import anyio.to_thread
 import click
 
-from asyncpipe import preflight
 from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
 from asyncpipe.model.build import BuildPlan, OnError
-from asyncpipe.packer.version import packer_version
-from asyncpipe.run import plan
+from asyncpipe.packer.locate import find_packer
+from asyncpipe.run import plan, selection
 from asyncpipe.run.state import RunJournal, find_run
 from asyncpipe.run.units import collisions
 from asyncpipe.run.units.discover import discover
@@ -57,14 +56,20 @@ async def prepare(settings: Settings) -> Prepared:
     root = Path.cwd()
     journal = _journal(settings, root)
     settings = _as_before(settings, journal)
+    if not settings.dry_run:
+        folders.refuse_workspace(settings)
     paths = discover(settings.templates, root)
     load = partial(load_units, between=anyio.from_thread.check_cancelled, say=_say)
     units = await anyio.to_thread.run_sync(load, settings, paths, root)
     units = [unit for unit in units if unit.name in journal.units] or units  # of a resumed run
     collisions.refuse_shared_places(units)
-    runner = SystemProcessRunner()
-    packer = preflight.locate_packer(settings.packer, settings.environment, shutil.which)
-    version = await packer_version(runner, packer)
+    packer = await find_packer(
+        settings.packer,
+        settings.environment,
+        shutil.which,
+        SystemProcessRunner(),
+        [unit.template for unit in units],
+    )
     build_secrets = {unit.name: _build_secrets() for unit in units}
     plans = tuple(
         plan.expand(
@@ -74,8 +79,8 @@ async def prepare(settings: Settings) -> Prepared:
                 timestamp=journal.timestamp,
                 run_id=journal.run_id,
                 run_directory=fresh_folder(journal.folder / unit.name),
-                packer_path=packer,
-                packer_version=version,
+                packer_path=packer.path,
+                packer_version=packer.version,
                 build_secrets=build_secrets[unit.name],
             )
         )
@@ -183,6 +188,7 @@ def request_of(
         var_files=settings.var_files,
         variables=settings.variables,
         only=unit.only,
+        except_=selection.post_processors_left_out(unit.post_processors, settings.except_),
         packer_environment=settings.packer_environment,
         python=sys.executable,
         explicit_os=settings.os,

@@ -126,6 +126,7 @@ class Finish:
     started_utc: datetime
     duration_s: float
     done_before: int = 0  # units that an earlier process of a resumed run had published
+    earlier_urls: tuple[str, ...] = ()  # published by an earlier attempt of the workflow
 
     @property
     def exit_code(self) -> int:
@@ -150,6 +151,7 @@ class Finish:
             run_directory=str(self.prepared.journal.folder),
             cancelled=self.cancelled,
             remains=self.remains,
+            earlier_urls=self.earlier_urls,
         )
 
     @property
@@ -189,7 +191,7 @@ def announce(prepared: Prepared) -> None:
     """Hand the run's folder on at once: a step that is killed later cannot any more."""
     settings = prepared.settings
     if settings.on_github:
-        text = github.run_directory_output(str(prepared.journal.folder))
+        text = github.heredocs({"run-directory": str(prepared.journal.folder)})
         _warn(github.append(settings.environment, "GITHUB_OUTPUT", text))
 
 
@@ -227,6 +229,7 @@ def _write_files(finish: Finish) -> None:
         finish.outcomes,
         exit_code=finish.exit_code,
         run_directory=finish.info.run_directory,
+        earlier_urls=finish.earlier_urls,
     )
     _warn(github.append(settings.environment, "GITHUB_OUTPUT", outputs))
 

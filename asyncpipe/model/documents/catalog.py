@@ -57,6 +57,7 @@ class BuildEntry(Shown, frozen=True, kw_only=True):
     template: Text  # path in its repository
     commit: Short | None
     duration_s: Seconds | None  # of Packer's run: balances later matrices
+    run_url: Text | None = None  # of the CI run: a re-run does not build it again
 
 
 class CatalogEntry(Struct, frozen=True, kw_only=True):
@@ -183,6 +184,7 @@ def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
                 template=build.template.path,
                 commit=build.source.commit,
                 duration_s=build.duration_s,
+                run_url=build.ci.run_url if build.ci else None,
             ),
         )
     except ValueError as error:

@@ -32,6 +32,11 @@ class Unit:
     variant: str = ""
 
     @property
+    def post_processors(self) -> tuple[str, ...]:
+        """Names of the post-processors of its build."""
+        return self.source.post_processors if self.source else ()
+
+    @property
     def packer_name(self) -> str:
         """Packer's name of this build, "" where the template has none."""
         return self.source.full_name if self.source else ""
@@ -98,7 +103,8 @@ def units_of(
     named = zip(plan.unit_names(templates, root), templates, strict=True)
     units = [unit for name, loaded in named for unit in _units_of(name, loaded, settings)]
     names = {unit.name: unit.packer_name for unit in units}
-    chosen = selection.chosen(names, settings.only, settings.except_)
+    steps = {name for unit in units for name in unit.post_processors}
+    chosen = selection.chosen(names, settings.only, settings.except_, steps)
     return _for_production([unit for unit in units if unit.name in chosen], settings, root, say)
 
 

@@ -38,9 +38,14 @@ from asyncpipe.stores.s3.connection import PLAIN_OR_TLS, explained
 from asyncpipe.text.safe import printable
 
 _TEXT_LIMIT = 200
+_RIGHTS = (
+    "The key needs s3:ListBucket and s3:ListBucketMultipartUploads on the bucket; s3:PutObject, "
+    "s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts on "
+    "what is below the prefix."
+)
 
 _BY_CODE: dict[str, tuple[type[UploadError], str]] = {
-    "AccessDenied": (AccessDeniedError, "Check the policy in docs/stores.md."),
+    "AccessDenied": (AccessDeniedError, _RIGHTS),
     "AllAccessDisabled": (AccessDeniedError, ""),
     "AccountProblem": (AccessDeniedError, ""),
     "InvalidAccessKeyId": (AccessDeniedError, "Check AWS_ACCESS_KEY_ID or AWS_PROFILE."),
@@ -88,7 +93,7 @@ _BY_CODE: dict[str, tuple[type[UploadError], str]] = {
 }
 _BY_STATUS: dict[int, tuple[type[UploadError], str]] = {
     401: (AccessDeniedError, ""),
-    403: (AccessDeniedError, "Check the credentials, and the policy in docs/stores.md."),
+    403: (AccessDeniedError, f"Check the credentials. {_RIGHTS}"),
     404: (ObjectMissingError, ""),
     408: (TransientStoreError, ""),
     409: (ConflictError, ""),

@@ -20,6 +20,7 @@ from asyncpipe.cli.options.command import (
     options,
     setting,
 )
+from asyncpipe.cli.options.identity import IDENTITY as IDENTITY
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
@@ -28,8 +29,6 @@ from asyncpipe.cli.options.values import (
     SIZE,
     TEXT,
     VARIABLE,
-    VARIANT,
-    VERSION,
     OneOf,
     shown_duration,
 )
@@ -143,25 +142,6 @@ BUILD_TIMEOUT = setting(
     help="Stop a build that takes longer.",
 )
 SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
-
-IDENTITY = options(
-    setting("os", "--os", metavar="ID", help="The operating system, for example debian."),
-    setting("os_version", "--os-version", type=VERSION, metavar="VERSION", help="For example 12."),
-    setting(
-        "variant",
-        "--variant",
-        type=VARIANT,
-        metavar="NAME",
-        show_default="the template's",
-        help="Publish as a variant: `web` makes it debian12-web.",
-    ),
-    setting(
-        "strict_identity",
-        "--strict-identity",
-        is_flag=True,
-        help="Fail when guest and template contradict each other about the system.",
-    ),
-)
 
 
 def grace(**attributes: Any) -> Decorator:

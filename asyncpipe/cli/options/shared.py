@@ -20,7 +20,7 @@ from asyncpipe.cli.options.command import (
     options,
     setting,
 )
-from asyncpipe.cli.options.identity import IDENTITY as IDENTITY
+from asyncpipe.cli.options.identity import IDENTITY
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,

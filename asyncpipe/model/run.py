@@ -41,6 +41,7 @@ class RunFacts:
     git_commit: str | None = None
     git_dirty: bool | None = None
     git_remote: str | None = None  # without userinfo
+    git_prefix: str = ""  # the current folder below the checkout's top: "", "images/"
     ci: CiFacts | None = None
 
 

@@ -1,8 +1,11 @@
-"""Claim the folders of a run's versions at the store before anything is built or sent.
+"""Claim what a run will publish at the store before anything is built or sent: folders, places.
 
 Two runs that begin in the same second would write to the same folder; one of them would find that
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
 the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
+
+A place is claimed for a template, for good: two templates whose versions alternate in one place
+would look like one. A system that only the guest knows has its place claimed before publishing.
 """
 
 from __future__ import annotations
@@ -15,8 +18,13 @@ from typing import Final
 
 import anyio
 
+from asyncpipe import catalog
 from asyncpipe.errors import DestinationTakenError, UploadError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore
+from asyncpipe.run.plan import published_name
+from asyncpipe.run.provenance import filler_of
 
 CLAIM_NAME: Final = "claim.json"
 _TYPE: Final = "application/json"
@@ -48,6 +56,44 @@ async def claimed(
                 if await _is_ours(store, key, body):
                     with contextlib.suppress(UploadError):
                         await store.delete(key)
+
+
+async def take_places(
+    store: ObjectStore, plans: Iterable[BuildPlan], facts: RunFacts, *, take_over: bool
+) -> tuple[str, ...]:
+    """Take the places that are known before the builds; returns warnings.
+
+    Raises:
+        DestinationTakenError: another template fills one of them.
+    """
+    warnings: list[str] = []
+    for plan in plans:
+        name = published_name(plan.static_identity, plan.unit, plan.variant)
+        claimant = claimant_of(plan, facts, take_over=take_over)
+        if claimant is not None and plan.static_identity.os_type is not None:
+            warnings += await catalog.take_place(store, name, claimant)
+    return tuple(warnings)
+
+
+async def take_place_found_late(
+    store: ObjectStore, plan: BuildPlan, name: str, facts: RunFacts, *, take_over: bool
+) -> tuple[str, ...]:
+    """Take the place ``name`` where it was not known before the build; as ``take_places``."""
+    planned = published_name(plan.static_identity, plan.unit, plan.variant)
+    claimant = claimant_of(plan, facts, take_over=take_over)
+    if claimant is None or (name == planned and plan.static_identity.os_type is not None):
+        return ()
+    return await catalog.take_place(store, name, claimant)
+
+
+def claimant_of(
+    plan: BuildPlan, facts: RunFacts, *, take_over: bool = False
+) -> catalog.Claimant | None:
+    """Who wants the place of a build; None for a file that no template made."""
+    template = filler_of(plan, facts)
+    if template is None:
+        return None
+    return catalog.Claimant(template=template, timestamp=plan.timestamp, take_over=take_over)
 
 
 async def _claim(store: ObjectStore, key: str, body: bytes, *, resumed: bool) -> bool:

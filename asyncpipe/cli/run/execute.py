@@ -37,7 +37,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
-from asyncpipe.run.claim import claimed
+from asyncpipe.run.claim import claimed, take_places
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -103,6 +103,7 @@ async def execute(
         await store.probe()
         if not await _enter(prepared, store, stack, built):
             return None
+        await _take_places(prepared, store, facts)
         earlier_urls = await _begin(prepared, store)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
@@ -186,7 +187,9 @@ async def _enter(
         stack.enter_context(alone(journal.folder))
         await end_before(settings, read_run(journal.folder))
     keys = [
-        built.folder_key if built else plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        built.folder_key
+        if built
+        else plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
         for one in prepared.plans
         if journal.state_of(one.unit) is not UnitState.PUBLISHED
     ]
@@ -201,6 +204,17 @@ async def _enter(
     if is_free and not settings.resume and built is None:
         stack.enter_context(alone(journal.folder))
     return is_free
+
+
+async def _take_places(prepared: Prepared, store: ObjectStore, facts: RunFacts) -> None:
+    left = [
+        one
+        for one in prepared.plans
+        if prepared.journal.state_of(one.unit) is not UnitState.PUBLISHED
+    ]
+    take_over = prepared.settings.take_over
+    for warning in await take_places(store, left, facts, take_over=take_over):
+        click.echo(f"asyncpipe: {warning}", err=True)
 
 
 def _services(
@@ -219,6 +233,7 @@ def _services(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        take_over=settings.take_over,
         host_of=partial(build_host, settings),
     )
 

@@ -40,7 +40,7 @@ async def pull(store: ObjectStore, entry: CatalogEntry, path: Path) -> Pulled:
     Size and SHA-256 are those of the version's own metadata.json. Memory is one piece of the store.
 
     Raises:
-        UsageError: ``path`` exists, or there is no room for it.
+        UsageError: ``path`` exists, or the disk has too little room.
         ChecksumError: what came is not what was published; nothing is left under ``path``.
     """
     entry = await read_version(store, entry.folder_key)

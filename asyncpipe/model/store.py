@@ -124,7 +124,7 @@ class StoreProfile(StrEnum):
 
 
 class Addressing(StrEnum):
-    """Where the bucket stands in an S3 URL: in the path, or in the host name."""
+    """Where an S3 URL has the bucket: in the path, or in the host name."""
 
     AUTO = "auto"
     PATH = "path"

@@ -108,7 +108,7 @@ async def _claim(store: ObjectStore, key: str, body: bytes, *, resumed: bool) ->
 
 
 async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
-    """Tell whether the folder holds nothing but a claim."""
+    """Whether the folder holds nothing but a claim."""
     folder = claim_key.rpartition("/")[0]
     async for info in store.list(f"{folder}/"):
         if info.key != claim_key:
@@ -117,7 +117,7 @@ async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
 
 
 async def _is_ours(store: ObjectStore, key: str, body: bytes) -> bool:
-    """Tell whether the claim at ``key`` is this run's."""
+    """Whether the claim at ``key`` is this run's."""
     try:
         return (await store.get(key, max_bytes=_MAX_BYTES)).body == body
     except UploadError:

@@ -107,11 +107,11 @@ class RunContext:
         """Seconds since the run of this template began."""
         return time.monotonic() - self._started_s
 
-    # -- the log and what listens to it ------------------------------------------------------
+    # -- the log and its subscribers ----------------------------------------------------------
 
     @asynccontextmanager
     async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
-        """Open build.log, with everybody who listens to it; it is sealed whatever happens."""
+        """Open build.log, with its subscribers; it is sealed whatever happens."""
         async with buildlog.open_log(
             self.plan.run_directory / store_keys.LOG_NAME,
             log_files=self.services.log_files,
@@ -196,7 +196,7 @@ class RunContext:
         for finding in report.warnings:
             self.warn(f"xva-{finding.code}", finding.message)
         if not report.accepted:
-            built = "" if self._built else "Packer ended well all the same. "
+            built = "" if self._built else "Packer itself ended well. "
             again = "Export it again" if self._built else "Build again"
             raise XvaInvalidError(
                 f"The exported XVA is not valid: {report.rejection}",

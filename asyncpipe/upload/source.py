@@ -8,7 +8,7 @@ What makes a digest true: every byte digested must be the byte on disk when the 
   moved without growth (of a growing file: and no growth followed within `SETTLING_S`), and
   decided by reading every part again and comparing its CRC64NVME. A suspicion may be false
   (``touch``); the comparison is not.
-* A rewrite that hides behind growth within one poll interval moves no time of its own. Therefore
+* A rewrite within the poll interval of a growth moves the modification time as the growth does. So
   the first part (headers are what programs patch), the last one and a random sample, together at
   most `SAMPLE_BYTES`, are always read again at the end of a growing file. Reading all again would
   cost seconds between the export's end and publication, and would still prove nothing about the
@@ -123,7 +123,7 @@ class _OpenFile:
     async def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            with suppress(OSError):  # closed all the same
+            with suppress(OSError):  # it is closed even so
                 await anyio.to_thread.run_sync(os.close, descriptor)
 
     async def _open(self) -> None:

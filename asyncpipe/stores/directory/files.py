@@ -278,7 +278,7 @@ class DirectoryFiles:
         return sidecar
 
     def sidecar_of(self, target: Path) -> Path | None:
-        """Where the metadata of a published file stands, if that is there; None: no such file."""
+        """Where the metadata of a published file is kept; None if the file does not exist."""
         try:
             return self.work / "objects" / _sidecar_name(target.lstat())
         except (FileNotFoundError, NotADirectoryError):

@@ -48,6 +48,12 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     help="Start no further build after a failure; those that run go on.",
 )
 @shared.RETRIES
+@setting(
+    "take_over",
+    "--take-over",
+    is_flag=True,
+    help="Publish where another template does, for good: this one was renamed or replaces it.",
+)
 @shared.BUILD_TIMEOUT
 @setting(
     "host_timeout_s",

@@ -106,17 +106,18 @@ async def _pieces(
     settings: Settings, changed_since: str | None, broken: list[TemplateError]
 ) -> list[shares.Piece]:
     from asyncpipe.errors import TemplateError
-    from asyncpipe.run import scheduler as units_of
     from asyncpipe.run import shares
+    from asyncpipe.run.units import collisions, discover, load
 
     root = Path.cwd()
     templates = []
-    for path in units_of.discover(settings.templates, root):
+    for path in discover.discover(settings.templates, root):
         try:
-            templates += units_of.read_templates(settings, [path])
+            templates += load.read_templates(settings, [path])
         except TemplateError as error:  # the others are planned all the same
             broken.append(error)
-    units = units_of.units_of(settings, templates, root)
+    units = load.units_of(settings, templates, root, say=_say)
+    collisions.refuse_shared_places(units)
     if changed_since:
         files = await _changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}
@@ -127,11 +128,15 @@ async def _pieces(
         shares.Piece(
             unit=unit.name,
             template=str(unit.template.path),
-            duration_s=shares.duration_of(unit.identity.short_id, unit.name, known),
+            duration_s=shares.duration_of(unit.place, unit.name, known),
             packer_name=unit.packer_name if unit.only else "",
         )
         for unit in units
     ]
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"asyncpipe: {sentence}", err=True)
 
 
 async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:

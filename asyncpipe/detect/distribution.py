@@ -35,7 +35,7 @@ class Distribution:
     compact: str = ""  # how a version without its dots looks: two groups, major and minor
     releases: Mapping[str, str] = field(default_factory=lambda: _NO_CODENAMES)  # text -> release
     channels: tuple[str, ...] = ()  # words that stand for a version: "testing", "rawhide"
-    needs_version: bool = False  # the name alone, without a version, is no answer
+    needs_version: bool = False  # the name counts only with a version
     path: str = ""  # URL paths with another spelling; groups as in ``version``
     ids: tuple[str, ...] = ()  # ID of os-release, and what people write in os_name
     platform: bool = False  # a host of virtual machines: mostly named as the place of a build

@@ -21,6 +21,7 @@ from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.detect.medium import MediumCollector
 from asyncpipe.errors import XvaInvalidError
+from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
@@ -28,7 +29,6 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry
-from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.model.xva import XvaReport, report_to_dict
 from asyncpipe.packer.watch import Listeners
@@ -88,14 +88,14 @@ class RunContext:
         """Where the version stands, as far as is known now."""
         if self._built is not None:
             return self._built.folder_key
-        return plan.folder_key(self.identity, self.unit, self.plan.timestamp)
+        return store_keys.folder_key(self.name, self.plan.timestamp)
 
     @property
     def name(self) -> str:
         """The published file's name, less its suffix."""
         if self._built is not None:
             return self._built.name
-        return plan.published_name(self.identity, self.unit)
+        return plan.published_name(self.identity, self.unit, self.plan.variant)
 
     @property
     def xva_key(self) -> str:
@@ -113,7 +113,7 @@ class RunContext:
     async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
         """Open build.log, with everybody who listens to it; it is sealed whatever happens."""
         async with buildlog.open_log(
-            self.plan.run_directory / LOG_NAME,
+            self.plan.run_directory / store_keys.LOG_NAME,
             log_files=self.services.log_files,
             redactor=self._redactor,
         ) as log:
@@ -165,7 +165,9 @@ class RunContext:
         """The log of a build that an earlier process ran, as it lies on disk."""
         assert self._built is not None
         return await anyio.to_thread.run_sync(
-            buildlog.sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
+            buildlog.sealed_on_disk,
+            self.plan.run_directory / store_keys.LOG_NAME,
+            self._built.redaction_count,
         )
 
     # -- who it is ---------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
+from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.services import Services
@@ -159,6 +160,11 @@ async def _publish_built(context: RunContext, built: Built) -> Published:
 async def _make_visible(context: RunContext, upload: UploadSession) -> Publication:
     assert context.sealed is not None
     context.on_phase(Phase.PUBLISH)
+    services = context.services
+    for warning in await take_place_found_late(
+        services.store, context.plan, context.name, services.facts, take_over=services.take_over
+    ):
+        context.warn("place", warning)
     publication = await publish.publish(
         context.destination, context.folder_key, upload, context.sealed, context.compose
     )

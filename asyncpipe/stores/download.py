@@ -42,7 +42,7 @@ class HttpDownloads:
     async def save(
         self, url: str, path: Path, *, max_bytes: int, on_bytes: Callable[[int, int | None], None]
     ) -> None:
-        """Write the body to ``path``; ``on_bytes`` hears how much is there, of how much.
+        """Write the body to ``path``; ``on_bytes`` is called with the bytes so far and the total.
 
         Raises:
             DownloadError: no such file, no such server, or too large.

@@ -70,7 +70,7 @@ def start_ticks_of(pid: int) -> int | None:
 
 
 def is_marked(pid: int, folder: str) -> bool:
-    """Tell whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
+    """Whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:

@@ -146,7 +146,7 @@ class ScriptedProcess:
         return True
 
     def group_alive(self) -> bool:
-        """Tell whether it runs or a descendant holds the pipe."""
+        """Whether it runs or a descendant holds the pipe."""
         return self._return_code is None or not self._pipe_closed
 
     async def play(self) -> None:

@@ -42,7 +42,7 @@ _RANDOM = SystemRandom()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
-    """What one look at a file told; times in nanoseconds."""
+    """The state of a file at one moment; times in nanoseconds."""
 
     device: int
     inode: int
@@ -55,7 +55,7 @@ class FileState:
         return (self.device, self.inode)
 
     def moved_without_growth(self, before: FileState) -> bool:
-        """Tell whether the modification time moved while the size stayed."""
+        """Whether the modification time moved while the size stayed."""
         return self.mtime_ns != before.mtime_ns and self.size_bytes == before.size_bytes
 
 
@@ -160,7 +160,7 @@ class FinishedFile(_OpenFile):
     grows = False
 
     async def open(self) -> None:
-        """Open the file; raises ArtifactError when it is no regular file."""
+        """Open the file; raises ArtifactError unless it is a regular file."""
         await self._open()
 
     async def available(self, end_bytes: int) -> int:
@@ -225,7 +225,7 @@ class GrowingFile(_OpenFile):
     async def _look(self) -> FileState:
         """Look; a change of time that no growth explains makes the file suspect.
 
-        An append moves the time before the size: what looks like a rewrite is looked at twice.
+        An append moves the time before the size, so an apparent rewrite is checked twice.
         """
         before = self.state
         now = await super()._look()

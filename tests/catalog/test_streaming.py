@@ -150,3 +150,20 @@ async def test_an_object_that_grew_is_refused_by_its_last_range() -> None:
     with anyio.fail_after(10), pytest.raises(ChecksumError, match="larger"):
         async with stream_ranges(store, entry, ahead=SMALL) as ranges:
             [None async for _ in ranges]
+
+
+async def test_an_object_that_is_longer_than_what_was_published_is_refused() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    stored = store.objects[entry.xva.key]
+    store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=BODY + b"more")
+    with pytest.raises(ChecksumError, match="larger than"):
+        await read(store, entry)
+
+
+async def test_a_stream_begins_at_the_byte_that_is_asked_for() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    async with stream_ranges(store, entry, offset_bytes=MIB + 5) as ranges:
+        found = [b"".join(pieces) async for pieces in ranges]
+    assert b"".join(found) == BODY[MIB + 5 :]

@@ -266,8 +266,8 @@ def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:
     """What would be built, from which source, and where it would go."""
     lines = []
     for one in plans:
-        place = plan.folder_key(one.static_identity, one.unit, one.timestamp)
-        name = plan.published_name(one.static_identity, one.unit)
+        place = plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
+        name = plan.published_name(one.static_identity, one.unit, one.variant)
         lines += [
             f"{one.unit}",
             f"  template     {one.template.path}",

@@ -254,6 +254,13 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
     ]
     run_id: Name
     timestamp: Timestamp  # UTC time of the run: the name of the folder
+    variant: (
+        Annotated[
+            str,
+            Meta(max_length=100, description="Part of the place's name: web in debian12-web."),
+        ]
+        | None
+    ) = None
     os: Os
     build: Build
     guest: Guest

@@ -29,7 +29,7 @@ def parsed(version: str) -> Numbers | None:
 
 
 def satisfies(version: str, constraint: str) -> bool:
-    """Tell whether ``version`` meets every term of ``constraint``.
+    """Whether ``version`` meets every term of ``constraint``.
 
     A constraint that cannot be read is left to Packer, which refuses it with file and line. As in
     go-version, a pre-release meets only terms that name one.

@@ -116,7 +116,7 @@ class DirectoryFiles:
         shutil.rmtree(folder, ignore_errors=True)
 
     def uploads(self) -> list[tuple[UploadHandle, UploadRecord]]:
-        """Every open upload, oldest first; a folder without a readable record is no upload."""
+        """Every open upload, oldest first; a folder without a readable record does not count."""
         found = [
             (UploadHandle(key=record.key, upload_id=folder.name), record)
             for folder, record in self.folders()

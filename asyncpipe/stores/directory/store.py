@@ -37,6 +37,7 @@ from asyncpipe.model.store import (
     UploadHandle,
     crc64nvme_base64,
     crc64nvme_value,
+    require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.stores.directory import abandoned
@@ -193,8 +194,7 @@ class DirectoryStore:
         progress: Callable[[int], None] | None = None,
     ) -> StoredPart:
         """Write one part to its place; ChecksumError when ``body`` has another CRC64NVME."""
-        if not 1 <= number <= DIRECTORY_CAPABILITIES.max_parts:
-            raise UploadError(f"Part {number} is not one of 1..{DIRECTORY_CAPABILITIES.max_parts}.")
+        require_part_number(number, DIRECTORY_CAPABILITIES)
         writer = await self._run(lambda: PartWriter(self._files, handle, number, len(body)))
         try:
             for start in range(0, len(body), _SLICE_BYTES):

@@ -70,7 +70,7 @@ class RenewableCredentials(AioCredentials):
         """Look up again once for all who saw ``expired`` fail; True when the key is another.
 
         Raises:
-            AccessDeniedError: there are none any more.
+            AccessDeniedError: there are none left.
         """
         async with self._lock:
             if await self.fingerprint() == expired:

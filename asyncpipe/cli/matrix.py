@@ -153,14 +153,14 @@ async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -
     )
     if answer.return_code != 0:
         raise UsageError(
-            f"git does not know the commit {ref!r}, or this is no checkout.",
+            f"git does not know the commit {ref!r}, or this folder is not a checkout.",
             hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
         )
     return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:
-    """Past durations by unit and by system; empty where there is no catalogue yet."""
+    """Past durations by unit and by system; empty before the first publication."""
     import anyio
 
     from asyncpipe import catalog

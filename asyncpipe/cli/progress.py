@@ -125,7 +125,7 @@ class _Watched:
 
 @asynccontextmanager
 async def watched(store: ObjectStore, name: str) -> AsyncIterator[ObjectStore]:
-    """Show how many objects of ``store`` a command has looked at or removed."""
+    """Show how many objects of ``store`` a command has checked or removed."""
     watching = _Watched(store)
     watching.shown = Progress(name, unit="object")
     try:

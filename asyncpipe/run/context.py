@@ -45,7 +45,7 @@ _SEAL_S = 5.0
 
 
 class RunContext:
-    """What one template's run has learned so far, and whom it tells."""
+    """What one template's run has learned so far, and where it reports it."""
 
     def __init__(
         self, build_plan: BuildPlan, services: Services, built: Built | None = None
@@ -135,11 +135,11 @@ class RunContext:
             self.services.reporter.emit(OutputLine(unit=self.unit, text=line))
 
     def on_phase(self, phase: Phase) -> None:
-        """Tell the phase."""
+        """Emit the phase."""
         self.services.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
 
     def on_waiting(self, what: str, limit_s: float) -> None:
-        """Tell what is waited for."""
+        """Emit what is waited for."""
         self.services.reporter.emit(Waiting(unit=self.unit, what=what, limit_s=limit_s))
 
     def listeners(self) -> Listeners:
@@ -157,7 +157,7 @@ class RunContext:
         self.build_exit = build_exit
 
     def warn(self, code: str, message: str) -> None:
-        """Tell and keep a warning."""
+        """Emit and keep a warning."""
         self.warnings.append(message)
         self.services.reporter.emit(Warned(unit=self.unit, code=code, message=message))
 
@@ -196,11 +196,11 @@ class RunContext:
         for finding in report.warnings:
             self.warn(f"xva-{finding.code}", finding.message)
         if not report.accepted:
-            told = "" if self._built else "Packer ended well all the same. "
+            built = "" if self._built else "Packer ended well all the same. "
             again = "Export it again" if self._built else "Build again"
             raise XvaInvalidError(
                 f"The exported XVA is not valid: {report.rejection}",
-                hint=f"{told}{again}; look at the host's storage and network if it happens twice.",
+                hint=f"{built}{again}; look at the host's storage and network if it happens twice.",
             )
 
     @property

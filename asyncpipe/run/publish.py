@@ -68,7 +68,7 @@ Warn = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """The store, what bounds the traffic to it, and who hears what was left behind."""
+    """The store, what bounds the traffic to it, and who is warned of what was left behind."""
 
     store: ObjectStore
     budget: Budget

@@ -235,7 +235,7 @@ def find_run(name: str, work_directory: Path) -> Path:
     """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
-        UsageError: ``last``, and there is none. Another folder need not be a run's: reading tells.
+        UsageError: ``last``, and there is none. Whether another folder is a run's, reading shows.
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():

@@ -162,7 +162,7 @@ async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
 
 async def _unset_channel(store: ObjectStore, *, name: str) -> Said:
     await catalog.unset_channel(store, *_channel_name(name))
-    return Said(text=f"{name} is no more", document={"unset": name})
+    return Said(text=f"{name} was removed", document={"unset": name})
 
 
 async def _list_channels(store: ObjectStore, *, template: str | None) -> Said:

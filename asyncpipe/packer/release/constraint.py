@@ -23,7 +23,7 @@ _TESTS: Final[dict[str, Callable[[Numbers, Numbers], bool]]] = {
 
 
 def parsed(version: str) -> Numbers | None:
-    """``1.6.6`` -> (1, 6, 6, 0); None when it is no version; of a pre-release the numbers alone."""
+    """``1.6.6`` -> (1, 6, 6, 0); None if that is no version; a pre-release's numbers alone."""
     match = _VERSION.fullmatch(version.strip())
     return _numbers(match[1]) if match else None
 

@@ -40,7 +40,7 @@ class Console:
         self._thread.start()
 
     def close(self, timeout_s: float) -> bool:
-        """Write what waits, within ``timeout_s``; tell whether all of it went out."""
+        """Write what waits, within ``timeout_s``; return whether all of it went out."""
         self._mailbox.close()
         self._thread.join(timeout_s)
         return not self._thread.is_alive() and self.problem is None

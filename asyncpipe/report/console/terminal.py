@@ -40,7 +40,7 @@ class Region:
         self.lines: tuple[str, ...] = ()
 
     def erased(self, columns: int) -> str:
-        """Take the region away and put the cursor where it began."""
+        """Erase the region and put the cursor where it began."""
         if not self.lines:
             return ""
         up = sum(self._rows(line, columns) for line in self.lines) - 1
@@ -81,7 +81,7 @@ class TerminalPrinter(PlainPrinter):
         return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
-        """Take the status away."""
+        """Erase the status."""
         return self._region.erased(self._size()[0])
 
     def _draw(self, text: str, now_s: float) -> str:
@@ -135,7 +135,7 @@ class BoardPrinter(PlainPrinter):
         return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:
-        """Take the region away; what it held of the log is printed for good."""
+        """Erase the region; the lines of the log that it held are printed for good."""
         self._is_live = False
         return self._draw(now_s)
 

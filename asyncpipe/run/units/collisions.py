@@ -42,7 +42,7 @@ def refuse_collisions(plans: Iterable[BuildPlan], vm_names: Mapping[str, str]) -
             if other != one.unit:
                 raise UsageError(
                     f"{other} and {one.unit} have the same {kind}: {value}. Nothing was started.",
-                    hint="Build them in two runs, or tell them apart (vm_name, output_directory).",
+                    hint="Build them in two runs, or make them differ (vm_name, output_directory).",
                 )
 
 

@@ -140,11 +140,13 @@ class MemoryStore(FaultyCalls):
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read an object in pieces of at most 1 MiB."""
+        """Read an object, or a range of it, in pieces of at most 1 MiB."""
         await self._meet("stream", checked_key(key))
-        async with aclosing(_pieces(self._object(key).body, offset_bytes)) as pieces:
+        body = self._object(key).body
+        wanted = body if size_bytes is None else body[: offset_bytes + size_bytes]
+        async with aclosing(_pieces(wanted, offset_bytes)) as pieces:
             yield pieces
 
     def _object(self, key: str) -> StoredBytes:

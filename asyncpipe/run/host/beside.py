@@ -46,14 +46,14 @@ class BuildHost:
 
 
 class Reports(Protocol):
-    """Whom the host's side of a build tells."""
+    """Who is informed of the host's side of a build."""
 
     async def note_host(self, **changes: object) -> None:
         """Write to the journal."""
         ...
 
     def warn(self, code: str, message: str) -> None:
-        """Tell and keep a warning."""
+        """Emit and keep a warning."""
         ...
 
 
@@ -83,7 +83,7 @@ class HostSide:
         return Mark(run_id=self.run_id, unit=self.plan.unit)
 
     def take(self, objects: HostObjects) -> None:
-        """Hear of something new; called while the line is read, so it only takes note."""
+        """Note something new; called while the line is read, so it does nothing else."""
         retrieved = objects.iso if objects.iso and objects.iso.path else None
         is_new = retrieved is not None and not (self.objects.iso and self.objects.iso.path)
         self.objects = objects

@@ -266,6 +266,7 @@ class HostSide:
             vm_uuids=(seen.vm_uuid,) if seen.vm_uuid else (),
             vdis=(*self._disks, *(image.vdi_ref for image in seen.uploads if image.vdi_ref)),
             disk_names=seen.disk_names,
+            image_names=tuple(image.name for image in seen.uploads if not image.vdi_ref),
             may_be_unnamed=seen.creating and not seen.vm_uuid,
         )
         remaining = removal.remaining_of(await removal.remove(pool, made))

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -30,7 +31,10 @@ from asyncpipe.settings import Settings
 from asyncpipe.system.lock import LOCK_NAME
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.format import timestamp_of, utc_text
-from asyncpipe.text.secrets import secrets_of
+from asyncpipe.text.mask import Redactor
+from asyncpipe.text.secrets import Secrets, secrets_of
+
+_PIECE_BYTES: Final = 64 * 1024
 
 
 def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
@@ -47,14 +51,16 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals() as announcer:
+        folders.refuse_workspace(settings)
         new_folders = folders.not_there_yet(settings)
         guest = await anyio.to_thread.run_sync(_guest_of, log_file)
         identity = _identity(settings, file, guest)
         folder = _folder(settings, file)
         with alone(folder):
+            known = secrets_of(settings.environment, {})
             while True:
                 journal = _journal(settings, folder, resumed=resumed)
-                await anyio.to_thread.run_sync(_write_log, folder / LOG_NAME, file, log_file)
+                await anyio.to_thread.run_sync(_write_log, folder / LOG_NAME, file, log_file, known)
                 one = _plan(settings, file, identity, journal)
                 prepared = _prepared(settings, one, journal, new_folders)
                 built = await _built(settings, one, identity, guest, journal)
@@ -146,17 +152,23 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
         output_directory=file.parent,
         timestamp=journal.timestamp,
         static_identity=identity,
+        variant=settings.variant or "",
         strict_identity=settings.strict_identity,
     )
 
 
-def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
+def _write_log(path: Path, file: Path, log_file: Path | None, known: Secrets) -> None:
+    """Begin the log that is published; the secrets of a log from elsewhere are masked."""
     if path.exists():
         return  # a resumed run publishes the log it had
     now = utc_text(datetime.now(UTC))
     with making(path.parent):
         if log_file is not None:
-            shutil.copyfile(log_file, path)
+            redactor = Redactor(known)
+            with log_file.open("rb") as given, path.open("wb") as masked:
+                while piece := given.read(_PIECE_BYTES):
+                    masked.write(redactor.feed(piece))
+                masked.write(redactor.flush())
         else:
             text = f"{now} asyncpipe publish: {file.name}; no build log was given\n"
             path.write_text(text, "utf-8")
@@ -181,8 +193,8 @@ async def _built(
     )
     return Built(
         xva_path=one.template.path,
-        folder_key=plan.folder_key(identity, one.unit, one.timestamp),
-        name=plan.published_name(identity, one.unit),
+        folder_key=plan.folder_key(identity, one.unit, one.variant, one.timestamp),
+        name=plan.published_name(identity, one.unit, one.variant),
         redaction_count=0,
         draft=draft,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
@@ -50,6 +51,7 @@ class _How:
     metavar="RUN",
     help="Finish this interrupted run: its folder, its name, or `last`.",
 )
+@click.option("--if-any", is_flag=True, help="With --run last: no run to clean up is no failure.")
 @click.option("--keep", is_flag=True, help="Keep the output folders of the run.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @shared.grace()
@@ -65,6 +67,7 @@ def reap(
     *,
     older_than_s: float,
     runs: Sequence[Path],
+    if_any: bool,
     keep: bool,
     dry_run: bool,
     as_json: bool,
@@ -83,11 +86,14 @@ def reap(
     import anyio
 
     from asyncpipe.errors import UploadError
-    from asyncpipe.run.state import alone, find_run, read_run
+    from asyncpipe.run.state import alone, find_run, newest_ended, read_run
     from asyncpipe.settings import Settings
 
     settings = Settings.of(given, environment=dict(os.environ))
     how = _How(grace_s=settings.grace_s, keep=keep, dry_run=dry_run)
+    if runs and if_any and not newest_ended(settings.work_directory) and "last" in map(str, runs):
+        click.echo("There is no run to clean up after.")
+        return 0
     if runs:
         is_named = ctx.get_parameter_source("destination") is click.core.ParameterSource.COMMANDLINE
         results = []
@@ -100,7 +106,20 @@ def reap(
         before_utc = datetime.now(UTC) - timedelta(seconds=older_than_s)
         results = [anyio.run(_sweep, settings, before_utc, how)]
     _print(results, as_json=as_json, dry_run=dry_run)
-    return UploadError.exit_code if any(result.left_open for result in results) else 0
+    exit_code = UploadError.exit_code if any(result.left_open for result in results) else 0
+    _tell_step(results, exit_code)
+    return exit_code
+
+
+def _tell_step(results: Sequence[reaping.Reaped], exit_code: int) -> None:
+    """As a step of GitHub Actions: what could not be removed, and the exit code."""
+    for result in results:
+        for finding in result.findings:
+            if finding.problem:
+                step.warn("reap", f"{_line(finding, dry_run=False)}")
+        for warning in result.warnings:
+            step.warn("reap", warning)
+    step.hand_on({"exit-code": str(exit_code)})
 
 
 async def _sweep(settings: Settings, before_utc: datetime, how: _How) -> reaping.Reaped:

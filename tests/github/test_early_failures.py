@@ -126,7 +126,7 @@ def test_a_store_that_refuses_the_key_is_annotated_without_the_key(desk: Desk) -
 
 
 def test_a_role_without_an_identity_token_is_annotated(desk: Desk) -> None:
-    program = ROOT / ".github/actions/build-template/aws-credentials"
+    program = ROOT / "bin/aws-credentials"
     config = desk.folder / "aws-config"
     config.write_text(f'[profile asyncpipe]\ncredential_process = "{program}"\n')
     done = desk.run(

@@ -20,6 +20,7 @@ from asyncpipe.cli import gc, step
 from asyncpipe.errors import (
     EXIT_CANCELLED,
     EXIT_UNEXPECTED,
+    MEANINGS,
     AsyncpipeError,
     TemplateError,
     UsageError,
@@ -27,7 +28,7 @@ from asyncpipe.errors import (
 )
 
 _MAX_LINES = 200  # of an error's words
-_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+_MAX_WHAT_CHARS = 2000  # of an error that is not ours
 
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
@@ -92,6 +93,8 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""Find a Packer that fits the templates, and hear what it says of one."""
+"""Find a Packer that fits the templates, and ask it about one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ Which = Callable[..., str | None]  # shutil.which: (name, path=...) -> path of a
 
 _VALIDATE_S: Final = 120.0
 _PLUGINS_SINCE: Final = ">= 1.7.0"  # packer init, required_plugins (Packer's changelog)
+_MOST_DETAILS: Final = 200
+_DETAIL_CHARS: Final = 500
 _ERROR = re.compile(r"^\W*Error: *(.+)$", re.MULTILINE)
 _PLACE = re.compile(r"^\s*on (\S.*?) line (\d+)", re.MULTILINE)
 # A plugin listens at a socket named $TMPDIR/packer-plugin and up to ten digits (packer-plugin-sdk,
@@ -142,10 +144,17 @@ async def validate(
         status=CheckStatus.FAIL,
         message=message,
         hint=f"Run: {plan.packer_path} validate {plan.template.path}",
+        details=_lines(text),
         exit_code=TemplateError.exit_code,
         file=printable(place[1], 300) if place else "",
         line=int(place[2]) if place and len(place[2]) < 8 else 0,
     )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """All that Packer said, bounded; each line fit to be shown."""
+    lines = [printable(line.rstrip(), _DETAIL_CHARS) for line in text.strip().splitlines()]
+    return tuple(lines[:_MOST_DETAILS])
 
 
 def _what_is_wrong(text: str) -> str:

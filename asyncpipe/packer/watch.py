@@ -41,7 +41,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who hears what of a build while it goes on; none of them may block or raise."""
+    """Callbacks of a running build; none of them may block or raise."""
 
     on_phase: Callable[[Phase], None] = lambda _: None
     on_line: Callable[[str], None] | None = None  # each line of the output
@@ -70,7 +70,7 @@ class Watched:
     hears: Listeners
 
     def waits(self, what: str, limit_s: float) -> None:
-        """Tell a person what is waited for."""
+        """Show a person what is waited for."""
         if self.hears.on_waiting:
             self.hears.on_waiting(what, limit_s)
 

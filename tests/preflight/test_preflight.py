@@ -155,6 +155,18 @@ async def test_plugins_that_cannot_be_installed_are_named_with_version_and_folde
     assert "/home/me/.config/packer/plugins" in plugins.hint
 
 
+async def test_all_that_packer_says_of_a_template_is_shown() -> None:
+    results = await _look(
+        None,
+        Programs({"validate": Answer(BROKEN, 1)}),
+        redact=lambda text: text.replace("tops3cret", "****"),
+    )
+    shown = preflight.render(list(results.values()))
+    assert 'This object has no argument "foo"; the password is ****.' in shown
+    assert "Error: Second thing" in shown
+    assert "\x1b" not in shown
+
+
 async def test_the_disk_must_hold_what_is_built_at_once() -> None:
     sizes = {"a": 30 * GIB, "b": 30 * GIB, "c": None}
     roomy = await _look(expected_bytes=sizes, free_bytes=40 * GIB, at_once=1)

@@ -1,7 +1,7 @@
 """The log on a terminal: above it stays what was printed, below it stands what is live.
 
 One template has a status line below its log. Several have a board, a rule and the last lines of
-the log: a line leaves the region by being printed above it, whole and for good, so that screen
+the log: a line leaves the region by being printed above it, whole and finally, so that screen
 and scrollback hold the log once and in order. Each change is one text, for one write.
 """
 
@@ -40,7 +40,7 @@ class Region:
         self.lines: tuple[str, ...] = ()
 
     def erased(self, columns: int) -> str:
-        """Take the region away and put the cursor where it began."""
+        """Erase the region and put the cursor where it began."""
         if not self.lines:
             return ""
         up = sum(self._rows(line, columns) for line in self.lines) - 1
@@ -81,7 +81,7 @@ class TerminalPrinter(PlainPrinter):
         return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
-        """Take the status away."""
+        """Erase the status."""
         return self._region.erased(self._size()[0])
 
     def _draw(self, text: str, now_s: float) -> str:
@@ -108,7 +108,7 @@ class BoardPrinter(PlainPrinter):
         super().__init__(style)
         self._size = size
         self._region = Region(reflows=style.reflows)
-        self._tail: deque[str] = deque()  # whole lines that were not printed for good yet
+        self._tail: deque[str] = deque()  # whole lines that are not printed above it yet
         self._is_live = False
         self._next_draw_s = 0.0
 
@@ -135,7 +135,7 @@ class BoardPrinter(PlainPrinter):
         return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:
-        """Take the region away; what it held of the log is printed for good."""
+        """Erase the region; the lines of the log that it held are printed above it."""
         self._is_live = False
         return self._draw(now_s)
 

@@ -150,6 +150,7 @@ class RunContext:
             on_waiting=self.on_waiting,
             on_exit=self.on_exit,
             unblock=self.host.unblock,
+            on_session=self.host.hear_session,
         )
 
     def on_exit(self, build_exit: BuildExit) -> None:

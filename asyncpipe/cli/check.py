@@ -12,6 +12,7 @@ import click
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
+from asyncpipe.cli.options.identity import IDENTITY
 
 
 @click.command(cls=Command)
@@ -23,7 +24,7 @@ from asyncpipe.cli.options.host import HOST
 @shared.NO_INIT
 @shared.WORK_DIRECTORY
 @shared.AS_JSON
-@shared.IDENTITY
+@IDENTITY
 @HOST
 @shared.DESTINATION
 @shared.STORE

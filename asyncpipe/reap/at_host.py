@@ -65,7 +65,7 @@ async def clean(
 
 
 def _is_open(unit: UnitRecord) -> bool:
-    """Something of it may stand at a host that nobody wanted to stay there."""
+    """The run may have left something at a host that nobody wanted to keep."""
     if unit.state is UnitState.PLANNED or unit.clean_up in _SETTLED:
         return False
     if unit.state is UnitState.PUBLISHED:
@@ -110,7 +110,7 @@ def _from_logs(folder: Path, said: Mapping[str, bytes]) -> list[HostObjects]:
                 data = file.read(_LOG_BYTES)
         except OSError:
             continue
-        # the log tells in which phase the rest was said: a guest can print anything
+        # the log shows in which phase a line was printed: a guest can print anything
         rest = said.get(path.parent.name, b"")
         lines = [*data.decode("utf-8", "replace").split("\n"), *_text_lines(rest)]
         found.append(read_lines(lines))

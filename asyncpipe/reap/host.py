@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One thing of the run that stands at the host and would be removed."""
+    """One thing that the run left at the host and that would be removed."""
 
     thing: HostVm | HostVdi
     size_bytes: int  # virtual; of a VM that of all its disks
@@ -63,7 +63,7 @@ async def plan(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None) 
 
 
 async def look(pool: Pool, made: MadeThere) -> tuple[list[HostVm], list[HostVdi]]:
-    """Find what stands at the host of what a run made; raises HostError."""
+    """Find what is left at the host of what a run made; raises HostError."""
     vms = {vm.uuid: vm for vm in await pool.vms(run_id=made.run_id) if _is_of(vm.mark, made)}
     for uuid in made.vm_uuids:
         vm = await pool.vm(uuid)

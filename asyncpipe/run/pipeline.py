@@ -30,6 +30,7 @@ from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
+from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.services import Services
@@ -115,7 +116,7 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
 async def _host_settled(context: RunContext) -> AsyncIterator[None]:
     """However it ends, nothing stays at the host, unless a person wants to look at it.
 
-    With --on-error keep the VM of a good build stands there until its XVA has been judged. An
+    With --on-error keep the VM of a good build stays until its XVA has been judged. An
     upload that fails says nothing against the VM.
     """
     failed = False
@@ -159,6 +160,11 @@ async def _publish_built(context: RunContext, built: Built) -> Published:
 async def _make_visible(context: RunContext, upload: UploadSession) -> Publication:
     assert context.sealed is not None
     context.on_phase(Phase.PUBLISH)
+    services = context.services
+    for warning in await take_place_found_late(
+        services.store, context.plan, context.name, services.facts, take_over=services.take_over
+    ):
+        context.warn("place", warning)
     publication = await publish.publish(
         context.destination, context.folder_key, upload, context.sealed, context.compose
     )

@@ -34,6 +34,7 @@ def test_a_good_build_leaves_nothing_and_says_so(new_bench: NewBench, xapi: Xapi
     ended = finish(bench.build())
     assert ended.code == 0, ended.out
     assert bench.left() == EMPTY
+    assert xapi.sessions() == 0  # the plugin never ends its own
     assert "host-remains" not in ended.out
     unit = bench.journal()["units"]["small"]
     assert unit["clean_up"] == "removed"
@@ -128,6 +129,7 @@ def test_cancelled_on_github_in_the_export_it_is_safe_in_time(
     ended = finish(process, signal.SIGTERM)
     assert ended.code == 130, ended.out
     assert bench.left() == EMPTY, ended.out
+    assert xapi.sessions() == 0
     assert bench.journal()["units"]["small"]["clean_up"] == "removed"
     # on a busy machine the figure says little; a grace that is waited out would be 120 s
     assert ended.took_s < 20, ended.out

@@ -32,7 +32,7 @@ from tests.mutation.places import codes_of
 _MEMORY_BYTES: Final = 4 << 30
 _BEGINS: Final = b"."  # what a fork says of each test
 _PASSED: Final = b"p"  # and at the end
-_SLOW_S: Final = 2.0  # a failure that took longer is tried without the mutant as well
+_SLOW_S: Final = 10.0  # a failure that took longer is tried without the mutant as well
 
 
 class Fate(StrEnum):
@@ -122,7 +122,7 @@ class Trial:
                 break
             test = items[first + end.test]
             usual_s = self._measured[test.nodeid].seconds
-            slow = end.timed_out or end.seconds > max(_SLOW_S, 2 * usual_s)
+            slow = end.timed_out or end.seconds > max(_SLOW_S, 3 * usual_s)
             if not self._apply or self._passes_without(test, anew=slow):
                 return (Fate.TIMED_OUT if end.timed_out else Fate.KILLED), test.nodeid
             first += end.test + 1  # it fails without the mutant too, now
@@ -165,7 +165,7 @@ class Trial:
                     seconds=time.monotonic() - began_s,
                 )
             test, began_s = test + 1, time.monotonic()
-            limit_s = 15 + 10 * self._measured[items[test].nodeid].seconds
+            limit_s = 12 + 6 * self._measured[items[test].nodeid].seconds
 
     def _child(self, mutant: Mutant | None, items: Sequence[pytest.Item], writing: int) -> None:
         os.setsid()

@@ -44,12 +44,14 @@ class Mutant:
     end: int
     text: str
     before: str
+    column: int = 0
     place: Place = NOWHERE
 
     @property
     def name(self) -> str:
         """Where it is and what it does."""
-        return f"{self.path}:{self.line}: {_short(self.before)} -> {_short(self.text)}"
+        where = f"{self.path}:{self.line}:{self.column}"
+        return f"{where}: {_short(self.before)} -> {_short(self.text)}"
 
     def applied(self, source: bytes) -> bytes:
         """Return the changed source."""
@@ -75,6 +77,7 @@ def mutants_of(path: Path, source: bytes) -> list[Mutant]:
         mutant = Mutant(
             path=path,
             line=node.lineno,
+            column=node.col_offset,
             start=start,
             end=end,
             text=text,

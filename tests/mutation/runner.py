@@ -68,7 +68,20 @@ class Package:
 
 
 PACKAGES: Final = {
-    "upload": Package(sources=("asyncpipe/upload",), tests=("tests/upload",)),
+    "upload": Package(
+        sources=("asyncpipe/upload",),
+        tests=(
+            "tests/upload/test_upload.py",
+            "tests/upload/test_resume.py",
+            "tests/upload/test_finished_source.py",
+            "tests/upload/test_growing.py",
+            "tests/upload/test_budget.py",
+            "tests/upload/test_cancellation.py",
+            "tests/upload/test_journal.py",
+            "tests/upload/test_plans_and_digests.py",
+            "tests/upload/test_read_back.py",
+        ),
+    ),
     "publish": Package(
         sources=("asyncpipe/run/publish.py", "asyncpipe/run/eager_upload.py"),
         tests=("tests/run/test_publish.py", "tests/run/test_pipeline.py"),
@@ -129,7 +142,13 @@ def preload() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
     hypothesis = importlib.import_module("hypothesis")
-    hypothesis.settings.register_profile("mutation", database=None, derandomize=True)
+    hypothesis.settings.register_profile(  # a busy machine is no reason to fail
+        "mutation",
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
     hypothesis.settings.load_profile("mutation")
 
 
@@ -200,8 +219,8 @@ class Trials:
         import pytest  # noqa: PLC0415 - imported before the fork, by name only here
 
         tests = self.tests or self.package.tests
-        flags = [*_FLAGS, f"--basetemp={self.scratch}", "-m", "not heavy", "-k", "not trio"]
-        return int(pytest.main([*flags, *tests], plugins=[plugin]))
+        flags = [*_FLAGS, f"--basetemp={self.scratch}", "-m", "not heavy"]
+        return int(pytest.main([*flags, *tests], plugins=[lines.Quick(), plugin]))
 
 
 def is_killed(mutant: Mutant | None, tests: Sequence[str]) -> bool:
@@ -223,35 +242,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("packages", nargs="+", choices=sorted(PACKAGES))
     parser.add_argument("--sample", type=int, help="mutants of each package; all without it")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
-    parser.add_argument("--again", type=Path, help="only mutants that a file says live")
-    parser.add_argument("--verbose", action="store_true", help="a line per killed mutant too")
+    parser.add_argument(
+        "--log", type=Path, help="a file of results: those there are not tried again"
+    )
+    parser.add_argument("--again", action="store_true", help="try those that live in the log")
     chosen = parser.parse_args(arguments)
     preload()
     for name in chosen.packages:
         mutants = PACKAGES[name].mutants()
         random.Random(chosen.seed).shuffle(mutants)
-        if chosen.again is not None:
-            named = chosen.again.read_text()
-            mutants = [one for one in mutants if f": {one.name}\n" in named]
-        _run(name, mutants[: chosen.sample], verbose=chosen.verbose)
+        log = _Log(chosen.log)
+        known = log.read(again=chosen.again)
+        mutants = mutants[: chosen.sample]
+        if chosen.again:
+            mutants = [one for one in mutants if one.name in log.seen]
+        _run(name, mutants, log, {one: known[one.name] for one in mutants if one.name in known})
     return 0
 
 
-def _run(name: str, mutants: Sequence[Mutant], *, verbose: bool) -> None:
+class _Log:
+    """What became of each mutant, a line each, so that a run that was stopped can go on."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.seen: set[str] = set()
+
+    def read(self, *, again: bool) -> dict[str, Fate]:
+        """The results by mutant; ``again``: without those that live."""
+        if self._path is None or not self._path.exists():
+            return {}
+        known = {}
+        for line in self._path.read_text().splitlines():
+            fate, name, _test = line.split("\t")
+            self.seen.add(name)
+            known[name] = Fate(fate)
+        return {name: fate for name, fate in known.items() if fate.is_dead or not again}
+
+    def add(self, mutant: Mutant, fate: Fate, test: str) -> None:
+        """Append one result."""
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(f"{fate}\t{mutant.name}\t{test}\n")
+
+
+def _run(name: str, mutants: Sequence[Mutant], log: _Log, known: dict[Mutant, Fate]) -> None:
     began_s = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="mutation-"))
-    counts: Counter[Fate] = Counter()
+    counts = Counter(known.values())
 
     def tell(mutant: Mutant, fate: Fate, test: str) -> None:
         counts[fate] += 1
-        if verbose or not fate.is_dead:
-            print(f"{fate}: {mutant.name}", f"[{test}]" if test else "", sep="\n  ", flush=True)
+        log.add(mutant, fate, test)
+        if not fate.is_dead:
+            print(f"{fate}: {mutant.name}", flush=True)
 
+    for mutant, fate in known.items():
+        if not fate.is_dead:
+            print(f"{fate}: {mutant.name}", flush=True)
     trials = Trials(PACKAGES[name], name, scratch / "tests")
     try:
         tests = trials.measure()
         print(f"{name}: {tests} tests measured in {time.monotonic() - began_s:.0f} s", flush=True)
-        trials.try_all(mutants, tell)
+        trials.try_all([one for one in mutants if one not in known], tell)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     dead = sum(count for fate, count in counts.items() if fate.is_dead)

@@ -42,17 +42,18 @@ class BuildHost:
 
     address: str
     open: OpenPool
+    end_session: Callable[[str], Awaitable[None]]  # by its reference; bounded, raises nothing
 
 
 class Reports(Protocol):
-    """Whom the host's side of a build tells."""
+    """Who is informed of the host's side of a build."""
 
     async def note_host(self, **changes: object) -> None:
         """Write to the journal."""
         ...
 
     def warn(self, code: str, message: str) -> None:
-        """Tell and keep a warning."""
+        """Emit and keep a warning."""
         ...
 
 
@@ -74,6 +75,7 @@ class HostSide:
     _is_settled: bool = False
     _iso: IsoSource | None = None  # with its digest
     _tasks: TaskGroup | None = None
+    _sessions: list[str] = field(default_factory=list, repr=False)  # of the plugin
 
     @property
     def mark(self) -> Mark:
@@ -81,13 +83,17 @@ class HostSide:
         return Mark(run_id=self.run_id, unit=self.plan.unit)
 
     def take(self, objects: HostObjects) -> None:
-        """Hear of something new; called while the line is read, so it only takes note."""
+        """Note something new; called while the line is read, so it does nothing else."""
         retrieved = objects.iso if objects.iso and objects.iso.path else None
         is_new = retrieved is not None and not (self.objects.iso and self.objects.iso.path)
         self.objects = objects
         self._changed.set()
         if retrieved and is_new and self._tasks:
             self._tasks.start_soon(self._digest_iso, retrieved)
+
+    def hear_session(self, reference: str) -> None:
+        """Hear of a session that the plugin opened; it never ends one."""
+        self._sessions.append(reference)
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -227,6 +233,9 @@ class HostSide:
             await self.reports.note_host(
                 remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
             )
+            if self.host is not None:
+                for reference in self._sessions:
+                    await self.host.end_session(reference)
         return self.outcome
 
     async def _keep_failed(self, keep_s: float) -> None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from asyncpipe.errors import EXIT_CANCELLED
+
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 
@@ -32,8 +34,12 @@ class Forked:
 
     def kill(self) -> None:
         """Kill -9; no error when it has ended."""
+        self.send(signal.SIGKILL)
+
+    def send(self, number: int) -> None:
+        """Send a signal; no error when it has ended."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, number)
 
     def wait(self) -> int:
         """Its exit code; negative: the signal."""
@@ -113,6 +119,8 @@ def _serve() -> None:
             code = 70
             try:
                 code = _run(job)
+            except KeyboardInterrupt:
+                code = EXIT_CANCELLED  # it had not come so far as to handle that itself
             except BaseException:  # noqa: BLE001 - the child's own end
                 traceback.print_exc()
             finally:

@@ -68,11 +68,6 @@ async def test_bytes_that_are_flipped_on_the_wire_are_never_published(
                 key, before = f"i/{number}/x.xva", flips.count
                 target = Target(key=key, content_type="application/octet-stream")
                 with anyio.fail_after(LIMIT_S), pytest.raises(UploadError):
-                    await published(
-                        store,
-                        Target(key=key, content_type="application/octet-stream"),
-                        path,
-                        OPTIONS,
-                    )
+                    await published(store, target, path, OPTIONS)
                 assert flips.count > before
                 assert await direct.head(key) is None

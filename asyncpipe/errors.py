@@ -32,6 +32,11 @@ MEANINGS: Mapping[int, str] = {
     42: "the store or the host refused these credentials",
     43: "the destination is taken",
     50: "the host (XAPI) failed",
+    60: "iso-check: a newer ISO is published",
+    61: "iso-check: an ISO is gone",
+    62: "iso-check: the sum of an ISO changed",
+    63: "iso-check: a list of sums is wrongly signed",
+    64: "iso-check: a list of sums cannot be fetched",
     EXIT_CANCELLED: "cancelled",
 }
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 from urllib.parse import unquote, urljoin
 
+from asyncpipe import errors
 from asyncpipe.ports import ProcessRunner
 from asyncpipe.preflight.iso import signed, sums
 from asyncpipe.preflight.iso.medium import Medium
@@ -41,11 +42,11 @@ class IsoState(StrEnum):
 
 # The gravest first: several results end with the first of these that occurs.
 EXIT_CODES: Final = {
-    IsoState.WRONGLY_SIGNED: 63,
-    IsoState.CHANGED: 62,
-    IsoState.GONE: 61,
-    IsoState.UNREACHABLE: 64,
-    IsoState.NEWER: 60,
+    IsoState.WRONGLY_SIGNED: errors.EXIT_ISO_WRONGLY_SIGNED,
+    IsoState.CHANGED: errors.EXIT_ISO_CHANGED,
+    IsoState.GONE: errors.EXIT_ISO_GONE,
+    IsoState.UNREACHABLE: errors.EXIT_ISO_UNREACHABLE,
+    IsoState.NEWER: errors.EXIT_ISO_NEWER,
 }
 
 

@@ -79,7 +79,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
 @refused(
     "-debug",
     "Packer would wait for a key at every step, and it has no terminal here. To look at a VM that "
-    "failed use --on-error keep; what Packer did stands in build.log.",
+    "failed use --on-error keep; build.log has all that Packer did.",
 )
 @refused(
     "-force",

@@ -28,7 +28,7 @@ from asyncpipe.errors import (
 )
 
 _MAX_LINES = 200  # of an error's words
-_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+_MAX_WHAT_CHARS = 2000  # of an error that is not ours
 
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {

@@ -114,7 +114,7 @@ async def _pieces(
     for path in discover.discover(settings.templates, root):
         try:
             templates += load.read_templates(settings, [path])
-        except TemplateError as error:  # the others are planned all the same
+        except TemplateError as error:  # the others are still planned
             broken.append(error)
     units = load.units_of(settings, templates, root, say=_say)
     collisions.refuse_shared_places(units)
@@ -153,14 +153,14 @@ async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -
     )
     if answer.return_code != 0:
         raise UsageError(
-            f"git does not know the commit {ref!r}, or this is no checkout.",
+            f"git does not know the commit {ref!r}, or this folder is not a checkout.",
             hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
         )
     return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:
-    """Past durations by unit and by system; empty where there is no catalogue yet."""
+    """Past durations by unit and by system; empty before the first publication."""
     import anyio
 
     from asyncpipe import catalog
@@ -188,7 +188,7 @@ async def _durations(settings: Settings) -> dict[str, float]:
 
 
 def _no_durations(why: str) -> None:
-    """Say that every build counts alike: the plan is made all the same."""
+    """Warn that every build counts alike; the plan is still made."""
     text = f"Past durations could not be read, every build is expected to take 30 minutes: {why}"
     click.echo(f"asyncpipe: {text}", err=True)
     step.warn("matrix", text)

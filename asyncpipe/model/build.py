@@ -86,7 +86,7 @@ class HostObjects:
 
     @property
     def made_something(self) -> bool:
-        """Something may stand at the host that was not there before."""
+        """The host may hold something that was not there before."""
         return bool(self.uploads or self.creating or self.vm_uuid)
 
     @property

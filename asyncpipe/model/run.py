@@ -9,7 +9,7 @@ from asyncpipe.model.transfer import FileDigests
 
 
 class ChatFormat(StrEnum):
-    """What a chat's webhook understands; ``auto`` is told by its host."""
+    """What a chat's webhook understands; ``auto`` is decided by its host."""
 
     AUTO = "auto"
     TEXT = "text"  # Slack, Mattermost, Discord's /slack address

@@ -35,7 +35,7 @@ class Urls(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is to be looked at, and by what means."""
+    """What to check, and with what."""
 
     plans: Sequence[BuildPlan]
     runner: ProcessRunner

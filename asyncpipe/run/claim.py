@@ -4,7 +4,7 @@ Two runs that begin in the same second would write to the same folder; one of th
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
 the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
 
-A place is claimed for a template, for good: two templates whose versions alternate in one place
+A place is claimed for a template permanently: two templates whose versions alternate in one place
 would look like one. A system that only the guest knows has its place claimed before publishing.
 """
 
@@ -108,7 +108,7 @@ async def _claim(store: ObjectStore, key: str, body: bytes, *, resumed: bool) ->
 
 
 async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
-    """Tell whether the folder holds nothing but a claim."""
+    """Whether the folder holds nothing but a claim."""
     folder = claim_key.rpartition("/")[0]
     async for info in store.list(f"{folder}/"):
         if info.key != claim_key:
@@ -117,7 +117,7 @@ async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
 
 
 async def _is_ours(store: ObjectStore, key: str, body: bytes) -> bool:
-    """Tell whether the claim at ``key`` is this run's."""
+    """Whether the claim at ``key`` is this run's."""
     try:
         return (await store.get(key, max_bytes=_MAX_BYTES)).body == body
     except UploadError:

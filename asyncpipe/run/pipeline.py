@@ -116,7 +116,7 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
 async def _host_settled(context: RunContext) -> AsyncIterator[None]:
     """However it ends, nothing stays at the host, unless a person wants to look at it.
 
-    With --on-error keep the VM of a good build stands there until its XVA has been judged. An
+    With --on-error keep the VM of a good build stays until its XVA has been judged. An
     upload that fails says nothing against the VM.
     """
     failed = False

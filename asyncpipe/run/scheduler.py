@@ -91,7 +91,7 @@ async def process_matrix(
 
     Whatever a job raises is its own outcome: no fault of one template ends another.
 
-    ``on_outcome`` hears of each as it ends, so that a cancelled matrix knows what was done.
+    ``on_outcome`` gets each as it ends, so that a cancelled matrix knows what was done.
 
     With ``fail_fast`` no further job starts after a failure; those that run go on to their end.
     """

@@ -37,17 +37,17 @@ class HttpDownloads:
         """Return the body of a small file.
 
         Raises:
-            DownloadError: no such file, no such server, or too large.
+            DownloadError: the server or the file does not exist, or it is too large.
         """
         return await _tried(partial(_fetch, url, max_bytes), url)
 
     async def save(
         self, url: str, path: Path, *, max_bytes: int, on_bytes: Callable[[int, int | None], None]
     ) -> None:
-        """Write the body to ``path``; ``on_bytes`` hears how much is there, of how much.
+        """Write the body to ``path``; ``on_bytes`` is called with the bytes so far and the total.
 
         Raises:
-            DownloadError: no such file, no such server, or too large.
+            DownloadError: the server or the file does not exist, or it is too large.
             OSError: the disk.
         """
         await _tried(partial(_save, url, path, max_bytes, on_bytes), url)

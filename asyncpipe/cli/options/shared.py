@@ -190,7 +190,7 @@ STORE = options(
         "--s3-addressing",
         type=OneOf(Addressing),
         section="S3",
-        help="Where the bucket's name stands in a URL.",
+        help="Where URLs have the bucket's name.",
     ),
     setting(
         "ca_bundle",

@@ -55,7 +55,7 @@ async def install_packer(asked: Asked) -> None:
     folder = releases_folder(environment)
     if folder is None:
         raise UsageError(
-            "There is no home folder to install Packer in.",
+            "Packer cannot be installed: the home folder does not exist.",
             hint="Set XDG_CACHE_HOME to the path of a folder that can be written.",
         )
     progress = Progress("Packer")

@@ -22,7 +22,7 @@ def refuse_shared_places(units: Iterable[Unit]) -> None:
             raise UsageError(
                 f"{_shown(other)} and {_shown(unit)} would both publish to templates/{unit.place}.",
                 hint='Give one of them a variant: variant = "web" beside its os_name, or --variant'
-                " web in a run of its own.",
+                " web in a separate run.",
             )
 
 
@@ -42,7 +42,7 @@ def refuse_collisions(plans: Iterable[BuildPlan], vm_names: Mapping[str, str]) -
             if other != one.unit:
                 raise UsageError(
                     f"{other} and {one.unit} have the same {kind}: {value}. Nothing was started.",
-                    hint="Build them in two runs, or tell them apart (vm_name, output_directory).",
+                    hint="Build them in two runs, or make them differ (vm_name, output_directory).",
                 )
 
 

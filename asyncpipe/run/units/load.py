@@ -94,7 +94,7 @@ def units_of(
     """Name the builds of all templates, one per source, and leave those that are chosen.
 
     A template with ``production = false`` is left out unless it is named by its own path, or its
-    build by --only; ``say`` hears a sentence about those.
+    build by --only; ``say`` gets a sentence about those.
 
     Raises:
         TemplateError: a template's variant cannot be part of a name.

@@ -164,8 +164,8 @@ def test_an_unsigned_list_is_said_not_to_be_checked(mirror: Mirror) -> None:
 def test_a_signature_that_nothing_here_can_check_is_claimed_by_nobody(mirror: Mirror) -> None:
     mirror.put(f"{DEBIAN}/SHA512SUMS", gnu(NETINST, algorithm="sha512"), signature=".sign")
     mirror.template(f"{DEBIAN}/{NETINST}")
-    python_only = {"PATH": str(Path(sys.executable).parent)}
-    _, iso = mirror.check(**python_only)
+    python_only = str(Path(sys.executable).parent)
+    _, iso = mirror.check(PATH=python_only)
     assert iso["signed"] == "not signature-checked"
     assert "gpgv is not installed" in iso["message"]
     refused = mirror.run("--keyring", "/nowhere.gpg")

@@ -13,7 +13,14 @@ from tests.github.runner_standin import RunningStep, Step
 from tests.github.workflow_files import ROOT
 from tests.s3_standin.server import running_standin
 
-OUTPUTS = {"urls", "metadata", "published-count", "failed-count", "exit-code"}
+OUTPUTS = {
+    "urls",
+    "metadata",
+    "published-count",
+    "failed-count",
+    "not-started-count",
+    "exit-code",
+}
 HOST_TEMPLATE = """
 variable "remote_host" { type = string }
 locals {

@@ -114,7 +114,7 @@ class Settings:
 
 
 def default_of(name: str) -> Any:
-    """Return the default of a setting, None where it has none of its own."""
+    """Return the default of a setting, None if it has none."""
     for kind in (Settings, TransferOptions, StoreOptions, Trust):
         for one in fields(kind):
             if one.name == name:

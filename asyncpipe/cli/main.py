@@ -28,10 +28,12 @@ from asyncpipe.errors import (
 )
 
 _MAX_LINES = 200  # of an error's words
-_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+_MAX_WHAT_CHARS = 2000  # of an error that is not ours
 
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "init": ("starter", "init", "Lay our templates and a CI workflow into your repository."),
+    "update": ("starter", "update", "Show what a newer asyncpipe would change in them."),
     "build": ("build", "build", "Build templates with Packer and publish them."),
     "check": ("check", "check", "Look for what would make a build fail, in seconds."),
     "packer": ("packer", "packer", "Install HashiCorp's Packer for this user, checked."),
@@ -119,6 +121,12 @@ def main() -> None:
     code = run(arguments, debug=debug)
     gc.leave()
     sys.exit(code)
+
+
+def build_template() -> None:
+    """``build-template ...`` is ``asyncpipe build ...``."""
+    sys.argv[1:1] = ["build"]
+    main()
 
 
 def _open_what_is_closed() -> None:

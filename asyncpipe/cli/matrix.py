@@ -114,7 +114,7 @@ async def _pieces(
     for path in discover.discover(settings.templates, root):
         try:
             templates += load.read_templates(settings, [path])
-        except TemplateError as error:  # the others are planned all the same
+        except TemplateError as error:  # the others are still planned
             broken.append(error)
     units = load.units_of(settings, templates, root, say=_say)
     collisions.refuse_shared_places(units)
@@ -188,7 +188,7 @@ async def _durations(settings: Settings) -> dict[str, float]:
 
 
 def _no_durations(why: str) -> None:
-    """Say that every build counts alike: the plan is made all the same."""
+    """Warn that every build counts alike; the plan is still made."""
     text = f"Past durations could not be read, every build is expected to take 30 minutes: {why}"
     click.echo(f"asyncpipe: {text}", err=True)
     step.warn("matrix", text)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-# Commands whose outputs are those of a run (action.yml): set however early they fail.
+# Commands whose outputs are those of a run (action.yml): they are set however early one fails.
 _OF_A_RUN: Final = frozenset({"build", "publish"})
 
 

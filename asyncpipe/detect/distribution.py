@@ -72,7 +72,7 @@ class Distribution:
 
     @cached_property
     def codename_pattern(self) -> re.Pattern[str] | None:
-        """Any codename or channel as a word of its own."""
+        """Any codename or channel as a separate word."""
         names = (*self.codenames, *self.channels)
         return re.compile(rf"(?<![a-z])({'|'.join(names)})(?![a-z])") if names else None
 

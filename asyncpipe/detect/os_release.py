@@ -102,7 +102,7 @@ def _guest_id(release: Mapping[str, str]) -> str:
 
 
 def _channel(entry: Distribution | None, release: Mapping[str, str]) -> str | None:
-    """``edge``, ``rawhide``: what is between releases has the number of one all the same."""
+    """``edge``, ``rawhide``: what lies between releases still has the number of one."""
     words = re.findall(r"[a-z]+", release.get("PRETTY_NAME", "").lower())
     found = next((one for one in entry.channels if one in words), None) if entry else None
     return None if release.get("VERSION_CODENAME") else found

@@ -56,7 +56,7 @@ def damage(run: KnownRun) -> list[Finding]:
             what=f"{run.folder / 'run.json'}: the entry of {printable(name, 200)}",
             removed=False,
             problem=f"cannot be read: {printable(problem, 200)}",
-            advice=f"look what lies in {run.folder}",
+            advice=f"look what {run.folder} holds",
         )
         for name, problem in run.unreadable.items()
     ]

@@ -4,7 +4,7 @@ Two runs that begin in the same second would write to the same folder; one of th
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
 the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
 
-A place is claimed for a template, for good: two templates whose versions alternate in one place
+A place is claimed for a template permanently: two templates whose versions alternate in one place
 would look like one. A system that only the guest knows has its place claimed before publishing.
 """
 

@@ -35,7 +35,7 @@ class HttpDownloads:
         """Return the body of a small file.
 
         Raises:
-            DownloadError: no such file, no such server, or too large.
+            DownloadError: the server or the file does not exist, or it is too large.
         """
         return await _tried(partial(_fetch, url, max_bytes), url)
 
@@ -45,7 +45,7 @@ class HttpDownloads:
         """Write the body to ``path``; ``on_bytes`` is called with the bytes so far and the total.
 
         Raises:
-            DownloadError: no such file, no such server, or too large.
+            DownloadError: the server or the file does not exist, or it is too large.
             OSError: the disk.
         """
         await _tried(partial(_save, url, path, max_bytes, on_bytes), url)

@@ -72,7 +72,7 @@ class ProcessGroups:
             tasks.start_soon(_attend, leader, Path(marker), hear or _ignore)
             await gone_within(grace_s, leader, signal.SIGTERM)
             tasks.cancel_scope.cancel()
-        # what Packer itself left running has no clean-up of its own to do
+        # what Packer itself left running has nothing to clean up
         return await gone_within(
             min(grace_s, _REST_S), members, signal.SIGTERM
         ) or await gone_within(kill_s, members, signal.SIGKILL)

@@ -46,7 +46,7 @@ class Completion:
 
         Raises:
             ConflictError: 409; S3 wants the upload created anew and every part sent again.
-            DestinationTakenError: another object stands there.
+            DestinationTakenError: another object has this key.
             ChecksumError: the store refused the object's checksum or size.
         """
 
@@ -133,7 +133,7 @@ class Completion:
 
         Raises:
             ChecksumError: size, checksum or bytes differ.
-            DestinationTakenError: the object of another upload, or of another file, stands there.
+            DestinationTakenError: the object of another upload, or of another file, has this key.
         """
         etag = self._expected_etag(info, part_md5s)
         wrong = self._differences(info, etag)

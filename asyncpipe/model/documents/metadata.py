@@ -282,7 +282,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
 
 
 class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
-    """A version whose XVA and build.log lie beside this."""
+    """A version; its XVA and build.log are beside this."""
 
     files: Files
     log: LogEntry
@@ -290,7 +290,7 @@ class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
 
 
 class FailedMetadata(_Metadata, frozen=True, kw_only=True, tag="failed"):
-    """A build that published nothing; its log lies beside this."""
+    """A build that published nothing; its log is beside this."""
 
     files: dict[str, StoredFile]
     log: LogEntry | None

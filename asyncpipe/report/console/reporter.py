@@ -78,7 +78,7 @@ def open_console(
     """Open the console for one run and close it, flushed, within ``close_timeout_s``.
 
     Args:
-        stdout: the stream; written by one thread of its own, past its buffer where it has a
+        stdout: the stream; a separate thread writes it, past its buffer where it has a
             descriptor, so nobody else should print to it meanwhile.
         style: the templates of this run, and how much is shown.
         is_terminal: a live board or status line may be drawn.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from asyncpipe.model.publication import Failed, Outcome, Published
+from asyncpipe.model.publication import Failed, Outcome, Published, Tally
 from asyncpipe.report.changes import Changes, changes
 from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
@@ -77,10 +77,9 @@ def _fitted(head: str, sections: Sequence[str], room_bytes: int) -> str:
 
 
 def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
-    published = sum(isinstance(outcome, Published) for outcome in outcomes)
     took, place = duration_text(run.duration_s), _code(place_text(run.destination))
     lines = [
-        f"## Templates: {published} published, {len(outcomes) - published} failed",
+        f"## Templates: {Tally.of(outcomes)}",
         "",
         f"Run {escaped(run.run_id)} to {place}: exit code {run.exit_code}, {took}",
         "",

@@ -22,7 +22,7 @@ def refuse_shared_places(units: Iterable[Unit]) -> None:
             raise UsageError(
                 f"{_shown(other)} and {_shown(unit)} would both publish to templates/{unit.place}.",
                 hint='Give one of them a variant: variant = "web" beside its os_name, or --variant'
-                " web in a run of its own.",
+                " web in a separate run.",
             )
 
 

@@ -109,7 +109,7 @@ _COULD_NOT = {
     "head_object": "{} cannot be inspected",
     "put_object": "{} was not stored",
     "delete_object": "{} was not removed",
-    "list_objects_v2": "What lies below {} cannot be listed",
+    "list_objects_v2": "The objects below {} cannot be listed",
     "create_multipart_upload": "The upload of {} could not be begun",
     "upload_part": "A part of {} was not stored",
     "complete_multipart_upload": "The upload of {} could not be completed",

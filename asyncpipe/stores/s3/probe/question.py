@@ -53,7 +53,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Asks on keys of its own, which are removed at its end."""
+    """Asks on temporary keys, which it removes at its end."""
 
     request: Request
     root: str

@@ -84,6 +84,6 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[byt
             read_bytes, waited_s = 0, 0.0
         elif waited_s > PROGRESS_S:
             raise TransientStoreError(
-                f"{calls.url_of(key)} brought less than {PROGRESS_BYTES:,} bytes in {PROGRESS_S:g} s."
+                f"{calls.url_of(key)} brought less than {PROGRESS_BYTES} bytes in {PROGRESS_S} s."
             )
         yield piece

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -35,6 +37,7 @@ from asyncpipe.text import mask
 from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import secrets_of
 
+_HEAD_S = 5.0  # only for the room that an ISO image takes: not worth more
 _STORE_S = 30.0
 # Every build sets these itself; here any value will do.
 _BUILD_SECRETS = {"build_password": "stand-in", "build_password_hash": "stand-in"}
@@ -48,10 +51,9 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     at_host: list[CheckResult] = []
 
     async def ask_hosts() -> None:
-        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool, size_of))
+        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool, sizes.of))
 
-    async def size_of(url: str) -> int | None:
-        return await _iso_size_bytes(url, HttpUrls() if iso else None)
+    sizes = _IsoSizes(HttpUrls())
 
     def access_of(one: BuildPlan) -> HostAccess | None:
         return access_of_template(one.template, settings.host_trust)
@@ -62,14 +64,31 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     return (of_packer, *unreadable, *unplanned, *at_host, *found)
 
 
-async def _iso_size_bytes(url: str, urls: preflight.Urls | None) -> int | None:
-    """The size of an ISO image: of a file, of a URL if it may be asked."""
-    if url.startswith(("http://", "https://")):
-        return (await urls.look(url)).size_bytes if urls else None
-    try:
-        return (await anyio.Path(url.removeprefix("file://")).stat()).st_size
-    except OSError:
-        return None
+@dataclass(slots=True)
+class _IsoSizes:
+    """Sizes of ISO images: of files, and of URLs by a HEAD; a server that is silent is left."""
+
+    urls: preflight.Urls
+    silent: set[str] = field(default_factory=set)
+
+    async def of(self, url: str) -> int | None:
+        """The size in bytes; None when nobody says."""
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"}:
+            return await self._of_url(url, parts.netloc)
+        path = unquote(parts.path) if parts.scheme == "file" else url
+        try:
+            return (await anyio.Path(path).stat()).st_size
+        except OSError:
+            return None
+
+    async def _of_url(self, url: str, server: str) -> int | None:
+        if server in self.silent:
+            return None
+        seen = await self.urls.look(url, timeout_s=_HEAD_S)
+        if not seen.status:
+            self.silent.add(server)
+        return seen.size_bytes if 200 <= seen.status < 300 else None
 
 
 async def _at_destination(

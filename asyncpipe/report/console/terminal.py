@@ -23,6 +23,9 @@ _REDRAW_PERIOD_S = 0.5
 _BUSY_PERIOD_S = 0.1  # a fast log is drawn in batches, so that drawing does not become the work
 _MAX_HELD_LINES = 1000
 _LEAST_TAIL = 5
+# A terminal echoes Ctrl-C as ^C behind the last line: were it full, that would begin another row,
+# which nobody erases. There is room for two before the next drawing.
+_ECHO_CELLS = 4
 _LEAST_COLUMNS, _LEAST_LINES = 24, 6  # of a board; one line of words below
 # Off while the region is drawn: a character that is wider than we think cannot make a line wrap.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
@@ -95,7 +98,7 @@ class TerminalPrinter(PlainPrinter):
         rows = self.progress.rows(now_s)
         if not any(row.state is State.RUNNING for row in rows):
             return ()
-        text = bounded(f"[{board.status(rows[0])}]", columns - 1)
+        text = bounded(f"[{board.status(rows[0])}]", columns - 1 - _ECHO_CELLS)
         return (styled(text, "cyan", colour=self.style.colour),)
 
 
@@ -146,6 +149,7 @@ class BoardPrinter(PlainPrinter):
         room = _tail_room(lines, len(table)) if len(table) > 1 else 0
         gone = [self._tail.popleft() for _ in range(len(self._tail) - room)]
         region = (*table, *(cut(line, columns - 1) for line in self._tail))
+        region = (*region[:-1], *(cut(line, columns - 1 - _ECHO_CELLS) for line in region[-1:]))
         if not gone and region == self._region.lines:
             return ""
         above = self._region.erased(columns) + "".join(f"{line}\n" for line in gone)

@@ -93,6 +93,7 @@ ACTIONS: Final = (
             "metadata": "A JSON object, template name to metadata (without packages).",
             "published-count": "How many templates were published.",
             "failed-count": "How many templates failed.",
+            "not-started-count": "How many templates --fail-fast left out.",
             "run-directory": "The run's folder, with log and state; the action reap takes it.",
             "exit-code": "0 published, 4 some failed; docs/exit-codes.md lists the others.",
         },

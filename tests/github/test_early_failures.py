@@ -13,7 +13,14 @@ from tests.github.runner_standin import RunningStep, Step
 from tests.github.workflow_files import ROOT
 from tests.s3_standin.server import running_standin
 
-OUTPUTS = {"urls", "metadata", "published-count", "failed-count", "exit-code"}
+OUTPUTS = {
+    "urls",
+    "metadata",
+    "published-count",
+    "failed-count",
+    "not-started-count",
+    "exit-code",
+}
 HOST_TEMPLATE = """
 variable "remote_host" { type = string }
 locals {
@@ -153,6 +160,17 @@ def test_an_error_s_words_forge_no_command_in_an_annotation(desk: Desk) -> None:
 def test_a_dry_run_may_name_a_folder_in_the_workspace(desk: Desk) -> None:
     done = desk.run("build pool --dry-run", ASYNCPIPE_DESTINATION="")
     assert (done.return_code, done.annotations) == (0, {}), done.text
+
+
+def test_a_check_annotates_what_failed_and_shows_all_in_the_summary(desk: Desk) -> None:
+    done = desk.run("check pool broken", ASYNCPIPE_DESTINATION="")
+    assert done.return_code in {2, 3}, done.text
+    said = {one.properties["title"]: one for one in done.annotations["error"]}
+    assert said["broken template"].properties["file"] == "broken/x.pkr.hcl"
+    assert "workspace" in said["destination"].data
+    assert done.outputs["exit-code"] == str(done.return_code)
+    assert done.summary is not None
+    assert "| ok | " in done.summary
 
 
 class TestMatrix:

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "build": ("build", "build", "Build templates with Packer and publish them."),
     "check": ("check", "check", "Look for what would make a build fail, in seconds."),
     "packer": ("packer", "packer", "Install HashiCorp's Packer for this user, checked."),
+    "iso-check": ("iso_check", "iso_check", "Compare the ISOs of templates with their vendors'."),
     "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),

@@ -162,6 +162,17 @@ def test_a_dry_run_may_name_a_folder_in_the_workspace(desk: Desk) -> None:
     assert (done.return_code, done.annotations) == (0, {}), done.text
 
 
+def test_a_check_annotates_what_failed_and_shows_all_in_the_summary(desk: Desk) -> None:
+    done = desk.run("check pool broken", ASYNCPIPE_DESTINATION="")
+    assert done.return_code in {2, 3}, done.text
+    said = {one.properties["title"]: one for one in done.annotations["error"]}
+    assert said["broken template"].properties["file"] == "broken/x.pkr.hcl"
+    assert "workspace" in said["destination"].data
+    assert done.outputs["exit-code"] == str(done.return_code)
+    assert done.summary is not None
+    assert "| ok | " in done.summary
+
+
 class TestMatrix:
     def test_a_broken_template_is_annotated_and_the_others_are_planned(self, desk: Desk) -> None:
         done = desk.run("matrix .")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from asyncpipe.model.check import CheckResult
 from asyncpipe.model.publication import Failed, Outcome, Published, Tally
 from asyncpipe.report.changes import Changes, changes
 from asyncpipe.report.console.table import import_command
@@ -54,6 +55,26 @@ def failure_summary(command: str, message: str, hint: str, exit_code: int) -> st
     lines = [f"## asyncpipe {escaped(command)}: exit code {exit_code}", ""]
     lines += [f"**{escaped(line)}**  " for line in message.splitlines()[:_MAX_TAIL_LINES]]
     lines += ["", f"- hint: {escaped(hint)}"] if hint else []
+    return "\n".join(lines) + "\n"
+
+
+def checks_summary(results: Sequence[CheckResult], exit_code: int) -> str:
+    """A table of checks, failures first, cut to what GitHub takes."""
+    lines = [
+        f"## asyncpipe check: exit code {exit_code}",
+        "",
+        "| | What | Found |",
+        "|---|---|---|",
+    ]
+    used_bytes, order = 0, ("fail", "warn", "ok")
+    for result in sorted(results, key=lambda one: order.index(one.status.value)):
+        what = escaped(f"{result.unit} {result.name}".strip())
+        row = f"| {result.status.value} | {what} | {escaped(result.message)} |"
+        used_bytes += _size(row) + 1
+        if used_bytes > SUMMARY_LIMIT_BYTES - 2 * _MARGIN_BYTES:
+            lines += ["", "_More did not fit; the log has all._"]
+            break
+        lines.append(row)
     return "\n".join(lines) + "\n"
 
 

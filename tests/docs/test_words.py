@@ -14,7 +14,7 @@ STILTED = (
     r"at hand",
     r"of one's own",
     r"the manners of",
-    r"puts? at stake",
+    r"puts? (?:\w+ ){0,5}at stake",
     r"shows? what one sees",
     r"what one sees",
     r"by environment, never by argument",

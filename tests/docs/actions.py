@@ -300,7 +300,7 @@ def annotation_table() -> str:
         ),
     ]
     lines = ["| kind | title | when |", "|---|---|---|"]
-    lines += [f"| {kind} | `{title}` | {when} |" for kind, title, when in rows]
+    lines += [f"| {kind} | _{title}_ | {when} |" for kind, title, when in rows]
     codes = ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
     limit = f"At most {MAX_PER_TYPE} of a kind are shown for a step, those with a line first."
     return "\n".join(lines) + f"\n\n{limit} Exit codes: {codes}.\n"

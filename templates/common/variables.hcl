@@ -1,5 +1,5 @@
 # Every variable that the templates share, and what is made of them for one run.
-# Each template folder holds a symbolic link to this file, because Packer reads exactly one folder.
+# Each template folder has this file, because Packer reads exactly one folder.
 
 # --- the machine --------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
     else:
         reference = short_id if version == "latest" else f"{short_id}:{version}"
     entry = await catalog.resolve(store, reference)
-    await store.probe()  # tells whether the store honours compare-and-swap
+    await store.probe()  # finds out whether the store honours compare-and-swap
     warnings = await catalog.set_channel(store, channel, entry)
     return Said(
         text=f"{name} is {entry.short_id}@{entry.timestamp}",
@@ -188,7 +188,7 @@ async def _prune(
             watched_store, keep=keep, older_than=bound, short_id=template
         )
     if yes:
-        await store.probe()  # tells whether the store honours compare-and-swap
+        await store.probe()  # finds out whether the store honours compare-and-swap
     warnings = pruning.warnings
     if yes:
         async with watched(store, "prune") as watched_store:
@@ -214,7 +214,7 @@ async def _prune(
 
 
 async def _rebuild(store: ObjectStore) -> Said:
-    await store.probe()  # tells whether the store honours compare-and-swap
+    await store.probe()  # finds out whether the store honours compare-and-swap
     async with watched(store, "index rebuild") as watched_store:
         rebuilt = await catalog.rebuild_index(watched_store)
     return Said(

@@ -1,7 +1,7 @@
 """The one tree of errors: each class has an exit code, each error says what, where and what to do.
 
 Exit codes are part of the interface (``docs/exit-codes.md``): 0 published, 1 unexpected,
-4 some templates of a matrix failed, 130 cancelled; the rest stand at their class below.
+4 some templates of a matrix failed, 130 cancelled; the others are defined by their classes below.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MEANINGS: Mapping[int, str] = {
     3: "the template cannot be read",
     EXIT_SOME_FAILED: "some templates of a matrix failed",
     20: "Packer failed",
-    21: "the build's time limit passed",
+    21: "the build's time limit passed, or the host never answered",
     30: "Packer ended well but left no XVA, or more than one",
     31: "the XVA is empty, truncated, corrupt or something else",
     32: "template, ISO and guest name different systems",
@@ -221,7 +221,7 @@ class NotOursError(HostError):
 def leaf_of(error: BaseException) -> BaseException:
     """Return the most telling leaf of (possibly nested) exception groups.
 
-    The first leaf that is one of ours wins, then the first that is no cancellation, then any.
+    The first leaf that is one of ours wins, then the first that is not a cancellation, then any.
     """
     leaves = list(_leaves(error))
     for leaf in leaves:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +33,12 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     metavar="RUN",
     help="Finish an interrupted run: its folder, its name, or `last`.",
 )
+@setting(
+    "rebuild",
+    "--rebuild",
+    is_flag=True,
+    help="In a re-run of a workflow: also build what an earlier attempt has published.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be built, and where it would go.")
 @shared.JOBS
 @setting(
@@ -42,20 +47,14 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     is_flag=True,
     help="Start no further build after a failure; those that run go on.",
 )
+@shared.RETRIES
 @setting(
-    "retries",
-    "--retries",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Build again what Packer failed at, N times.",
+    "take_over",
+    "--take-over",
+    is_flag=True,
+    help="Publish where another template does, for good: this one was renamed or replaces it.",
 )
-@setting(
-    "build_timeout_s",
-    "--build-timeout",
-    type=DURATION,
-    metavar="TIME",
-    help="Stop a build that takes longer.",
-)
+@shared.BUILD_TIMEOUT
 @setting(
     "host_timeout_s",
     "--host-timeout",
@@ -80,7 +79,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
 @refused(
     "-debug",
     "Packer would wait for a key at every step, and it has no terminal here. To look at a VM that "
-    "failed use --on-error keep; what Packer did stands in build.log.",
+    "failed use --on-error keep; build.log has all that Packer did.",
 )
 @refused(
     "-force",
@@ -101,6 +100,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     help="Keep the XVA in the run's folder too.",
 )
 @shared.PACKER
+@shared.NO_INIT
 @setting(
     "packer_environment",
     "--packer-environment",
@@ -115,5 +115,6 @@ def build(**given: Any) -> int:
     """Build TEMPLATEs (folders, files, globs) with Packer and publish them."""
     from asyncpipe.cli.run.execute import run_build
     from asyncpipe.settings import Settings
+    from asyncpipe.system.environment import with_home
 
-    return run_build(Settings.of(given, environment=dict(os.environ)))
+    return run_build(Settings.of(given, environment=with_home()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ import click
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
+from asyncpipe.cli.options.identity import IDENTITY
 
 
 @click.command(cls=Command)
@@ -21,9 +21,10 @@ from asyncpipe.cli.options.host import HOST
 @shared.JOBS
 @click.option("--iso", is_flag=True, help="Also ask whether installation media are there.")
 @shared.PACKER
+@shared.NO_INIT
 @shared.WORK_DIRECTORY
 @shared.AS_JSON
-@shared.IDENTITY
+@IDENTITY
 @HOST
 @shared.DESTINATION
 @shared.STORE
@@ -38,8 +39,9 @@ def check(*, iso: bool, as_json: bool, **given: Any) -> int:
     from asyncpipe import preflight
     from asyncpipe.cli.run.inspection import inspect
     from asyncpipe.settings import Settings
+    from asyncpipe.system.environment import with_home
 
-    settings = Settings.of(given, environment=dict(os.environ))
+    settings = Settings.of(given, environment=with_home())
     results = anyio.run(partial(inspect, settings, iso=iso))
     exit_code = preflight.exit_code_of(results)
     if as_json:

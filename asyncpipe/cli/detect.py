@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -41,7 +42,7 @@ def detect(
     """Name operating system and version of templates, URLs and ISO names.
 
     A template that cannot be read is reported and makes the exit code 3; an unknown system is an
-    answer and does not.
+    answer and does not. --only or --except that match no build of any template end with 2.
     """
     if from_stdin:
         text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
@@ -49,6 +50,7 @@ def detect(
     if not subjects:
         raise click.UsageError("Name a template, a URL or an ISO, or use --stdin.")
     loading["variables"] = dict(variables)
+    _refuse_empty_selection(subjects, loading)
     answers = [_answer(subject, loading) for subject in subjects]
     if as_json:
         # one answer a line: json's indentation would cost more than the answers
@@ -75,6 +77,21 @@ def _answer(subject: str, loading: Mapping[str, Any]) -> dict[str, Any]:
     identity = determine_os_info(evidence.from_template(loaded))
     sources = _sources(loaded) if len(loaded.sources) > 1 else []
     return {"subject": shown, **identity_to_dict(identity), "sources": sources, "error": None}
+
+
+def _refuse_empty_selection(subjects: tuple[str, ...], loading: Mapping[str, Any]) -> None:
+    if not (loading["only"] or loading["except_"]):
+        return
+    from asyncpipe import template
+    from asyncpipe.run import selection
+
+    unselected = {**loading, "only": (), "except_": ()}
+    names: dict[str, str] = {}
+    for subject in filter(_is_template, subjects):
+        with contextlib.suppress(TemplateError):  # its answer says what is wrong with it
+            loaded = template.load(Path(subject), environment=os.environ, **unselected)
+            names |= {source.full_name: source.full_name for source in loaded.sources}
+    selection.chosen(names, loading["only"], loading["except_"])
 
 
 def _sources(template: Template) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
-"""How this process uses memory: what malloc keeps for threads, when the collector looks.
+"""How this process uses memory: malloc's arenas and the garbage collector's thresholds.
 
-Worker threads hash and read, they allocate next to nothing that lives; with an arena each, glibc
+Worker threads hash and read; they allocate next to nothing that lives on. With an arena each, glibc
 would keep tens of MiB for them (measured with eight templates: 30 MiB). The cyclic garbage
-collector does not look while modules load, and never at them again.
+collector does not run while modules load, and skips them afterwards.
 """
 
 from __future__ import annotations
@@ -17,22 +17,28 @@ _M_ARENA_MAX = -8  # malloc.h of glibc
 
 
 def begin() -> None:
-    """Before threads and modules: one arena, and everything loads without a collection.
+    """Keep one malloc arena, and load modules without a collection; call it first.
 
-    A bound on what is not collected stays, for commands that run long.
+    A threshold stays, for commands that run long.
     """
     gc.set_threshold(_LOADING_THRESHOLD)
     _keep_one_arena()
 
 
 def settle() -> None:
-    """Set aside what is loaded: later collections look at what the run makes."""
+    """Freeze what is loaded, so that later collections skip it.
+
+    Only in a process that called ``begin``: somebody's test that calls ``main.run`` keeps its own
+    collector.
+    """
+    if gc.get_threshold()[0] != _LOADING_THRESHOLD:
+        return
     gc.freeze()
     gc.set_threshold(_RUNNING_THRESHOLD)
 
 
 def leave() -> None:
-    """Spare the interpreter its last look at everything: the process ends."""
+    """Freeze everything before the process ends: the interpreter's last collection costs time."""
     gc.freeze()
 
 

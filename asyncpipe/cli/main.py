@@ -16,16 +16,25 @@ from typing import Any
 import click
 
 from asyncpipe import __version__
-from asyncpipe.cli import gc
-from asyncpipe.errors import EXIT_CANCELLED, EXIT_UNEXPECTED, AsyncpipeError, UsageError, leaf_of
+from asyncpipe.cli import gc, step
+from asyncpipe.errors import (
+    EXIT_CANCELLED,
+    EXIT_UNEXPECTED,
+    MEANINGS,
+    AsyncpipeError,
+    TemplateError,
+    UsageError,
+    leaf_of,
+)
 
 _MAX_LINES = 200  # of an error's words
-_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+_MAX_WHAT_CHARS = 2000  # of an error that is not ours
 
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "build": ("build", "build", "Build templates with Packer and publish them."),
     "check": ("check", "check", "Look for what would make a build fail, in seconds."),
+    "packer": ("packer", "packer", "Install HashiCorp's Packer for this user, checked."),
     "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
@@ -84,6 +93,8 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
 
 
 @click.group(
@@ -144,33 +155,44 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         return EXIT_CANCELLED
     except click.ClickException as error:
         error.show(file=sys.stderr)
+        step.failed(_command(arguments), _masked(error.format_message()), "", error.exit_code)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 -- every failure gets its sentence and its code
         if debug:
             _say("".join(traceback.format_exception(error)))
-        return _explain(leaf_of(error))
+        return _explain(leaf_of(error), _command(arguments))
     return result if isinstance(result, int) else 0
 
 
-def _explain(error: BaseException) -> int:
+def _command(arguments: list[str]) -> str:
+    return next((argument for argument in arguments if argument in COMMANDS), "")
+
+
+def _explain(error: BaseException, command: str) -> int:
     if isinstance(error, BrokenPipeError):  # somebody closed the pipe we print to: no words
         _drop_output()
         return EXIT_UNEXPECTED
+    message, hint, exit_code = _words_of(error)
+    _say(f"asyncpipe: {message}")
+    if hint:
+        _say(f"  {hint}")
+    place = (error.file, error.line) if isinstance(error, TemplateError) else ("", None)
+    step.failed(command, _masked(message), _masked(hint), exit_code, file=place[0], line=place[1])
+    return exit_code
+
+
+def _words_of(error: BaseException) -> tuple[str, str, int]:
+    """What happened, what to do, and the exit code."""
     if isinstance(error, AsyncpipeError):
-        _say(f"asyncpipe: {error.message}")
-        if error.hint:
-            _say(f"  {error.hint}")
-        return error.exit_code
+        return error.message, error.hint, error.exit_code
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         if not error.filename:
             _drop_output()
-        _say(f"asyncpipe: {error.filename or 'The output'}: {error.strerror}.")
-        _say("  Free some space where it goes.")
-        return UsageError.exit_code
-    what = f"{type(error).__name__}: {error}"[:_MAX_WHAT_CHARS]
-    _say(f"asyncpipe: unexpected error: {what}")
-    _say("  This is a defect; please report it with the output of the same command with --debug.")
-    return EXIT_UNEXPECTED
+        what = f"{error.filename or 'The output'}: {error.strerror}."
+        return what, "Free some space where it goes.", UsageError.exit_code
+    what = f"unexpected error: {type(error).__name__}: {error}"[:_MAX_WHAT_CHARS]
+    hint = "This is a defect; please report it with the output of the same command with --debug."
+    return what, hint, EXIT_UNEXPECTED
 
 
 def _drop_output() -> None:
@@ -180,9 +202,13 @@ def _drop_output() -> None:
 
 def _say(text: str) -> None:
     """Write to stderr, without the secrets that the environment holds or that show as such."""
+    click.echo(_masked(text), err=True)
+
+
+def _masked(text: str) -> str:
     from asyncpipe.text import mask
     from asyncpipe.text.safe import clean
     from asyncpipe.text.secrets import secrets_of
 
     text = mask.text("\n".join(text.split("\n")[:_MAX_LINES]), secrets_of(os.environ, {}))
-    click.echo("\n".join(map(clean, text.split("\n"))), err=True)
+    return "\n".join(map(clean, text.split("\n")))

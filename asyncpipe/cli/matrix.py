@@ -4,94 +4,139 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
-from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.command import PREFIX, Command, Option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asyncpipe.errors import TemplateError
+    from asyncpipe.run import shares
     from asyncpipe.settings import Settings
 
 _GIT_S = 60.0
 _MAX_DIFF_BYTES = 64 * 1024 * 1024
+_CATALOG_S = 60.0  # a store that takes longer is not waited for: durations are a help, no more
+_MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limits
 
 
 @click.command(cls=Command)
 @shared.templates()
 @shared.SELECTION
 @click.option(
-    "--changed-since", metavar="REF", help="Only what a change since this commit touches."
+    "--changed-since",
+    cls=Option,
+    envvar=f"{PREFIX}CHANGED_SINCE",
+    show_envvar=True,
+    metavar="REF",
+    help="Only what a change since this commit touches.",
 )
 @click.option(
     "--runners",
-    type=click.IntRange(min=1, max=256),
-    default=1,
-    show_default=True,
-    help="Runners to spread over.",
+    "job_count",
+    cls=Option,
+    envvar=f"{PREFIX}RUNNERS",
+    show_envvar=True,
+    type=click.IntRange(min=1, max=_MAX_JOBS),
+    default=_MAX_JOBS,
+    show_default="a job for each build",
+    help="Spread the builds over at most so many jobs.",
 )
+@shared.JOBS
+@shared.RETRIES
+@shared.BUILD_TIMEOUT
 @shared.DESTINATION
 @shared.STORE
-def matrix(changed_since: str | None, runners: int, **given: Any) -> int:
-    """Print which TEMPLATEs [default: templates] to build on which runner, as a JSON list.
+def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
+    """Print which TEMPLATEs [default: templates] to build in which job, as a JSON list.
 
-    The list has one object per runner ({"runner", "units", "templates", "expected_s"}) and is []
-    when nothing is to be built: guard the job with `if: matrix != '[]'`. How long each build took
-    before is read from --destination. A template that cannot be read is named and makes the exit
-    code 3; the others are planned all the same.
+    The list has one object per job ({"name", "runner", "units", "templates", "only", "expected_s",
+    "timeout_minutes"}), the longest first, and is [] when nothing is to be built: guard the job
+    with `if: matrix != '[]'`. How long each build took before is read from --destination. A
+    template that cannot be read is named and makes the exit code 3; the others are planned all the
+    same. Two builds that would publish to one place are refused.
+
+    As a step of GitHub Actions it sets the outputs `matrix`, `count` and `exit-code`.
     """
     import anyio
 
+    from asyncpipe.cli.run.folders import refuse_workspace
+    from asyncpipe.run.shares import Limits
     from asyncpipe.settings import Settings
 
     given["templates"] = given["templates"] or ("templates",)
     settings = Settings.of(given, environment=dict(os.environ))
+    refuse_workspace(settings)
+    limits = Limits(
+        at_once=settings.jobs,
+        retries=settings.retries,
+        build_timeout_s=settings.build_timeout_s,
+    )
     broken: list[TemplateError] = []
-    plan = anyio.run(_plan, settings, changed_since, runners, broken)
+    pieces = anyio.run(_pieces, settings, changed_since, broken)
+    return _show(pieces, job_count, limits, broken)
+
+
+def _show(
+    pieces: Sequence[shares.Piece],
+    job_count: int,
+    limits: shares.Limits,
+    broken: Sequence[TemplateError],
+) -> int:
+    from asyncpipe.run import shares
+
     for error in broken:
         click.echo(f"asyncpipe: {error.message}", err=True)
-    click.echo(json.dumps(plan))
-    return broken[0].exit_code if broken else 0
+        step.failed("matrix", error.message, error.hint, error.exit_code, file=error.file)
+    plan = json.dumps(shares.over_jobs(pieces, job_count, limits))
+    click.echo(plan)
+    exit_code = broken[0].exit_code if broken else 0
+    step.hand_on({"matrix": plan, "count": str(len(pieces)), "exit-code": str(exit_code)})
+    return exit_code
 
 
-async def _plan(
-    settings: Settings,
-    changed_since: str | None,
-    runner_count: int,
-    broken: list[TemplateError],
-) -> list[dict[str, object]]:
+async def _pieces(
+    settings: Settings, changed_since: str | None, broken: list[TemplateError]
+) -> list[shares.Piece]:
     from asyncpipe.errors import TemplateError
-    from asyncpipe.run import scheduler as units_of
     from asyncpipe.run import shares
+    from asyncpipe.run.units import collisions, discover, load
 
     root = Path.cwd()
     templates = []
-    for path in units_of.discover(settings.templates, root):
+    for path in discover.discover(settings.templates, root):
         try:
-            templates += units_of.read_templates(settings, [path])
-        except TemplateError as error:  # the others are planned all the same
+            templates += load.read_templates(settings, [path])
+        except TemplateError as error:  # the others are still planned
             broken.append(error)
-    units = units_of.units_of(settings, templates, root)
+    units = load.units_of(settings, templates, root, say=_say)
+    collisions.refuse_shared_places(units)
     if changed_since:
         files = await _changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}
         names = set(shares.changed(loaded, files, root))
         units = [unit for unit in units if unit.name in names]
     known = await _durations(settings)
-    pieces = [
+    return [
         shares.Piece(
             unit=unit.name,
             template=str(unit.template.path),
-            duration_s=shares.duration_of(unit.identity.short_id, unit.name, known),
+            duration_s=shares.duration_of(unit.place, unit.name, known),
+            packer_name=unit.packer_name if unit.only else "",
         )
         for unit in units
     ]
-    return shares.over_runners(pieces, runner_count)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"asyncpipe: {sentence}", err=True)
 
 
 async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
@@ -108,25 +153,31 @@ async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -
     )
     if answer.return_code != 0:
         raise UsageError(
-            f"git does not know the commit {ref!r}, or this is no checkout.",
+            f"git does not know the commit {ref!r}, or this folder is not a checkout.",
             hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
         )
     return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:
-    """Past durations by unit and by system; empty where there is no catalogue yet."""
+    """Past durations by unit and by system; empty before the first publication."""
+    import anyio
+
     from asyncpipe import catalog
     from asyncpipe.errors import UploadError, UsageError
     from asyncpipe.stores.open import open_store
 
     try:
-        async with open_store(
-            settings.destination, environment=settings.environment, options=settings.store
-        ) as store:
-            listing = await catalog.list_versions(store)
+        with anyio.fail_after(_CATALOG_S):
+            async with open_store(
+                settings.destination, environment=settings.environment, options=settings.store
+            ) as store:
+                listing = await catalog.list_versions(store)
     except (UploadError, UsageError) as error:
-        click.echo(f"asyncpipe: no past durations: {error.message}", err=True)
+        _no_durations(error.message)
+        return {}
+    except TimeoutError:
+        _no_durations(f"no answer from {settings.destination} within {_CATALOG_S:g} s")
         return {}
     oldest_first = sorted(listing.versions, key=lambda entry: entry.timestamp)
     known: dict[str, float] = {}
@@ -134,3 +185,10 @@ async def _durations(settings: Settings) -> dict[str, float]:
         if entry.build.duration_s:
             known[entry.short_id] = known[entry.build.unit] = entry.build.duration_s
     return known
+
+
+def _no_durations(why: str) -> None:
+    """Warn that every build counts alike; the plan is still made."""
+    text = f"Past durations could not be read, every build is expected to take 30 minutes: {why}"
+    click.echo(f"asyncpipe: {text}", err=True)
+    step.warn("matrix", text)

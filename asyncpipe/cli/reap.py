@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ class _How:
     grace_s: float
     keep: bool
     dry_run: bool
+    before_utc: datetime
+    destination: str  # as named on the command line
 
 
 @click.command(cls=Command)
@@ -52,6 +56,7 @@ class _How:
 )
 @click.option("--keep", is_flag=True, help="Keep the output folders of the run.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--yes", is_flag=True, help="Remove without asking; nobody is asked but a terminal.")
 @shared.grace()
 @shared.AS_JSON
 @shared.WORK_DIRECTORY
@@ -67,6 +72,7 @@ def reap(
     runs: Sequence[Path],
     keep: bool,
     dry_run: bool,
+    yes: bool,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -77,33 +83,68 @@ def reap(
     published (where it published, unless --destination is given). At the host it removes VMs,
     disks and images of the run, with the credentials of the build (PKR_VAR_remote_*).
 
-    Exit code 0: nothing is left open; 40: something could not be removed, or could not be looked
-    for.
-    """
-    import anyio
+    On a terminal everything is shown with its age and size first, and removed when you say so;
+    --yes, --json and runs without a terminal do not ask.
 
+    Exit code 0: nothing is left open; 40: something could not be removed, could not be looked
+    for, or was to stay when you were asked.
+    """
     from asyncpipe.errors import UploadError
-    from asyncpipe.run.state import alone, find_run, read_run
     from asyncpipe.settings import Settings
 
     settings = Settings.of(given, environment=dict(os.environ))
-    how = _How(grace_s=settings.grace_s, keep=keep, dry_run=dry_run)
-    if runs:
-        is_named = ctx.get_parameter_source("destination") is click.core.ParameterSource.COMMANDLINE
-        results = []
-        for folder in [find_run(str(name), settings.work_directory) for name in runs]:
-            one = read_run(folder)
-            with alone(folder):
-                destination = "" if is_named else one.record.destination
-                results.append(anyio.run(_reap_run, one, settings, destination, how))
-    else:
-        before_utc = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        results = [anyio.run(_sweep, settings, before_utc, how)]
+    how = _How(
+        grace_s=settings.grace_s,
+        keep=keep,
+        dry_run=dry_run,
+        before_utc=datetime.now(UTC) - timedelta(seconds=older_than_s),
+        destination=_named_destination(ctx, settings),
+    )
+    asks = not (yes or as_json or dry_run) and sys.stdin.isatty()
+    with _alone_with(runs, settings) as known:
+        results = _clean(known, settings, replace(how, dry_run=True) if asks else how)
+        if asks and any(finding.removable for one in results for finding in one.findings):
+            _print(results, as_json=False, dry_run=True)
+            if not click.confirm("Remove them?", default=False):
+                click.echo("Nothing was removed.")
+                return UploadError.exit_code
+            results = _clean(known, settings, how)
     _print(results, as_json=as_json, dry_run=dry_run)
     return UploadError.exit_code if any(result.left_open for result in results) else 0
 
 
-async def _sweep(settings: Settings, before_utc: datetime, how: _How) -> reaping.Reaped:
+def _named_destination(ctx: click.Context, settings: Settings) -> str:
+    """That of the command line, which goes before where a run published."""
+    source = ctx.get_parameter_source("destination")
+    return settings.destination if source is click.core.ParameterSource.COMMANDLINE else ""
+
+
+@contextmanager
+def _alone_with(runs: Sequence[Path], settings: Settings) -> Iterator[list[KnownRun] | None]:
+    """The named runs, until the end nobody else's; None: none was named.
+
+    Raises:
+        UsageError: one is still at work, or is none; nothing was touched.
+    """
+    from asyncpipe.run.state import alone, find_run, read_run
+
+    folders = dict.fromkeys(find_run(str(name), settings.work_directory) for name in runs)
+    known = [read_run(folder) for folder in folders]
+    with ExitStack() as stack:
+        for run in known:
+            stack.enter_context(alone(run.folder))
+        yield known if runs else None
+
+
+def _clean(known: list[KnownRun] | None, settings: Settings, how: _How) -> list[reaping.Reaped]:
+    import anyio
+
+    if known is None:
+        return [anyio.run(_sweep, settings, how)]
+    return [anyio.run(_reap_run, run, settings, how) for run in known]
+
+
+async def _sweep(settings: Settings, how: _How) -> reaping.Reaped:
     from asyncpipe import reap as reaping
     from asyncpipe.stores.open import open_store
 
@@ -111,20 +152,18 @@ async def _sweep(settings: Settings, before_utc: datetime, how: _How) -> reaping
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         return await reaping.sweep(
-            store, before_utc=before_utc, dry_run=how.dry_run, options=settings.transfer
+            store, before_utc=how.before_utc, dry_run=how.dry_run, options=settings.transfer
         )
 
 
-async def _reap_run(
-    run: KnownRun, settings: Settings, destination: str, how: _How
-) -> reaping.Reaped:
+async def _reap_run(run: KnownRun, settings: Settings, how: _How) -> reaping.Reaped:
     from asyncpipe import reap as reaping
     from asyncpipe.cli.run.hosts import host_opener
     from asyncpipe.stores.open import open_store
     from asyncpipe.system.groups import ProcessGroups
 
     async with open_store(
-        destination or settings.destination,
+        how.destination or run.record.destination or settings.destination,
         environment=settings.environment,
         options=settings.store,
     ) as store:
@@ -153,20 +192,33 @@ def _print(results: Sequence[reaping.Reaped], *, as_json: bool, dry_run: bool) -
         }
         click.echo(json.dumps(document, indent=2))
         return
+    now_utc = datetime.now(UTC)
     for finding in findings:
-        click.echo(_line(finding, dry_run=dry_run))
+        click.echo(_line(finding, now_utc, dry_run=dry_run))
     for warning in warnings:
         click.echo(f"asyncpipe: {warning}", err=True)
     if not findings:
         click.echo("Nothing was left behind.")
 
 
-def _line(finding: reaping.Finding, *, dry_run: bool) -> str:
+def _line(finding: reaping.Finding, now_utc: datetime, *, dry_run: bool) -> str:
     if finding.removed:
         outcome = "removed"
     elif finding.problem:
         outcome = f"LEFT ({finding.problem})"
     else:
-        outcome = "would be removed" if dry_run else "to look at"
+        outcome = "would be removed" if dry_run and finding.removable else "to look at"
     advice = f"\n  -> {finding.advice}" if finding.advice else ""
-    return f"{outcome}: {finding.kind.value}: {finding.what}{advice}"
+    measures = "".join(f", {text}" for text in _measures(finding, now_utc))
+    return f"{outcome}: {finding.kind.value}: {finding.what}{measures}{advice}"
+
+
+def _measures(finding: reaping.Finding, now_utc: datetime) -> Iterator[str]:
+    """Size and age, as far as they are known."""
+    from asyncpipe.text.format import duration_text, size_text
+
+    if finding.size_bytes is not None:
+        yield size_text(finding.size_bytes)
+    if finding.begun_utc:
+        age_s = (now_utc - datetime.fromisoformat(finding.begun_utc)).total_seconds()
+        yield f"{duration_text(age_s)} old"

@@ -28,7 +28,7 @@ _TELLING = Weight.ISO_URL  # labels, VM names and profiles below it do not make 
 def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
     """Weigh all evidence; unknown is an answer.
 
-    The system and its series, which decide the place, come from the heaviest evidence that tells
+    The system and its series, which decide the place, come from the heaviest evidence that names
     them; release, codename, pretty name and architecture are the guest's, as long as it is the
     same system, even where another series was asked for: a conflict then says so. Several media
     of one weight that disagree make the answer ambiguous: unknown, with the conflicts.
@@ -48,19 +48,19 @@ def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
         return OsIdentity(evidence=everything, conflicts=conflicts, confidence=0.0)
     os_version = _nearest(versions, os_type)
     same = [one for one in ranked if _agrees(one, os_type, os_version)]
-    by_guest = sorted(same, key=lambda one: one.weight not in _GUEST)
+    by_guest = _guest_first(same)
     release = _first(by_guest, "release")
     return OsIdentity(
         os_type=os_type,
         os_version=os_version,
         release=release,
         codename=_first(by_guest, "codename"),
-        arch=_first(sorted(ranked, key=lambda one: one.weight not in _GUEST), "arch"),
+        arch=_first(_guest_first(ranked), "arch"),
         pretty_name=_pretty(by_guest),
         confidence=_confidence(system, series, conflicts),
         end_of_life=end_of_life.date_of(os_type, os_version, release) if os_type else None,
         evidence=everything,
-        conflicts=conflicts + _weaker(by_guest, release, os_version),
+        conflicts=conflicts + _of_releases(by_guest),
     )
 
 
@@ -153,8 +153,13 @@ def _first(ranked: list[Evidence], field: str) -> str | None:
     return next((value for one in ranked if (value := getattr(one, field))), None)
 
 
+def _guest_first(ranked: list[Evidence]) -> list[Evidence]:
+    return sorted(ranked, key=lambda one: one.weight not in _GUEST)
+
+
 def _pretty(ranked: list[Evidence]) -> str | None:
-    return next((one.text for one in ranked if one.kind == "os-release"), None)
+    texts = (one.text for one in ranked if one.kind == "os-release" and one.os_type)
+    return next(texts, None)
 
 
 def _ambiguous(telling: list[Evidence], system: Evidence) -> bool:
@@ -177,23 +182,23 @@ def _conflicts(
             found.setdefault(*_conflict("os_type", system, one, series=True))
         elif series is not None and not _compatible(one.os_version, series.os_version):
             found.setdefault(*_conflict("os_version", series, one, series=True))
-    chosen = next((one for one in ranked if one.arch), None)
+    chosen = next((one for one in _guest_first(ranked) if one.arch), None)
     for one in ranked:
         if chosen and one.arch and one.arch != chosen.arch and one.weight >= _TELLING:
             found.setdefault(*_conflict("arch", chosen, one, series=False))
     return tuple(found.values())[:_MAX_CONFLICTS]
 
 
-def _weaker(
-    ranked: list[Evidence], release: str | None, os_version: str | None
-) -> tuple[Conflict, ...]:
-    """Point releases that disagree: told, but the place is not at stake."""
+def _of_releases(ranked: list[Evidence]) -> tuple[Conflict, ...]:
+    """Point releases that disagree: reported, but they do not change the place."""
     chosen = next((one for one in ranked if one.release), None)
-    if chosen is None or release is None or os_version is None:
+    if chosen is None or chosen.release is None:
         return ()
     found: dict[tuple[str, str, str], Conflict] = {}
     for one in ranked:
-        if one.release and not _same_release(one.release, release) and one.weight >= _TELLING:
+        if one.weight < _TELLING or one.release is None:
+            continue
+        if not _same_release(one.release, chosen.release):
             found.setdefault(*_conflict("release", chosen, one, series=False))
     return tuple(found.values())[:_MAX_CONFLICTS]
 

@@ -35,7 +35,7 @@ class GuestCollector:
         self._names: set[str] = set()  # of the os-release files that merely occurred
 
     def feed_lines(self, lines: Sequence[str]) -> None:
-        """Take a batch of lines; most of a build's are none of a guest's facts."""
+        """Take a batch of lines; most lines of a build state no fact about the guest."""
         for line in lines:
             if "=" in line or MARK in line or self._loose:
                 self.feed_line(line)

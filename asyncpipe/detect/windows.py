@@ -64,6 +64,12 @@ _CLIENT = re.compile(
 _FEATURE = re.compile(
     r"(?<![0-9a-z])v?(1507|1511|1607|1703|1709|1803|1809|1903|1909|2004|2[0-9]h[12])(?![0-9])"
 )
+_AZURE = re.compile(r"azure[-_ ]?stack[-_ ]?hci|azure[-_ ]?local(?=[-_ ]?\d)")
+# Build -> release; https://learn.microsoft.com/azure/azure-local/release-information-23h2.
+_AZURE_BUILDS: Final = {
+    "17784": "20h2", "20348": "21h2", "20349": "22h2", "25398": "23h2", "26100": "24h2",
+}  # fmt: skip
+_AZURE_BUILD = re.compile(rf"(?<![0-9.])({'|'.join(_AZURE_BUILDS)})(\.\d{{1,5}})?(?![0-9])")
 _LTSC = re.compile(r"lts[bc][-_ ]?(20\d\d)|(20\d\d)[-_ ]?lts[bc]")
 _LTSC_CLIENT = {"2015": "10", "2016": "10", "2019": "10", "2021": "10", "2024": "11"}
 
@@ -94,6 +100,10 @@ EXAMPLES: Final = (
     ("win-2019.iso", "windows-server", "2019"),
     ("SW_DVD9_Win_Svr_STD_Core_and_DataCtr_Core_2016_64Bit_English_-2_MLF_X21-22843.ISO", "windows-server", "2016"),
     ("win2k22.iso", "windows-server", "2022"),
+    ("AzureStackHCI_17784.1408_EN-US.iso", "azure-stack-hci", "20h2"),
+    ("AzureStackHCI_20348.587_en-us.iso", "azure-stack-hci", "21h2"),
+    ("25398.469.231004-1141.zn_release_svc_refresh_SERVERAZURESTACKHCICOR_OEMRET_x64FRE_en-us.iso", "azure-stack-hci", "23h2"),
+    ("AzureLocal23H2.25398.469.LCM.12.2411.1.3034_x64_en-us.iso", "azure-stack-hci", "23h2"),
     ("SERVER_EVAL_x64FRE_en-us.iso", None, None),
     ("windows.iso", None, None),
 )  # fmt: skip
@@ -103,9 +113,11 @@ def read(text: str, make: Callable[..., T]) -> T | None:
     """Return ``make(os_type=..., os_version=..., release=...)``; None without a version.
 
     ``text`` is in lower case with architectures masked. A medium that says neither year nor build
-    (``SERVER_EVAL_x64FRE_en-us.iso``) is no answer.
+    (``SERVER_EVAL_x64FRE_en-us.iso``) does not count.
     """
     text = text.replace("/", "-")  # of a label: windows/desktop/11
+    if _AZURE.search(text) is not None:
+        return _azure_stack(text, make)
     build = _BUILD.search(text)
     if _SIGNAL.search(text) is None and (build is None or build.start() != 0):
         return None
@@ -128,6 +140,16 @@ def read(text: str, make: Callable[..., T]) -> T | None:
     return make(
         os_type="windows-server" if server else "windows", os_version=version, release=release
     )
+
+
+def _azure_stack(text: str, make: Callable[..., T]) -> T | None:
+    build = _AZURE_BUILD.search(text)
+    feature = re.search(r"(?<![0-9])2[0-9]h2(?![0-9])", text)
+    version = feature[0] if feature else _AZURE_BUILDS[build[1]] if build else None
+    if version is None:
+        return None
+    release = build[1] + (build[2] or "") if build else None
+    return make(os_type="azure-stack-hci", os_version=version, release=release)
 
 
 def is_ambiguous(build: str) -> bool:

@@ -14,6 +14,10 @@ from asyncpipe.text.safe import printable
 
 _MISSING: Final = frozenset({"UUID_INVALID", "HANDLE_INVALID"})
 _BACKEND_FULL: Final = frozenset({"SR_BACKEND_FAILURE_44", "SR_FULL", "VDI_TOO_LARGE"})
+ROLE_HINT: Final = (
+    "It needs the role vm-admin: xe subject-list names the user's uuid, then "
+    "xe subject-role-add uuid=... role-name=vm-admin."
+)
 _SENTENCES: Final = {
     "HOST_OFFLINE": ("a host of the pool is offline", "Start it, or take it out of the pool."),
     "HOST_STILL_BOOTING": ("it is still starting", "Wait a minute and try again."),
@@ -57,7 +61,7 @@ def error_of(refusal: Refusal, endpoint: Endpoint, doing: str) -> HostError:
         right = printable(refusal.parameters[0], 80) if refusal.parameters else doing
         return HostAccessDeniedError(
             f"The role of this user at {endpoint} does not allow {right}.",
-            hint="It needs the role vm-admin, or pool-operator (docs/hosts.md).",
+            hint=ROLE_HINT,
             code=refusal.code,
         )
     if refusal.code in _BACKEND_FULL:

@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import Final
 
 from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, secrets_of, without_whole
-from asyncpipe.metadata.iso import iso_of
+from asyncpipe.metadata.iso import iso_of, public_url
+from asyncpipe.metadata.private import private_values, without_host
 from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects
 from asyncpipe.model.clean_up import CleanUp, HostOutcome
 from asyncpipe.model.identity import GuestFacts, OsIdentity
@@ -45,6 +46,7 @@ def draft(
         "unit": plan.unit,
         "run_id": facts.run_id,
         "timestamp": plan.timestamp,
+        "variant": plan.variant or None,
         "os": _os(identity),
         "build": _build(plan, build_exit, facts),
         "guest": _guest(guest),
@@ -53,7 +55,7 @@ def draft(
             for p in guest.packages[:MAX_ITEMS]
         ],
         "iso": iso_of(plan.template, made),
-        "host": _host(host) if host else None,
+        "host": _host(host, plan.template) if host else None,
         "files": {},
         "xva": None,
         "log": None,
@@ -90,11 +92,12 @@ def failed(
     exit_code: int,
     sealed: SealedLog | None,
     xva_report: Mapping[str, object] | None,
+    template: Template,
 ) -> Document:
     """Add how it failed; what is published then is the log and this."""
     added: Document = {
         "status": "failed",
-        "failure": {"error": error, "exit_code": exit_code},
+        "failure": {"error": without_host(error, template), "exit_code": exit_code},
         "log": _log(sealed) if sealed else None,
         "xva": xva_report,
     }
@@ -116,7 +119,7 @@ def _os(identity: OsIdentity) -> Document:
             {
                 "kind": e.kind,
                 "weight": int(e.weight),
-                "text": printable(e.text, 300),
+                "text": printable(_without_path(e.text), 300),
                 "origin": e.origin,
                 "type": e.os_type,
                 "version": e.os_version,
@@ -136,6 +139,11 @@ def _os(identity: OsIdentity) -> Document:
             for c in identity.conflicts[:100]
         ],
     }
+
+
+def _without_path(text: str) -> str:
+    """The name alone where a medium on this machine is the evidence."""
+    return public_url(text) or text if text.startswith(("file:", "/")) else text
 
 
 def _build(plan: BuildPlan, build_exit: BuildExit | None, facts: RunFacts) -> Document:
@@ -170,7 +178,9 @@ def _build(plan: BuildPlan, build_exit: BuildExit | None, facts: RunFacts) -> Do
             }
             for span in (ended.phases if ended else ())
         ],
-        "errors": list(ended.errors[:50]) if ended else [],
+        "errors": [without_host(text, plan.template) for text in ended.errors[:50]]
+        if ended
+        else [],
     }
 
 
@@ -181,7 +191,7 @@ def _ci(ci: CiFacts) -> Document:
 
 def _variables(template: Template) -> Document:
     """Non-secret variables and their values; an unknown value is null."""
-    secrets = secrets_of(template)
+    secrets, private = secrets_of(template), private_values(template)
     return {
         name: None
         if isinstance(variable.value, Unknown)
@@ -190,12 +200,13 @@ def _variables(template: Template) -> Document:
         if variable.is_set
         and name not in _OURS
         and not name.startswith(_PRIVATE)
+        and not (isinstance(variable.value, str) and variable.value in private)
         and not variable.sensitive
         and not is_secret_name(name)
     }
 
 
-def _host(host: HostOutcome) -> Document | None:
+def _host(host: HostOutcome, template: Template) -> Document | None:
     """What became of the VM; None where nothing was made at a host."""
     if host.clean_up is CleanUp.NOTHING_MADE:
         return None
@@ -203,9 +214,14 @@ def _host(host: HostOutcome) -> Document | None:
         "vm_uuid": host.vm_uuid or None,
         "clean_up": host.clean_up,
         "asked": host.asked,
-        "why": host.why,
+        "why": without_host(host.why, template),
         "remaining": [
-            {"kind": left.kind, "uuid": left.uuid, "name": left.name, "reason": left.reason}
+            {
+                "kind": left.kind,
+                "uuid": left.uuid,
+                "name": left.name,
+                "reason": without_host(left.reason, template),
+            }
             for left in host.remaining[:MAX_ITEMS]
         ],
     }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from asyncpipe.model.build import HostObjects
 from asyncpipe.model.template import Template, Value
 
 Document = dict[str, object]
+
+# Packer also takes "none", and "file:" with a URL or path of a list: those are not checksums.
+# https://developer.hashicorp.com/packer/integrations/hashicorp/qemu: iso_checksum
+_DIGEST: Final = re.compile(r"((md5|sha1|sha224|sha256|sha384|sha512):)?[0-9a-f]+", re.IGNORECASE)
 
 
 def iso_of(template: Template, host: HostObjects | None) -> Document | None:
@@ -22,9 +28,9 @@ def iso_of(template: Template, host: HostObjects | None) -> Document | None:
     url = used.url if used else named["url"]
     uploaded = bool(host and any(image.name == host.iso_vdi_name for image in host.uploads))
     return {
-        "url": _public(url),
+        "url": public_url(url),
         "name": named["name"] or _file_name(url),
-        "checksum": named["checksum"],
+        "checksum": _digest(named["checksum"]),
         "sha256_hex": (used.sha256_hex or None) if used else None,
         "size_bytes": used.size_bytes if used else None,
         "confirmed": uploaded if host and host.creating else None,
@@ -46,7 +52,12 @@ def _of_template(template: Template) -> dict[str, str | None] | None:
     return None
 
 
-def _public(url: str | None) -> str | None:
+def _digest(checksum: str | None) -> str | None:
+    """The checksum itself; None for what only says where it would be found."""
+    return checksum if checksum and _DIGEST.fullmatch(checksum) else None
+
+
+def public_url(url: str | None) -> str | None:
     """The URL; of a file on this machine only its name."""
     if not url:
         return None
@@ -55,7 +66,7 @@ def _public(url: str | None) -> str | None:
 
 
 def _file_name(url: str | None) -> str | None:
-    return PurePosixPath(urlsplit(url).path).name or None if url else None
+    return PurePosixPath(unquote(urlsplit(url).path)).name or None if url else None
 
 
 def _nested(value: Value) -> Mapping[str, Value]:

@@ -22,6 +22,7 @@ class CheckResult:
     status: CheckStatus
     message: str
     hint: str = ""
+    details: tuple[str, ...] = ()  # lines of a program that said more
     exit_code: int = 0
     unit: str = ""  # the template it is about, empty for the machine and the destination
     file: str = ""  # where, when a line of a template is at fault

@@ -27,6 +27,7 @@ class HostOutcome:
     vm_uuid: str = ""
     remaining: tuple[Remaining, ...] = ()
     why: str = ""  # it is unknown, or kept
+    private: str = ""  # how a person gets at it: for the one who ran it, never published
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -40,6 +41,7 @@ class HostOutcome:
             case CleanUp.UNKNOWN:
                 return (f"{vm} may still be at the host: {self.why}",)
             case CleanUp.KEPT:
-                return (f"{vm} was kept at the host: {self.why}",)
+                more = f". {self.private}" if self.private else ""
+                return (f"{vm} was kept at the host: {self.why}{more}",)
             case _:
                 return ()

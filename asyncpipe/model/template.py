@@ -55,6 +55,7 @@ class TemplateSource:
     # Texts that are UNKNOWN as a whole, with U+FFFC for each unknown part: for detection only.
     partial_texts: Mapping[str, str] = field(default_factory=dict)
     legacy: bool = False  # of a JSON template with builders, which have one name
+    post_processors: tuple[str, ...] = ()  # of its build: their names, or types without a name
 
     @property
     def name(self) -> str:
@@ -88,6 +89,7 @@ class Template:
     locals: Mapping[str, Value] = field(default_factory=dict)
     local_locations: Mapping[str, Location] = field(default_factory=dict)
     sources: tuple[TemplateSource, ...] = ()  # selected by only/except, in the order of the file
+    required_versions: tuple[str, ...] = ()  # constraints on Packer's own version
     required_plugins: Mapping[str, str] = field(default_factory=dict)  # source -> constraint
     # Scripts, cd_files, http_directory ...: for --changed-since; folders and all files in them.
     referenced_files: tuple[Path, ...] = ()

@@ -11,11 +11,10 @@ from asyncpipe.retry import RetryPolicy
 
 
 class Keep(StrEnum):
-    """Which ends of an upload leave it at the store, with its journal, to go on with later."""
+    """Whether an upload that failed stays at the store, with its journal, to be resumed."""
 
     NEVER = "never"
     LOST = "lost"  # the store could not be reached or failed; a cancellation aborts
-    INTERRUPTED = "interrupted"  # a cancellation too
 
 
 class Verify(StrEnum):

@@ -11,7 +11,7 @@ from asyncpipe.model.build import BuildExit, BuildPlan
 from asyncpipe.packer.debug_log import PACKER_LOG_NAME, prepare_private, take_rows
 from asyncpipe.packer.outcome import raise_for
 from asyncpipe.packer.progress import BuildProgress
-from asyncpipe.packer.watch import Listeners, Log, Stopped, Watched, run_to_end
+from asyncpipe.packer.watch import Listeners, Log, Overheard, Stopped, Watched, run_to_end
 from asyncpipe.ports import Command, ProcessRunner
 
 _KILLED: Final = -9
@@ -34,6 +34,8 @@ async def run(
     The first three carry the BuildExit as ``build_exit``.
     """
     hears = listeners or Listeners()
+    if hears.on_session:
+        log = Overheard(log=log, hear=hears.on_session)
     progress = BuildProgress(hears.on_phase, hears.on_host)
     log.subscribe(progress.take_line, whole_lines=True)
     if hears.on_line:

@@ -28,7 +28,7 @@ def prepare_private(path: Path) -> None:
 
 
 async def take_rows(path: Path, rows: MachineRows) -> None:
-    """Read what Packer's log tells and remove it: it is not redacted."""
+    """Read Packer's log and remove it: it is not redacted."""
     try:
         async with await anyio.open_file(path, "rb") as file:
             rest = b""

@@ -30,7 +30,7 @@ _DETAIL_LINES: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildLine:
-    """A line of one build; ``said`` tells ``==>`` from a message's blanks."""
+    """A line of one build; ``said`` is ``==>``, or the blanks of a message."""
 
     build_name: str
     text: str

@@ -1,92 +1,138 @@
-"""Find Packer, its plugins, and hear what it says of a template."""
+"""Find a Packer that fits the templates, and ask it about one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from asyncpipe.errors import PackerMissingError, UsageError
+from asyncpipe.errors import PackerMissingError, TemplateError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
+from asyncpipe.model.template import Template
+from asyncpipe.packer.release import names
+from asyncpipe.packer.release.constraint import satisfies
+from asyncpipe.packer.version import packer_version
 from asyncpipe.ports import Command, ProcessRunner
 from asyncpipe.system.capture import capture
 from asyncpipe.text.safe import printable, without_escapes
 
+Which = Callable[..., str | None]  # shutil.which: (name, path=...) -> path of a program or None
+
 _VALIDATE_S: Final = 120.0
-_PLUGINS_S: Final = 30.0
-_PLUGINS_SINCE: Final = (1, 7)  # packer plugins installed, required_plugins (packer changelog)
+_PLUGINS_SINCE: Final = ">= 1.7.0"  # packer init, required_plugins (Packer's changelog)
+_MOST_DETAILS: Final = 200
+_DETAIL_CHARS: Final = 500
 _ERROR = re.compile(r"^\W*Error: *(.+)$", re.MULTILINE)
 _PLACE = re.compile(r"^\s*on (\S.*?) line (\d+)", re.MULTILINE)
-
-_INSTALL_HINT: Final = (
-    "Debian and Ubuntu: sudo apt-get install packer. "
-    "Fedora, RHEL and their kin: sudo dnf install packer, from HashiCorp's package repository. "
-    "macOS: brew install hashicorp/tap/packer. "
-    "Any other place of the program: --packer PATH or PACKER=PATH."
-)
+# A plugin listens at a socket named $TMPDIR/packer-plugin and up to ten digits (packer-plugin-sdk,
+# plugin/server.go); Linux gives a socket's path 107 bytes (unix(7)).
+_LONGEST_TMPDIR_BYTES: Final = 107 - len("/packer-plugin") - 10
 
 
-def locate_packer(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPacker:
+    """A Packer that was asked for its version."""
+
+    path: Path
+    version: str
+
+
+async def find_packer(
     explicit: str | None,
     environment: Mapping[str, str],
-    which: Callable[..., str | None],
-) -> Path:
-    """Find Packer: ``explicit`` (--packer), then $PACKER, then PATH.
+    which: Which,
+    runner: ProcessRunner,
+    templates: Sequence[Template] = (),
+) -> FoundPacker:
+    """Find the Packer that can build all ``templates``.
 
-    ``which`` is ``shutil.which`` or the like: (name, path=...) -> path of a program or None.
+    ``explicit`` (--packer) or $PACKER decides alone. Else the one on PATH is taken if it fits, then
+    the newest that ``asyncpipe packer install`` put into the user's cache and that fits.
 
     Raises:
-        PackerMissingError: none, or the one that was named cannot be run.
+        PackerMissingError: there is none, or none that fits.
+        UsageError: Packer's plugins could not start in this environment.
     """
+    refused: list[PackerMissingError] = []
+    for path in _candidates(explicit, environment, which):
+        try:
+            found = FoundPacker(path=path, version=await packer_version(runner, path))
+            _require_fit(found, templates, environment)
+        except PackerMissingError as error:
+            refused.append(error)
+            continue
+        _require_short_tmpdir(environment)
+        return found
+    if refused:
+        raise refused[0]
+    raise PackerMissingError("Packer was not found on PATH.", hint=_how_to_install(environment))
+
+
+def _candidates(
+    explicit: str | None, environment: Mapping[str, str], which: Which
+) -> Iterator[Path]:
     named = explicit or environment.get("PACKER")
     found = which(named or "packer", path=environment.get("PATH"))
-    if found is not None:
-        return Path(found).absolute()
-    if named:
+    if named and found is None:
         raise PackerMissingError(
             f"{printable(named, 300)} is not a program that can be run.",
             hint="It was named by --packer or PACKER; correct it, or leave it to PATH.",
         )
-    raise PackerMissingError("Packer was not found on PATH.", hint=_INSTALL_HINT)
+    if found is not None:
+        yield Path(found).absolute()
+    if not named:
+        yield from names.installed(names.releases_folder(environment))
 
 
-async def check_plugins(plan: BuildPlan, runner: ProcessRunner) -> CheckResult | None:
-    """Look whether every required plugin is installed; None when the template asks for none."""
-    wanted = plan.template.required_plugins
-    if not wanted:
-        return None
-    if _version(plan.packer_version) < _PLUGINS_SINCE:
-        return CheckResult(
-            name="plugins",
-            unit=plan.unit,
-            status=CheckStatus.WARN,
-            message=f"Packer {plan.packer_version} ignores required_plugins.",
-            hint="Install Packer 1.7 or later, or the plugins by hand.",
-        )
-    answer = await capture(runner, _command(plan, "plugins", "installed"), timeout_s=_PLUGINS_S)
-    missing = sorted(source for source in wanted if f"{source}/" not in answer.text)
-    if answer.return_code == 0 and not missing:
-        return _ok("plugins", plan, f"{len(wanted)} installed")
-    return CheckResult(
-        name="plugins",
-        unit=plan.unit,
-        status=CheckStatus.FAIL,
-        message=f"Not installed: {printable(', '.join(missing or sorted(wanted)), 300)}.",
-        hint=f"Run: {plan.packer_path} init {plan.template.path}",
-        exit_code=UsageError.exit_code,
+def constraints_of(template: Template) -> tuple[str, ...]:
+    """What a template asks of Packer's version."""
+    return template.required_versions + ((_PLUGINS_SINCE,) if template.required_plugins else ())
+
+
+def _require_fit(
+    found: FoundPacker, templates: Sequence[Template], environment: Mapping[str, str]
+) -> None:
+    for template in templates:
+        unmet = [one for one in constraints_of(template) if not satisfies(found.version, one)]
+        if unmet:
+            raise PackerMissingError(
+                f"{template.path} needs Packer {printable(unmet[0], 80)}; "
+                f"{printable(str(found.path), 300)} is {found.version}.",
+                hint=_how_to_install(environment),
+            )
+
+
+def _how_to_install(environment: Mapping[str, str]) -> str:
+    program = shlex.quote(environment.get("ASYNCPIPE_PROGRAM") or "asyncpipe")
+    return (
+        f"Run: {program} packer install. It fetches HashiCorp's release and checks its signature. "
+        "Or name another Packer with --packer PATH or PACKER=PATH."
     )
+
+
+def _require_short_tmpdir(environment: Mapping[str, str]) -> None:
+    folder = environment.get("TMPDIR", "")
+    if len(folder.encode()) > _LONGEST_TMPDIR_BYTES:
+        raise UsageError(
+            f"TMPDIR is too long for Packer: {len(folder.encode())} bytes, "
+            f"{_LONGEST_TMPDIR_BYTES} at most. Its plugins make their sockets there.",
+            hint="Set a shorter one, TMPDIR=/tmp for example.",
+        )
 
 
 async def validate(
     plan: BuildPlan, runner: ProcessRunner, redact: Callable[[str], str]
 ) -> CheckResult:
     """Let Packer itself read the template, with the variables of the build."""
-    command = _command(plan, "validate", *plan.packer_arguments, str(plan.template.path))
+    command = packer_command(plan, "validate", *plan.packer_arguments, str(plan.template.path))
     answer = await capture(runner, command, timeout_s=_VALIDATE_S)
     if answer.return_code == 0:
-        return _ok("validate", plan, f"Packer {plan.packer_version} accepts it")
+        message = f"Packer {plan.packer_version} accepts it"
+        return CheckResult(name="validate", unit=plan.unit, status=CheckStatus.OK, message=message)
     text = redact(without_escapes(answer.text))
     place = _PLACE.search(text)
     message = _what_is_wrong(text)
@@ -98,10 +144,17 @@ async def validate(
         status=CheckStatus.FAIL,
         message=message,
         hint=f"Run: {plan.packer_path} validate {plan.template.path}",
-        exit_code=3,
+        details=_lines(text),
+        exit_code=TemplateError.exit_code,
         file=printable(place[1], 300) if place else "",
         line=int(place[2]) if place and len(place[2]) < 8 else 0,
     )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """All that Packer said, bounded; each line fit to be shown."""
+    lines = [printable(line.rstrip(), _DETAIL_CHARS) for line in text.strip().splitlines()]
+    return tuple(lines[:_MOST_DETAILS])
 
 
 def _what_is_wrong(text: str) -> str:
@@ -114,17 +167,10 @@ def _what_is_wrong(text: str) -> str:
     return printable(f"{where}{found[0].strip()}{more}", 500)
 
 
-def _command(plan: BuildPlan, *arguments: str) -> Command:
+def packer_command(plan: BuildPlan, *arguments: str) -> Command:
+    """A short command of the plan's Packer, in its folder and environment."""
     return Command(
         argv=(str(plan.packer_path), *arguments),
         cwd=plan.working_directory,
         environment={**plan.packer_environment, "PACKER_NO_COLOR": "1", "CHECKPOINT_DISABLE": "1"},
     )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
-
-
-def _ok(name: str, plan: BuildPlan, message: str) -> CheckResult:
-    return CheckResult(name=name, unit=plan.unit, status=CheckStatus.OK, message=message)

@@ -17,8 +17,7 @@ _VERSION_S: Final = 15.0
 _VERSION_BYTES: Final = 65536
 _OLDEST: Final = (1, 6, 0)  # the first whose HCL2 templates have what ours use
 _INSTALL_HINT: Final = (
-    "Install HashiCorp Packer (https://developer.hashicorp.com/packer/install, on Debian and "
-    "Ubuntu `apt-get install packer`) or name it with --packer."
+    "Run `asyncpipe packer install`, or name HashiCorp's Packer with --packer PATH or PACKER=PATH."
 )
 
 
@@ -28,8 +27,8 @@ async def packer_version(
     """Ask ``path`` for its version, like ``1.6.6``.
 
     Raises:
-        PackerMissingError: it does not start, is no HashiCorp Packer (cracklib has a program of the
-            same name), or is older than 1.6.
+        PackerMissingError: it does not start, is not HashiCorp's Packer (cracklib has a program
+            of the same name), or is older than 1.6.
     """
     base = environment or {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
     command = Command(
@@ -45,7 +44,7 @@ async def packer_version(
         raise PackerMissingError(error.message, hint=_INSTALL_HINT) from error
     except TimeoutError as error:
         raise PackerMissingError(
-            f"{shown} did not tell its version within {_VERSION_S:g} s.", hint=_INSTALL_HINT
+            f"{shown} did not print its version within {_VERSION_S:g} s.", hint=_INSTALL_HINT
         ) from error
     match = re.search(r"^Packer v(\d+)\.(\d+)\.(\d+)(\S*)", output, re.MULTILINE)
     if not match:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
 import anyio
 
 from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects, Phase
+from asyncpipe.packer.host_objects import SessionsHeard
 from asyncpipe.packer.progress import BuildProgress
 from asyncpipe.ports import RunningProcess
 from asyncpipe.text.format import duration_text
@@ -41,7 +42,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who hears what of a build while it goes on; none of them may block or raise."""
+    """Callbacks of a running build; none of them may block or raise."""
 
     on_phase: Callable[[Phase], None] = lambda _: None
     on_line: Callable[[str], None] | None = None  # each line of the output
@@ -49,6 +50,30 @@ class Listeners:
     on_waiting: Callable[[str, float], None] | None = None  # for what, and for how long at most
     on_exit: Callable[[BuildExit], None] | None = None  # however it ends, cancelled too
     unblock: Callable[[], Awaitable[None]] | None = None  # end at the host what holds Packer up
+    on_session: Callable[[str], None] | None = None  # the plugin's XAPI session: a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheard:
+    """A log whose output is listened to for sessions, before it is masked."""
+
+    log: Log
+    hear: Callable[[str], None]
+    sessions: SessionsHeard = field(default_factory=SessionsHeard)
+
+    async def feed(self, data: bytes) -> None:
+        """Take output."""
+        for reference in self.sessions.take(data):
+            self.hear(reference)
+        await self.log.feed(data)
+
+    async def note(self, text: str) -> None:
+        """Take a line of ours."""
+        await self.log.note(text)
+
+    def subscribe(self, callback: Callable[[str], None], *, whole_lines: bool = False) -> None:
+        """Deliver lines."""
+        self.log.subscribe(callback, whole_lines=whole_lines)
 
 
 class Stopped(Enum):
@@ -70,7 +95,7 @@ class Watched:
     hears: Listeners
 
     def waits(self, what: str, limit_s: float) -> None:
-        """Tell a person what is waited for."""
+        """Show a person what is waited for."""
         if self.hears.on_waiting:
             self.hears.on_waiting(what, limit_s)
 

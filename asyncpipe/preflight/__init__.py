@@ -1,6 +1,5 @@
 """A look at everything that would make a long build fail, in seconds."""
 
-from asyncpipe.packer.locate import locate_packer
 from asyncpipe.preflight.checks import Inspection, Urls, run
 from asyncpipe.preflight.host import check_hosts
 from asyncpipe.preflight.verdict import exit_code_of, failure, render
@@ -11,7 +10,6 @@ __all__ = [
     "check_hosts",
     "exit_code_of",
     "failure",
-    "locate_packer",
     "render",
     "run",
 ]

@@ -13,7 +13,8 @@ from asyncpipe.errors import TemplateError, UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
 from asyncpipe.model.template import Location, Value
-from asyncpipe.packer.locate import check_plugins, validate
+from asyncpipe.packer.locate import validate
+from asyncpipe.packer.plugins import install_plugins, missing_plugins, refused
 from asyncpipe.ports import ObjectStore, ProcessRunner
 from asyncpipe.preflight.blanks import check_blanks
 from asyncpipe.preflight.verdict import failure
@@ -34,7 +35,7 @@ class Urls(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is to be looked at, and by what means."""
+    """What to check, and with what."""
 
     plans: Sequence[BuildPlan]
     runner: ProcessRunner
@@ -45,16 +46,18 @@ class Inspection:
     at_once: int = 1  # builds
     urls: Urls | None = None  # None: media are not asked for
     redact: Callable[[str], str] = field(default=str)  # for what Packer prints
+    install_plugins: bool = False  # those that are missing, by packer init
 
 
 async def run(inspection: Inspection) -> tuple[CheckResult, ...]:
     """Make every check; results in the order: machine, destination, templates."""
     found: dict[int, list[CheckResult]] = {}
     limiter = anyio.CapacityLimiter(_AT_ONCE)
+    turn = anyio.Lock()  # two packer init at once would write the same plugin
 
     async def look_at(number: int, plan: BuildPlan) -> None:
         async with limiter:
-            found[number] = await _template(plan, inspection)
+            found[number] = await _template(plan, inspection, turn)
 
     async def look_at_store() -> None:
         if inspection.store is not None:
@@ -107,13 +110,13 @@ async def check_medium(plan: BuildPlan, urls: Urls) -> list[CheckResult]:
     ]
 
 
-async def _template(plan: BuildPlan, inspection: Inspection) -> list[CheckResult]:
+async def _template(plan: BuildPlan, inspection: Inspection, turn: anyio.Lock) -> list[CheckResult]:
     unset = _check_variables(plan)
     if unset is not None:
         return [unset]
     try:
         of_packer = [
-            await check_plugins(plan, inspection.runner),
+            await _plugins(plan, inspection, turn),
             await validate(plan, inspection.runner, inspection.redact),
         ]
     except UsageError as error:
@@ -122,6 +125,24 @@ async def _template(plan: BuildPlan, inspection: Inspection) -> list[CheckResult
     blanks = await anyio.to_thread.run_sync(check_blanks, plan)
     results = (*of_packer, *media, blanks, _check_age(plan, inspection.today))
     return [result for result in results if result is not None]
+
+
+async def _plugins(plan: BuildPlan, inspection: Inspection, turn: anyio.Lock) -> CheckResult | None:
+    """Look for the plugins that the template requires, and install what is missing."""
+    async with turn:
+        missing = await missing_plugins(plan, inspection.runner)
+        try:
+            if missing and not inspection.install_plugins:
+                raise refused(plan, missing)
+            if missing:
+                await install_plugins(plan, missing, inspection.runner, inspection.redact)
+        except UsageError as error:
+            return failure("plugins", error, unit=plan.unit)
+    if not plan.template.required_plugins:
+        return None
+    new = f", new: {', '.join(map(str, missing))}" if missing else ""
+    message = f"{len(plan.template.required_plugins)} installed{new}"
+    return CheckResult(name="plugins", unit=plan.unit, status=CheckStatus.OK, message=message)
 
 
 def _check_variables(plan: BuildPlan) -> CheckResult | None:

@@ -20,6 +20,7 @@ from asyncpipe.errors import (
     leaf_of,
 )
 from asyncpipe.host.endpoint import endpoint_of
+from asyncpipe.host.refusals import ROLE_HINT
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.check import CheckResult, CheckStatus
 from asyncpipe.model.host import HostAccess, HostVdi, PoolFacts, StorageRepository
@@ -49,7 +50,7 @@ async def check_hosts(
     open_pool: OpenPool,
     size_of: SizeOf,
 ) -> tuple[CheckResult, ...]:
-    """Ask each host once about all that is to be built on it; hosts are asked at the same time."""
+    """Ask each host once about all that will be built on it, all hosts at the same time."""
     groups: dict[HostAccess, list[BuildPlan]] = {}
     results: list[CheckResult] = []
     for plan in plans:
@@ -138,7 +139,7 @@ def _role(access: HostAccess, facts: PoolFacts) -> Iterator[CheckResult]:
             status=CheckStatus.FAIL,
             message=f"The role of {printable(access.username, 100)} does not allow "
             f"{', '.join(missing)}.",
-            hint="Give it the role vm-admin (docs/hosts.md).",
+            hint=ROLE_HINT,
             exit_code=HostAccessDeniedError.exit_code,
         )
 

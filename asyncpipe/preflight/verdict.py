@@ -40,6 +40,7 @@ def render(results: Sequence[CheckResult]) -> str:
         lines.append(f"{result.status.value:<7}  {_title(result):<{width}}  {result.message}")
         if result.hint and result.status in {CheckStatus.FAIL, CheckStatus.WARN}:
             lines.append(f"{'':<7}  {'':<{width}}  -> {result.hint}")
+        lines += [f"{'':<7}  {'':<{width}}     {detail}".rstrip() for detail in result.details]
     failed = sum(result.status is CheckStatus.FAIL for result in results)
     warned = sum(result.status is CheckStatus.WARN for result in results)
     lines.append(f"{counted(len(results), 'check')}: {failed} failed, {warned} to look at")

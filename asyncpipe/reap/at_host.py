@@ -21,7 +21,6 @@ from asyncpipe.packer.host_objects import read_lines
 from asyncpipe.ports import Pool
 from asyncpipe.reap import host
 from asyncpipe.reap.findings import Finding, Kind
-from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
 
 #: Logs in to the host of this address; UsageError without credentials, HostError.
@@ -66,7 +65,7 @@ async def clean(
 
 
 def _is_open(unit: UnitRecord) -> bool:
-    """Something of it may stand at a host that nobody wanted to stay there."""
+    """The run may have left something at a host that nobody wanted to keep."""
     if unit.state is UnitState.PLANNED or unit.clean_up in _SETTLED:
         return False
     if unit.state is UnitState.PUBLISHED:
@@ -111,7 +110,7 @@ def _from_logs(folder: Path, said: Mapping[str, bytes]) -> list[HostObjects]:
                 data = file.read(_LOG_BYTES)
         except OSError:
             continue
-        # the log tells in which phase the rest was said: a guest can print anything
+        # the log shows in which phase a line was printed: a guest can print anything
         rest = said.get(path.parent.name, b"")
         lines = [*data.decode("utf-8", "replace").split("\n"), *_text_lines(rest)]
         found.append(read_lines(lines))
@@ -124,25 +123,34 @@ def _text_lines(data: bytes) -> list[str]:
 
 async def _cleaned(pool: Pool, signs: _Signs, *, dry_run: bool) -> list[Finding]:
     if dry_run:
-        vms, vdis = await host.look(pool, signs.made)
-        things: list[HostVm | HostVdi] = [*vms, *vdis]
-        return [_finding(thing, removed=False) for thing in things]
+        return [_would_be_removed(one) for one in await host.plan(pool, signs.made)]
     return [
         finding for found in await host.remove(pool, signs.made) for finding in _findings(found)
     ]
 
 
+def _would_be_removed(found: host.Planned) -> Finding:
+    if found.kept_until_utc:
+        return _kept(found.thing, found.kept_until_utc)
+    return _finding(found.thing, removed=False, size_bytes=found.size_bytes)
+
+
+def _kept(thing: HostVm | HostVdi, until_utc: str) -> Finding:
+    return Finding(
+        kind=Kind.VM,
+        what=f"{_text(thing)} is kept until {until_utc}",
+        removed=False,
+        stays=True,
+        advice=f"xe vm-uninstall force=true uuid={thing.uuid}",
+    )
+
+
 def _findings(found: host.Found) -> Iterator[Finding]:
     if found.kept_until_utc:
-        yield Finding(
-            kind=Kind.VM,
-            what=f"{_text(found.thing)} is kept until {found.kept_until_utc}",
-            removed=False,
-            advice=f"xe vm-uninstall force=true uuid={found.thing.uuid}",
-        )
+        yield _kept(found.thing, found.kept_until_utc)
         return
     if not found.removal.remaining:
-        yield _finding(found.thing, removed=True)
+        yield _finding(found.thing, removed=True, size_bytes=found.removal.freed_bytes)
     for left in found.removal.remaining:
         kind = Kind.VM if left.kind == "VM" else Kind.VDI
         what = f"{left.kind} {printable(left.name, 200)!r} ({left.uuid})"
@@ -150,16 +158,16 @@ def _findings(found: host.Found) -> Iterator[Finding]:
         yield Finding(kind=kind, what=what, removed=False, problem=problem, advice=left.command)
 
 
-def _finding(thing: HostVm | HostVdi, *, removed: bool) -> Finding:
+def _finding(thing: HostVm | HostVdi, *, removed: bool, size_bytes: int) -> Finding:
     kind = Kind.VM if isinstance(thing, HostVm) else Kind.VDI
-    return Finding(kind=kind, what=_text(thing), removed=removed)
+    return Finding(kind=kind, what=_text(thing), removed=removed, size_bytes=size_bytes)
 
 
 def _text(thing: HostVm | HostVdi) -> str:
     name = printable(thing.name, 200)
     if isinstance(thing, HostVm):
         return f"VM {name!r} ({thing.uuid}) and its disks, {thing.power_state.value.lower()}"
-    return f"VDI {name!r} ({thing.uuid}), {size_text(thing.virtual_size_bytes)}"
+    return f"VDI {name!r} ({thing.uuid})"
 
 
 def _not_asked(signs: _Signs, why: str) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ class Groups(Protocol):
         kill_s: float = 5.0,
         hear: Callable[[bytes], None] | None = None,
     ) -> bool:
-        """Stop the group; True when nothing of it is left; ``hear`` gets its output."""
+        """Stop the group; True when nothing of it is left; ``hear`` receives its output."""
         ...
 
 
@@ -81,6 +81,14 @@ class Finding:
     removed: bool
     problem: str = ""  # why it is still there
     advice: str = ""  # the command that removes it
+    stays: bool = False  # on purpose, or for a person to judge: reap does not remove it
+    begun_utc: str = ""  # ISO 8601; of the run that made it unless more is known; "" unknown
+    size_bytes: int | None = None  # of a disk its virtual size
+
+    @property
+    def removable(self) -> bool:
+        """A second look, not dry, would remove it."""
+        return not (self.removed or self.problem or self.stays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

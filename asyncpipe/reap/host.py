@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from asyncpipe.errors import HostError
 from asyncpipe.model.host import HostVdi, HostVm, Mark, Proof, Remaining, Removal
 from asyncpipe.ports import Pool
-from asyncpipe.text.format import TIMESTAMP_FORMAT
+from asyncpipe.text.format import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,31 @@ class Found:
         return "VM" if isinstance(self.thing, HostVm) else "VDI"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One thing that the run left at the host and that would be removed."""
+
+    thing: HostVm | HostVdi
+    size_bytes: int  # virtual; of a VM that of all its disks
+    kept_until_utc: str = ""
+
+
+async def plan(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None) -> list[Planned]:
+    """Say what ``remove`` would remove, each disk of a VM with it; raises HostError."""
+    now = now_utc or datetime.now(UTC)
+    vms, vdis = await look(pool, made)
+    found = []
+    for vm in vms:
+        size_bytes = sum(disk.virtual_size_bytes for disk in await pool.disks_of(vm.uuid))
+        until = _kept_until(vm.mark, now)
+        found.append(Planned(thing=vm, size_bytes=size_bytes, kept_until_utc=until))
+    going = {vm.uuid for vm in vms}
+    alone = (vdi for vdi in vdis if not (going & set(vdi.used_by) or _kept_until(vdi.mark, now)))
+    return [*found, *(Planned(thing=vdi, size_bytes=vdi.virtual_size_bytes) for vdi in alone)]
+
+
 async def look(pool: Pool, made: MadeThere) -> tuple[list[HostVm], list[HostVdi]]:
-    """Find what stands at the host of what a run made; raises HostError."""
+    """Find what is left at the host of what a run made; raises HostError."""
     vms = {vm.uuid: vm for vm in await pool.vms(run_id=made.run_id) if _is_of(vm.mark, made)}
     for uuid in made.vm_uuids:
         vm = await pool.vm(uuid)
@@ -121,8 +144,5 @@ def _kept_until(mark: Mark | None, now: datetime) -> str:
     text = mark.keep_until_utc if mark else None
     if not text:
         return ""
-    try:
-        until = datetime.strptime(text, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return ""
-    return text if until > now else ""
+    until = moment_of(text)
+    return text if until and until > now else ""

@@ -6,6 +6,7 @@ are removed inside the run's folder only, keys must have the shape of ours and t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from asyncpipe.reap import at_host, local
 from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
 from asyncpipe.reap.stored import abort, remove_folder
+from asyncpipe.text.format import moment_of, utc_text
 from asyncpipe.text.safe import printable
 from asyncpipe.upload.journal import read_journal
 
@@ -50,7 +52,15 @@ async def reap_run(
         *([] if keep_files else await local.remove_files(run, dry_run=dry_run)),
         *local.damage(run),
     ]
-    return Reaped(findings=tuple(findings))
+    return Reaped(findings=tuple(_dated(one, run) for one in findings))
+
+
+def _dated(finding: Finding, run: KnownRun) -> Finding:
+    """What the run made is at most as old as the run."""
+    begun = moment_of(run.record.timestamp)
+    if finding.begun_utc or begun is None:
+        return finding
+    return replace(finding, begun_utc=utc_text(begun))
 
 
 async def end_builds(
@@ -110,7 +120,8 @@ async def _journaled_uploads(run: KnownRun, store: ObjectStore) -> list[UploadHa
 
 
 def _upload_journals(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*/{UPLOAD_JOURNAL_NAME}"))
+    own = folder / UPLOAD_JOURNAL_NAME  # of asyncpipe publish, which has no folder of a unit
+    return [*([own] if own.is_file() else []), *sorted(folder.glob(f"*/{UPLOAD_JOURNAL_NAME}"))]
 
 
 def _is_of_run(key: str, timestamp: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -54,14 +56,14 @@ def damage(run: KnownRun) -> list[Finding]:
             what=f"{run.folder / 'run.json'}: the entry of {printable(name, 200)}",
             removed=False,
             problem=f"cannot be read: {printable(problem, 200)}",
-            advice=f"look what lies in {run.folder}",
+            advice=f"look what {run.folder} holds",
         )
         for name, problem in run.unreadable.items()
     ]
 
 
 async def remove_debug_logs(run: KnownRun, *, dry_run: bool) -> list[Finding]:
-    """Remove Packer's own logs, which are not redacted: sessions and more stand in them."""
+    """Remove Packer's own logs, which are not redacted: they hold sessions and more."""
     paths = await anyio.to_thread.run_sync(lambda: sorted(run.folder.glob(f"*/{PACKER_LOG_NAME}")))
     found = []
     for path in paths:
@@ -99,13 +101,27 @@ def _remove_files(root: Path, folder: Path, *, dry_run: bool) -> Finding | None:
     if not inside or folder.is_symlink():
         # the template's own folder: what else lies there is not for us to remove
         what = f"{printable(str(folder))} is outside the run's folder: look what lies there"
-        return Finding(kind=Kind.FILES, what=what, removed=False)
-    if dry_run:
-        return Finding(kind=Kind.FILES, what=str(folder), removed=False)
+        return Finding(kind=Kind.FILES, what=what, removed=False, stays=True)
+    size_bytes, problem = _size_bytes(folder), ""
     try:
-        shutil.rmtree(folder)
+        if not dry_run:
+            shutil.rmtree(folder)
     except OSError as error:
-        return Finding(
-            kind=Kind.FILES, what=str(folder), removed=False, problem=printable(str(error))
-        )
-    return Finding(kind=Kind.FILES, what=str(folder), removed=True)
+        problem = printable(str(error))
+    return Finding(
+        kind=Kind.FILES,
+        what=printable(str(folder)),
+        removed=not dry_run and not problem,
+        problem=problem,
+        size_bytes=size_bytes,
+    )
+
+
+def _size_bytes(folder: Path) -> int:
+    """The bytes of a folder's files; those that cannot be read count as nothing."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - as walk names them
+    return total

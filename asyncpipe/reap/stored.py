@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from asyncpipe.model.store import ObjectInfo, OpenUpload, UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.reap.findings import Finding, HasLifecycle, HasRemains, Kind, Reaped
-from asyncpipe.text.format import TIMESTAMP_FORMAT
+from asyncpipe.text.format import moment_of, utc_text
 from asyncpipe.text.safe import printable
 from asyncpipe.upload.abort import abort_until_gone
 
@@ -38,7 +38,9 @@ async def sweep(
     findings: list[Finding] = []
     for root in (*store_keys.ROOTS, store_keys.PROBE_ROOT):
         old = [one for one in await store.list_uploads(root) if _is_older(one, before_utc)]
-        findings += [await abort(store, one.handle, bounds, dry_run=dry_run) for one in old]
+        for one in old:
+            found = await abort(store, one.handle, bounds, dry_run=dry_run)
+            findings.append(replace(found, begun_utc=_begun_utc(one)))
     halves, warnings = await _half_published(store, before_utc)
     findings += [await remove_folder(store, folder, dry_run=dry_run) for folder in halves]
     findings += await _remove_probes(store, before_utc, dry_run=dry_run)
@@ -65,20 +67,31 @@ async def abort(
 
 async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -> Finding:
     """Remove what a publication left in a folder, unless it was completed meanwhile."""
-    what, problem = store.url_of(folder_key), ""
+    what, begun = store.url_of(folder_key), moment_of(folder_key.rpartition("/")[2])
+    begun_utc, size_bytes = utc_text(begun) if begun else "", 0
     try:
-        keys = [
-            info.key
-            async for info in store.list(f"{folder_key}/")
-            if store_keys.parse_version_key(info.key)
-        ]
+        keys = []
+        async for info in store.list(f"{folder_key}/"):
+            if store_keys.parse_version_key(info.key):
+                keys.append(info.key)
+                size_bytes += info.size_bytes
         # whole after all: its publisher was only slow
         whole = f"{folder_key}/{store_keys.METADATA_NAME}" in keys
         for key in [] if dry_run or whole else keys:
             await store.delete(key)
     except UploadError as error:
-        return Finding(kind=Kind.FOLDER, what=what, removed=False, problem=printable(error.message))
-    return Finding(kind=Kind.FOLDER, what=what, removed=not dry_run and not whole, problem=problem)
+        problem = printable(error.message)
+        return Finding(
+            kind=Kind.FOLDER, what=what, removed=False, problem=problem, begun_utc=begun_utc
+        )
+    return Finding(
+        kind=Kind.FOLDER,
+        what=what,
+        removed=not dry_run and not whole,
+        stays=whole,
+        begun_utc=begun_utc,
+        size_bytes=size_bytes,
+    )
 
 
 async def _remove_probes(
@@ -98,8 +111,16 @@ async def _remove_probes(
         except UploadError as error:
             problem = printable(error.message)
         what = store.url_of(printable(info.key, 1024))
-        removed = not dry_run and not problem
-        findings.append(Finding(kind=Kind.PROBE, what=what, removed=removed, problem=problem))
+        findings.append(
+            Finding(
+                kind=Kind.PROBE,
+                what=what,
+                removed=not dry_run and not problem,
+                problem=problem,
+                begun_utc=utc_text(touched_utc),
+                size_bytes=info.size_bytes,
+            )
+        )
     return findings
 
 
@@ -119,8 +140,18 @@ def _is_older(upload: OpenUpload, before_utc: datetime) -> bool:
     key = store_keys.parse_version_key(upload.handle.key)
     if key is None and not upload.handle.key.startswith(store_keys.PROBE_ROOT):
         return False
-    begun = _instant(upload.initiated_utc) or (_stamp(key.timestamp) if key else None)
+    begun = _begun(upload)
     return begun is not None and begun < before_utc
+
+
+def _begun(upload: OpenUpload) -> datetime | None:
+    key = store_keys.parse_version_key(upload.handle.key)
+    return _instant(upload.initiated_utc) or (moment_of(key.timestamp) if key else None)
+
+
+def _begun_utc(upload: OpenUpload) -> str:
+    begun = _begun(upload)
+    return utc_text(begun) if begun else ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,7 +169,7 @@ class _Listed:
             self.pointers |= {info.key: short_id} if short_id else {}
             return
         self.names.setdefault(key.folder_key, set()).add(key.name)
-        touched = _instant(info.modified_utc) or _stamp(key.timestamp) or before_utc
+        touched = _instant(info.modified_utc) or moment_of(key.timestamp) or before_utc
         self.newest[key.folder_key] = max(touched, self.newest.get(key.folder_key, touched))
 
 
@@ -210,10 +241,3 @@ def _instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def _stamp(timestamp: str) -> datetime | None:
-    try:
-        return datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -1,4 +1,4 @@
-"""What belongs to a run and to none of its templates."""
+"""What belongs to a run and not to one of its templates."""
 
 from __future__ import annotations
 
@@ -17,4 +17,5 @@ class RunInfo:
     exit_code: int
     run_directory: str = ""
     cancelled: bool = False
+    earlier_urls: tuple[str, ...] = ()  # that an earlier attempt of the workflow published
     remains: tuple[str, ...] = ()  # what is left for a person or for reap to look at

@@ -33,6 +33,12 @@ class SafeStream:
         self._stream.write(safe.encode("utf-8", "backslashreplace").decode())
         return len(text)
 
+    def command(self, line: str) -> None:
+        """Write a workflow command of ours, which the runner shall obey, on its own line."""
+        opening = "" if self._at_start else "\n"
+        self._stream.write(f"{opening}{line}\n")
+        self._at_start = True
+
     def _for_runner(self, text: str) -> str:
         from asyncpipe.report.github.shield import neutralised  # noqa: PLC0415 - only there
 

@@ -33,7 +33,7 @@ _POLL_S = 0.2
 async def open_export(context: RunContext, *, follow: bool) -> AsyncIterator[Export]:
     """Open the export of one build; ``follow``: watch it, and send it early where that is wanted.
 
-    Its tasks have a group of their own in which nothing raises: a fault of the disk or the link
+    Its tasks run in their own group, in which nothing raises: a fault of the disk or the link
     while Packer runs becomes a warning, never the end of the build. Leaving drops or keeps an
     upload that was not completed.
     """

@@ -6,6 +6,8 @@ value (``Failed``), so that it never harms its neighbours; a cancelled run is ca
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -28,6 +30,7 @@ from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
+from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.services import Services
@@ -78,7 +81,7 @@ def _warn_of_short_secrets(context: RunContext) -> None:
 async def _build_and_publish(context: RunContext) -> Published:
     """The way of a template that ends well; every failure leaves by an exception."""
     async with open_export(context, follow=True) as export:
-        async with context.open_log() as log:
+        async with context.open_log() as log, _host_settled(context):
             await context.note_state(UnitState.BUILDING)
             context.build_exit = await _build(context, log)
             xva_path = artifact.collect(context.plan, context.build_exit)
@@ -93,27 +96,40 @@ async def _build_and_publish(context: RunContext) -> Published:
 
 
 async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
-    """Run Packer with the host watched beside it; however it ends, nothing stays at the host."""
+    """Run Packer with the host watched beside it; others' turn comes when its host is clean."""
     locks = context.services.journal.folder.parent.parent / "locks"
-    async with context.host.iso_turn(locks, context.on_waiting):
-        failed = False
-        try:
-            async with context.host.followed():
-                ended = await build.run(
-                    context.plan,
-                    runner=context.services.runner,
-                    log=log,
-                    listeners=context.listeners(),
-                )
-        except Exception:
-            failed = True
-            raise
-        finally:
-            outcome = await context.host.settle(context.build_exit, failed=failed)
-    if outcome.clean_up in {CleanUp.REMAINS, CleanUp.UNKNOWN}:
+    at_its_end = nullcontext() if context.plan.keep_failed_s else _host_settled(context)
+    async with (
+        context.host.iso_turn(locks, context.on_waiting),
+        at_its_end,
+        context.host.followed(),
+    ):
+        return await build.run(
+            context.plan,
+            runner=context.services.runner,
+            log=log,
+            listeners=context.listeners(),
+        )
+
+
+@asynccontextmanager
+async def _host_settled(context: RunContext) -> AsyncIterator[None]:
+    """However it ends, nothing stays at the host, unless a person wants to look at it.
+
+    With --on-error keep the VM of a good build stays until its XVA has been judged. An
+    upload that fails says nothing against the VM.
+    """
+    failed = False
+    try:
+        yield
+    except Exception as error:
+        failed = not isinstance(leaf_of(error), UploadError)
+        raise
+    finally:
+        outcome = await context.host.settle(context.build_exit, failed=failed)
+    if outcome and outcome.clean_up in {CleanUp.REMAINS, CleanUp.UNKNOWN}:
         for sentence in outcome.sentences:
             context.warn("host-remains", sentence)
-    return ended
 
 
 async def publish_built(build_plan: BuildPlan, services: Services, built: Built) -> Outcome:
@@ -144,6 +160,11 @@ async def _publish_built(context: RunContext, built: Built) -> Published:
 async def _make_visible(context: RunContext, upload: UploadSession) -> Publication:
     assert context.sealed is not None
     context.on_phase(Phase.PUBLISH)
+    services = context.services
+    for warning in await take_place_found_late(
+        services.store, context.plan, context.name, services.facts, take_over=services.take_over
+    ):
+        context.warn("place", warning)
     publication = await publish.publish(
         context.destination, context.folder_key, upload, context.sealed, context.compose
     )
@@ -203,6 +224,7 @@ async def _publish_failure(context: RunContext, text: str, exit_code: int) -> st
             exit_code=exit_code,
             sealed=context.sealed,
             xva_report=context.xva_report,
+            template=context.plan.template,
         )
         return await publish.publish_failure(
             context.destination, folder_key, context.sealed, metadata.encode(document)

@@ -25,6 +25,7 @@ class Request:
     template: Template
     source: TemplateSource | None
     identity: OsIdentity
+    variant: str = ""
     timestamp: str
     run_id: str = ""
     run_directory: Path
@@ -36,6 +37,7 @@ class Request:
     var_files: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     only: Sequence[str] = ()
+    except_: Sequence[str] = ()
     packer_environment: Sequence[str] = ()
     python: str = "python3"
     explicit_os: str | None = None
@@ -54,6 +56,7 @@ def expand(request: Request) -> BuildPlan:
         UsageError: a required variable has no value, or the output folder cannot be the run's own.
     """
     _require_variables(request.template)
+    _require_host(request.template)
     _refuse_visible_secrets(request)
     _require_keeping(request)
     output_directory = _output_directory(request)
@@ -69,6 +72,8 @@ def expand(request: Request) -> BuildPlan:
         output_directory=output_directory,
         timestamp=request.timestamp,
         static_identity=request.identity,
+        variant=request.variant,
+        source_name=request.source.full_name if request.source else "",
         explicit_os=request.explicit_os,
         explicit_os_version=request.explicit_os_version,
         strict_identity=request.strict_identity,
@@ -80,14 +85,14 @@ def expand(request: Request) -> BuildPlan:
     )
 
 
-def folder_key(identity: OsIdentity, unit: str, timestamp: str) -> str:
-    """``templates/debian12/20261123T170000Z``; an unknown system is published under its unit."""
-    return store_keys.folder_key(published_name(identity, unit), timestamp)
+def folder_key(identity: OsIdentity, unit: str, variant: str, timestamp: str) -> str:
+    """``templates/debian12-web/20261123T170000Z``."""
+    return store_keys.folder_key(published_name(identity, unit, variant), timestamp)
 
 
-def published_name(identity: OsIdentity, unit: str) -> str:
-    """``debian12``, or ``unknown-<unit>``: the folder and the file's name."""
-    return slug(identity.short_id or f"unknown-{unit}")
+def published_name(identity: OsIdentity, unit: str, variant: str) -> str:
+    """``debian12-web``: the place; an unknown system is published as ``unknown-<unit>``."""
+    return store_keys.place_name(slug(identity.short_id or f"unknown-{unit}"), variant)
 
 
 def slug(text: str) -> str:
@@ -166,6 +171,21 @@ def _require_variables(template: Template) -> None:
         )
 
 
+def _require_host(template: Template) -> None:
+    """Refuse an empty host or password: a secret that nobody set is an empty variable."""
+    for source in template.sources:
+        if not source.type.startswith("xenserver"):
+            continue
+        for name in ("remote_host", "remote_username", "remote_password"):
+            value = source.attributes.get(name)
+            if isinstance(value, str) and not value.strip():
+                place = source.locations.get(name, source.location)
+                raise UsageError(
+                    f"{place}: {name} is empty: Packer could not log in to the host.",
+                    hint=f"Set PKR_VAR_{name}; in a workflow: is the secret that it takes set?",
+                )
+
+
 def _refuse_visible_secrets(request: Request) -> None:
     for name in request.variables:
         variable = request.template.variables.get(name)
@@ -226,6 +246,7 @@ def _output_directory(request: Request) -> Path:
 
 def _arguments(request: Request, output_directory: Path) -> tuple[str, ...]:
     arguments = [f"-only={','.join(request.only)}"] if request.only else []
+    arguments += [f"-except={','.join(request.except_)}"] if request.except_ else []
     arguments += [f"-var-file={path}" for path in request.var_files]
     own = {
         "output_directory": str(output_directory),

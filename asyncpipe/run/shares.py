@@ -1,15 +1,21 @@
-"""Units of a matrix -> jobs for several runners, balanced by what they took before (pure)."""
+"""Units of a matrix -> the jobs of a workflow, balanced by what they took before (pure)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from asyncpipe.model.template import Reference, Template
 
 # What a unit is taken to need when the catalogue has never seen it: a common install from ISO.
-_UNSEEN_S = 1800.0
+_UNSEEN_S: Final = 1800.0
+# A job that runs much longer than its builds did before hangs; uploads and clean-up come on top.
+_SLACK: Final = 4
+_LEAST_S: Final = 2 * 3600.0
+_BESIDE_BUILD_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +25,20 @@ class Piece:
     unit: str
     template: str
     duration_s: float
+    packer_name: str = ""  # where its template has several builds and this is one of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How the jobs will build: what their time limits follow from."""
+
+    at_once: int = 1
+    retries: int = 0
+    build_timeout_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
-class _Runner:
+class _Job:
     pieces: list[Piece] = field(default_factory=list)
 
     @property
@@ -94,27 +110,52 @@ def _matches(place: Path, touched: frozenset[Path]) -> bool:
     return any(char in pattern for char in "*?[") and any(path.match(pattern) for path in touched)
 
 
-def duration_of(short_id: str | None, unit: str, known: Mapping[str, float]) -> float:
-    """The past duration of a unit, else of its system, else a common one; seconds."""
-    return known.get(unit) or known.get(short_id or "") or _UNSEEN_S
+def duration_of(place: str, unit: str, known: Mapping[str, float]) -> float:
+    """The past duration of a unit, else of its place, else a common one; seconds."""
+    return known.get(unit) or known.get(place) or _UNSEEN_S
 
 
-def over_runners(pieces: Sequence[Piece], runner_count: int) -> list[dict[str, object]]:
-    """Spread pieces over at most ``runner_count`` runners, the longest first to the least busy.
+def over_jobs(
+    pieces: Sequence[Piece], job_count: int, limits: Limits | None = None
+) -> list[dict[str, object]]:
+    """Spread pieces over at most ``job_count`` jobs; those that take longest come first.
 
-    Returns one JSON-able object per runner that has work: ``{"runner", "units", "templates",
-    "expected_s"}``; an empty list when there is nothing to build.
+    Returns one JSON-able object per job that has work, an empty list when nothing is to be built:
+    ``name`` (of its only unit, else ``share-N``: a key for `concurrency`), ``runner`` (from 1),
+    ``units``, ``templates`` and ``only`` (arguments that build just these), ``expected_s``,
+    ``timeout_minutes``.
     """
-    runners = [_Runner() for _ in range(runner_count)]
+    jobs = [_Job() for _ in range(min(job_count, len(pieces)))]
     for piece in sorted(pieces, key=lambda one: (-one.duration_s, one.unit)):
-        min(runners, key=lambda one: one.duration_s).pieces.append(piece)
-    busy = [runner for runner in runners if runner.pieces]
+        min(jobs, key=lambda one: one.duration_s).pieces.append(piece)
+    longest_first = sorted(jobs, key=lambda one: -one.duration_s)
     return [
-        {
-            "runner": number,
-            "units": [piece.unit for piece in runner.pieces],
-            "templates": list(dict.fromkeys(piece.template for piece in runner.pieces)),
-            "expected_s": round(runner.duration_s),
-        }
-        for number, runner in enumerate(busy, start=1)
+        _document(number, job, limits or Limits())
+        for number, job in enumerate(longest_first, start=1)
     ]
+
+
+def _document(number: int, job: _Job, limits: Limits) -> dict[str, object]:
+    alone = len(job.pieces) == 1
+    return {
+        "name": job.pieces[0].unit if alone else f"share-{number}",
+        "runner": number,
+        "units": [piece.unit for piece in job.pieces],
+        "templates": list(dict.fromkeys(piece.template for piece in job.pieces)),
+        "only": _only(job.pieces, alone=alone),
+        "expected_s": round(job.duration_s),
+        "timeout_minutes": math.ceil(_limit_s(job, limits) / 60),
+    }
+
+
+def _only(pieces: Sequence[Piece], *, alone: bool) -> list[str]:
+    if not any(piece.packer_name for piece in pieces):
+        return []  # the templates alone say it
+    return [piece.packer_name if alone else piece.unit for piece in pieces]
+
+
+def _limit_s(job: _Job, limits: Limits) -> float:
+    if limits.build_timeout_s is None:
+        return max(_LEAST_S, _SLACK * job.duration_s) + _BESIDE_BUILD_S
+    waves = math.ceil(len(job.pieces) / limits.at_once)
+    return waves * (1 + limits.retries) * limits.build_timeout_s + _BESIDE_BUILD_S

@@ -46,9 +46,19 @@ class RunJournal:
         self._problem = ""
 
     @classmethod
-    def begin(cls, folder: Path, *, run_id: str, timestamp: str, destination: str) -> RunJournal:
+    def begin(
+        cls,
+        folder: Path,
+        *,
+        run_id: str,
+        timestamp: str,
+        destination: str,
+        variant: str | None = None,
+    ) -> RunJournal:
         """Describe a new run; nothing is written before ``open``."""
-        record = RunRecord(run_id=run_id, timestamp=timestamp, destination=destination)
+        record = RunRecord(
+            run_id=run_id, timestamp=timestamp, destination=destination, variant=variant
+        )
         return cls(folder, record)
 
     @classmethod
@@ -80,6 +90,11 @@ class RunJournal:
     def destination(self) -> str:
         """Where the run publishes."""
         return self._record.destination
+
+    @property
+    def variant(self) -> str | None:
+        """The variant that the run was asked for; None: what each template declares."""
+        return self._record.variant
 
     @property
     def units(self) -> Mapping[str, UnitRecord]:
@@ -220,7 +235,7 @@ def find_run(name: str, work_directory: Path) -> Path:
     """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
-        UsageError: ``last``, and there is none. Another folder need not be a run's: reading tells.
+        UsageError: ``last``, and there is none. Whether another folder is a run's, reading shows.
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():

@@ -1,4 +1,4 @@
-"""What is secret in our environment, kept from the processes that we start.
+"""Our environment: whose home it names, and what is secret in it.
 
 Linux shows the environment that a process began with in /proc/PID/environ, to every process of
 its user and to root, whatever the process hands on to its children.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,20 @@ from typing import Final
 _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 _ENV_START, _ENV_END = 47, 48  # proc_pid_stat(5), fields 50 and 51, counted behind the name
 _SELF: Final = Path("/proc/self")
+
+
+def with_home() -> dict[str, str]:
+    """Return our environment; HOME from the account database where it is unset or empty.
+
+    A runner that is started as a service may have none, and Packer does nothing without.
+    """
+    environment = dict(os.environ)
+    if not environment.get("HOME"):
+        try:
+            environment["HOME"] = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a container with a user number that has no account
+            environment.pop("HOME", None)
+    return environment
 
 
 def hide(is_secret: Callable[[str], bool]) -> None:

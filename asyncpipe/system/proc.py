@@ -1,7 +1,7 @@
 """Processes as Linux shows them in /proc: who lives in a session, who writes which file.
 
 Formats: proc_pid_stat(5), proc_pid_fdinfo(5). psutil would cost 70 ms of start-up and knows
-neither sessions nor start times in ticks, which name a process for good.
+neither sessions nor start times in ticks, which identify a process forever.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def everything() -> Iterator[Process]:
 
 
 def living_members(session_id: int) -> Iterator[Process]:
-    """Yield what lives of a session or group; a job-control shell has groups of its own."""
+    """Yield what lives of a session or group; a job-control shell makes more groups."""
     for process in everything():
         if session_id in {process.group, process.session} and process.alive:
             yield process
@@ -70,7 +70,7 @@ def start_ticks_of(pid: int) -> int | None:
 
 
 def is_marked(pid: int, folder: str) -> bool:
-    """Tell whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
+    """Whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:

@@ -29,9 +29,21 @@ class Content:
     locals: dict[str, Value] = field(default_factory=dict)
     local_locations: dict[str, Location] = field(default_factory=dict)
     sources: list[TemplateSource] = field(default_factory=list)
+    required_versions: list[str] = field(default_factory=list)
     required_plugins: dict[str, str] = field(default_factory=dict)
     references: list[Reference] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Build:
+    """What the sources of one build block share."""
+
+    name: str | None = None
+    post_processors: tuple[str, ...] = ()
+
+
+_NO_BUILD = _Build()
 
 
 def content_of(
@@ -81,6 +93,7 @@ class _Assembly:
             found.locals[name] = cty.plain(self._local(name))
             found.local_locations[name] = Location(file=file, line=attribute.line)
         for block in self._of("packer"):
+            found.required_versions += self._versions(block)
             for plugins in block.of("required_plugins"):
                 found.required_plugins.update(self._plugins(plugins))
         self._add_sources(chosen)
@@ -110,6 +123,11 @@ class _Assembly:
         self._values[name] = value
         return value
 
+    def _versions(self, block: Block) -> list[str]:
+        attribute = block.attributes.get("required_version")
+        value = self._evaluator.value(attribute.expression) if attribute else None
+        return [value] if isinstance(value, str) else []
+
     def _plugins(self, block: Block) -> dict[str, str]:
         plugins = {}
         for name, attribute in block.attributes.items():
@@ -132,26 +150,39 @@ class _Assembly:
                 self._found.warnings.append(
                     f"{block.file}:{block.line}: no build block uses this source"
                 )
-                self._add(block, None, None, chosen)
+                self._add(block, None, chosen)
 
     def _add_build(
         self, build: Block, declared: Mapping[str, Block], chosen: Callable[[str], bool]
     ) -> None:
-        name = None
-        if "name" in build.attributes:
-            value = self._evaluator.value(build.attributes["name"].expression)
-            name = value if isinstance(value, str) and value else None
+        use = _Build(name=self._name_of(build), post_processors=self._post_processors(build))
         uses: list[tuple[str, Block | None]] = []
         if "sources" in build.attributes:
             uses += [(ref, None) for ref in self._source_names(build.attributes["sources"])]
         uses += [(_bare(block.labels[0]), block) for block in build.of("source") if block.labels]
         for reference, override in uses:
             if reference in declared:
-                self._add(declared[reference], override, name, chosen)
+                self._add(declared[reference], override, chosen, use)
             else:
                 self._found.warnings.append(
                     f"{build.file}:{build.line}: source {reference!r} is not declared"
                 )
+
+    def _name_of(self, block: Block) -> str | None:
+        if "name" not in block.attributes:
+            return None
+        value = self._evaluator.value(block.attributes["name"].expression)
+        return value if isinstance(value, str) and value else None
+
+    def _post_processors(self, block: Block) -> tuple[str, ...]:
+        """What ``-except`` calls the post-processors of a build, or of a chain of them."""
+        names: list[str] = []
+        for inner in block.blocks:
+            if inner.type == "post-processors":
+                names += self._post_processors(inner)
+            elif inner.type == "post-processor" and inner.labels:
+                names.append(self._name_of(inner) or inner.labels[0])
+        return tuple(names)
 
     def _source_names(self, attribute: Attribute) -> list[str]:
         node = attribute.expression
@@ -169,8 +200,8 @@ class _Assembly:
         self,
         block: Block,
         override: Block | None,
-        build_name: str | None,
         chosen: Callable[[str], bool],
+        build: _Build = _NO_BUILD,
     ) -> None:
         layers = [block] if override is None else [block, override]
         label = block.labels[1]
@@ -182,18 +213,19 @@ class _Assembly:
         if override is not None and "name" in override.attributes:
             renamed = attributes["name"]
             label = renamed if isinstance(renamed, str) and renamed else label
-        full = ".".join(filter(None, (build_name, block.labels[0], label)))
+        full = ".".join(filter(None, (build.name, block.labels[0], label)))
         if not chosen(full):
             return
         self._found.sources.append(
             TemplateSource(
                 type=block.labels[0],
                 label=label,
-                build_name=build_name,
+                build_name=build.name,
                 attributes=attributes,
                 locations=locations,
                 location=Location(file=block.file, line=block.line),
                 partial_texts=partial,
+                post_processors=build.post_processors,
             )
         )
 

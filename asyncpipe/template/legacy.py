@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,11 +41,14 @@ def content_of(files: Files, inputs: Inputs, chosen: Callable[[str], bool]) -> C
             file=str(file.path),
         )
     found = Content()
+    if isinstance(least := data.get("min_packer_version"), str):
+        found.required_versions.append(f">= {least}")
     resolver = _Resolver(data, file, inputs, files.folder)
     found.variables, found.warnings = resolver.variables, resolver.warnings
+    post_processors = tuple(_post_processors(data.get("post-processors")))
     for builder in data["builders"]:
         if isinstance(builder, json_form.Mapped) and isinstance(builder.get("type"), str):
-            source = resolver.source(builder)
+            source = replace(resolver.source(builder), post_processors=post_processors)
             if chosen(source.label):
                 found.sources.append(source)
                 found.references += references.named_by(source.attributes)
@@ -61,6 +65,16 @@ def _steps(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for step in steps if isinstance(steps, list) else []:
             if isinstance(step, dict):
                 yield step
+
+
+def _post_processors(steps: object) -> Iterator[str]:
+    """What ``-except`` calls them: a type alone, an object with a name, or a chain of both."""
+    for step in steps if isinstance(steps, list) else []:
+        if isinstance(step, list):
+            yield from _post_processors(step)
+        name = (step.get("name") or step.get("type")) if isinstance(step, dict) else step
+        if isinstance(name, str):
+            yield name
 
 
 class _Resolver:

@@ -51,6 +51,14 @@ def timestamp_of(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(TIMESTAMP_FORMAT)
 
 
+def moment_of(timestamp: str) -> datetime | None:
+    """The moment that a run's timestamp names; None when it is none."""
+    try:
+        return datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def utc_text(moment: datetime) -> str:
     """``2026-11-23T17:00:00.000Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -262,7 +262,7 @@ class PartSender:
         )
 
     async def _prove(self, job: _Job) -> None:
-        """Tell a damaged buffer and a changed file from a damaged line, before a second try."""
+        """Before a second try, find what was damaged: buffer, file or connection."""
         part, expected = job.digested.part, job.digested.digests.crc64nvme
         if await self.budget.in_thread(lambda: crc64nvme(job.body)) != expected:
             raise ChecksumError(

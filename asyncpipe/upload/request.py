@@ -34,7 +34,7 @@ class UploadRequest:
         inspector: sees every byte in order; a rejection stops the upload.
         journal_path: where the journal is kept; none without it.
         resume: go on with the upload of that journal, if it still exists.
-        keep: which ends leave upload and journal for a later resumption.
+        keep: whether a failure of the store leaves upload and journal to be resumed.
         expected_size_bytes: estimate for a growing file.
         progress: called in the event loop with (sent_bytes, total_bytes or None); must not block.
         warn: called with (code, sentence) when something was left behind at the store.
@@ -54,11 +54,9 @@ class UploadRequest:
     warn: Callable[[str, str], None] | None = None
 
     def may_resume_after(self, error: BaseException | None) -> bool:
-        """Say whether to keep the upload: interrupted and lost ones go on, wrong ones do not."""
+        """Whether to keep the upload: the store failed, and the bytes sent so far are right."""
         if error is None or self.keep is Keep.NEVER or self.journal_path is None:
             return False
         leaf = leaf_of(error)
-        if not isinstance(leaf, Exception):
-            return self.keep is Keep.INTERRUPTED
         wrong = (SourceChangedError, ChecksumError, DestinationTakenError, ConflictError)
         return isinstance(leaf, UploadError) and not isinstance(leaf, wrong)

@@ -8,7 +8,7 @@ What makes a digest true: every byte digested must be the byte on disk when the 
   moved without growth (of a growing file: and no growth followed within `SETTLING_S`), and
   decided by reading every part again and comparing its CRC64NVME. A suspicion may be false
   (``touch``); the comparison is not.
-* A rewrite that hides behind growth within one poll interval moves no time of its own. Therefore
+* A rewrite within the poll interval of a growth moves the modification time as the growth does. So
   the first part (headers are what programs patch), the last one and a random sample, together at
   most `SAMPLE_BYTES`, are always read again at the end of a growing file. Reading all again would
   cost seconds between the export's end and publication, and would still prove nothing about the
@@ -42,7 +42,7 @@ _RANDOM = SystemRandom()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
-    """What one look at a file told; times in nanoseconds."""
+    """The state of a file at one moment; times in nanoseconds."""
 
     device: int
     inode: int
@@ -55,7 +55,7 @@ class FileState:
         return (self.device, self.inode)
 
     def moved_without_growth(self, before: FileState) -> bool:
-        """Tell whether the modification time moved while the size stayed."""
+        """Whether the modification time moved while the size stayed."""
         return self.mtime_ns != before.mtime_ns and self.size_bytes == before.size_bytes
 
 
@@ -123,7 +123,7 @@ class _OpenFile:
     async def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            with suppress(OSError):  # closed all the same
+            with suppress(OSError):  # it is closed even so
                 await anyio.to_thread.run_sync(os.close, descriptor)
 
     async def _open(self) -> None:
@@ -160,7 +160,7 @@ class FinishedFile(_OpenFile):
     grows = False
 
     async def open(self) -> None:
-        """Open the file; raises ArtifactError when it is no regular file."""
+        """Open the file; raises ArtifactError unless it is a regular file."""
         await self._open()
 
     async def available(self, end_bytes: int) -> int:
@@ -225,7 +225,7 @@ class GrowingFile(_OpenFile):
     async def _look(self) -> FileState:
         """Look; a change of time that no growth explains makes the file suspect.
 
-        An append moves the time before the size: what looks like a rewrite is looked at twice.
+        An append moves the time before the size, so an apparent rewrite is checked twice.
         """
         before = self.state
         now = await super()._look()

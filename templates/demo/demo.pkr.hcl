@@ -34,6 +34,10 @@ locals {
   os_name    = "debian"
   os_version = "12"
 
+  # Published as debian12-demo, and left out where a folder or a glob means many templates.
+  variant    = "demo"
+  production = false
+
   # Packer's own command leaves the script's path unquoted: a blank in it would end the name.
   run_script = ["/bin/sh", "-c", "{{.Vars}} \"$0\"", "{{.Script}}"]
 

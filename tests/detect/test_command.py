@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from asyncpipe.cli.detect import detect
 from asyncpipe.cli.matrix import matrix
+from asyncpipe.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -73,6 +74,16 @@ def test_a_template_that_cannot_be_read_is_told_and_the_others_are_answered(
     assert f"{broken}:2" in answers[0]["error"]
     assert answers[1]["short_id"] == "rocky9"
     assert "no such file" in answers[2]["error"]
+
+
+@pytest.mark.parametrize("option", ["--only", "--except"])
+def test_a_selection_that_matches_no_build_of_any_template_ends_with_2(option: str) -> None:
+    folder = str(TEMPLATES / "build-overrides")
+    with pytest.raises(UsageError) as refused:
+        run(option, "nothing", folder, str(TEMPLATES / "windows"), standalone_mode=False)
+    assert refused.value.message == f"{option} nothing matches no build."
+    answer = json.loads(run("--json", "--only", "*server-b", folder, "rocky-9.iso").stdout)
+    assert [one["short_id"] for one in answer] == ["debian12", "rocky9"]
 
 
 def test_variables_reach_the_template() -> None:

@@ -151,3 +151,97 @@ def test_a_debian_version_of_another_series_is_told_and_names_no_release(version
         conflict.field == "os_version" and conflict.other == "12" for conflict in found.conflicts
     )
     assert found.release == ("13" if version_id else "12.11")
+
+
+def seen(weight: Weight, os_type: str | None, version: str | None, **more: str) -> Evidence:
+    named = {"kind": "seen", "text": "x", "origin": f"{weight.name}:{version}", **more}
+    return Evidence(weight=weight, os_type=os_type, os_version=version, **named)
+
+
+def fields(found: OsIdentity) -> list[tuple[str, str, str, bool]]:
+    return [(one.field, one.chosen, one.other, one.series) for one in found.conflicts]
+
+
+@pytest.mark.parametrize("url_arch", ["aarch64", "x86_64"])
+def test_the_guest_names_the_architecture_and_another_one_is_a_conflict_but_not_of_the_series(
+    url_arch: str,
+) -> None:
+    guest = seen(Weight.GUEST, "debian", "12", arch="x86_64")
+    asked = seen(Weight.DECLARED, "debian", "12", arch="aarch64")
+    url = seen(Weight.ISO_URL, "debian", "12", arch=url_arch)
+    label = seen(Weight.LABEL, "debian", "12", arch="riscv64")
+    found = determine_os_info([asked, guest, url, label])
+    assert found.arch == "x86_64"
+    told = [("arch", "x86_64", "aarch64", False)]
+    assert fields(found) == told * (1 + (url_arch == "aarch64"))
+    assert found.confidence > 0.9
+
+
+def test_names_of_one_weight_that_name_two_systems_are_ambiguous_without_versions_too() -> None:
+    found = determine_os_info(
+        [seen(Weight.ISO_NAME, "debian", None), seen(Weight.ISO_NAME, "ubuntu", None)]
+    )
+    assert found.os_type is None
+    assert found.confidence == 0.0
+
+
+def test_an_unmarked_os_release_of_the_same_system_refines_it() -> None:
+    guest = {"ID": "debian", "VERSION_ID": "12", "PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)"}
+    facts = GuestFacts(marked=False, complete=False, os_release=guest, debian_version="12.11")
+    found = determine_os_info([*from_name("debian-12.8.0-amd64-netinst.iso"), *from_guest(facts)])
+    assert (found.short_id, found.release) == ("debian12", "12.11")
+    assert found.pretty_name == "Debian GNU/Linux 12 (bookworm)"
+
+
+@pytest.mark.parametrize(("system", "version"), [("alpine", "3.19"), ("debian", "11")])
+def test_a_container_s_os_release_in_the_log_changes_nothing(system: str, version: str) -> None:
+    guest = {"ID": system, "VERSION_ID": version, "PRETTY_NAME": "A container"}
+    facts = GuestFacts(marked=False, complete=False, os_release=guest)
+    iso = from_name("debian-12.8.0-amd64-netinst.iso")
+    found = determine_os_info([*iso, *from_guest(facts)])
+    alone = determine_os_info(iso)
+    assert (found.short_id, found.release) == (alone.short_id, alone.release)
+    assert (found.pretty_name, found.conflicts) == (None, ())
+
+
+def test_a_url_that_names_a_derivative_outweighs_the_os_release_of_its_base() -> None:
+    guest = seen(Weight.GUEST, "debian", "12", kind="os-release", text="Debian GNU/Linux 12")
+    found = determine_os_info([seen(Weight.ISO_URL, "proxmox-ve", "8.3"), guest])
+    assert found.short_id == "proxmox-ve8.3"
+    assert found.pretty_name is None
+
+
+def test_what_the_guest_says_of_another_series_beside_its_os_release_names_no_release() -> None:
+    other = seen(Weight.GUEST, "debian", "12", kind="debian_version", release="12.11")
+    found = determine_os_info([*from_options("debian", "13"), other])
+    assert (found.short_id, found.release) == ("debian13", None)
+
+
+def test_a_medium_of_another_series_than_asked_for_names_neither_release_nor_codename() -> None:
+    iso = from_name("debian-12.8.0-amd64-netinst.iso")
+    found = determine_os_info([*from_options("debian", "13"), *iso])
+    assert found.short_id == "debian13"
+    assert found.release != "12.8.0"
+    assert found.codename != "bookworm"
+
+
+def test_a_url_with_another_point_release_than_the_guest_s_is_reported() -> None:
+    found = determine_os_info(
+        [*GUEST_12, seen(Weight.ISO_URL, "debian", "12", release="12.9"), declared("12")]
+    )
+    assert fields(found) == [("release", "12.11", "12.9", False)]
+
+
+def test_the_place_is_as_exact_as_the_table_says_and_no_more() -> None:
+    found = determine_os_info([declared("12"), seen(Weight.ISO_NAME, "debian", "12.11")])
+    assert found.short_id == "debian12"
+
+
+def test_a_hypervisor_that_nothing_else_names_is_the_system() -> None:
+    assert determine_os_info([seen(Weight.LABEL, "xcp-ng", "8.3")]).short_id == "xcp-ng8.3"
+
+
+def test_conflicts_are_bounded() -> None:
+    media = [seen(Weight.DECLARED, "debian", "12")]
+    media += [seen(Weight.ISO_NAME, "debian", str(number)) for number in range(13, 63)]
+    assert len(determine_os_info(media).conflicts) == 20

@@ -21,11 +21,11 @@ Written by `python -m tests.docs.reference` from the commands themselves;
 `asyncpipe COMMAND --help` says the same.
 
 A value on the command line wins over the variable, the variable over the default. An empty variable
-counts as unset. A variable holds several values as a shell's words; `ASYNCPIPE_VARIABLES` and
-`ASYNCPIPE_S3_TAGS` hold one per line. S3 credentials come from where the AWS tools look
-([stores.md](stores.md)), Packer's secrets from `PKR_VAR_name`, the password of a host from
-`ASYNCPIPE_HOST_PASSWORD` ([hosts.md](hosts.md)). `ASYNCPIPE_DEBUG=1` is `--debug`; `ASYNCPIPE_VENV`
-names the environment that `bin/` makes.
+counts as unset. A variable holds several values as a shell's words or as a JSON array of texts;
+`ASYNCPIPE_VARIABLES` and `ASYNCPIPE_S3_TAGS` hold one per line or an array. S3 credentials come
+from where the AWS tools look ([stores.md](stores.md)), Packer's secrets from `PKR_VAR_name`, the
+password of a host from `ASYNCPIPE_HOST_PASSWORD` ([hosts.md](hosts.md)). `ASYNCPIPE_DEBUG=1` is
+`--debug`; `ASYNCPIPE_VENV` names the environment that `bin/` makes.
 """
 
 

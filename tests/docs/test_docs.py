@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -58,6 +60,40 @@ def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
     assert {int(code) for code in told} == ours == set(errors.MEANINGS)
     for code, meaning in errors.MEANINGS.items():
         assert told[str(code)].startswith(meaning)
+
+
+def test_no_message_sends_a_reader_to_a_page_that_the_wheel_does_not_have() -> None:
+    told = [
+        f"{path.relative_to(REPOSITORY)}:{line}: {text}"
+        for path in (REPOSITORY / "asyncpipe").rglob("*.py")
+        for line, text in texts_in(ast.parse(path.read_text(encoding="utf-8")))
+        if re.search(r"(?<![\w./-])(docs/\w|README|CONTRIBUTING)", text)
+    ]
+    assert told == []
+
+
+def texts_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every text that is not a docstring, with its line; a command's docstring is its help."""
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, described)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+        and not any("command" in ast.unparse(one) for one in getattr(node, "decorator_list", ()))
+    }
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in docstrings:
+            assert isinstance(node, ast.Constant)
+            yield node.lineno, str(node.value)
+
+
+def test_help_lists_every_exit_code() -> None:
+    text = asyncpipe.get_help(click.Context(asyncpipe))
+    for code, meaning in errors.MEANINGS.items():
+        assert re.search(rf"^ +{code} +{re.escape(meaning[:40])}", text, re.MULTILINE), code
 
 
 def test_the_house_in_the_documentation_has_every_room() -> None:

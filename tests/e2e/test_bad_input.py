@@ -95,13 +95,13 @@ def test_a_missing_bucket_is_refused_before_the_build(desk: Desk) -> None:
         check(desk, 2, "nosuchbucket", "templates/demo", "--destination", "s3://nosuchbucket/p")
 
 
-def test_no_packer_ends_at_once_with_the_commands_for_the_platform(desk: Desk) -> None:
+def test_no_packer_ends_at_once_with_the_command_that_installs_it(desk: Desk) -> None:
     tools = desk.folder / "tools"
     tools.mkdir()
     for name in ("git", "sh"):
         (tools / name).symlink_to(shutil.which(name) or f"/bin/{name}")
     desk.environment["PATH"] = str(tools)
-    check(desk, 2, "apt-get install packer", "templates/demo")
+    check(desk, 2, "asyncpipe packer install", "templates/demo")
 
 
 def test_a_packer_that_is_another_program(desk: Desk) -> None:
@@ -175,7 +175,7 @@ def test_every_command_has_help(desk: Desk, name: str) -> None:
 def test_a_dry_run_shows_where_it_would_go_and_starts_nothing(desk: Desk) -> None:
     ended = desk.run("build", "templates/demo", "--dry-run", "--destination", "s3://bucket/p")
     assert ended.code == 0, ended.all
-    assert "s3://bucket/p/templates/debian12/" in ended.out
+    assert "s3://bucket/p/templates/debian12-demo/" in ended.out
     assert not (desk.folder / ".asyncpipe").exists()
 
 
@@ -183,7 +183,7 @@ def test_a_dry_run_shows_where_it_would_go_and_starts_nothing(desk: Desk) -> Non
 def test_an_error_s_words_neither_act_on_the_terminal_nor_flood_it(
     error: type[Exception], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000))
+    code = main._explain(error("a\x1b[2J\x1b]0;title\x07b\rc\u202e" + "x" * 1_000_000), "build")
     said = capsys.readouterr().err
     assert code == (1 if error is RuntimeError else 2)
     assert "ab cx" in said

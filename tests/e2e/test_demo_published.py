@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real_packer, needs_packer]
 QUICK = ("-var", "seconds=1", "-var", "size_mib=8")
 
 
-def versions(desk: Desk, where: str = "published/templates/debian12") -> list[str]:
+def versions(desk: Desk, where: str = "published/templates/debian12-demo") -> list[str]:
     folder = desk.folder / where
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.exists() else []
 
@@ -41,21 +41,37 @@ def test_the_demo_is_built_by_real_packer_and_published_to_a_folder(tmp_path: Pa
     ended = desk.run("build", "templates/demo", *QUICK)
     assert ended.code == 0, ended.all
     (version,) = versions(desk)
-    place = desk.folder / "published/templates/debian12" / version
-    assert {path.name for path in place.iterdir()} == {"debian12.xva", "metadata.json", "build.log"}
+    place = desk.folder / "published/templates/debian12-demo" / version
+    assert {path.name for path in place.iterdir()} == {
+        "debian12-demo.xva",
+        "metadata.json",
+        "build.log",
+    }
     metadata = json.loads((place / "metadata.json").read_text("utf-8"))
-    for name, file in (("xva", "debian12.xva"), ("log", "build.log")):
+    for name, file in (("xva", "debian12-demo.xva"), ("log", "build.log")):
         digest = hashlib.sha256((place / file).read_bytes()).hexdigest()
         assert metadata["files"][name]["sha256_hex"] == digest
     assert metadata["os"]["release"] == "12.11"  # from the guest: the ISO says 12.11.0
     latest = json.loads((place.parent / "latest.json").read_text("utf-8"))
     assert latest["version"]["timestamp"] == version
-    with tarfile.open(place / "debian12.xva") as archive:
+    with tarfile.open(place / "debian12-demo.xva") as archive:
         assert archive.getnames()[0] == "ova.xml"
     lines = (place / "build.log").read_text("utf-8").splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines)
     assert "xe vm-import" in ended.out
     assert alive(desk) == []
+
+
+def test_packer_skips_the_post_processor_that_except_names(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    file = desk.folder / "templates/demo/demo.pkr.hcl"
+    step = 'post-processor "shell-local" {{\n  name = "{0}"\n  inline = ["touch ran-{0}"]\n}}\n'
+    steps = "".join(step.format(name) for name in ("sign", "count"))
+    file.write_text(file.read_text("utf-8").rstrip().removesuffix("}") + steps + "}\n", "utf-8")
+    ended = desk.run("build", "templates/demo", *QUICK, "--except", "sign")
+    assert ended.code == 0, ended.all
+    assert (desk.folder / "ran-count").exists()
+    assert not (desk.folder / "ran-sign").exists()
 
 
 def test_a_second_run_publishes_beside_the_first(tmp_path: Path) -> None:
@@ -64,7 +80,7 @@ def test_a_second_run_publishes_beside_the_first(tmp_path: Path) -> None:
     second = desk.run("build", "templates/demo", *QUICK)
     assert (first.code, second.code) == (0, 0), first.all + second.all
     older, newer = versions(desk)
-    latest = json.loads((desk.folder / "published/templates/debian12/latest.json").read_text())
+    latest = json.loads((desk.folder / "published/templates/debian12-demo/latest.json").read_text())
     assert latest["version"]["timestamp"] == newer > older
     listed = desk.run("list")
     assert older in listed.out
@@ -77,7 +93,14 @@ def test_the_same_goes_to_s3_and_leaves_no_upload_open(tmp_path: Path) -> None:
         ended = desk.run("build", "templates/demo", *QUICK, "--destination", standin.destination)
         assert ended.code == 0, ended.all
         names = sorted(key.rsplit("/", 1)[-1] for key in standin.objects() if "/templates/" in key)
-        assert names == ["build.log", "debian12.xva", "index.json", "latest.json", "metadata.json"]
+        assert names == [
+            "build.log",
+            "debian12-demo.xva",
+            "index.json",
+            "latest.json",
+            "metadata.json",
+            "place.json",
+        ]
         assert not standin.uploads()
 
 

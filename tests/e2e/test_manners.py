@@ -61,7 +61,7 @@ def test_the_guests_lines_of_evidence_are_in_the_log_and_on_the_console_when_ask
     assert quiet.code == 0
     assert "asyncpipe-evidence" not in quiet.out
     assert "Setting up openssh-server" in quiet.out
-    (log,) = desk.folder.glob("published/templates/debian12/*/build.log")
+    (log,) = desk.folder.glob("published/templates/debian12-demo/*/build.log")
     assert "asyncpipe-evidence/1 arch x86_64" in log.read_text()
     told = desk.run("build", "-v", "templates/demo", *QUICK)
     assert "asyncpipe-evidence/1 arch x86_64" in told.out
@@ -95,7 +95,7 @@ def test_a_run_whose_output_could_not_be_written_does_not_end_with_0(
         )
     assert done.returncode == 2
     assert "The output: No space left on device" in done.stderr
-    assert list(desk.folder.glob("published/templates/debian12/*/debian12.xva"))
+    assert list(desk.folder.glob("published/templates/debian12-demo/*/debian12-demo.xva"))
 
 
 @needs_packer

@@ -49,7 +49,7 @@ def test_killed_in_the_upload_a_resumed_run_publishes_without_building_again(
         assert ended.code == 0, ended.all
         assert "Running local shell script" not in ended.out  # nothing was built again
         names = {key.rsplit("/", 1)[-1] for key in standin.objects() if "/templates/" in key}
-        assert {"debian12.xva", "metadata.json", "build.log", "latest.json"} <= names
+        assert {"debian12-demo.xva", "metadata.json", "build.log", "latest.json"} <= names
         assert not standin.uploads()
 
         again = desk.run("build", "--resume", run.name)
@@ -72,7 +72,7 @@ def test_what_the_store_had_when_the_run_was_killed_is_not_sent_again(tmp_path: 
             f"--destination={standin.destination}",
         )
         (upload,) = eventually(  # the probe begins some too
-            lambda: [one for one in standin.uploads() if one.key.endswith("debian12.xva")]
+            lambda: [one for one in standin.uploads() if one.key.endswith("debian12-demo.xva")]
         )
         eventually(lambda: list(standin.parts(upload.upload_id)))
         process.kill()

@@ -73,6 +73,57 @@ def test_check_looks_at_the_builds_that_are_chosen(
     assert units - {""} == {"p1-debian12"}
 
 
+STEPS = """
+  post-processor "shell-local" {
+    name   = "sign"
+    inline = ["true"]
+  }
+  post-processors {
+    post-processor "manifest" {}
+    post-processor "checksum" {}
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["sign", "si*", "manifest"])
+def test_a_post_processor_is_left_out_by_its_name_or_type(
+    project: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "p1/a.pkr.hcl").write_text(TEMPLATE.rstrip().removesuffix("}") + STEPS)
+    chosen = ["--except", f"p1-debian12,{name}", "--os", "debian"]
+    assert main.run(["build", "--dry-run", "p1", *chosen]) == 0
+    told = capfd.readouterr().out
+    left_out = "manifest" if name == "manifest" else "sign"
+    assert f"-only=base.null.debian12-server -except={left_out}" in told
+    assert "-only=base.file.debian12" not in told
+
+
+def test_a_name_that_is_neither_a_build_nor_a_post_processor_ends_with_2_and_names_both(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "p1/a.pkr.hcl").write_text(TEMPLATE.rstrip().removesuffix("}") + STEPS)
+    assert main.run(["build", "p1", "--except", "sigh"]) == 2
+    told = "".join(capfd.readouterr())
+    assert "--except sigh matches no build or post-processor" in told
+    assert "The post-processors are checksum, manifest, sign." in told
+    assert not (project / "started").exists()
+
+
+def test_a_post_processor_of_a_json_template_is_left_out_by_its_name_or_type(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    builders = [{"type": "null", "communicator": "none", "name": name} for name in "ab"]
+    steps = [{"type": "shell-local", "name": "sign"}, ["manifest", {"type": "checksum"}]]
+    text = json.dumps({"builders": builders, "post-processors": steps})
+    (project / "t.json").write_text(text)
+    command = ["build", "--dry-run", "t.json", "--os", "debian", "--except"]
+    assert main.run([*command, "b,sign,manifest,checksum"]) == 0
+    told = capfd.readouterr().out
+    assert "-only=a -except=sign,manifest,checksum" in told
+    assert "-only=b" not in told
+
+
 @pytest.mark.parametrize("name", ["elsewhere.pkr.hcl", "vars.txt"])
 @pytest.mark.parametrize("command", [["build", "--dry-run"], ["check"], ["detect"]])
 def test_a_template_given_as_a_file_of_variables_is_reported_as_such(

@@ -225,10 +225,29 @@ def thread_count(step: RunningStep) -> int:
     return max((len(list(Path(f"/proc/{pid}/task").glob("*"))) for pid in step.alive()), default=0)
 
 
-def test_an_error_before_the_run_forges_no_command(tmp_path: Path) -> None:
-    script = f"cd {ROOT}\nexec python -m asyncpipe build $'nosuch\\n::error::forged ##[error]x'\n"
-    step = RunningStep(script, folder=tmp_path, environment=environment_of(tmp_path))
-    done = step.wait(60)
-    assert done.return_code == 3, done.text
-    assert (done.annotations, done.obeyed) == ({}, [])
-    assert "forged" in done.text
+def test_a_re_run_of_a_workflow_builds_nothing_that_an_earlier_attempt_published(
+    tmp_path: Path,
+) -> None:
+    given = environment_of(tmp_path) | {
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_RUN_ID": "77",
+        "ASYNCPIPE_VARIABLES": "size_mib=8\nseconds=0",
+    }
+    done = []
+    for run_id, attempt in (("77", "1"), ("77", "2"), ("78", "2")):
+        given |= {"GITHUB_RUN_ID": run_id, "GITHUB_RUN_ATTEMPT": attempt}
+        step = RunningStep(SCRIPT, folder=tmp_path, environment=given)
+        try:
+            done.append(step.wait(180))
+        finally:
+            step.sweep()
+        step.output_file.unlink()
+        step.summary_file.unlink()
+    first, again, other = done
+    assert [one.return_code for one in done] == [0, 0, 0], again.text
+    assert [one.outputs["published-count"] for one in done] == ["1", "0", "1"]
+    assert again.outputs["urls"] == first.outputs["urls"]
+    assert "already published" in again.text
+    assert "published by an earlier attempt" in str(again.summary)
+    assert other.outputs["urls"] != first.outputs["urls"]

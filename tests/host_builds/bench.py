@@ -79,15 +79,18 @@ class Bench:
         home = self.folder / "home"
         home.mkdir(parents=True, exist_ok=True)
         (self.folder / "small.iso").write_bytes(os.urandom(ISO_BYTES))
-        where = self.folder / "templates" / "small"
-        where.mkdir(parents=True, exist_ok=True)
-        text = TEMPLATE.replace("ISO_URL", self.iso.as_uri())
-        (where / "small.pkr.hcl").write_text(text)
+        self.add_template("small")
         if self.packer is None:
             self.packer = self.folder / "packer"
             script = Path(__file__).parent / "scripted_packer.py"
             self.packer.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n')
             self.packer.chmod(0o755)
+
+    def add_template(self, name: str) -> None:
+        where = self.folder / "templates" / name
+        where.mkdir(parents=True, exist_ok=True)
+        text = TEMPLATE.replace("ISO_URL", self.iso.as_uri()).replace("small-$", f"{name}-$")
+        (where / f"{name}.pkr.hcl").write_text(text)
 
     @property
     def iso(self) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -27,13 +29,35 @@ def _reaped(bench: Bench, *more: str) -> Ended:
     return bench.run("reap", "--run", "last", "--grace", "5s", *more)
 
 
-def test_a_good_build_leaves_nothing_and_says_so(new_bench: NewBench) -> None:
+def test_a_good_build_leaves_nothing_and_says_so(new_bench: NewBench, xapi: XapiStandIn) -> None:
     bench = new_bench()
     ended = finish(bench.build())
     assert ended.code == 0, ended.out
     assert bench.left() == EMPTY
+    assert xapi.sessions() == 0  # the plugin never ends its own
     assert "host-remains" not in ended.out
-    assert bench.journal()["units"]["small"]["clean_up"] == "removed"
+    unit = bench.journal()["units"]["small"]
+    assert unit["clean_up"] == "removed"
+
+    document = bench.metadata()
+    assert document["host"] == {
+        "vm_uuid": unit["instance_uuids"][0],
+        "clean_up": "removed",
+        "asked": True,
+        "why": "",
+        "remaining": [],
+    }
+    assert document["iso"] == {
+        "url": "small.iso",
+        "name": "small.iso",
+        "checksum": None,
+        "sha256_hex": hashlib.sha256(bench.iso.read_bytes()).hexdigest(),
+        "size_bytes": bench.iso.stat().st_size,
+        "confirmed": True,
+    }
+    published = json.dumps(document)
+    for private in (xapi.address, '"root"', str(bench.folder)):
+        assert private not in published
 
 
 @pytest.mark.parametrize("line", ["phase wait-ip", "Getting XVA"])
@@ -105,6 +129,7 @@ def test_cancelled_on_github_in_the_export_it_is_safe_in_time(
     ended = finish(process, signal.SIGTERM)
     assert ended.code == 130, ended.out
     assert bench.left() == EMPTY, ended.out
+    assert xapi.sessions() == 0
     assert bench.journal()["units"]["small"]["clean_up"] == "removed"
     # on a busy machine the figure says little; a grace that is waited out would be 120 s
     assert ended.took_s < 20, ended.out
@@ -261,6 +286,38 @@ def test_a_failed_vm_is_kept_when_asked_and_removed_when_its_time_has_passed(
     assert "Console: " in kept.out
     assert len(bench.left()[0]) == 1
     until(lambda: bench.run("reap", "--run", "last").code == 0 and bench.left() == EMPTY, "kept")
+
+
+def test_an_export_that_is_not_valid_leaves_its_vm_to_a_person_who_asked_for_it(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    xapi.faults.export = Export.CUT
+    bench = new_bench()
+    ended = finish(bench.build("--on-error", "keep", "--keep-for", "1h"))
+    assert ended.code == 31, ended.out
+    (name,) = bench.left()[0]
+    uuid = xapi.record("VM", name)["uuid"]
+    assert f"VM {uuid} was kept at the host: --on-error keep, until" in ended.out
+    assert bench.journal()["units"]["small"]["clean_up"] == "kept"
+    kept = bench.run("reap", "--run", "last", "--yes")
+    assert kept.code == 0, kept.out
+    assert "is kept until" in kept.out
+    assert bench.left()[0] == [name]
+
+
+def test_a_vm_that_still_runs_is_kept_with_its_console(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    for method in ("VM.clean_shutdown", "VM.hard_shutdown"):
+        xapi.faults.fail(method, "VM_HVM_REQUIRED", "it does not stop")
+    bench = new_bench()
+    ended = finish(bench.build("--on-error", "keep", "--keep-for", "1h"))
+    assert ended.code == 20, ended.out
+    (name,) = bench.left()[0]
+    (console,) = xapi.record("VM", name)["consoles"]
+    location = xapi.state.raw("console", console)["location"]
+    assert f"Console: {location}" in ended.out
+    assert xapi.console_greeting(location) == b"RFB 003.003\n"
 
 
 def test_a_good_build_with_keep_leaves_nothing(new_bench: NewBench) -> None:

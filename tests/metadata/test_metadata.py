@@ -34,7 +34,12 @@ def test_a_published_document_fits_its_schema_and_says_what_readers_look_for() -
 
 def test_every_field_of_a_document_is_in_its_schema_and_is_written() -> None:
     failed = metadata.failed(
-        make.draft(), error="bad", exit_code=31, sealed=make.sealed(), xva_report=None
+        make.draft(),
+        error="bad",
+        exit_code=31,
+        sealed=make.sealed(),
+        xva_report=None,
+        template=make.template(),
     )
     for document in (make.published(), failed):
         assert json.loads(metadata.encode(document)) == json.loads(json.dumps(document))
@@ -63,6 +68,7 @@ def test_a_failure_before_packer_ran_can_be_told() -> None:
         exit_code=20,
         sealed=None,
         xva_report=None,
+        template=make.template(),
     )
     written = json.loads(metadata.encode(document))
     assert written["failure"] == {"error": "Packer failed\\nwith two lines", "exit_code": 20}
@@ -144,6 +150,7 @@ def test_an_xva_report_of_any_shape_becomes_plain_json() -> None:
         exit_code=31,
         sealed=make.sealed(),
         xva_report={"path": Path("x"), "ratio": float("nan"), "nested": ({"deep": (1, 2)},)},
+        template=make.template(),
     )
     report = json.loads(metadata.encode(document))["xva"]
     assert report == {"path": "x", "ratio": None, "nested": [{"deep": [1, 2]}]}

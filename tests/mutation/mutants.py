@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutation.places import NOWHERE, Place, place_of
+
 _SWAPPED: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",
     ast.NotEq: "==",
@@ -42,15 +44,23 @@ class Mutant:
     end: int
     text: str
     before: str
+    column: int = 0
+    place: Place = NOWHERE
 
     @property
     def name(self) -> str:
         """Where it is and what it does."""
-        return f"{self.path}:{self.line}: {_short(self.before)} -> {_short(self.text)}"
+        where = f"{self.path}:{self.line}:{self.column}"
+        return f"{where}: {_short(self.before)} -> {_short(self.text)}"
 
     def applied(self, source: bytes) -> bytes:
         """Return the changed source."""
         return source[: self.start] + self.text.encode() + source[self.end :]
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a module of the repository."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
 def mutants_of(path: Path, source: bytes) -> list[Mutant]:
@@ -59,11 +69,21 @@ def mutants_of(path: Path, source: bytes) -> list[Mutant]:
     for line in source.splitlines(keepends=True):
         offsets.append(offsets[-1] + len(line))
     found = []
-    for node, text in _changes(ast.parse(source)):
+    tree = ast.parse(source)
+    for node, text in _changes(tree):
         start = offsets[node.lineno - 1] + node.col_offset
         end = offsets[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         before = source[start:end].decode()
-        mutant = Mutant(path=path, line=node.lineno, start=start, end=end, text=text, before=before)
+        mutant = Mutant(
+            path=path,
+            line=node.lineno,
+            column=node.col_offset,
+            start=start,
+            end=end,
+            text=text,
+            before=before,
+            place=place_of(tree, node),
+        )
         if _compiles(mutant.applied(source)):
             found.append(mutant)
     return sorted(found, key=lambda one: (one.start, one.text))

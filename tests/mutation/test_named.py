@@ -99,7 +99,7 @@ def _survives(mutant: Mutant | None, tests: str) -> bool:
         "from tests.mutation.mutants import Mutant\n"
         "from tests.mutation.runner import is_killed\n"
         f"mutant = {'None' if mutant is None else _expression(mutant)}\n"
-        f"raise SystemExit(10 if is_killed(mutant, [{tests!r}], limit_s=200) else 11)"
+        f"raise SystemExit(10 if is_killed(mutant, [{tests!r}]) else 11)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
     assert done.returncode in {10, 11}

@@ -55,7 +55,7 @@ def test_without_packer_all_else_is_still_looked_at(
     code, checks = _check(capsys, str(DEMO))
     assert code == 2
     assert checks["packer"]["status"] == "fail"
-    assert "apt-get install packer" in checks["packer"]["hint"]
+    assert "asyncpipe packer install" in checks["packer"]["hint"]
     assert checks["template"]["status"] == "ok"
     assert checks["destination"]["status"] == "ok"
 

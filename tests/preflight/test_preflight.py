@@ -10,7 +10,6 @@ from asyncpipe import preflight
 from asyncpipe.errors import (
     AccessDeniedError,
     BucketMissingError,
-    PackerMissingError,
     TemplateError,
 )
 from asyncpipe.model.build import BuildPlan
@@ -111,23 +110,61 @@ async def test_an_unset_variable_is_named_before_packer_is_asked() -> None:
     assert programs.seen == []
 
 
+PLUGIN = "/p/github.com/vatesfr/xenserver/packer-plugin-xenserver_v{version}_x5.0_linux_amd64"
+NEEDS_PLUGIN = replace(
+    make.template(), required_plugins={"github.com/vatesfr/xenserver": "~> 0.11"}
+)
+
+
 @pytest.mark.parametrize(
-    ("version", "installed", "status"),
+    ("installed", "status"),
     [
-        ("1.11.2", "/p/github.com/vatesfr/xenserver/packer-plugin-xenserver_v0.11.4_x5.0", "ok"),
-        ("1.11.2", "", "fail"),
-        ("1.6.6", "", "warn"),
+        (PLUGIN.format(version="0.11.4"), "ok"),
+        (PLUGIN.format(version="0.8.1"), "fail"),  # another version than the template's
+        ("", "fail"),
     ],
 )
-async def test_required_plugins_are_looked_for(version: str, installed: str, status: str) -> None:
-    template = replace(
-        make.template(), required_plugins={"github.com/vatesfr/xenserver": ">= 0.11"}
-    )
+async def test_required_plugins_are_looked_for(installed: str, status: str) -> None:
     programs = Programs({"plugins": Answer(installed), "validate": Answer()})
-    plugins = (await _look(_plan(template=template, packer_version=version), programs))["plugins"]
+    plugins = (await _look(_plan(template=NEEDS_PLUGIN), programs))["plugins"]
     assert plugins.status.value == status
     if status == "fail":
+        assert "github.com/vatesfr/xenserver ~> 0.11" in plugins.message
         assert "init templates/debian/12" in plugins.hint
+
+
+async def test_missing_plugins_are_installed_where_that_is_allowed() -> None:
+    programs = Programs({"plugins": Answer(), "init": Answer(), "validate": Answer()})
+    results = await _look(_plan(template=NEEDS_PLUGIN), programs, install_plugins=True)
+    assert results["plugins"].status is CheckStatus.OK
+    assert [command.argv[1] for command in programs.seen] == ["plugins", "init", "validate"]
+
+
+async def test_plugins_that_cannot_be_installed_are_named_with_version_and_folder() -> None:
+    offline = (
+        'Failed getting the "github.com/vatesfr/xenserver" plugin:\n1 error occurred:\n'
+        '\t* Get "https://api.github.com/x": dial tcp: no such host\n'
+    )
+    programs = Programs({"plugins": Answer(), "init": Answer(offline, 1), "validate": Answer()})
+    plan = _plan(template=NEEDS_PLUGIN, packer_environment={"HOME": "/home/me"})
+    plugins = (await _look(plan, programs, install_plugins=True))["plugins"]
+    assert plugins.status is CheckStatus.FAIL
+    assert plugins.exit_code == 2
+    assert "github.com/vatesfr/xenserver ~> 0.11" in plugins.message
+    assert "no such host" in plugins.message
+    assert "/home/me/.config/packer/plugins" in plugins.hint
+
+
+async def test_all_that_packer_says_of_a_template_is_shown() -> None:
+    results = await _look(
+        None,
+        Programs({"validate": Answer(BROKEN, 1)}),
+        redact=lambda text: text.replace("tops3cret", "****"),
+    )
+    shown = preflight.render(list(results.values()))
+    assert 'This object has no argument "foo"; the password is ****.' in shown
+    assert "Error: Second thing" in shown
+    assert "\x1b" not in shown
 
 
 async def test_the_disk_must_hold_what_is_built_at_once() -> None:
@@ -185,24 +222,6 @@ def test_the_exit_code_is_that_of_the_first_failure() -> None:
     assert preflight.exit_code_of([fine, first, second]) == 3
     text = preflight.render([fine, first, second])
     assert "3 checks: 2 failed, 0 to look at" in text
-
-
-def test_packer_is_found_where_it_was_named_or_on_the_path() -> None:
-    def which(name: str, path: str | None = None) -> str | None:
-        return {"packer": "/usr/bin/packer", "/opt/packer": "/opt/packer"}.get(name)
-
-    assert preflight.locate_packer(None, {}, which) == Path("/usr/bin/packer")
-    assert preflight.locate_packer("/opt/packer", {}, which) == Path("/opt/packer")
-    assert preflight.locate_packer(None, {"PACKER": "/opt/packer"}, which) == Path("/opt/packer")
-    with pytest.raises(PackerMissingError, match="/nowhere"):
-        preflight.locate_packer("/nowhere", {}, which)
-
-
-def test_a_machine_without_packer_is_told_the_commands() -> None:
-    with pytest.raises(PackerMissingError) as caught:
-        preflight.locate_packer(None, {}, lambda _name, path=None: None)
-    assert "sudo apt-get install packer" in caught.value.hint
-    assert caught.value.exit_code == 2
 
 
 SHELL_LOCAL = (

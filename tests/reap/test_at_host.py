@@ -159,9 +159,22 @@ async def test_a_host_that_cannot_be_asked_counts_as_left(tmp_path: Path, error:
     assert uuid in found.advice
 
 
-async def test_a_dry_run_removes_nothing(tmp_path: Path) -> None:
+async def test_a_dry_run_removes_nothing_and_shows_a_vm_with_the_size_of_its_disks(
+    tmp_path: Path,
+) -> None:
     pool = FakePool()
-    pool.add_vm("debian", mark=OURS)
+    vm = pool.add_vm("debian", mark=OURS, disk_bytes=(3 * 1024, 5 * 1024))
+    image = pool.add_vdi("debian.iso", mark=OURS, is_iso=True, size_bytes=7)
     found = await _clean(_run(tmp_path), pool, dry_run=True)
-    assert [one.removed for one in found] == [False, False]
+    assert [(one.removable, one.size_bytes) for one in found] == [(True, 8 * 1024), (True, 7)]
+    assert [uuid in one.what for uuid, one in zip((vm, image), found, strict=True)] == [True, True]
     assert len(pool.machines) == 1
+
+
+async def test_a_dry_run_does_not_promise_to_remove_what_is_kept(tmp_path: Path) -> None:
+    pool = FakePool()
+    until = timestamp_of(datetime.now(UTC) + timedelta(hours=1))
+    pool.add_vm("debian", mark=Mark(run_id=RUN, unit="debian", keep_until_utc=until))
+    (found,) = await _clean(_run(tmp_path), pool, dry_run=True)
+    assert not found.removable
+    assert f"kept until {until}" in found.what

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import anyio
+import click
 import pytest
 
 from asyncpipe.cli import main
+from asyncpipe.cli import reap as reap_command
 from asyncpipe.stores.directory.store import DirectoryStore
 
 STAMP = "20261123T170000Z"
@@ -87,3 +91,79 @@ def test_a_folder_that_is_no_run_is_told(
     assert main.run(["reap", "--run", "last"]) == 2
     assert main.run(["reap", "--run", str(tmp_path)]) == 2
     assert "run.json" in capsys.readouterr().err
+
+
+class TestOnATerminal:
+    """It shows what there is, and asks."""
+
+    @pytest.fixture(autouse=True)
+    def _terminal(self, monkeypatch: pytest.MonkeyPatch, run_folder: Path) -> None:
+        monkeypatch.setattr(reap_command.sys, "stdin", _Terminal())  # type: ignore[attr-defined]
+        journal = json.loads((run_folder / "run.json").read_text())
+        journal["units"]["debian"]["instance_uuids"] = []
+        (run_folder / "debian" / "output" / "half.xva").write_bytes(b"x" * 2048)
+        (run_folder / "run.json").write_text(json.dumps(journal))
+
+    def _answered(
+        self, monkeypatch: pytest.MonkeyPatch, answer: bool, *arguments: str
+    ) -> tuple[int, list[str]]:
+        asked: list[str] = []
+
+        def confirm(text: str, **_: object) -> bool:
+            asked.append(text)
+            return answer
+
+        monkeypatch.setattr(click, "confirm", confirm)
+        return main.run(["reap", "--run", "last", *arguments]), asked
+
+    def test_it_shows_age_and_size_and_removes_what_is_agreed_to(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        run_folder: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        code, asked = self._answered(monkeypatch, True)
+        assert (code, asked) == (0, ["Remove them?"])
+        out = capsys.readouterr().out
+        files = f"files: {run_folder / 'debian' / 'output'}, 2.0 KiB, "
+        assert re.search(
+            rf"^would be removed: {re.escape(files)}\d+h\d\dm old$", out, re.MULTILINE
+        ), out
+        assert f"removed: {files}" in out
+        assert not (run_folder / "debian" / "output").exists()
+
+    def test_what_is_not_agreed_to_stays_and_the_exit_code_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, run_folder: Path
+    ) -> None:
+        code, asked = self._answered(monkeypatch, False)
+        assert (code, asked) == (40, ["Remove them?"])
+        assert (run_folder / "debian" / "output").exists()
+
+    @pytest.mark.parametrize("option", ["--yes", "--json", "--dry-run"])
+    def test_nobody_is_asked_who_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, run_folder: Path, option: str
+    ) -> None:
+        code, asked = self._answered(monkeypatch, False, option)
+        assert (code, asked) == (0, [])
+        assert (run_folder / "debian" / "output").exists() == (option == "--dry-run")
+
+    def test_where_there_is_nothing_nobody_is_asked(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self._answered(monkeypatch, True, "--yes")
+        capsys.readouterr()
+        assert self._answered(monkeypatch, False) == (0, [])
+        assert capsys.readouterr().out == "Nothing was left behind.\n"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_name_that_is_no_run_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["reap", "--run", "mistyped"]) == 2
+    assert list(tmp_path.rglob("mistyped")) == []

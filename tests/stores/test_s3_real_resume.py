@@ -26,11 +26,10 @@ from asyncpipe.model.transfer import Keep, PublishedObject, Target
 from asyncpipe.reap import Kind, sweep
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3.store import S3Store
-from asyncpipe.upload.budget import Budget
 from tests.e2e.command import REPOSITORY, clean_environment
 from tests.stores.real_servers import RealServer, running_ceph, running_swift
 from tests.stores.small_servers import SMALL, running_small
-from tests.upload.crash_child import OPTIONS, SLOW_BYTES_PER_S
+from tests.upload.crash_child import OPTIONS
 from tests.upload.helpers import MIB, published, sha256_hex, some_bytes, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
@@ -115,18 +114,15 @@ class Place:
             await anyio.sleep(0.01)
         return handle
 
-    async def upload(self, store: S3Store, *, slow: bool = False) -> PublishedObject:
-        budget = Budget(OPTIONS)
-        budget.bandwidth.bytes_per_s = SLOW_BYTES_PER_S if slow else None
+    async def upload(self, store: S3Store) -> PublishedObject:
         return await published(
             store,
             Target(key=KEY, content_type="application/octet-stream"),
             self.path,
             OPTIONS,
-            budget=budget,
             journal_path=self.journal,
             resume=True,
-            keep=Keep.INTERRUPTED,
+            keep=Keep.LOST,
         )
 
 
@@ -152,19 +148,6 @@ async def killed(place: Place) -> UploadHandle:
         assert child.returncode == -9
 
 
-async def cancelled(place: Place) -> UploadHandle:
-    """An upload that was cancelled and kept."""
-    async with place.opened() as store, anyio.create_task_group() as group:
-
-        async def run() -> None:
-            await place.upload(store, slow=True)
-
-        group.start_soon(run)
-        handle = await place.parts_arrived(store, 3)
-        group.cancel_scope.cancel()
-    return handle
-
-
 def wire_tap(store: S3Store) -> set[int]:
     """Numbers of the parts that go out from now on, as the HTTP requests have them."""
     numbers: set[int] = set()
@@ -176,12 +159,11 @@ def wire_tap(store: S3Store) -> set[int]:
     return numbers
 
 
-@pytest.mark.parametrize("interrupt", [killed, cancelled])
 async def test_an_interrupted_upload_is_resumed_with_the_parts_the_server_holds(
-    place: Place, interrupt: Callable[[Place], Awaitable[UploadHandle]]
+    place: Place,
 ) -> None:
     with anyio.fail_after(LIMIT_S):
-        handle = await interrupt(place)
+        handle = await killed(place)
         async with place.opened() as store:
             kept = {part.number: part.size_bytes for part in await store.list_parts(handle)}
             assert 3 <= len(kept) < len(PARTS)

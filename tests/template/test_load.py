@@ -168,6 +168,20 @@ def test_a_file_with_plugins_only_has_no_source(tmp_path: Path) -> None:
     assert loaded.required_plugins == {"github.com/vatesfr/xenserver": ">= 0.7.3"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a__pkr__hcl", 'packer { required_version = ">= 1.7" }'),
+        ("a__pkr__json", '{"packer": {"required_version": ">= 1.7"}}'),
+        ("a__json", '{"min_packer_version": "1.7", "builders": []}'),
+    ],
+)
+def test_what_is_asked_of_packer_itself_is_known(tmp_path: Path, name: str, text: str) -> None:
+    write(tmp_path, **{name: text})
+    loaded = template.load(next(tmp_path.iterdir()))
+    assert loaded.required_versions == (">= 1.7",)
+
+
 def test_undeclared_variables_and_sources_are_warned_of(tmp_path: Path) -> None:
     write(tmp_path, a__pkr__hcl='build { sources = ["source.null.gone"] }')
     loaded = template.load(tmp_path, variables={"y": "1"})

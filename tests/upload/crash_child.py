@@ -50,7 +50,7 @@ async def upload(destination: str, environment: dict[str, str], work: dict[str, 
                 options=options,
                 journal_path=Path(work["journal"]),
                 resume=True,
-                keep=Keep.INTERRUPTED,
+                keep=Keep.LOST,
             )
         ) as running,
     ):

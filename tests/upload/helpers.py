@@ -102,7 +102,7 @@ async def staged_to_be_resumed(
 ) -> None:
     """Stage what an interruption keeps; ``error`` is the caller's own, after the last part."""
     async with uploading(
-        store, target, path, options, journal_path=journal, keep=Keep.INTERRUPTED
+        store, target, path, options, journal_path=journal, keep=Keep.LOST
     ) as upload:
         await upload.stage()
         if error is not None:

@@ -195,9 +195,9 @@ class Calls:
     def start(self, ref: str, state: str = "Running") -> str:
         """Start a VM; it has a console and an address at once."""
         self._move(ref, "Halted", state)
-        console = self._state.add(
-            "console", location=f"https://{self._state.address}/console?ref={ref}", protocol="rfb"
-        )
+        where = f"https://{self._state.address}:{self._state.port}/console"
+        console = self._state.add("console", VM=ref, protocol="rfb")
+        self._state.raw("console", console)["location"] = f"{where}?ref={console}"
         metrics = self._state.add("VM_guest_metrics", networks={"0/ip": "127.0.0.1"}, os_version={})
         host = next(iter(self._state.tables["host"]))
         fields = {

@@ -14,7 +14,7 @@ from xmlrpc.client import dumps, loads
 
 from tests.xapi_standin.faults import Export
 from tests.xapi_standin.state import XapiError
-from tests.xapi_standin.transfers import ERROR_PAGE, CutError
+from tests.xapi_standin.transfers import ERROR_PAGE, RFB_GREETING, CutError
 
 if TYPE_CHECKING:
     from tests.xapi_standin.standin import XapiStandIn
@@ -113,6 +113,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._export(query)
         elif path != "/export":
             self._answer(404, b"not found", "text/plain")
+
+    def do_CONNECT(self) -> None:
+        """The console of a running VM: a VNC server that says its version and hangs up."""
+        path, query = self._target()
+        self.close_connection = True
+        if path != "/console" or not self._authorised(query):
+            return
+        if not self._standin.has_console(query):
+            self._answer(404, b"", "text/plain")
+            return
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + RFB_GREETING)
 
     def do_PUT(self) -> None:
         path, query = self._target()

@@ -48,6 +48,7 @@ def running_xapi(
         authority = Authority(place)
         server = Server(port, authority.server("127.0.0.1"))
         state = furnished("127.0.0.1")
+        state.port = server.server_address[1]
         knobs = faults or Faults()
         calls = Calls(state, {USERNAME: PASSWORD}, master)
         standin = XapiStandIn(

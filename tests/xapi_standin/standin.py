@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.xapi_standin.faults import Faults
 from tests.xapi_standin.state import Record, State
@@ -80,6 +83,36 @@ class XapiStandIn:
         """Sessions that nobody ended."""
         with self.state.lock:
             return len(self.state.tables["session"])
+
+    def has_console(self, query: dict[str, str]) -> bool:
+        """Whether it is the console of a VM that runs; by uuid or reference of console or VM."""
+        with self.state.lock:
+            for ref, console in self.state.tables["console"].items():
+                vm = self.state.tables["VM"].get(console["VM"], {})
+                if vm.get("power_state") not in {"Running", "Paused"}:
+                    continue
+                names = {"ref": {ref, console["VM"]}, "uuid": {console["uuid"], vm["uuid"]}}
+                if any(query.get(key) in values for key, values in names.items()):
+                    return True
+        return False
+
+    def console_greeting(self, location: str) -> bytes:
+        """What a VNC viewer reads first at a console's location; it logs in as the plugin does."""
+        parts = urlsplit(location)
+        session = self.state.add("session")
+        context = ssl.create_default_context(cafile=self.ca_file)
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 443), 30) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname) as tls,
+            tls.makefile("rb") as answer,
+        ):
+            tls.sendall(
+                f"CONNECT {parts.path}?{parts.query}&session_id={session} HTTP/1.1\r\n\r\n".encode()
+            )
+            assert answer.readline().startswith(b"HTTP/1.1 200 ")
+            while answer.readline().strip():
+                pass
+            return answer.readline()
 
     def export_bytes(self, query: dict[str, str]) -> int:
         """The size of an export."""

@@ -31,6 +31,7 @@ class State:
     """One pool with one host; every table is reference -> record."""
 
     address: str = "127.0.0.1"
+    port: int = 443  # a real console is always there
     lock: threading.RLock = field(default_factory=threading.RLock)
     tables: dict[str, dict[str, Record]] = field(
         default_factory=lambda: {name: {} for name in CLASSES}

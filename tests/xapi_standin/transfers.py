@@ -12,6 +12,7 @@ from tests.xapi_standin.faults import Export, Faults, Import
 from tests.xapi_standin.state import State, XapiError
 
 PIECE_BYTES = 64 * 1024
+RFB_GREETING = b"RFB 003.003\n"  # RFC 6143, 7.1.1
 ERROR_PAGE = (
     b"HTTP/1.1 500 Internal Error\r\nconnection: close\r\n\r\n"
     b"<html><body><h1>HTTP 500 internal server error</h1>SR_BACKEND_FAILURE_46</body></html>"

@@ -20,6 +20,7 @@ from asyncpipe.cli.options.command import (
     options,
     setting,
 )
+from asyncpipe.cli.options.identity import IDENTITY
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
@@ -28,7 +29,6 @@ from asyncpipe.cli.options.values import (
     SIZE,
     TEXT,
     VARIABLE,
-    VERSION,
     OneOf,
     shown_duration,
 )
@@ -78,9 +78,15 @@ PACKER = setting(
     "packer",
     "--packer",
     envvar=("ASYNCPIPE_PACKER", "PACKER"),
-    show_default="the one on PATH",
+    show_default="the one on PATH, else the installed one",
     metavar="PATH",
     help="The Packer to run.",
+)
+NO_INIT = setting(
+    "no_init",
+    "--no-init",
+    is_flag=True,
+    help="Do not let `packer init` install plugins that are missing.",
 )
 VARIABLES = setting(
     "variables",
@@ -118,21 +124,24 @@ EXCEPT = setting(
     multiple=True,
     type=GLOB,
     metavar="GLOB",
-    help="Build all but these.",
+    help="Build all but these; a post-processor's name makes Packer skip it and what follows.",
 )
 JOBS = setting("jobs", "-j", "--jobs", type=click.IntRange(min=1), help="Builds at once.")
-SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
-
-IDENTITY = options(
-    setting("os", "--os", metavar="ID", help="The operating system, for example debian."),
-    setting("os_version", "--os-version", type=VERSION, metavar="VERSION", help="For example 12."),
-    setting(
-        "strict_identity",
-        "--strict-identity",
-        is_flag=True,
-        help="Fail when guest and template contradict each other about the system.",
-    ),
+RETRIES = setting(
+    "retries",
+    "--retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Build again what Packer failed at, N times.",
 )
+BUILD_TIMEOUT = setting(
+    "build_timeout_s",
+    "--build-timeout",
+    type=DURATION,
+    metavar="TIME",
+    help="Stop a build that takes longer.",
+)
+SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
 
 
 def grace(**attributes: Any) -> Decorator:
@@ -181,7 +190,7 @@ STORE = options(
         "--s3-addressing",
         type=OneOf(Addressing),
         section="S3",
-        help="Where the bucket's name stands in a URL.",
+        help="Where URLs have the bucket's name.",
     ),
     setting(
         "ca_bundle",

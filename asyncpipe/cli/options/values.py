@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model import store_keys
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~-]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
@@ -83,7 +85,18 @@ def _version(text: str) -> str:
     return text.strip()
 
 
+def _variant(text: str) -> str:
+    """A variant as a name of a place has it; "" for none, whatever the template says."""
+    if text.strip() and not store_keys.is_variant(text.strip()):
+        raise UsageError(f"{text[:80]!r} is not a variant: {store_keys.VARIANT_RULE}.")
+    return text.strip()
+
+
 def _words(text: str) -> list[str]:
+    """A shell's words, or the texts of a JSON array, which no quoting can go wrong in."""
+    listed = _array(text)
+    if listed is not None:
+        return listed
     try:
         return shlex.split(text, comments=False)
     except ValueError as error:
@@ -91,7 +104,22 @@ def _words(text: str) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
+    listed = _array(text)
+    if listed is not None:
+        return listed
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _array(text: str) -> list[str] | None:
+    """The texts of a JSON array; None where ``text`` is none (a glob may begin with a bracket)."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    is_texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if is_texts else None
 
 
 class Parsed(click.ParamType[Any]):
@@ -150,6 +178,7 @@ DURATION = Parsed("duration", parse_duration)
 VARIABLE = Parsed("variable", parse_variable, split=_lines)
 MOMENT = Parsed("moment", _moment)
 VERSION = Parsed("version", _version)
+VARIANT = Parsed("variant", _variant)
 
 
 def shown_size(size_bytes: int) -> str:

@@ -8,13 +8,14 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.to_thread
 
 from asyncpipe import detect, metadata
 from asyncpipe.cli.run import folders
-from asyncpipe.cli.run.execute import execute
+from asyncpipe.cli.run.execute import NEXT_SECOND_S, execute
 from asyncpipe.cli.run.prepare import Prepared
 from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.detect import evidence
@@ -25,11 +26,15 @@ from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.template import Template
 from asyncpipe.run import plan, provenance
-from asyncpipe.run.state import FILE_NAME, Built, RunJournal, making
+from asyncpipe.run.state import FILE_NAME, Built, RunJournal, alone, making
 from asyncpipe.settings import Settings
+from asyncpipe.system.lock import LOCK_NAME
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.format import timestamp_of, utc_text
-from asyncpipe.text.secrets import secrets_of
+from asyncpipe.text.mask import Redactor
+from asyncpipe.text.secrets import Secrets, secrets_of
+
+_PIECE_BYTES: Final = 64 * 1024
 
 
 def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
@@ -46,26 +51,38 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
 async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals() as announcer:
+        folders.refuse_workspace(settings)
         new_folders = folders.not_there_yet(settings)
         guest = await anyio.to_thread.run_sync(_guest_of, log_file)
         identity = _identity(settings, file, guest)
-        journal = _journal(settings, file, resumed=resumed)
-        one = _plan(settings, file, identity, journal)
-        await anyio.to_thread.run_sync(_write_log, journal.folder / LOG_NAME, file, log_file)
-        prepared = Prepared(
-            new_folders=new_folders,
-            settings=replace(settings, keep_xva=True),
-            root=Path.cwd(),
-            journal=journal,
-            units=(),
-            plans=(one,),
-            secrets=secrets_of(settings.environment, {}),
-        )
-        built = await _built(settings, one, identity, guest, journal)
-        ended = await execute(prepared, announcer, built=built)
-        assert ended is not None  # nothing is claimed: there is no build to lose
+        folder = _folder(settings, file)
+        with alone(folder):
+            known = secrets_of(settings.environment, {})
+            while True:
+                journal = _journal(settings, folder, resumed=resumed)
+                await anyio.to_thread.run_sync(_write_log, folder / LOG_NAME, file, log_file, known)
+                one = _plan(settings, file, identity, journal)
+                prepared = _prepared(settings, one, journal, new_folders)
+                built = await _built(settings, one, identity, guest, journal)
+                if (ended := await execute(prepared, announcer, built=built)) is not None:
+                    break
+                await anyio.sleep(NEXT_SECOND_S)
         exit_code = ended
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
+
+
+def _prepared(
+    settings: Settings, one: BuildPlan, journal: RunJournal, new_folders: tuple[Path, ...]
+) -> Prepared:
+    return Prepared(
+        new_folders=new_folders,
+        settings=replace(settings, keep_xva=True),
+        root=Path.cwd(),
+        journal=journal,
+        units=(),
+        plans=(one,),
+        secrets=secrets_of(settings.environment, {}),
+    )
 
 
 def _guest_of(log_file: Path | None) -> GuestFacts:
@@ -92,13 +109,17 @@ def _identity(settings: Settings, file: Path, guest: GuestFacts) -> OsIdentity:
     return identity
 
 
-def _journal(settings: Settings, file: Path, *, resumed: bool) -> RunJournal:
+def _folder(settings: Settings, file: Path) -> Path:
     """One folder per file, so that --resume finds what the same command began."""
     name = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
-    folder = (settings.work_directory / "publish" / f"{plan.slug(file.stem)}-{name}").resolve()
+    return (settings.work_directory / "publish" / f"{plan.slug(file.stem)}-{name}").resolve()
+
+
+def _journal(settings: Settings, folder: Path, *, resumed: bool) -> RunJournal:
     if resumed and (folder / FILE_NAME).exists():
         return RunJournal.read(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    with making(folder):
+        _clear(folder)
     timestamp = timestamp_of(datetime.now(UTC))
     return RunJournal.begin(
         folder,
@@ -106,6 +127,15 @@ def _journal(settings: Settings, file: Path, *, resumed: bool) -> RunJournal:
         timestamp=timestamp,
         destination=settings.destination,
     )
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier publication of the file left, but not the lock that we hold."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK_NAME:
+            path.unlink()
 
 
 def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJournal) -> BuildPlan:
@@ -122,17 +152,23 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
         output_directory=file.parent,
         timestamp=journal.timestamp,
         static_identity=identity,
+        variant=settings.variant or "",
         strict_identity=settings.strict_identity,
     )
 
 
-def _write_log(path: Path, file: Path, log_file: Path | None) -> None:
+def _write_log(path: Path, file: Path, log_file: Path | None, known: Secrets) -> None:
+    """Begin the log that is published; the secrets of a log from elsewhere are masked."""
     if path.exists():
         return  # a resumed run publishes the log it had
     now = utc_text(datetime.now(UTC))
     with making(path.parent):
         if log_file is not None:
-            shutil.copyfile(log_file, path)
+            redactor = Redactor(known)
+            with log_file.open("rb") as given, path.open("wb") as masked:
+                while piece := given.read(_PIECE_BYTES):
+                    masked.write(redactor.feed(piece))
+                masked.write(redactor.flush())
         else:
             text = f"{now} asyncpipe publish: {file.name}; no build log was given\n"
             path.write_text(text, "utf-8")
@@ -157,8 +193,8 @@ async def _built(
     )
     return Built(
         xva_path=one.template.path,
-        folder_key=plan.folder_key(identity, one.unit, one.timestamp),
-        name=plan.published_name(identity, one.unit),
+        folder_key=plan.folder_key(identity, one.unit, one.variant, one.timestamp),
+        name=plan.published_name(identity, one.unit, one.variant),
         redaction_count=0,
         draft=draft,
     )

@@ -1,4 +1,4 @@
-"""Keeps the folders that we make out of the user's ``git status``."""
+"""Where a run writes: kept out of the user's ``git status``, and out of a checkout's way."""
 
 from __future__ import annotations
 
@@ -27,3 +27,24 @@ def ignore(folders: tuple[Path, ...]) -> None:
     for folder in folders:
         with suppress(OSError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
             file.write(_IGNORE)
+
+
+def refuse_workspace(settings: Settings) -> None:
+    """Refuse to publish into a workspace of GitHub Actions: the next checkout there empties it.
+
+    An unset variable gives the default destination, which lies there, and a mistyped URL
+    (``s3:/bucket``) is a relative path: such a run would be green and publish nothing that stays.
+
+    Raises:
+        UsageError: the destination is a folder in the workspace.
+    """
+    workspace = settings.environment.get("GITHUB_WORKSPACE", "")
+    if not settings.on_github or not workspace or settings.destination.startswith("s3://"):
+        return
+    if folder_of(settings.destination).resolve().is_relative_to(Path(workspace).resolve()):
+        raise UsageError(
+            f"The destination {settings.destination} is a folder in the workspace: the next"
+            " checkout would delete what is published there.",
+            hint="Name s3://bucket/prefix, or a folder outside of the workspace. Is the variable"
+            " that holds the destination (vars.ASYNCPIPE_DESTINATION) set, and spelt so?",
+        )

@@ -1,4 +1,4 @@
-"""How a run is told: which reporter, the report file, GitHub's files, the webhook."""
+"""How a run is reported: which reporter, the report file, GitHub's files, the webhook."""
 
 from __future__ import annotations
 
@@ -126,6 +126,7 @@ class Finish:
     started_utc: datetime
     duration_s: float
     done_before: int = 0  # units that an earlier process of a resumed run had published
+    earlier_urls: tuple[str, ...] = ()  # published by an earlier attempt of the workflow
 
     @property
     def exit_code(self) -> int:
@@ -150,6 +151,7 @@ class Finish:
             run_directory=str(self.prepared.journal.folder),
             cancelled=self.cancelled,
             remains=self.remains,
+            earlier_urls=self.earlier_urls,
         )
 
     @property
@@ -189,7 +191,7 @@ def announce(prepared: Prepared) -> None:
     """Hand the run's folder on at once: a step that is killed later cannot any more."""
     settings = prepared.settings
     if settings.on_github:
-        text = github.run_directory_output(str(prepared.journal.folder))
+        text = github.heredocs({"run-directory": str(prepared.journal.folder)})
         _warn(github.append(settings.environment, "GITHUB_OUTPUT", text))
 
 
@@ -227,6 +229,7 @@ def _write_files(finish: Finish) -> None:
         finish.outcomes,
         exit_code=finish.exit_code,
         run_directory=finish.info.run_directory,
+        earlier_urls=finish.earlier_urls,
     )
     _warn(github.append(settings.environment, "GITHUB_OUTPUT", outputs))
 
@@ -237,7 +240,7 @@ def _warn(problem: str) -> None:
 
 
 async def notify(finish: Finish) -> None:
-    """Tell the chat, when one was named; a failure of that is a warning."""
+    """Post to the chat, if one was named; a failure is only a warning."""
     settings = finish.prepared.settings
     if settings.webhook_url:
         from asyncpipe.report import webhook_post as webhook_adapter
@@ -249,7 +252,7 @@ async def notify(finish: Finish) -> None:
         payload = webhook.payload(finish.outcomes, run_url=run_url, form=form)
         problem = await webhook_adapter.post(settings.webhook_url, payload)
         if problem:
-            click.echo(f"asyncpipe: the webhook was not told: {problem}", err=True)
+            click.echo(f"asyncpipe: the webhook was not called: {problem}", err=True)
 
 
 def run_url_of(environment: Mapping[str, str]) -> str:
@@ -263,8 +266,8 @@ def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:
     """What would be built, from which source, and where it would go."""
     lines = []
     for one in plans:
-        place = plan.folder_key(one.static_identity, one.unit, one.timestamp)
-        name = plan.published_name(one.static_identity, one.unit)
+        place = plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
+        name = plan.published_name(one.static_identity, one.unit, one.variant)
         lines += [
             f"{one.unit}",
             f"  template     {one.template.path}",

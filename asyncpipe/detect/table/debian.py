@@ -59,13 +59,16 @@ DEBIAN_FAMILY = (
     ),
     Distribution(
         os_type="astra",
-        word=r"astra[-_ ]?linux(?:[-_](?:se|ce))?|alce|(?<=^)installation(?=-1\.[78]\.)",
-        hints=("astra", "alce", "installation"), version=r"[12]\.\d{1,2}(?:\.\d+){0,2}", series=2,
+        word=r"astra[-_ ]?linux(?:[-_](?:se|ce))?|al[cs]e|orel(?=-\d)"
+        r"|(?<=^)installation(?=-1\.[78]\.)",
+        hints=("astra", "alce", "alse", "orel", "installation"),
+        version=r"[12]\.\d{1,2}(?:\.\d+){0,2}", series=2,
         ids=("astralinux",),
         examples=(
             ("astralinux-1.7.5-17.07.2023_14.40.iso", "1.7"),
             ("installation-1.8.1.6-27.06.24_14.15.iso", "1.8"),
-            ("alce-2.12.46.6-17.04.2023_15.09.iso", "2.12"),
+            ("alce-2.12.46.6-17.04.2023_15.09.iso", "2.12"), ("orel-2.12.46.iso", "2.12"),
+            ("alse-1.8.1.6-installer.iso", "1.8"),
         ),
     ),
     Distribution(

@@ -250,17 +250,20 @@ REDHAT_FAMILY = (
     ),
     Distribution(
         os_type="redos", word=r"red[-_ ]?os(?:[-_]murom)?", hints=("redos", "red"),
-        version=r"\d{1,2}\.\d(?:\.\d+)?", series=2, needs_version=True,
+        version=r"\d{1,2}(?:\.\d(?:\.\d+)?)?", series=2, needs_version=True,
         examples=(
+            ("redos-8-20240218.1-Everything-x86_64-DVD1.iso", "8"),
             ("redos-MUROM-7.3.4-20231220.0-Everything-x86_64-DVD1.iso", "7.3"),
             ("RED-OS-8.0.iso", "8.0"),
         ),
     ),
     Distribution(
         os_type="kylin", word=r"kylin(?:[-_](?:server|desktop))*", hints=("kylin",),
-        version=r"v?(10|4|7)(?:[-_]sp(\d))?", series=2, needs_version=True,
+        version=r"v?(10|11|4|7)(?:[-_]sp(\d))?", series=2, needs_version=True,
         examples=(
             ("Kylin-Server-10-SP2-Release-Build09-20210524-x86_64.iso", "10.2"),
+            ("Kylin-Server-V11-2503-Release-x86_64.iso", "11"),
+            ("Kylin-Desktop-V10-SP1-HWE-Release-2303-X86_64.iso", "10.1"),
             ("Kylin-Server-V10-SP3-General-Release-2303-X86_64.iso", "10.3"),
         ),
     ),

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from asyncpipe.report.github.annotations import annotation_commands
+from asyncpipe.report.github.annotations import annotation, annotation_commands, at_most
 from asyncpipe.report.github.files import append
-from asyncpipe.report.github.outputs import outputs, run_directory_output
+from asyncpipe.report.github.outputs import heredocs, outputs
 from asyncpipe.report.github.printer import GithubPrinter
 from asyncpipe.report.github.shield import Shield, command, mask_commands, neutralised
-from asyncpipe.report.github.summary import SUMMARY_LIMIT_BYTES, summary
+from asyncpipe.report.github.summary import SUMMARY_LIMIT_BYTES, failure_summary, summary
 
 __all__ = [
     "SUMMARY_LIMIT_BYTES",
     "GithubPrinter",
     "Shield",
+    "annotation",
     "annotation_commands",
     "append",
+    "at_most",
     "command",
+    "failure_summary",
+    "heredocs",
     "mask_commands",
     "neutralised",
     "outputs",
-    "run_directory_output",
     "summary",
 ]

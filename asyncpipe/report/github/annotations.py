@@ -1,4 +1,4 @@
-"""Annotations of a run: failures with file and line, then warnings; the most telling first."""
+"""Annotations: failures with file and line, then warnings; the most telling first."""
 
 from __future__ import annotations
 
@@ -30,11 +30,44 @@ def annotation_commands(outcomes: Sequence[Outcome], *, workspace: str = "") -> 
     )
     errors = [_error(failure, workspace) for failure in failures]
     warnings = [
-        command("warning", _message(text), {"title": clean(outcome.unit)})
+        annotation("warning", text, title=outcome.unit)
         for outcome in outcomes
         for text in outcome.warnings
     ]
-    return (*_at_most("error", errors), *_at_most("warning", warnings))
+    return (*at_most("error", errors), *at_most("warning", warnings))
+
+
+def annotation(
+    kind: str,
+    *lines: str,
+    title: str,
+    file: str = "",
+    line: int | None = None,
+    workspace: str = "",
+) -> str:
+    """Return one ``::error`` or ``::warning`` command without its newline.
+
+    Args:
+        kind: ``error``, ``warning`` or ``notice``.
+        lines: what it says; blank ones are left out, long ones cut.
+        title: what it is about.
+        file: where, "" for nowhere.
+        line: in that file, from 1.
+        workspace: GITHUB_WORKSPACE; a file inside it is named relative to it.
+    """
+    text = "\n".join(clean(one, limit=1000) for one in lines if one)
+    place = {"file": clean(_relative(file, workspace)), "line": str(line or "")}
+    return command(kind, bounded(text, _MAX_MESSAGE), {**place, "title": clean(title)})
+
+
+def at_most(kind: str, commands: Sequence[str]) -> Iterator[str]:
+    """Yield ten of one kind; when there are more the tenth says how many are not shown."""
+    if len(commands) <= MAX_PER_TYPE:
+        yield from commands
+        return
+    yield from commands[: MAX_PER_TYPE - 1]
+    rest = len(commands) - MAX_PER_TYPE + 1
+    yield command(kind, f"{rest} more; the step summary has them all.")
 
 
 def _telling(failure: Failed) -> tuple[bool, bool, str]:
@@ -42,22 +75,16 @@ def _telling(failure: Failed) -> tuple[bool, bool, str]:
 
 
 def _error(failure: Failed, workspace: str) -> str:
-    file = _relative(failure.error_file, workspace)
-    lines = [failure.error, *failure.cause_lines[:_MAX_CAUSE_LINES]]
-    lines += [f"Hint: {failure.hint}"] if failure.hint else []
-    return command(
+    return annotation(
         "error",
-        _message(*lines),
-        {
-            "file": clean(file),
-            "line": str(failure.error_line or ""),
-            "title": clean(f"{failure.unit}: exit code {failure.exit_code}"),
-        },
+        failure.error,
+        *failure.cause_lines[:_MAX_CAUSE_LINES],
+        f"Hint: {failure.hint}" if failure.hint else "",
+        title=f"{failure.unit}: exit code {failure.exit_code}",
+        file=failure.error_file,
+        line=failure.error_line,
+        workspace=workspace,
     )
-
-
-def _message(*lines: str) -> str:
-    return bounded("\n".join(clean(line, limit=1000) for line in lines), _MAX_MESSAGE)
 
 
 def _relative(file: str, workspace: str) -> str:
@@ -65,12 +92,3 @@ def _relative(file: str, workspace: str) -> str:
     if workspace and path.is_absolute() and path.is_relative_to(workspace):
         return str(path.relative_to(workspace))
     return file
-
-
-def _at_most(kind: str, commands: Sequence[str]) -> Iterator[str]:
-    if len(commands) <= MAX_PER_TYPE:
-        yield from commands
-        return
-    yield from commands[: MAX_PER_TYPE - 1]
-    rest = len(commands) - MAX_PER_TYPE + 1
-    yield command(kind, f"{rest} more; the step summary has them all.")

@@ -15,7 +15,8 @@ def outputs(
     outcomes: Sequence[Outcome],
     *,
     exit_code: int,
-    run_directory: str,
+    run_directory: str | None,
+    earlier_urls: Sequence[str] = (),
     delimiter: Callable[[], str] = lambda: f"asyncpipe-{secrets.token_hex(16)}",
 ) -> str:
     """Return the text to append to ``$GITHUB_OUTPUT``.
@@ -24,26 +25,34 @@ def outputs(
     metadata, packages left out (and the rest too, largest first, above 900 kB: null then);
     ``published-count``, ``failed-count``, ``run-directory``, ``exit-code``. Each value stands in
     a heredoc with a delimiter that no guest can guess.
+
+    Args:
+        outcomes: of the run's templates; none when it failed before it began.
+        exit_code: of the command.
+        run_directory: the run's folder; None leaves what was handed on before.
+        earlier_urls: folders that an earlier attempt of the workflow published.
+        delimiter: makes one for each value.
     """
     published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
     values = {
-        "urls": "\n".join(outcome.publication.folder_url for outcome in published),
+        "urls": "\n".join([*earlier_urls, *(one.publication.folder_url for one in published)]),
         "metadata": _metadata(published),
         "published-count": str(len(published)),
         "failed-count": str(len(outcomes) - len(published)),
-        "run-directory": run_directory,
         "exit-code": str(exit_code),
     }
-    return "".join(_heredoc(name, value, delimiter()) for name, value in values.items())
+    if run_directory is not None:
+        values["run-directory"] = run_directory
+    return heredocs(values, delimiter=delimiter)
 
 
-def run_directory_output(
-    run_directory: str,
+def heredocs(
+    values: Mapping[str, str],
     *,
     delimiter: Callable[[], str] = lambda: f"asyncpipe-{secrets.token_hex(16)}",
 ) -> str:
-    """Return ``run-directory`` alone, for the beginning of a run; ``outputs`` says it again."""
-    return _heredoc("run-directory", run_directory, delimiter())
+    """Return the text to append to ``$GITHUB_OUTPUT`` for any outputs."""
+    return "".join(_heredoc(name, value, delimiter()) for name, value in values.items())
 
 
 def _heredoc(name: str, value: str, delimiter: str) -> str:

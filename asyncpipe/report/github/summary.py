@@ -49,6 +49,14 @@ def summary(
     return _fitted(head, sections, room_bytes)
 
 
+def failure_summary(command: str, message: str, hint: str, exit_code: int) -> str:
+    """What a command shows that failed before it had a run: the words that stderr has."""
+    lines = [f"## asyncpipe {escaped(command)}: exit code {exit_code}", ""]
+    lines += [f"**{escaped(line)}**  " for line in message.splitlines()[:_MAX_TAIL_LINES]]
+    lines += ["", f"- hint: {escaped(hint)}"] if hint else []
+    return "\n".join(lines) + "\n"
+
+
 def escaped(text: str, *, limit: int = 500) -> str:
     """A guest's words as Markdown that shows them: no markup, link, mention, HTML or line break."""
     return _MARKUP.sub(lambda hit: f"&#{ord(hit[1])};", clean(text, limit=limit))
@@ -78,6 +86,7 @@ def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
         "",
     ]
     lines += ["**Cancelled.**", ""] if run.cancelled else []
+    lines += [f"- published by an earlier attempt: {_code(url)}" for url in run.earlier_urls[:300]]
     lines += [f"- remains: {escaped(what)}" for what in run.remains[:20]]
     return "\n".join(lines) + "\n"
 

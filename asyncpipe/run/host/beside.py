@@ -42,17 +42,18 @@ class BuildHost:
 
     address: str
     open: OpenPool
+    end_session: Callable[[str], Awaitable[None]]  # by its reference; bounded, raises nothing
 
 
 class Reports(Protocol):
-    """Whom the host's side of a build tells."""
+    """Who is informed of the host's side of a build."""
 
     async def note_host(self, **changes: object) -> None:
         """Write to the journal."""
         ...
 
     def warn(self, code: str, message: str) -> None:
-        """Tell and keep a warning."""
+        """Emit and keep a warning."""
         ...
 
 
@@ -71,8 +72,10 @@ class HostSide:
     _disks: tuple[str, ...] = ()
     _problem: str = ""
     _told_of_iso: bool = False
+    _is_settled: bool = False
     _iso: IsoSource | None = None  # with its digest
     _tasks: TaskGroup | None = None
+    _sessions: list[str] = field(default_factory=list, repr=False)  # of the plugin
 
     @property
     def mark(self) -> Mark:
@@ -80,13 +83,17 @@ class HostSide:
         return Mark(run_id=self.run_id, unit=self.plan.unit)
 
     def take(self, objects: HostObjects) -> None:
-        """Hear of something new; called while the line is read, so it only takes note."""
+        """Note something new; called while the line is read, so it does nothing else."""
         retrieved = objects.iso if objects.iso and objects.iso.path else None
         is_new = retrieved is not None and not (self.objects.iso and self.objects.iso.path)
         self.objects = objects
         self._changed.set()
         if retrieved and is_new and self._tasks:
             self._tasks.start_soon(self._digest_iso, retrieved)
+
+    def hear_session(self, reference: str) -> None:
+        """Hear of a session that the plugin opened; it never ends one."""
+        self._sessions.append(reference)
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -197,11 +204,17 @@ class HostSide:
         if uuid:
             await self._safely(end, limit_s=_MARK_S)
 
-    async def settle(self, build_exit: BuildExit | None, *, failed: bool = False) -> HostOutcome:
+    async def settle(
+        self, build_exit: BuildExit | None, *, failed: bool = False
+    ) -> HostOutcome | None:
         """See to it, after Packer's end, that nothing of this build stays; bounded, shielded.
 
-        ``failed``: the build did, which a person may want to look at.
+        ``failed``: the build did, which a person may want to look at. Returns what became of it,
+        the second time None.
         """
+        if self._is_settled:
+            return None
+        self._is_settled = True
         limit_s = _SETTLE_SHORT_S if self.plan.grace_s <= _SHORT_GRACE_S else _SETTLE_S
         self.objects = build_exit.host if build_exit else self.objects
         if self._iso:
@@ -220,6 +233,9 @@ class HostSide:
             await self.reports.note_host(
                 remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
             )
+            if self.host is not None:
+                for reference in self._sessions:
+                    await self.host.end_session(reference)
         return self.outcome
 
     async def _keep_failed(self, keep_s: float) -> None:
@@ -238,7 +254,7 @@ class HostSide:
         if not marked:
             why = f"--on-error keep; it could not be marked ({self._problem}): remove it yourself"
         self.outcome = self._outcome(
-            CleanUp.KEPT, asked=marked, why=f"{why}. Console: {console}. {login}".strip()
+            CleanUp.KEPT, asked=marked, why=why, private=f"Console: {console}. {login}".strip()
         )
         await self.reports.note_host(keep_until_utc=until)
 
@@ -272,6 +288,7 @@ class HostSide:
         asked: bool = False,
         remaining: tuple[Remaining, ...] = (),
         why: str = "",
+        private: str = "",
     ) -> HostOutcome:
         return HostOutcome(
             clean_up=clean_up,
@@ -279,6 +296,7 @@ class HostSide:
             vm_uuid=self.objects.vm_uuid,
             remaining=remaining,
             why=why,
+            private=private,
         )
 
     async def _safely(self, ask: Callable[[Pool], Awaitable[None]], *, limit_s: float) -> bool:

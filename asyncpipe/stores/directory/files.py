@@ -116,7 +116,7 @@ class DirectoryFiles:
         shutil.rmtree(folder, ignore_errors=True)
 
     def uploads(self) -> list[tuple[UploadHandle, UploadRecord]]:
-        """Every open upload, oldest first; a folder without a readable record is no upload."""
+        """Every open upload, oldest first; a folder without a readable record does not count."""
         found = [
             (UploadHandle(key=record.key, upload_id=folder.name), record)
             for folder, record in self.folders()
@@ -278,7 +278,7 @@ class DirectoryFiles:
         return sidecar
 
     def sidecar_of(self, target: Path) -> Path | None:
-        """Where the metadata of a published file stands, if that is there; None: no such file."""
+        """Where the metadata of a published file is kept; None if the file does not exist."""
         try:
             return self.work / "objects" / _sidecar_name(target.lstat())
         except (FileNotFoundError, NotADirectoryError):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from asyncpipe.model.store import (
     UploadHandle,
     crc64nvme_base64,
     crc64nvme_value,
+    require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
 from asyncpipe.stores.directory import abandoned
@@ -139,19 +141,25 @@ class DirectoryStore:
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read an object in pieces of at most 1 MiB."""
+        """Read an object, or a range of it, in pieces of at most 1 MiB."""
         descriptor = await self._run(lambda: self._files.open_object(key))
         try:
-            async with aclosing(self._pieces(descriptor, offset_bytes)) as pieces:
+            async with aclosing(self._pieces(descriptor, offset_bytes, size_bytes)) as pieces:
                 yield pieces
         finally:
             os.close(descriptor)
 
-    async def _pieces(self, descriptor: int, offset_bytes: int) -> AsyncGenerator[bytes, None]:
-        await self._run(lambda: os.lseek(descriptor, offset_bytes, os.SEEK_SET))
-        while piece := await self._run(lambda: os.read(descriptor, _READ_BYTES)):
+    async def _pieces(
+        self, descriptor: int, offset_bytes: int, size_bytes: int | None
+    ) -> AsyncGenerator[bytes, None]:
+        end_bytes = sys.maxsize if size_bytes is None else offset_bytes + size_bytes
+        while count := min(_READ_BYTES, end_bytes - offset_bytes):
+            piece = await self._run(partial(os.pread, descriptor, count, offset_bytes))
+            if not piece:
+                return
+            offset_bytes += len(piece)
             yield piece
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -186,8 +194,7 @@ class DirectoryStore:
         progress: Callable[[int], None] | None = None,
     ) -> StoredPart:
         """Write one part to its place; ChecksumError when ``body`` has another CRC64NVME."""
-        if not 1 <= number <= DIRECTORY_CAPABILITIES.max_parts:
-            raise UploadError(f"Part {number} is not one of 1..{DIRECTORY_CAPABILITIES.max_parts}.")
+        require_part_number(number, DIRECTORY_CAPABILITIES)
         writer = await self._run(lambda: PartWriter(self._files, handle, number, len(body)))
         try:
             for start in range(0, len(body), _SLICE_BYTES):

@@ -154,9 +154,9 @@ def _range(*bounds: Fraction) -> Val:
         raise Failed("one, two or three numbers are required")
     start, end = (Fraction(0), bounds[0]) if len(bounds) == 1 else bounds[:2]
     step = bounds[2] if len(bounds) == 3 else Fraction(-1 if end < start else 1)
-    if step == 0 or (end - start) * step < 0:
+    if (end - start) * step < 0 or (step == 0 and start != end):
         raise Failed("the step does not lead to the end")
-    count = math.ceil((end - start) / step)
+    count = math.ceil((end - start) / step) if step else 0
     if count > _MAX_RANGE:
         raise Failed("more than 1024 numbers")
     found = (Val(NUMBER, number.rounded(start + step * i)) for i in range(count))

@@ -7,21 +7,27 @@ from there, and what lies within a run that was found is not looked at again.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-import hyperscan
-
+from asyncpipe.text.scan import FROM_START, Scanner, TooManyHitsError, literal
 from asyncpipe.text.secrets.kinds import KINDS
 
 _HEAD_BYTES: Final = 64  # of a form that Hyperscan looks for; the rest is compared
 _JUDGED_BYTES: Final = 256  # of a value that decide whether it is a secret
+_FREE_HITS: Final = 64  # that are looked at one by one in any text
+_BYTES_PER_HIT: Final = 96  # and of more text, one more for each so many bytes
+_PIECE_BYTES: Final = 1024  # of a text with more hits: judged, or masked, by itself
+_URL_STOPS: Final = (b"@", b"'", b'"', b"\r")
+_URL: Final = re.compile(rb"://[^/:]*+(?::.*+)?\Z", re.DOTALL)
 
 
 class Span(NamedTuple):
-    """A secret within a text; ``run`` leads on when it may go on behind the text's end."""
+    """A secret within a text, or lines that are full of them.
+
+    ``run`` leads on when it may go on behind the text's end.
+    """
 
     start: int
     end: int
@@ -35,61 +41,74 @@ class Found(NamedTuple):
     open_from: int
 
 
-class _Scanner:
-    """A compiled set of patterns; one scan at a time, from any thread."""
+class Engine:
+    """Looks for the forms of the secrets that a run knows, and for the kinds that show."""
 
-    def __init__(self, patterns: Sequence[bytes], flags: Sequence[int]) -> None:
-        self._lock = threading.Lock()
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        self._database.compile(
-            expressions=list(patterns), ids=list(range(len(patterns))), flags=list(flags)
-        )
+    def __init__(self, forms: tuple[bytes, ...]) -> None:
+        self._known = _Forms(forms) if forms else None
+        self._kinds = _kinds()
 
-    def hits(self, text: bytes) -> list[tuple[int, int, int]]:
-        """Return pattern, start (0 where it was not asked for) and end of every match, by end."""
-        hits: list[tuple[int, int, int]] = []
+    def find(self, text: bytes) -> Found:
+        """Return the secrets in ``text``, in no order.
 
-        def take(ident: int, start: int, end: int, _flags: int, _context: object) -> None:
-            hits.append((ident, start, end))
+        No output of a build is so full of what might be a secret that one in 96 bytes is; where a
+        text is, lines are masked whole instead of being judged: work stays bounded by size.
+        """
+        try:
+            return self._judged(text)
+        except TooManyHitsError:
+            return self._coarse(text)
 
-        with self._lock:
-            self._database.scan(text, match_event_handler=take)
-        return hits
+    def _judged(self, text: bytes, free_hits: int = _FREE_HITS) -> Found:
+        most = free_hits + len(text) // _BYTES_PER_HIT
+        found = self._kinds.find(text, most)
+        if self._known:
+            found.spans.extend(self._known.spans(text, most))
+        return found
+
+    def _coarse(self, text: bytes) -> Found:
+        spans: list[Span] = []
+        open_from = start = 0
+        while start < len(text):
+            end = text.find(b"\n", start + _PIECE_BYTES) + 1 or len(text)
+            piece = text[start:end]
+            try:
+                found = self._judged(piece, free_hits=0)
+            except TooManyHitsError:
+                found = Found([Span(0, len(piece.rstrip(b"\n")))], len(piece))
+            spans += [Span(s.start + start, s.end + start, s.run) for s in found.spans]
+            open_from = start + found.open_from
+            start = end
+        return Found(spans, open_from)
 
 
-class Forms:
-    """The forms of the secrets that a run knows."""
-
+class _Forms:
     def __init__(self, forms: tuple[bytes, ...]) -> None:
         heads: dict[bytes, list[bytes]] = {}
         for form in forms:
             heads.setdefault(form[:_HEAD_BYTES], []).append(form)
         self._heads = list(heads.items())
-        literals = [b"".join(b"\\x%02x" % byte for byte in head) for head in heads]
-        self._scanner = _Scanner(literals, [0] * len(literals)) if forms else None
+        self._scanner = Scanner([literal(head) for head in heads], [0] * len(heads))
 
-    def spans(self, text: bytes) -> list[Span]:
+    def spans(self, text: bytes, most: int) -> list[Span]:
         """Return where a form stands; those that overlap come apart."""
         spans: list[Span] = []
-        for ident, _, end in self._scanner.hits(text) if self._scanner else ():
+        for ident, _, end in self._scanner.hits(text, most):
             head, forms = self._heads[ident]
             start = end - len(head)
             spans += [Span(start, start + len(f)) for f in forms if text.startswith(f, start)]
         return spans
 
 
-class Kinds:
-    """The kinds that show by themselves."""
-
+class _Kinds:
     def __init__(self) -> None:
-        starts = [hyperscan.HS_FLAG_SOM_LEFTMOST if kind.lead is None else 0 for kind in KINDS]
-        self._scanner = _Scanner([kind.pattern for kind in KINDS], starts)
+        starts = [FROM_START if kind.needs_start else 0 for kind in KINDS]
+        self._scanner = Scanner([kind.pattern for kind in KINDS], starts)
 
-    def find(self, text: bytes) -> Found:
-        """Return the secrets in ``text``."""
+    def find(self, text: bytes, most: int) -> Found:
         spans: list[Span] = []
         reached, open_from = 0, len(text)
-        for ident, start, end in self._scanner.hits(text):
+        for ident, start, end in self._scanner.hits(text, most):
             if end <= reached:
                 continue
             kind = KINDS[ident]
@@ -105,15 +124,15 @@ class Kinds:
 
 
 @lru_cache(maxsize=4)
-def forms_engine(forms: tuple[bytes, ...]) -> Forms:
+def engine_for(forms: tuple[bytes, ...]) -> Engine:
     """Return the engine for these forms; compiling takes some hundredths of a second."""
-    return Forms(forms)
+    return Engine(forms)
 
 
 @cache
-def kinds_engine() -> Kinds:
-    """Return the engine for all kinds; compiling takes some tenths of a second, once."""
-    return Kinds()
+def _kinds() -> _Kinds:
+    """Return what all engines share; compiling takes some tenths of a second, once."""
+    return _Kinds()
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
@@ -129,11 +148,35 @@ def merged(spans: Sequence[Span]) -> list[Span]:
     return done
 
 
-def openers() -> re.Pattern[bytes]:
-    """Return what finds the beginning of a token whose rest may still come."""
-    words = {re.escape(word) for kind in KINDS for word in kind.openers}
-    url = rb"://[^/\s@:'\"]*+(?::[^\s@'\"]*+)?\Z"
-    return re.compile(b"|".join([*sorted(words, key=len, reverse=True), url, b"-----BEGIN "]))
+class Openers:
+    """Finds the beginning of a token whose rest may still come."""
+
+    def __init__(self) -> None:
+        words = sorted({word for kind in KINDS for word in kind.openers} | {b"-----BEGIN "})
+        self._lengths = list(map(len, words))
+        self._scanner = Scanner(list(map(literal, words)), [0] * len(words))
+
+    def first(self, word: bytes) -> int:
+        """Return where in a text without blanks something begins; its length = nowhere."""
+        try:
+            hits = self._scanner.hits(word, _FREE_HITS)
+        except TooManyHitsError:
+            return 0
+        begins = [end - self._lengths[ident] for ident, _, end in hits]
+        return min([*begins, _url_from(word)])
+
+
+def _url_from(word: bytes) -> int:
+    """Return where a URL begins that may yet turn out to hold a password."""
+    quiet = max(map(word.rfind, _URL_STOPS)) + 1
+    found = _URL.search(word, quiet)
+    return found.start() if found else len(word)
+
+
+@cache
+def openers() -> Openers:
+    """Return the finder; it is compiled once."""
+    return Openers()
 
 
 def _bounds(span: Span) -> tuple[int, int]:

@@ -18,7 +18,10 @@ _LABEL: Final = re.compile(
 _MOST_LINES: Final = 256
 _MOST_OTHERS: Final = 8  # lines without any of the key, one after another: the block was cut off
 
-HINTS: Final = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
+_HINTS: Final = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
+_FREE_LINES: Final = 256  # that are looked at in any text
+_BYTES_PER_LINE: Final = 512  # and of more text, one more for each so many bytes
+_LINE: Final = re.compile(rb"[^\n]+")
 
 
 class PemBlock:
@@ -28,8 +31,20 @@ class PemBlock:
         self.is_open = False
         self._lines_left = self._others = 0
 
-    def spans(self, line: bytes) -> Iterator[tuple[int, int]]:
-        """Yield what of a visible line belongs to a key."""
+    def spans(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield what of some visible lines belongs to a key; of very many, all."""
+        room = _FREE_LINES + len(text) // _BYTES_PER_LINE
+        start = 0
+        while start < len(text) and (self.is_open or (start := _hint_line(text, start)) >= 0):
+            if room == 0:
+                yield from (line.span() for line in _LINE.finditer(text, start))
+                return
+            end = text.find(b"\n", start) + 1 or len(text)
+            line = text[start:end].rstrip(b"\r\n")
+            yield from ((start + first, start + last) for first, last in self._line(line))
+            start, room = end, room - 1
+
+    def _line(self, line: bytes) -> Iterator[tuple[int, int]]:
         begins = _BEGIN.search(line)
         if begins:
             self.is_open, self._lines_left, self._others = True, _MOST_LINES, 0
@@ -55,3 +70,9 @@ class PemBlock:
         else:
             self._others += 1
         yield from found
+
+
+def _hint_line(text: bytes, start: int) -> int:
+    """Return where the next line begins that may begin a key, from ``start`` on; -1 = nowhere."""
+    found = [at for hint in _HINTS if (at := text.find(hint, start)) >= 0]
+    return text.rfind(b"\n", start, min(found)) + 1 or start if found else -1

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable
 from typing import Final
 
-from asyncpipe.text.mask import engine
-from asyncpipe.text.mask.engine import Span, forms_engine, kinds_engine, merged
-from asyncpipe.text.mask.pem import HINTS, PemBlock
-from asyncpipe.text.mask.visible import Visible, unfinished_from, views
+from asyncpipe.text.mask.engine import Span, engine_for, merged, openers
+from asyncpipe.text.mask.pem import PemBlock
+from asyncpipe.text.mask.visible import KEY_SIGN, signs, unfinished_from, views
 from asyncpipe.text.secrets import NO_SECRETS, Secrets
 
 MASK: Final = b"****"
 _WINDOW_BYTES: Final = 65536  # an unfinished line longer than this leaves in pieces
 _CONTEXT_BYTES: Final = 8192  # of an unfinished line that has left
 _WORD_BYTES: Final = 8192  # the longest token that is waited for
+_FILLED: Final = re.compile(rb"[^\n]+")
 _LEAST_PREFIX_BYTES: Final = 4  # of a secret cut off by the end of the stream
 
 
@@ -32,8 +31,7 @@ class Redactor:
     def __init__(self, secrets: Secrets = NO_SECRETS) -> None:
         self._forms = tuple(sorted(secrets.forms))
         self._longest = max(map(len, self._forms), default=1)
-        self._known = forms_engine(secrets.forms)
-        self._kinds = kinds_engine()
+        self._engine = engine_for(secrets.forms)
         self._secrets = secrets
         self._context = b""
         self._tail = bytearray()
@@ -74,13 +72,15 @@ class Redactor:
             return self._all()
         if not tail or self._pem.is_open:
             return b""
-        spans, open_from = self._found(tail)
-        hold = min(open_from, self._hold_from(tail))
+        end = unfinished_from(tail)
+        seen = self._seen(tail[:end])
+        spans, open_from = self._found(seen)
+        hold = min(end, open_from, self._hold_from(seen))
         for span in reversed(spans):
             if span.start < hold < span.end:
                 hold = max(0, span.start)
         if not hold and len(tail) > _WINDOW_BYTES:
-            hold = len(tail)
+            hold = end
         self._tail = bytearray(tail[hold:])
         return self._leave(tail[:hold], [span for span in spans if span.end <= hold])
 
@@ -106,30 +106,29 @@ class Redactor:
 
     def _spans(self, block: bytes) -> list[Span]:
         """Return the secrets of lines that are over, those of a key's lines among them."""
-        spans, _ = self._found(block)
-        if self._pem.is_open or any(hint in text for text in _texts(block) for hint in HINTS):
-            spans = merged([*spans, *self._pem_spans(block)])
+        seen = self._seen(block)
+        spans, _ = self._found(seen)
+        alone = seen.alone
+        if self._pem.is_open or KEY_SIGN in alone.signs or alone.views:
+            view = next(iter(alone.views), None)
+            parts: Iterable[tuple[int, int]] = self._pem.spans(view.text if view else block)
+            parts = view.places(parts) if view else parts
+            spans = merged([*spans, *(Span(*part) for part in parts)])
         return spans
 
-    def _pem_spans(self, block: bytes) -> Iterator[Span]:
-        offset = 0
-        for line in block.splitlines(keepends=True) if b"\r" not in block else _lines(block):
-            view = next(views(line), None)
-            for start, end in self._pem.spans((view.text if view else line).rstrip(b"\r\n")):
-                first, last = view.span(start, end) if view else (start, end)
-                yield Span(offset + first, offset + last)
-            offset += len(line)
-
-    def _found(self, block: bytes) -> tuple[list[Span], int]:
-        """Return the secrets of ``block``, after what is in mind of its line, and what is open."""
+    def _seen(self, block: bytes) -> _Seen:
         floor = len(self._context)
-        text = self._context + block if floor else block
-        spans, open_from = self._kinds.find(text)
-        spans += self._known.spans(text)
-        for view in views(text):
-            hidden, hidden_from = self._kinds.find(view.text)
-            hidden += self._known.spans(view.text)
-            spans += [Span(*view.span(s.start, s.end), s.run) for s in hidden]
+        return _Seen(self._context + block if floor else block, floor)
+
+    def _found(self, seen: _Seen) -> tuple[list[Span], int]:
+        """Return the secrets behind what is in mind of the line, and what is open."""
+        floor, block = seen.floor, seen.text[seen.floor :]
+        spans, open_from = self._engine.find(seen.text)
+        for view in seen.views:
+            hidden, hidden_from = self._engine.find(view.text)
+            hidden.sort(key=_bounds)
+            parts = zip(hidden, view.places((s.start, s.end) for s in hidden), strict=True)
+            spans += [Span(*part, span.run) for span, part in parts]
             if hidden_from < len(view.text):
                 open_from = min(open_from, view.place(hidden_from))
         if self._run is not None:
@@ -160,27 +159,29 @@ class Redactor:
         pieces, position = [], 0
         for start, end, _ in spans:
             if start >= 0 and not (start == 0 and self._run is not None):
-                pieces += [block[position:start], MASK]
-                self._count += 1
+                masked, count = _FILLED.subn(MASK, block[start:end])
+                pieces += [block[position:start], masked]
+                self._count += count
             elif start < 0 and self._run is None:
                 pieces.append(MASK)
                 self._count += 1
             position = end
         return b"".join([*pieces, block[position:]])
 
-    def _hold_from(self, tail: bytes) -> int:
+    def _hold_from(self, seen: _Seen) -> int:
         """Return where the part begins that more bytes may turn into a secret."""
-        end = unfinished_from(tail)
-        view = next(views(tail[:end]), None) or _Plain(tail[:end])
-        text = view.text
-        word = max(text.rfind(b" "), text.rfind(b"\t"), text.rfind(b"\n"), len(text) - _WORD_BYTES)
-        opened = _openers().search(text, max(0, word + 1))
-        least = min(opened.start() if opened else len(text), self._prefix_from(text))
-        return view.place(least) if least < len(text) else end
+        view = next(iter(seen.views), None)
+        text, floor = (view.text, view.shown_bytes(seen.floor)) if view else (seen.text, seen.floor)
+        blank = max(map(text.rfind, (b" ", b"\t", b"\n")))
+        word = max(blank + 1, len(text) - _WORD_BYTES, floor)
+        least = min(word + openers().first(text[word:]), self._prefix_from(text, floor))
+        if least == len(text):
+            return len(seen.text) - seen.floor
+        return max(0, (view.place(least) if view else least) - seen.floor)
 
-    def _prefix_from(self, tail: bytes) -> int:
+    def _prefix_from(self, tail: bytes, floor: int = 0) -> int:
         """Return where the longest suffix of ``tail`` begins that is a prefix of a known form."""
-        for start in range(max(0, len(tail) - self._longest + 1), len(tail)):
+        for start in range(max(floor, len(tail) - self._longest + 1), len(tail)):
             suffix = tail[start:]
             at = bisect_left(self._forms, suffix)
             if at < len(self._forms) and self._forms[at].startswith(suffix):
@@ -188,14 +189,19 @@ class Redactor:
         return len(tail)
 
 
-class _Plain(Visible):
-    """A text in which nothing is hidden."""
+class _Seen:
+    """A part of the stream after ``floor`` bytes of its line that have left, and how it reads."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, floor: int) -> None:
         self.text = text
+        self.floor = floor
+        self.signs = signs(text)
+        self.views = list(views(text, self.signs))
 
-    def place(self, position: int) -> int:
-        return position
+    @property
+    def alone(self) -> _Seen:
+        """The part without what has left of its line."""
+        return _Seen(self.text[self.floor :], 0) if self.floor else self
 
 
 def text(value: str, secrets: Secrets = NO_SECRETS) -> str:
@@ -203,16 +209,5 @@ def text(value: str, secrets: Secrets = NO_SECRETS) -> str:
     return Redactor(secrets).whole(value)[0]
 
 
-@cache
-def _openers() -> re.Pattern[bytes]:
-    return engine.openers()
-
-
-def _texts(block: bytes) -> Iterator[bytes]:
-    yield block
-    for view in views(block):
-        yield view.text
-
-
-def _lines(block: bytes) -> list[bytes]:
-    return re.findall(rb"[^\n]*\n|[^\n]+", block)
+def _bounds(span: Span) -> tuple[int, int]:
+    return span.start, span.end

@@ -7,31 +7,37 @@ letters is still a secret: it is looked for in the visible text and masked in th
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache, reduce
+from itertools import compress
 from typing import Final
 
+from asyncpipe.text.scan import ONCE, Scanner
+
 # ECMA-48 in 7 bits and, as UTF-8 has them, in 8. A string's content holds no control, so that each
-# byte is looked at twice at most, whatever introducers a guest strings together.
-_STRING: Final = rb"(?:[^\x00-\x1f\x7f\xc2]|\xc2[\xa0-\xbf])*+"
-_ESCAPES: Final = (
-    rb"(?:\x1b\[|\xc2\x9b)[0-?]*+[ -/]*+[@-~]"
-    rb"|(?:\x1b[\]PX^_]|\xc2[\x90\x98\x9d-\x9f])" + _STRING + rb"(?:\x07|\x1b\\|\xc2\x9c)"
-    rb"|\x1b[ -/]*+[0-~]"
+# byte is looked at twice at most, whatever introducers a guest strings together; without its end
+# only the introducer is hidden.
+_STRING: Final = rb"[^\x00-\x1f\x7f\xc2]*+(?:\xc2[\xa0-\xbf][^\x00-\x1f\x7f\xc2]*+)*+"
+_REST: Final = rb"(?:" + _STRING + rb"(?:\x07|\x1b\\|\xc2\x9c))?+"
+_SEVEN_BITS: Final = re.compile(
+    rb"(?:\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_]" + _REST + rb"|[ -/]*+[0-~]))++"
 )
-# C0 but tab, newline and the return before it; DEL; C1; what draws nothing (Unicode's Cf, fillers,
-# variation selectors, tags).
-_CONTROLS: Final = rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)"
+_EIGHT_BITS: Final = re.compile(
+    rb"(?:\xc2\x9b(?:[0-?]*+[ -/]*+[@-~])?+|(?:\xc2[\x90\x98\x9d-\x9f])++" + _REST + rb")++"
+)
+# C0 but tab and newline; DEL; C1; what draws nothing (Unicode's Cf, fillers, variation selectors,
+# tags).
+_CONTROL_BYTES: Final = bytes(set(range(0x20)) - {0x09, 0x0A}) + b"\x7f"
 _INVISIBLE: Final = (
-    rb"\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8[\x80-\x85\x9c]|\xdb\x9d|\xdc\x8f"
-    rb"|\xe1\x85[\x9f\xa0]|\xe1\x9e[\xb4\xb5]|\xe1\xa0[\x8b-\x8f]"
-    rb"|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xe3\x85\xa4"
-    rb"|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf|\xef\xbe\xa0|\xef\xbf[\xb9-\xbb]"
-    rb"|\xf0\x9b\xb2[\xa0-\xa3]|\xf0\x9d\x85[\xb3-\xba]|\xf3\xa0[\x80-\x87][\x80-\xbf]"
+    rb"(?:\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xc2[\x80-\x9f\xad]"
+    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])"
+    rb"|\xcd\x8f|\xd8[\x80-\x85\x9c]|\xdb\x9d|\xdc\x8f"
+    rb"|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])|\xe3\x85\xa4"
+    rb"|\xf0(?:\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])|\xf3\xa0[\x80-\x87][\x80-\xbf])"
 )
-_HIDDEN: Final = re.compile(rb"(?:%s|%s|%s)++" % (_ESCAPES, _CONTROLS, _INVISIBLE))
-_STRUCK: Final = re.compile(rb"(?:[\xc2-\xf4][\x80-\xbf]{1,3}|[^\x80-\xff\x08\n])\x08")
-_CONTROL_BYTES: Final = bytes(set(range(0x20)) - {0x09, 0x0A, 0x0D}) + b"\x7f"
+_INVISIBLES: Final = re.compile(_INVISIBLE + rb"++")
+_STRUCK: Final = re.compile(rb"(?:[^\x80-\xff\x08\n]|[\xc2-\xf4][\x80-\xbf]{1,3})\x08")
 #: An escape sequence or a character of UTF-8 whose end is still to come.
 _UNFINISHED: Final = re.compile(
     rb"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+|[\]PX^_]" + _STRING + rb")"
@@ -39,45 +45,134 @@ _UNFINISHED: Final = re.compile(
     rb"|[\xc2-\xf4][\x80-\xbf]{0,2}|\r)\Z"
 )
 _LONGEST_UNFINISHED: Final = 4096
+_PLACED_BYTES: Final = 16384  # of lines in which places are told; beyond, lines count as a whole
+
+_SIGNS: Final = (
+    rb"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\r[^\n]|\r\z",
+    rb"\x08",
+    rb"\x1b",
+    rb"\xc2[\x90\x98\x9b\x9d-\x9f]",
+    _INVISIBLE,
+    rb"PRIVATE KEY|PuTTY-User-Key-File",
+)
+_CONTROL, _BACKSPACE, _ESCAPE, _C1, _DRAWS_NOTHING, KEY_SIGN = range(len(_SIGNS))
 
 
-class Visible:
-    """A text without what is hidden in it."""
+class _Stage:
+    """Takes out what a pattern matches."""
 
-    def __init__(self, original: bytes, hidden: re.Pattern[bytes]) -> None:
-        self.text = hidden.sub(b"", original)
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+
+    def read(self, data: bytes) -> bytes:
+        """Return what is left."""
+        return self._pattern.sub(b"", data)
+
+    def keep(self, data: bytes, places: list[int]) -> list[int]:
+        """Return the places of the bytes that are left."""
+        kept: list[int] = []
+        position = 0
+        for found in self._pattern.finditer(data):
+            kept += places[position : found.start()]
+            position = found.end()
+        return kept + places[position:]
+
+
+class _Controls(_Stage):
+    """Takes out single control bytes, faster than a pattern does."""
+
+    def __init__(self) -> None:
+        self._table = bytes(byte not in _CONTROL_BYTES for byte in range(256))
+
+    def read(self, data: bytes) -> bytes:
+        return data.translate(None, _CONTROL_BYTES)
+
+    def keep(self, data: bytes, places: list[int]) -> list[int]:
+        return list(compress(places, data.translate(self._table)))
+
+
+class _Struck(_Stage):
+    """Takes out what was overstruck, faster than a pattern does where every letter is a byte."""
+
+    def read(self, data: bytes) -> bytes:
+        bare = data.startswith(b"\x08") or b"\n\x08" in data or b"\x08\x08" in data
+        if bare or not data.isascii():
+            return super().read(data)
+        *struck, last = data.split(b"\x08")
+        return b"".join([*(part[:-1] for part in struck), last])
+
+
+class View:
+    """How a text reads once the stages took out what they hide."""
+
+    def __init__(self, original: bytes, stages: Sequence[_Stage]) -> None:
         self._original = original
-        self._hidden = hidden
-        self._places: list[int] | None = None
-        self._removed: list[int] = []
+        self._stages = stages
+        self.text = self._read(original)
+
+    def shown_bytes(self, size_bytes: int) -> int:
+        """Return how much is seen of so many bytes at the beginning."""
+        return len(self._read(self._original[:size_bytes]))
+
+    def places(self, parts: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """Yield where in the original these parts of the visible text stand; in order, please.
+
+        Lines correspond one to one, so that only those with a part in them are looked at again;
+        when they are many, the whole line stands for its part.
+        """
+        shown, start, end = 0, 0, -1
+        kept: Sequence[int] = ()
+        room = _PLACED_BYTES
+        for first, last in parts:
+            lines = self.text.count(b"\n", shown, first)
+            if lines or end < 0:
+                start = _line_after(self._original, start, lines)
+                shown = self.text.rfind(b"\n", 0, first) + 1
+                end = _end_of_line(self._original, start)
+                room -= end - start
+                kept = self._kept(self._original[start:end]) if room >= 0 else ()
+            if last - shown <= len(kept):
+                yield start + kept[first - shown], start + kept[last - 1 - shown] + 1
+            else:
+                more = self.text.count(b"\n", first, last)
+                yield start, _end_of_line(self._original, _line_after(self._original, start, more))
 
     def place(self, position: int) -> int:
-        """Return where in the original the byte at ``position`` of the visible text stands."""
-        if self._places is None:
-            self._map()
-        places = self._places or []
-        return position + self._removed[bisect_right(places, position)]
+        """Return where a byte of the visible text stands, or where its line begins."""
+        return next(self.places([(position, position + 1)]))[0]
 
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span of the original that shows as this span."""
-        return self.place(start), self.place(end - 1) + 1
+    def _read(self, data: bytes) -> bytes:
+        return reduce(lambda rest, stage: stage.read(rest), self._stages, data)
 
-    def _map(self) -> None:
-        self._places, self._removed, removed = [], [0], 0
-        for found in self._hidden.finditer(self._original):
-            self._places.append(found.start() - removed)
-            removed += found.end() - found.start()
-            self._removed.append(removed)
+    def _kept(self, line: bytes) -> list[int]:
+        places = list(range(len(line)))
+        for stage in self._stages:
+            line, places = stage.read(line), stage.keep(line, places)
+        return places
 
 
-def views(data: bytes) -> Iterator[Visible]:
-    """Yield how ``data`` reads without what is hidden in it; nothing where nothing is."""
-    if _may_hide(data):
-        view = Visible(data, _HIDDEN)
-        if len(view.text) != len(data):
-            yield view
-        if b"\x08" in data:  # bold by overstriking: each letter twice
-            yield Visible(data, _STRUCK)
+_STAGES: Final = (
+    (_ESCAPE, _Stage(_SEVEN_BITS)),
+    (_C1, _Stage(_EIGHT_BITS)),
+    (_CONTROL, _Controls()),
+    (_DRAWS_NOTHING, _Stage(_INVISIBLES)),
+)
+
+
+def signs(data: bytes) -> set[int]:
+    """Return what of ``_SIGNS`` is in ``data``: mostly nothing."""
+    return _scanner().which(data)
+
+
+def views(data: bytes, found: AbstractSet[int]) -> Iterator[View]:
+    """Yield how ``data``, with these signs, reads without what is hidden in it."""
+    if found <= {KEY_SIGN}:
+        return
+    # What is left of a sequence, and the backspaces, are controls.
+    stages = [stage for sign, stage in _STAGES if sign in found or sign == _CONTROL]
+    yield View(data, stages)
+    if _BACKSPACE in found:  # bold by overstriking: each letter twice
+        yield View(data, [_Struck(_STRUCK)])
 
 
 def unfinished_from(data: bytes) -> int:
@@ -87,9 +182,17 @@ def unfinished_from(data: bytes) -> int:
     return found.start() if found else len(data)
 
 
-def _may_hide(data: bytes) -> bool:
-    return (
-        not data.isascii()
-        or len(data.translate(None, _CONTROL_BYTES)) != len(data)
-        or data.count(b"\r") != data.count(b"\r\n")
-    )
+def _line_after(data: bytes, start: int, lines: int) -> int:
+    for _ in range(lines):
+        start = data.index(b"\n", start) + 1
+    return start
+
+
+def _end_of_line(data: bytes, start: int) -> int:
+    newline = data.find(b"\n", start)
+    return newline if newline >= 0 else len(data)
+
+
+@cache
+def _scanner() -> Scanner:
+    return Scanner(_SIGNS, [ONCE] * len(_SIGNS))

@@ -9,6 +9,9 @@ from typing import Final
 
 Accept = Callable[[bytes, int, int], bool]
 
+_WORD: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+_LONGEST_WORD_BYTES: Final = 8192
+
 #: A value in double quotes, in single quotes, between escaped quotes, without quotes.
 _IN_DOUBLE: Final = re.compile(rb"(?:[^\"\\\n]|\\[^\n])*+")
 _IN_SINGLE: Final = re.compile(rb"[^'\n]*+")
@@ -20,8 +23,9 @@ _BARE: Final = re.compile(rb"[^\s\"'&<>`]*+")
 class Kind:
     """One kind of secret.
 
-    ``pattern``: for Hyperscan. The secret begins ``lead`` bytes before the end of the match, or,
-    when ``lead`` is None, where the match begins, less what ``skip`` matches there. ``extent``
+    ``pattern``: for Hyperscan. The secret begins ``lead`` bytes before the end of the match; or
+    with the first ``head`` of the word that the match ends in; or else where the match begins,
+    less what ``skip`` matches there. ``extent``
     runs from there to the secret's end; None = as its quotes say. With a ``trail`` the secret
     ends that many bytes before the match does, and before what ``extent`` adds to the match.
     ``accept`` tells a secret from a near miss. ``openers``: literals whose word is held back
@@ -32,15 +36,25 @@ class Kind:
     pattern: bytes
     extent: re.Pattern[bytes] | None = None
     lead: int | None = None
+    head: bytes = b""
     skip: re.Pattern[bytes] | None = None
     trail: int = 0
     openers: tuple[bytes, ...] = ()
     accept: Accept | None = None
 
+    @property
+    def needs_start(self) -> bool:
+        """Whether ``begin`` asks where the match began."""
+        return self.lead is None and not self.head
+
     def begin(self, text: bytes, start: int, end: int) -> int:
         """Return where the secret begins, given where the pattern matched."""
         if self.lead is not None:
             return end - self.lead
+        if self.head:
+            before = text[max(0, end - _LONGEST_WORD_BYTES) : end]
+            word = end - len(before) + len(before.rstrip(_WORD))
+            return max(word, text.find(self.head, word, end))
         skipped = self.skip.match(text, start) if self.skip else None
         return skipped.end() if skipped else start
 

@@ -1,0 +1,69 @@
+"""Many patterns looked for in one pass: Hyperscan, which is linear in the text by construction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import hyperscan
+
+FROM_START: Final = hyperscan.HS_FLAG_SOM_LEFTMOST  # report where a match begins; costs more
+ONCE: Final = hyperscan.HS_FLAG_SINGLEMATCH  # report that a pattern matches, not how often
+
+Hit = tuple[int, int, int]
+OnHit = Callable[[int, int, int, int, object], bool | None]
+
+
+class TooManyHitsError(Exception):
+    """A text has more matches than its caller is ready to look at."""
+
+
+class Scanner:
+    """A compiled set of patterns; one scan at a time, from any thread."""
+
+    def __init__(self, patterns: Sequence[bytes], flags: Sequence[int]) -> None:
+        self._lock = threading.Lock()
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._database.compile(
+            expressions=list(patterns), ids=list(range(len(patterns))), flags=list(flags)
+        )
+
+    def hits(self, text: bytes, most: int) -> list[Hit]:
+        """Return pattern, start (0 unless ``FROM_START``) and end of every match, by end.
+
+        Raises:
+            TooManyHitsError: there are more than ``most``; the scan stopped there.
+        """
+        hits: list[Hit] = []
+
+        def take(ident: int, start: int, end: int, _flags: int, _context: object) -> bool | None:
+            hits.append((ident, start, end))
+            return len(hits) > most
+
+        self._scan(text, take)
+        if len(hits) > most:
+            raise TooManyHitsError
+        return hits
+
+    def which(self, text: bytes) -> set[int]:
+        """Return which patterns match at all; compiled with ``ONCE``."""
+        found: set[int] = set()
+
+        def take(ident: int, _start: int, _end: int, _flags: int, _context: object) -> None:
+            found.add(ident)
+
+        self._scan(text, take)
+        return found
+
+    def _scan(self, text: bytes, take: OnHit) -> None:
+        try:
+            with self._lock:
+                self._database.scan(text, match_event_handler=take)
+        except hyperscan.ScanTerminated:
+            pass
+
+
+def literal(text: bytes) -> bytes:
+    """Return the pattern that matches these bytes only."""
+    return b"".join(b"\\x%02x" % byte for byte in text)

@@ -65,6 +65,8 @@ LogLevel VERBOSE
 KexAlgorithms $(known kex "${KEX[@]}")
 Ciphers $(known cipher "${CIPHERS[@]}")
 MACs $(known mac "${MACS[@]}")
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostKey /etc/ssh/ssh_host_rsa_key
 HostKeyAlgorithms $(known key-sig "${KEYS[@]}")
 PubkeyAcceptedAlgorithms $(known key-sig "${KEYS[@]}")
 CONF
@@ -75,7 +77,7 @@ CONF
 
 # The strict profile's second ClientAliveCountMax would lose to the first: the last line given wins here.
 last_value_of_each() {
-    tac | awk '/^#/ || !seen[$1]++' | tac
+    tac | awk '/^#/ || $1 == "HostKey" || !seen[$1]++' | tac
 }
 
 # accepted FILE: would sshd start with this drop-in before all others?

@@ -155,7 +155,7 @@ class OvaChecker:
         return DeclaredDisk(vdi.reference, vdi.fields.get("name_label", ""), size_bytes)
 
     def _loaded_drives(self) -> tuple[str, ...]:
-        """The images by name, else by reference; an export describes them, it never carries them."""
+        """The images by name, else by reference; an export describes them, without their data."""
         images = self._by_class.get("VDI", {})
         found: list[str] = []
         for vbd in self._by_class.get("VBD", {}).values():

@@ -193,6 +193,10 @@ check_kernel() {
     for value in "${wanted[@]}"; do
         key=${value%=*}
         value=${value##*=}
+        if started && [ ! -e "/proc/sys/${key//./\/}" ]; then
+            say "this kernel does not know $key"
+            continue
+        fi
         is "the kernel's setting $key" "$(sysctl_in_force "$key")" "$value"
     done
 }
@@ -310,8 +314,8 @@ systemd_says() {
         fi
     done
     mapfile -t -O "${#files[@]}" files < <(
-        compgen -G "/usr/lib/systemd/system/$1.d/*.conf"
-        compgen -G "/etc/systemd/system/$1.d/*.conf"
+        compgen -G "/usr/lib/systemd/system/$1.d/*.conf" || true
+        compgen -G "/etc/systemd/system/$1.d/*.conf" || true
     )
     sed -n "s/^$2=//p" "${files[@]}" | tail -n 1
 }

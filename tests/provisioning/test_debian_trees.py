@@ -287,7 +287,7 @@ def _machine_id(tree: Tree) -> Undo:
         (_new_file("etc/ssh/ssh_host_rsa_key"), "an SSH host key is left"),
         (_machine_id, "/etc/machine-id must be there and empty"),
         (_away("etc/machine-id"), "/etc/machine-id must be there and empty"),
-        (_new_file("root/.ssh/authorized_keys"), "authorized keys are left"),
+        (_new_file("root/.ssh/authorized_keys"), "an authorized key is left"),
         (_new_file("var/lib/dhcp/dhclient.leases"), "a lease is left"),
         (_new_file("var/lib/cloud/data/instance-id"), "cloud-init's state is left"),
         (_new_file("etc/netplan/50-cloud-init.yaml"), "a network configuration of the build"),

@@ -13,6 +13,11 @@ from typing import ClassVar
 EXIT_PUBLISHED = 0
 EXIT_UNEXPECTED = 1
 EXIT_SOME_FAILED = 4
+EXIT_ISO_NEWER = 60
+EXIT_ISO_GONE = 61
+EXIT_ISO_CHANGED = 62
+EXIT_ISO_WRONGLY_SIGNED = 63
+EXIT_ISO_UNREACHABLE = 64
 EXIT_CANCELLED = 130
 
 # What each code means, in the words of reports and of docs/exit-codes.md.
@@ -32,6 +37,11 @@ MEANINGS: Mapping[int, str] = {
     42: "the store or the host refused these credentials",
     43: "the destination is taken",
     50: "the host (XAPI) failed",
+    EXIT_ISO_NEWER: "iso-check: a newer ISO is published",
+    EXIT_ISO_GONE: "iso-check: an ISO is gone",
+    EXIT_ISO_CHANGED: "iso-check: the sum of an ISO changed",
+    EXIT_ISO_WRONGLY_SIGNED: "iso-check: a list of sums is wrongly signed",
+    EXIT_ISO_UNREACHABLE: "iso-check: a list of sums cannot be fetched",
     EXIT_CANCELLED: "cancelled",
 }
 

@@ -15,6 +15,7 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
 
 _RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
+_EXTENDED_EACH_S: Final = 0.5  # not for each of ten thousand pieces a second
 _MIB: Final = 1024 * 1024
 
 Pieces = Sequence[bytes]  # of one range, in order
@@ -114,7 +115,7 @@ class _Fetching:
             before_bytes = got_bytes
             try:
                 left_bytes = None if limit_bytes is None else limit_bytes - got_bytes
-                async with aclosing(self._arriving(begin_bytes + got_bytes, left_bytes)) as more:
+                async with self._guarded(begin_bytes + got_bytes, left_bytes) as more:
                     async for piece in more:
                         pieces.append(piece)
                         got_bytes += len(piece)
@@ -131,27 +132,36 @@ class _Fetching:
                 )
         return pieces
 
-    async def _arriving(self, offset_bytes: int, size_bytes: int | None) -> AsyncGenerator[bytes]:
+    @asynccontextmanager
+    async def _guarded(
+        self, offset_bytes: int, size_bytes: int | None
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """Read a range of the store; a TransientStoreError when nothing comes for a while."""
+        stall_s = self._ahead.stall_s
         opened = self._store.stream(self._key, offset_bytes=offset_bytes, size_bytes=size_bytes)
-        async with opened as stream:
-            while True:
-                piece = None
-                with anyio.move_on_after(self._ahead.stall_s):
-                    piece = await anext(stream, b"")
-                if piece is None:
-                    raise TransientStoreError(
-                        f"{self._store.url_of(self._key)} sent nothing for "
-                        f"{self._ahead.stall_s:g} s."
-                    )
-                if not piece:
-                    return
-                yield piece
+        with anyio.move_on_after(stall_s) as limit:
+            async with opened as stream:
+                yield _extending(limit, stall_s, stream)
+        if limit.cancelled_caught:
+            raise TransientStoreError(
+                f"{self._store.url_of(self._key)} sent nothing for {stall_s:g} s."
+            )
 
     def _refuse_excess(self, got_bytes: int, want_bytes: int) -> None:
         if got_bytes > want_bytes:
             raise ChecksumError(
                 f"The object {self._key} is larger than the {self._size_bytes} bytes published."
             )
+
+
+async def _extending(
+    limit: anyio.CancelScope, stall_s: float, stream: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    async for piece in stream:
+        now_s = anyio.current_time()
+        if limit.deadline - now_s < stall_s - _EXTENDED_EACH_S:
+            limit.deadline = now_s + stall_s
+        yield piece
 
 
 async def _flat(ranges: AsyncIterator[Pieces]) -> AsyncIterator[bytes]:

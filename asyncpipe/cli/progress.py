@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,7 +39,7 @@ class Progress:
         self._total = total
         self._unit = unit
         self._clock = clock
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._meter = RateMeter()
         # a command that is done at once says nothing in a log
         self._next_s = clock() + (0.0 if self._terminal else _IN_LOG_S)

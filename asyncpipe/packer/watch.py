@@ -6,6 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
@@ -49,6 +50,7 @@ class Listeners:
     on_host: Callable[[HostObjects], None] | None = None  # the plugin found or made something
     on_waiting: Callable[[str, float], None] | None = None  # for what, and for how long at most
     on_exit: Callable[[BuildExit], None] | None = None  # however it ends, cancelled too
+    on_problem: Callable[[str], None] | None = None  # nothing failed, but a person must know
     unblock: Callable[[], Awaitable[None]] | None = None  # end at the host what holds Packer up
     on_session: Callable[[str], None] | None = None  # the plugin's XAPI session: a secret
 
@@ -91,6 +93,7 @@ class Watched:
     process: RunningProcess
     log: Log
     plan: BuildPlan
+    output: Path  # the plan's output folder without links, resolved while the disk still answered
     progress: BuildProgress
     hears: Listeners
 
@@ -199,7 +202,7 @@ async def _stop(watched: Watched, *, why: str) -> None:
 
 async def _ask(watched: Watched) -> None:
     """Cut the export, then SIGTERM: the plugin looks at no signal while it downloads."""
-    process, folder = watched.process, watched.plan.output_directory
+    process, folder = watched.process, watched.output
     process.cut_writes(folder)
     process.terminate()
     while process.return_code is None:

@@ -17,7 +17,7 @@ class HasLifecycle(Protocol):
         """Days after which it aborts unfinished uploads under our prefix; None: no such rule.
 
         Raises:
-            UploadError: it does not say.
+            UploadError: it does not say; the message names the rules.
         """
         ...
 

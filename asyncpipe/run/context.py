@@ -10,11 +10,11 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
@@ -37,6 +37,7 @@ from asyncpipe.run import log as buildlog
 from asyncpipe.run.host.beside import HostSide
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
+from asyncpipe.system.disk import Disk
 from asyncpipe.text import mask
 from asyncpipe.text.mask import Redactor
 
@@ -149,6 +150,7 @@ class RunContext:
             on_host=self.host.take,
             on_waiting=self.on_waiting,
             on_exit=self.on_exit,
+            on_problem=partial(self.warn, "packer-log"),
             unblock=self.host.unblock,
             on_session=self.host.hear_session,
         )
@@ -165,7 +167,7 @@ class RunContext:
     async def log_sealed_before(self) -> SealedLog:
         """The log of a build that an earlier process ran, as it lies on disk."""
         assert self._built is not None
-        return await anyio.to_thread.run_sync(
+        return await Disk(store_keys.LOG_NAME).call(
             buildlog.sealed_on_disk,
             self.plan.run_directory / store_keys.LOG_NAME,
             self._built.redaction_count,
@@ -333,7 +335,7 @@ class RunContext:
         if self.services.keep_xva:
             return
         try:
-            await anyio.to_thread.run_sync(_unlink, xva_path)
+            await Disk(xva_path.name).call(_unlink, xva_path)
         except OSError as error:  # it is published: that stands
             self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
 

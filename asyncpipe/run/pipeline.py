@@ -35,6 +35,7 @@ from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
+from asyncpipe.system.disk import Disk
 from asyncpipe.text.secrets import texts_of, too_short
 from asyncpipe.upload.session import UploadSession
 
@@ -84,7 +85,9 @@ async def _build_and_publish(context: RunContext) -> Published:
         async with context.open_log() as log, _host_settled(context):
             await context.note_state(UnitState.BUILDING)
             context.build_exit = await _build(context, log)
-            xva_path = artifact.collect(context.plan, context.build_exit)
+            xva_path = await Disk("artifact").call(
+                artifact.collect, context.plan, context.build_exit
+            )
             context.identify()
             await context.keep_for_resume(xva_path)
             context.on_phase(Phase.VERIFY)

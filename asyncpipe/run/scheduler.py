@@ -18,6 +18,7 @@ from asyncpipe.errors import (
     leaf_of,
 )
 from asyncpipe.model.publication import Failed, Outcome
+from asyncpipe.system.disk import Disk
 from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
 
@@ -54,10 +55,14 @@ class DiskBudget:
             UsageError: there is not enough even with nothing else running.
         """
         async with self._freed:
-            while self._free_bytes() - self._outstanding_bytes() < job.expected_bytes:
-                if not self._running:
+            while True:
+                running = tuple(self._running)
+                room_bytes = await self._room_bytes(running)
+                if room_bytes >= job.expected_bytes:
+                    break
+                if not running:
                     raise UsageError(
-                        f"The disk has {size_text(self._free_bytes())} free; the XVA may need "
+                        f"The disk has {size_text(room_bytes)} free; the XVA may need "
                         f"{size_text(job.expected_bytes)}.",
                         hint="Free some space, or put --work-directory on a larger disk.",
                     )
@@ -72,9 +77,14 @@ class DiskBudget:
                 async with self._freed:
                     self._freed.notify_all()
 
-    def _outstanding_bytes(self) -> int:
-        """What the running builds will still write: what they have written is not free any more."""
-        return sum(max(0, job.expected_bytes - job.written_bytes()) for job in self._running)
+    async def _room_bytes(self, running: Sequence[Job]) -> int:
+        """What is free, less what the running builds will still write."""
+
+        def look() -> int:
+            left = (max(0, job.expected_bytes - job.written_bytes()) for job in running)
+            return self._free_bytes() - sum(left)
+
+        return await Disk("room").call(look)
 
 
 async def process_matrix(

@@ -239,13 +239,22 @@ def find_run(name: str, work_directory: Path) -> Path:
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():
-        known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
-        ended = [entry for entry in known if not lock.is_held(entry)]
-        if not ended:
-            state = "no run that has ended" if known else "no run"
+        newest = newest_ended(work_directory)
+        if newest is None:
+            state = "no run that has ended" if any(_known(runs)) else "no run"
             raise UsageError(f"There is {state} in {runs}.", hint="See --work-directory.")
-        return ended[-1].resolve()
+        return newest
     return (Path(name) if Path(name).is_dir() else runs / name).resolve()
+
+
+def newest_ended(work_directory: Path) -> Path | None:
+    """The folder of the newest run that no process is at work on."""
+    ended = [entry for entry in sorted(_known(work_directory / "runs")) if not lock.is_held(entry)]
+    return ended[-1].resolve() if ended else None
+
+
+def _known(runs: Path) -> Iterator[Path]:
+    return (entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
 
 
 @contextmanager

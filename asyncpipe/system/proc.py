@@ -81,6 +81,8 @@ def is_marked(pid: int, folder: str) -> bool:
 def cut_writes(session_id: int, folder: Path) -> bool:
     """Let further writes to files below ``folder`` fail with EFBIG; True when anybody wrote there.
 
+    ``folder`` has no links in it: resolving it here would wait for its disk.
+
     For a process that downloads a file and heeds no signal meanwhile: RLIMIT_FSIZE of 1 makes its
     next write fail, and it cleans up as after any failure.
     """
@@ -101,7 +103,7 @@ def _limit_file_size(pid: int) -> None:
 
 
 def _writes_below(pid: int, folder: Path) -> bool:
-    prefix = f"{folder.resolve()}/"
+    prefix = f"{folder}/"
     return any(
         target.startswith(prefix) and _is_writable(pid, number) for number, target in _open(pid)
     )

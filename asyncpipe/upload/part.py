@@ -168,7 +168,15 @@ class PartSender:
         buffer = await self.lease.take(part.size_bytes, may_grow=may_grow)
         body = buffer.view(part.size_bytes)
         descriptor = self.source.descriptor
-        digested = await self.budget.in_thread(lambda: reader.read(descriptor, part, body))
+        try:
+            async with self.budget.threads:
+                digested = await self.source.read(
+                    partial(reader.read, descriptor, part, body), part.size_bytes
+                )
+        except BaseException:
+            if self.source.is_lost:
+                self.lease.lose(buffer)
+            raise
         self._refuse_rejected()
         return _Job(digested, buffer)
 
@@ -269,8 +277,8 @@ class PartSender:
                 f"part {part.number} changed in memory after it was digested",
                 hint="test this machine's memory",
             )
-        descriptor = self.source.descriptor
-        if await self.budget.in_thread(lambda: range_crc64nvme(descriptor, part)) != expected:
+        again = partial(range_crc64nvme, self.source.descriptor, part)
+        if await self.source.read(again, part.size_bytes) != expected:
             raise SourceChangedError(
                 f"bytes {part.offset_bytes} to {part.end_bytes} of the file"
                 " were rewritten during its upload",

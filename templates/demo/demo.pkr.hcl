@@ -1,9 +1,9 @@
 # A whole build in seconds, without a hypervisor: real Packer, real output, a genuine small XVA.
 # Works from Packer 1.6.6 on; needs no plugins and no network.
 #
-#   bin/build-template templates/demo
-#   bin/build-template templates/demo -var size_mib=4096               # a multi-GB XVA
-#   bin/build-template templates/demo -var fail_in_provisioner=true    # how a failure looks
+#   asyncpipe build templates/demo
+#   asyncpipe build templates/demo -var size_mib=4096               # a multi-GB XVA
+#   asyncpipe build templates/demo -var fail_in_provisioner=true    # how a failure looks
 
 variable "output_directory" {
   type        = string

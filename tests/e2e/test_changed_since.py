@@ -155,10 +155,23 @@ def test_a_new_template_with_its_links_builds_itself_alone(checkout: Checkout) -
         checkout.folder / "templates/debian/13", checkout.folder / "templates/debian/14",
         symlinks=True,
     )  # fmt: skip
-    own = checkout.folder / "templates/debian/14/template.pkr.hcl"
-    own.write_text(own.read_text().replace('= "13"', '= "14"'))
+    file = checkout.folder / "templates/debian/14/template.pkr.hcl"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace('os_version     = "13"', 'os_version     = "14"'), "utf-8")
     checkout.commit()
     assert checkout.picked() == {"debian-14"}
+
+
+def test_a_copy_that_would_publish_to_its_originals_place_is_refused(checkout: Checkout) -> None:
+    shutil.copytree(
+        checkout.folder / "templates/debian/13", checkout.folder / "templates/debian/14",
+        symlinks=True,
+    )  # fmt: skip
+    checkout.commit()
+    done = checkout.matrix("HEAD~1")
+    assert done.returncode == 2
+    both = "templates/debian/13 and templates/debian/14 would both publish to templates/debian13."
+    assert both in done.stderr
 
 
 def test_what_is_not_committed_counts_once_git_knows_the_file(checkout: Checkout) -> None:

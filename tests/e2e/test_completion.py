@@ -25,7 +25,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     for words in (
         ["xva", "create", "--name", "x", "--disk", "disk.raw", "-o", "debian-12.xva"],
         ["publish", "debian-12.xva", "--os", "debian", "--os-version", "12"],
-        ["channel", "set", "debian12-demo:stable", "latest"],
+        ["channel", "set", "debian12:stable", "latest"],
     ):
         (desk.folder / "disk.raw").write_bytes(b"x" * 1024 * 1024)
         ended = desk.run(*words)
@@ -57,8 +57,8 @@ def in_bash(desk: Desk, line: str) -> list[str]:
         ("asyncpipe build --strict", ["--strict-identity"]),
         ("asyncpipe build --s3-profile mi", ["minio"]),
         ("asyncpipe build tem", ["templates/demo"]),
-        ("asyncpipe pull deb", ["debian12-demo"]),
-        ("asyncpipe pull debian12-demo:", ["stable"]),
+        ("asyncpipe pull deb", ["debian12"]),
+        ("asyncpipe pull debian12:", ["stable"]),
     ],
 )
 def test_bash_completes(desk: Desk, line: str, expected: list[str]) -> None:
@@ -67,8 +67,8 @@ def test_bash_completes(desk: Desk, line: str, expected: list[str]) -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash_completes_the_version_after_the_sign_at_which_it_breaks_words(desk: Desk) -> None:
-    (version,) = in_bash(desk, "asyncpipe latest debian12-demo@")
-    assert (desk.folder / "published/templates/debian12-demo" / version).is_dir()
+    (version,) = in_bash(desk, "asyncpipe latest debian12@")
+    assert (desk.folder / "published/templates/debian12" / version).is_dir()
 
 
 @pytest.mark.parametrize(("shell", "own"), [("zsh", "#compdef asyncpipe"), ("fish", "complete")])
@@ -88,7 +88,7 @@ def test_the_other_shells_have_a_script_and_are_answered(desk: Desk, shell: str,
         timeout=60,
         check=True,
     )
-    assert "debian12-demo" in done.stdout
+    assert "debian12" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_the_other_shells_have_a_script_and_are_answered(desk: Desk, shell: str,
         (["buidl"], "Did you mean 'build'?"),
         (["build", "--grase", "1m"], "Did you mean one of: '--grace'"),
         (["build", "templates/dmeo"], "Did you mean templates/demo?"),
-        (["pull", "debian-12"], "Did you mean debian12-demo?"),
-        (["list", "debain12"], "Did you mean debian12-demo?"),
+        (["pull", "debian-12"], "Did you mean debian12?"),
+        (["list", "debain12"], "Did you mean debian12?"),
     ],
 )
 def test_a_name_that_does_not_exist_is_answered_with_the_one_it_resembles(

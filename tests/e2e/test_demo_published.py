@@ -154,7 +154,7 @@ def test_the_report_says_what_happened_to_machines(tmp_path: Path) -> None:
     )
     assert ended.code == 0, ended.all
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert report["counts"] == {"published": 1, "failed": 0}
+    assert report["counts"] == {"published": 1, "failed": 0, "not_started": 0}
     events = [json.loads(line)["event"] for line in ended.out.splitlines()]
     assert events[0] == "run.started"
     assert events[-1] == "run.finished"

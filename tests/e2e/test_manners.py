@@ -117,3 +117,19 @@ def test_one_version_is_not_one_versions(desk: Desk) -> None:
     assert desk.run("index", "rebuild").out.endswith("index.json: 1 version\n")
     assert "1 disk, 1 chunk verified" in desk.run("verify", "debian-12.xva").out
     assert desk.run("prune", "--keep", "1").out.startswith("0 versions, ")
+
+
+@needs_packer
+@pytest.mark.real_packer
+@pytest.mark.parametrize("destination", ["published", "deep/er/place"])
+def test_a_check_leaves_nothing_behind(desk: Desk, destination: str) -> None:
+    before = everything_in(desk.folder)
+    checked = desk.run("check", "templates/demo", "--destination", destination)
+    assert checked.code == 0, checked.all
+    assert everything_in(desk.folder) == before
+
+
+def everything_in(folder: Path) -> set[Path]:
+    """Files and folders, less what the tests' own runner and Packer keep in a home."""
+    own = {"peak_kib", ".cache", ".config", ".packer.d"}
+    return {path for path in folder.rglob("*") if path.relative_to(folder).parts[0] not in own}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -80,6 +81,21 @@ def test_killed_its_vm_and_disks_are_found_and_removed(
     assert _reaped(bench).out == "Nothing was left behind.\n"
 
 
+def test_killed_while_the_iso_is_uploaded_its_image_is_found_and_removed(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    xapi.faults.hanging.add("/import_raw_vdi")
+    bench = new_bench()
+    process = bench.build()
+    wait_for(process, "PUT '")
+    until(lambda: "PUT '" in next(bench.runs[0].glob("*/build.log")).read_text(), "no log")
+    _killed(process)
+    assert bench.left() == ([], ["small.iso"])
+    ended = _reaped(bench)
+    assert (ended.code, bench.left()) == (0, EMPTY), ended.out
+    assert re.search(r"removed: vdi: VDI 'small.iso' \(\S+\), 2\.0 MiB, \S+ old", ended.out)
+
+
 def test_killed_and_without_credentials_what_may_remain_is_named(
     new_bench: NewBench, xapi: XapiStandIn
 ) -> None:
@@ -93,7 +109,7 @@ def test_killed_and_without_credentials_what_may_remain_is_named(
     assert ended.code == 40, ended.out
     (uuid,) = bench.journal()["units"]["small"]["instance_uuids"]
     assert f"xe vm-uninstall force=true uuid={uuid}" in ended.out
-    assert "There is no password for the host" in ended.out
+    assert "The host's password is missing" in ended.out
 
 
 def test_killed_packer_goes_on_to_its_own_clean_up(new_bench: NewBench) -> None:

@@ -74,6 +74,16 @@ def test_ctrl_c_under_the_board_of_several_templates_leaves_a_clean_screen(bench
     assert bench.left() == ([], [])
 
 
+def test_a_terminal_that_goes_away_ends_the_build_and_leaves_nothing(bench: Bench) -> None:
+    with in_terminal(
+        *("build", "templates/small"), folder=bench.folder, environment=bench.environment
+    ) as shown:
+        shown.until(shows(r"^\[wait-ip"), "the live line")
+        assert shown.hang_up() == 130
+    assert bench.left() == ([], [])
+    assert bench.journal()["units"]["small"]["clean_up"] == "removed"
+
+
 def test_reap_at_a_terminal_asks_before_it_removes(bench: Bench) -> None:
     process = bench.build()
     wait_for(process, "phase wait-ip")

@@ -37,10 +37,8 @@ _PRELOADED: Final = (
     "structlog",
     "awscrt.checksums",
     "msgspec",
-    "_pytest.assertion.rewrite",
 )
-_REWRITTEN: Final = "ignore::pytest.PytestAssertRewriteWarning"
-_FLAGS: Final = ("-q", "-s", "-n0", "-p", "no:cacheprovider", "-W", _REWRITTEN)
+_FLAGS: Final = ("-q", "-s", "-n0", "-p", "no:cacheprovider", "--assert=plain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +82,22 @@ PACKAGES: Final = {
     ),
     "publish": Package(
         sources=("asyncpipe/run/publish.py", "asyncpipe/run/eager_upload.py"),
-        tests=("tests/run/test_publish.py", "tests/run/test_pipeline.py"),
+        tests=(
+            "tests/run/test_publish.py",
+            "tests/run/test_pipeline.py",
+            "tests/run/test_eager_upload.py",
+        ),
     ),
     "catalog": Package(sources=("asyncpipe/catalog",), tests=("tests/catalog",)),
     "detect": Package(sources=("asyncpipe/detect/decide.py",), tests=("tests/detect",)),
-    "xva": Package(sources=("asyncpipe/xva/read",), tests=("tests/xva",)),
+    "xva": Package(
+        sources=("asyncpipe/xva/read",),
+        tests=(
+            "tests/xva/test_damaged_files.py",
+            "tests/xva/test_good_files.py",
+            "tests/xva/test_round_trip.py",
+        ),
+    ),
 }
 
 

@@ -25,6 +25,7 @@ from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
 from asyncpipe.run.host import iso_turn
 from asyncpipe.run.host.files import with_digest, write_login
+from asyncpipe.run.host.slow import told_when_slow
 from asyncpipe.text.format import size_text, timestamp_of
 
 OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]
@@ -34,6 +35,7 @@ _MARK_S: Final = 30.0
 _SETTLE_S: Final = 60.0
 _SETTLE_SHORT_S: Final = 1.5  # where the runner kills us soon
 _SHORT_GRACE_S: Final = 10.0
+_LOGOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,10 @@ class Reports(Protocol):
 
     def warn(self, code: str, message: str) -> None:
         """Emit and keep a warning."""
+        ...
+
+    def on_waiting(self, what: str, limit_s: float) -> None:
+        """Say what is waited for, and for how long at most."""
         ...
 
 
@@ -227,16 +233,25 @@ class HostSide:
             elif self.plan.keep_vm:
                 why = f"keep_vm of the template is {self.plan.keep_vm!r}"
                 self.outcome = self._outcome(CleanUp.KEPT, why=why)
-            elif self.host is None or not await self._safely(self._remove, limit_s=limit_s):
-                self.outcome = self._as_packer_says(build_exit)
+            else:
+                what = "the host to remove what is left"
+                async with told_when_slow(self.reports.on_waiting, what, limit_s):
+                    removed = await self._safely(self._remove, limit_s=limit_s)
+                if not removed:
+                    self.outcome = self._as_packer_says(build_exit)
             await self._journal()
             await self.reports.note_host(
                 remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
             )
-            if self.host is not None:
-                for reference in self._sessions:
-                    await self.host.end_session(reference)
+            await self._end_sessions(min(limit_s, _LOGOUT_S))
         return self.outcome
+
+    async def _end_sessions(self, limit_s: float) -> None:
+        if self.host is None:
+            return
+        with anyio.move_on_after(limit_s):
+            for reference in self._sessions:
+                await self.host.end_session(reference)
 
     async def _keep_failed(self, keep_s: float) -> None:
         """Leave the VM to a person, with the time from which ``reap`` removes it."""
@@ -266,6 +281,7 @@ class HostSide:
             vm_uuids=(seen.vm_uuid,) if seen.vm_uuid else (),
             vdis=(*self._disks, *(image.vdi_ref for image in seen.uploads if image.vdi_ref)),
             disk_names=seen.disk_names,
+            image_names=tuple(image.name for image in seen.uploads if not image.vdi_ref),
             may_be_unnamed=seen.creating and not seen.vm_uuid,
         )
         remaining = removal.remaining_of(await removal.remove(pool, made))

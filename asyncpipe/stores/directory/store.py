@@ -40,7 +40,7 @@ from asyncpipe.model.store import (
     require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
-from asyncpipe.stores.directory import abandoned
+from asyncpipe.stores.directory import abandoned, lock
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.stores.directory.records import UploadRecord
@@ -130,7 +130,10 @@ class DirectoryStore:
         return await self._run(lambda: self._get(key, max_bytes))
 
     def _get(self, key: str, max_bytes: int) -> StoredBytes:
-        with self._files.locked_to_read(), os.fdopen(self._files.open_object(key), "rb") as file:
+        with (
+            lock.locked_to_read(self._files.work),
+            os.fdopen(self._files.open_object(key), "rb") as file,
+        ):
             body = file.read(max_bytes + 1)
             info = self._files.info(key)
         if len(body) > max_bytes:
@@ -276,8 +279,9 @@ class DirectoryStore:
         await self._run(lambda: abandoned.remove(Path(path)))
 
     async def probe(self) -> None:
-        """Prove that files can be created, refused when present, and removed."""
+        """Prove that files can be created, refused when present, and removed; leaves nothing."""
         key = f"{PROBE_ROOT}{secrets.token_hex(8)}"
+        missing = await self._run(lambda: lock.missing(self._files.work))
         try:
             await self.put(key, b"?", content_type="text/plain", create_only=True)
             with contextlib.suppress(DestinationTakenError):
@@ -286,6 +290,8 @@ class DirectoryStore:
         finally:
             with CancelScope(shield=True):
                 await self.delete(key)
+                if missing:
+                    await self._run(lambda: lock.remove_new(self._files.work, missing))
 
     async def _run(self, function: Callable[[], T]) -> T:
         try:

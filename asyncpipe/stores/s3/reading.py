@@ -8,7 +8,12 @@ from typing import Any, Final
 
 import anyio
 
-from asyncpipe.errors import CredentialsExpiredError, ObjectTooLargeError, UploadError
+from asyncpipe.errors import (
+    CredentialsExpiredError,
+    ObjectTooLargeError,
+    TransientStoreError,
+    UploadError,
+)
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.retry import repeated
 from asyncpipe.stores.s3.answers import object_info
@@ -58,7 +63,8 @@ def require_range(answer: Mapping[str, Any], offset_bytes: int, url: str) -> Non
 async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[bytes, None]:
     """Read the body of an answer in the pieces in which it arrives, without a copy.
 
-    Only the time spent waiting for the server counts, not what the reader does in between.
+    Only the time spent waiting for the server counts, not what the reader does in between. A single
+    wait is bounded by the socket's own limit.
 
     Raises:
         TransientStoreError: the connection was cut, or brought less than 1 MiB in a minute.
@@ -67,8 +73,7 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[byt
     while True:
         began_s = anyio.current_time()
         try:
-            with anyio.fail_after(PROGRESS_S - waited_s):
-                piece, more = await body.content.readchunk()
+            piece, more = await body.content.readchunk()
         except FOREIGN as error:
             raise calls.translated(error, "get_object", key) from error
         if not piece and not more:
@@ -77,4 +82,8 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[byt
         waited_s += anyio.current_time() - began_s
         if read_bytes >= PROGRESS_BYTES:
             read_bytes, waited_s = 0, 0.0
+        elif waited_s > PROGRESS_S:
+            raise TransientStoreError(
+                f"{calls.url_of(key)} brought less than {PROGRESS_BYTES} bytes in {PROGRESS_S} s."
+            )
         yield piece

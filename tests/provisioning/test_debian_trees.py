@@ -275,6 +275,14 @@ def _away(path: str) -> Callable[[Tree], Undo]:
     return mutate
 
 
+def _disabled(unit: str) -> Callable[[Tree], Undo]:
+    def mutate(tree: Tree) -> Undo:
+        assert tree.run("systemctl", "--quiet", "disable", unit).returncode == 0
+        return lambda: tree.run("systemctl", "--quiet", "enable", unit)
+
+    return mutate
+
+
 def _machine_id(tree: Tree) -> Undo:
     file = tree.root / "etc/machine-id"
     file.write_text("0123456789abcdef0123456789abcdef\n")
@@ -334,11 +342,11 @@ def _machine_id(tree: Tree) -> Undo:
         ),
         (_edit("etc/nsswitch.conf", "myhostname", ""), "a machine cannot resolve its own name"),
         (
-            _away("etc/systemd/system/sysinit.target.wants/systemd-timesyncd.service"),
+            _disabled("systemd-timesyncd.service"),
             "nothing keeps the clock",
         ),
         (
-            _away("etc/systemd/system/multi-user.target.wants/systemd-networkd.service"),
+            _disabled("systemd-networkd.service"),
             "systemd-networkd is not enabled",
         ),
         (
@@ -346,7 +354,7 @@ def _machine_id(tree: Tree) -> Undo:
             "nobody makes SSH host keys on first boot",
         ),
         (
-            _edit("etc/pam.d/common-session", "pam_umask.so umask=", "pam_umask.so #"),
+            _edit("etc/pam.d/common-session", "pam_umask.so umask=", "pam_umask.so umask=022 #"),
             "the umask of",
         ),
         (

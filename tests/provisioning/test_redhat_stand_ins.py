@@ -292,4 +292,4 @@ def test_an_agent_that_is_too_old_or_missing_is_told(provisioned: Provisioned) -
         installed.write_text(before)
     assert result.returncode == 1
     assert "passes over xe-guest-utilities-latest 7.20.2" in result.stdout
-    assert "Set XEN_TOOLS_URL and XEN_TOOLS_SHA256" in result.stdout
+    assert "or XEN_TOOLS_URL too for a package of yours" in result.stdout

@@ -104,7 +104,7 @@ def test_in_a_guest_of_xen_the_agent_must_run(tree: Tree) -> None:
     # The recording systemctl knows every unit, so that the first name is taken.
     assert "systemctl restart xen-guest-agent.service" in said.stdout
     assert "xen-guest-agent.service runs" in said.stdout
-    dead = "printf '#!/bin/sh\\n[ $1 != is-active ]\\n' >/usr/local/bin/systemctl && "
+    dead = "printf '#!/bin/sh\\necho known; [ $1 != is-active ]\\n' >/usr/local/bin/systemctl && "
     result = tree.run("sh", "-c", _STARTED + dead + _XEN.format(kind="xen"))
     (tree.root / "usr/local/bin/systemctl").unlink()
     assert result.returncode == 1

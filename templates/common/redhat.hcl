@@ -17,7 +17,7 @@ locals {
   os_family = "redhat"
   http_dir  = "${path.root}/../../common/http/redhat"
 
-  # A mirror of one's own is what the template keeps; a DVD is there during the installation only.
+  # A private mirror is what the template keeps; a DVD is there during the installation only.
   family_env = concat(
     var.package_mirror == "" || var.package_mirror == "cdrom" ? [] : [
       "PACKAGE_MIRROR=${var.package_mirror}",

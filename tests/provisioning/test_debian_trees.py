@@ -275,6 +275,16 @@ def _away(path: str) -> Callable[[Tree], Undo]:
     return mutate
 
 
+def _content(path: str, text: str) -> Callable[[Tree], Undo]:
+    def mutate(tree: Tree) -> Undo:
+        file = tree.root / path
+        before = file.read_bytes() if file.exists() else None
+        file.write_text(text)
+        return file.unlink if before is None else lambda: file.write_bytes(before)
+
+    return mutate
+
+
 def _disabled(unit: str) -> Callable[[Tree], Undo]:
     def mutate(tree: Tree) -> Undo:
         assert tree.run("systemctl", "--quiet", "disable", unit).returncode == 0
@@ -369,7 +379,7 @@ def _machine_id(tree: Tree) -> Undo:
             _new_file("etc/systemd/coredump.conf.d/zzz.conf", "[Coredump]\nStorage=external\n"),
             "the storage of core dumps is 'external', not 'none'",
         ),
-        (_new_file("etc/default/locale", "LANG=xx_YY.UTF-8\n"), "the locale xx_YY.UTF-8 of"),
+        (_content("etc/locale.conf", "LANG=xx_YY.UTF-8\n"), "the locale xx_YY.UTF-8 of"),
         (
             _edit("etc/nftables.conf", "priority filter; policy drop;", "priority filter;"),
             "the firewall lets everything in",

@@ -13,8 +13,8 @@ import unicodedata
 from typing import Final
 
 # ECMA-48, 7 and 8 bits: CSI sequences; OSC, DCS, SOS, PM and APC strings; two-character escapes.
-# A string without its end is no sequence: it hides nothing of what follows. It holds no control,
-# so that each character is looked at twice at most, whatever introducers follow one another.
+# A string without its end is not a sequence: it hides nothing of what follows. It holds no control,
+# so that each character is read twice at most, whatever introducers follow one another.
 _ESCAPE_SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
@@ -40,7 +40,7 @@ def printable(text: str, limit: int = 2000) -> str:
     """Return ``text`` with every unprintable character escaped, at most ``limit`` characters.
 
     Newlines, ANSI escapes, bidirectional overrides and lone surrogates are escaped as Python
-    writes them in a literal; what was cut is told by an ellipsis.
+    writes them in a literal; an ellipsis shows where text was cut.
     """
     text = text[: limit + 1]  # bounded work too
     if not text.isprintable():
@@ -88,7 +88,7 @@ def for_console(line: str, limit_chars: int) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether nothing in ``text`` acts; newlines and tabs may be there."""
+    """Whether nothing in ``text`` acts; newlines and tabs may be there."""
     return (text.isascii() and text.isprintable()) or _DROPPED.search(text) is None
 
 

@@ -190,7 +190,7 @@ async def _prune(
             watched_store, keep=keep, older_than=bound, short_id=template
         )
     if yes:
-        await store.probe()  # tells whether the store honours compare-and-swap
+        await store.probe()  # finds out whether the store honours compare-and-swap
     warnings = pruning.warnings
     if yes:
         async with watched(store, "prune") as watched_store:
@@ -216,7 +216,7 @@ async def _prune(
 
 
 async def _rebuild(store: ObjectStore) -> Said:
-    await store.probe()  # tells whether the store honours compare-and-swap
+    await store.probe()  # finds out whether the store honours compare-and-swap
     async with watched(store, "index rebuild") as watched_store:
         rebuilt = await catalog.rebuild_index(watched_store)
     return Said(

@@ -80,8 +80,8 @@ async def resolve(
 ) -> CatalogEntry:
     """Find ``debian12`` (latest), ``debian12:stable`` (a channel) or ``debian12@TIMESTAMP``.
 
-    A name that leads to a revoked version leads to the newest older one that is good, and ``warn``
-    is told; ``revoked`` takes what is named.
+    A name that leads to a revoked version leads to the newest older one that is good, which is
+    reported to ``warn``; ``revoked`` takes what is named.
 
     Raises:
         UsageError: the text is not a reference, or what it names is revoked.

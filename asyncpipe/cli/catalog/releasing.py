@@ -26,7 +26,7 @@ async def promote(store: ObjectStore, *, template: str, channel: str, reason: st
     """Let a channel name a version, and remember who did it, when and why."""
     warnings: list[str] = []
     entry = await catalog.resolve(store, template, warn=warnings.append)
-    await store.probe()  # tells whether the store honours conditions
+    await store.probe()  # finds out whether the store honours conditions
     warnings += await catalog.move_channel(store, channel, entry, _why(reason))
     return Said(
         text=f"{entry.short_id}:{channel} is {entry.short_id}@{entry.timestamp}",

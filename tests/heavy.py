@@ -57,7 +57,7 @@ GROUPS: Final = (
     ),
     Group(
         name="trees",
-        budget_s=1200,
+        budget_s=2400,
         what="provisioning in debootstrap trees",
         folders=("provisioning",),
     ),

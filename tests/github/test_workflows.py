@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,6 @@ from asyncpipe.cli.build import build
 from asyncpipe.cli.matrix import matrix
 from asyncpipe.cli.reap import reap
 from asyncpipe.report.github import outputs
-from tests.docs import actions
 from tests.github.runner_standin import RunningStep
 from tests.github.workflow_files import ACTIONS, ROOT, WORKFLOWS, load, script_of, steps
 
@@ -116,6 +116,22 @@ class TestRules:
         assert "ref" not in group["group"]
         assert (group["queue"], group["cancel-in-progress"]) == ("max", False)
 
+    def test_what_an_environment_holds_is_read_in_steps_only(self) -> None:
+        """Outside of steps `vars` has those of the repository alone."""
+        for path in WORKFLOWS:
+            document = load(path)
+            jobs = document["jobs"].values()
+            around = [
+                {k: v for k, v in job.items() if k not in {"steps", "secrets"}} for job in jobs
+            ]
+            assert "vars." not in json.dumps([document.get("env"), around])
+
+    def test_the_store_of_one_s_own_reaches_every_step_that_speaks_to_it(self) -> None:
+        for name, step in steps():
+            if "$/" in step.get("uses", ""):
+                wanted = {"AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS"}
+                assert wanted <= step["env"].keys(), name
+
     def test_owners_are_asked_for_all_that_runs_with_secrets(self) -> None:
         owned = (ROOT / ".github/CODEOWNERS").read_text()
         folders = {"/.github/", "/action.yml", "/bin/", "/provisioning/", "/templates/"}
@@ -140,12 +156,6 @@ OF_THE_STEP = {
 
 
 class TestAction:
-    @pytest.mark.parametrize("action", actions.ACTIONS, ids=lambda one: str(one.path))
-    def test_an_action_is_what_its_command_makes_of_it(self, action: actions.Action) -> None:
-        assert (ROOT / action.path).read_text() == actions.text_of(action), (
-            "run: python -m tests.docs.reference"
-        )
-
     @pytest.mark.parametrize("name", COMMANDS)
     def test_every_input_reaches_a_setting_and_every_setting_has_an_input(self, name: str) -> None:
         (step,) = load(ROOT / name)["runs"]["steps"]

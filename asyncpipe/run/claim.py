@@ -2,7 +2,8 @@
 
 Two runs that begin in the same second would write to the same folder; one of them would find that
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
-the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
+the run ends. ``reap`` removes what a killed run leaves: a folder without metadata.json, or a claim
+beside it.
 
 A place is claimed for a template permanently: two templates whose versions alternate in one place
 would look like one. A system that only the guest knows has its place claimed before publishing.
@@ -22,11 +23,11 @@ from asyncpipe import catalog
 from asyncpipe.errors import DestinationTakenError, UploadError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.run import RunFacts
+from asyncpipe.model.store_keys import CLAIM_NAME
 from asyncpipe.ports import ObjectStore
 from asyncpipe.run.plan import published_name
 from asyncpipe.run.provenance import filler_of
 
-CLAIM_NAME: Final = "claim.json"
 _TYPE: Final = "application/json"
 _MAX_BYTES: Final = 4096
 _RELEASE_S: Final = 2.0  # a cancelled step has seconds

@@ -4,7 +4,7 @@ from asyncpipe.catalog.channels import Channel, Channels, channels, set_channel,
 from asyncpipe.catalog.compare import Change, Difference, compare
 from asyncpipe.catalog.listing import Listing, latest, list_versions, rebuild_index, resolve
 from asyncpipe.catalog.naming import names_of
-from asyncpipe.catalog.place import Claimant, look_at_place, take_place
+from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
 from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
@@ -26,6 +26,7 @@ __all__ = [
     "compare",
     "entry_of",
     "latest",
+    "leave_place",
     "list_versions",
     "look_at_place",
     "move_pointer",

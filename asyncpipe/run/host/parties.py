@@ -1,4 +1,4 @@
-"""Whom a build deals with at its host: the host itself, and who is told."""
+"""Those with whom a build deals at its host: the host itself, and what reports about it."""
 
 from __future__ import annotations
 

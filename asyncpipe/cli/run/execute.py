@@ -163,7 +163,11 @@ async def _begin(prepared: Prepared, store: ObjectStore) -> tuple[str, ...]:
     """Open the journal; returns where an earlier attempt of the workflow published."""
     journal = prepared.journal
     earlier = await published_earlier(prepared.settings, store, prepared.plans)
-    await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+    claimed = {
+        one.unit: plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
+        for one in prepared.plans
+    }
+    await journal.open({one.unit: str(one.template.path) for one in prepared.plans}, claimed)
     for unit, entry in earlier.items():
         await journal.note(unit, UnitState.PUBLISHED, folder_key=entry.folder_key)
     await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)

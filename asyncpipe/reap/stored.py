@@ -80,6 +80,8 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
         whole = f"{folder_key}/{store_keys.METADATA_NAME}" in keys
         for key in [] if dry_run or whole else keys:
             await store.delete(key)
+        if not dry_run and not whole:
+            await _leave_place(store, folder_key)
     except UploadError as error:
         problem = printable(error.message)
         return Finding(
@@ -105,6 +107,15 @@ async def remove_claim(store: ObjectStore, folder_key: str, *, dry_run: bool) ->
         problem = printable(error.message)
     removed = not dry_run and not problem
     return Finding(kind=Kind.CLAIM, what=store.url_of(key), removed=removed, problem=problem)
+
+
+async def _leave_place(store: ObjectStore, folder_key: str) -> None:
+    """Free a place in which nothing stands but the note of who took it."""
+    root, name, _ = folder_key.split("/")
+    place = store_keys.place_key(name)
+    keys = [info.key async for info in store.list(f"{root}/{name}/")]
+    if keys == [place]:
+        await store.delete(place)
 
 
 async def _remove_probes(

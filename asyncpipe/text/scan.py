@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
 import hyperscan
 
 FROM_START: Final = hyperscan.HS_FLAG_SOM_LEFTMOST  # report where a match begins; costs more
 ONCE: Final = hyperscan.HS_FLAG_SINGLEMATCH  # report that a pattern matches, not how often
+EACH_LINE: Final = hyperscan.HS_FLAG_MULTILINE  # ``^`` and ``$`` match at every line
 
 Hit = tuple[int, int, int]
 OnHit = Callable[[int, int, int, int, object], bool | None]
+
+
+_END: Final = itemgetter(2)
 
 
 class TooManyHitsError(Exception):
@@ -44,6 +49,7 @@ class Scanner:
         self._scan(text, take)
         if len(hits) > most:
             raise TooManyHitsError
+        hits.sort(key=_END)
         return hits
 
     def which(self, text: bytes) -> set[int]:

@@ -8,7 +8,7 @@ from asyncpipe.detect.guest import MARK
 from asyncpipe.model.events import (
     Event,
     IdentityChanged,
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     RunStarted,
@@ -21,13 +21,14 @@ from asyncpipe.model.events import (
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published
 from asyncpipe.text.format import counted, duration_text, size_text
-from asyncpipe.text.safe import clean, place_text
+from asyncpipe.text.safe import clean, is_printable_ascii, place_text
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
+_OURS = "asyncpipe"  # begins them, and the guest's lines of evidence
 
 
 def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str | None:
-    """Return the line that a log shows for this event, without prefix; None = nothing.
+    """Return what a log shows for this event, without prefix or last newline; None = nothing.
 
     Args:
         event: what happened.
@@ -36,9 +37,8 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         verbose: 1 adds the guest's lines of evidence, and what they say while they grow.
     """
     match event:
-        case OutputLine():
-            is_hidden = quiet or (MARK in event.text and not verbose)
-            return None if is_hidden else guests(event.text)
+        case OutputLines():
+            return None if quiet else _output(event.text, verbose=verbose)
         case Warned():
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
@@ -46,6 +46,14 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         case RunStopping():
             return f"{OWN}{clean(event.signal)}: stopping, cleaning up ..."
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
+
+
+def _output(text: str, *, verbose: int) -> str | None:
+    """The lines of a build; looked at one by one only where one may not be shown as it is."""
+    if is_printable_ascii(text) and _OURS not in text.lower():
+        return text
+    shown = [guests(line) for line in text.split("\n") if verbose or MARK not in line]
+    return "\n".join(shown) if shown else None
 
 
 def guests(text: str) -> str:

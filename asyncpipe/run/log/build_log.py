@@ -31,6 +31,7 @@ from asyncpipe.run.log.audience import (
 )
 from asyncpipe.run.log.file import BoundedFile, StampedText
 from asyncpipe.text.mask import Redactor
+from asyncpipe.text.safe import decodable
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # of build.log; a real build writes a few MiB
 _OVERDUE_S: Final = 2.0  # what may be the beginning of a secret is held back for as long
@@ -81,7 +82,7 @@ class BuildLog:
         self._file = file
         self._redactor = redactor
         self._now = now
-        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._writer = StampedText()
         self._audience = Audience()
         self._lock = anyio.Lock()
@@ -183,7 +184,7 @@ class BuildLog:
             self._grown.set()
 
     def _take(self, clean: bytes, *, final: bool = False) -> None:
-        text = self._decoder.decode(clean, final)
+        text = decodable(self._decoder.decode(clean, final))
         if text:
             self._audience.feed(text)
             self._outgoing += self._writer.stamped(text, self._now())

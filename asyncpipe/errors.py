@@ -1,7 +1,7 @@
 """The one tree of errors: each class has an exit code, each error says what, where and what to do.
 
 Exit codes are part of the interface (``docs/exit-codes.md``): 0 published, 1 unexpected,
-4 some templates of a matrix failed, 130 cancelled; the rest stand at their class below.
+4 some templates of a matrix failed, 130 cancelled; the others are defined by their classes below.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from typing import ClassVar
 EXIT_PUBLISHED = 0
 EXIT_UNEXPECTED = 1
 EXIT_SOME_FAILED = 4
+EXIT_ISO_NEWER = 60
+EXIT_ISO_GONE = 61
+EXIT_ISO_CHANGED = 62
+EXIT_ISO_WRONGLY_SIGNED = 63
+EXIT_ISO_UNREACHABLE = 64
 EXIT_CANCELLED = 130
 
 # What each code means, in the words of reports and of docs/exit-codes.md.
@@ -32,6 +37,11 @@ MEANINGS: Mapping[int, str] = {
     42: "the store or the host refused these credentials",
     43: "the destination is taken",
     50: "the host (XAPI) failed",
+    EXIT_ISO_NEWER: "iso-check: a newer ISO is published",
+    EXIT_ISO_GONE: "iso-check: an ISO is gone",
+    EXIT_ISO_CHANGED: "iso-check: the sum of an ISO changed",
+    EXIT_ISO_WRONGLY_SIGNED: "iso-check: a list of sums is wrongly signed",
+    EXIT_ISO_UNREACHABLE: "iso-check: a list of sums cannot be fetched",
     EXIT_CANCELLED: "cancelled",
 }
 
@@ -221,7 +231,7 @@ class NotOursError(HostError):
 def leaf_of(error: BaseException) -> BaseException:
     """Return the most telling leaf of (possibly nested) exception groups.
 
-    The first leaf that is one of ours wins, then the first that is no cancellation, then any.
+    The first leaf that is one of ours wins, then the first that is not a cancellation, then any.
     """
     leaves = list(_leaves(error))
     for leaf in leaves:

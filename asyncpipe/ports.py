@@ -159,9 +159,9 @@ class ObjectStore(Protocol):
         ...
 
     def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Read an object in pieces, from ``offset_bytes`` on."""
+        """Read an object in pieces, from ``offset_bytes`` on; ``size_bytes`` of it, or the rest."""
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:

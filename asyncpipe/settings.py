@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ class Settings:
     packer_environment: tuple[str, ...] = ()  # names (globs) passed to Packer though withheld
     os: str | None = None
     os_version: str | None = None
+    variant: str | None = None  # None: what the template declares
     strict_identity: bool = False
+    take_over: bool = False  # places that other templates fill
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
     host_timeout_s: float = HOST_ANSWER_S  # for the host's first answer
@@ -91,7 +93,8 @@ class Settings:
                 hint="Give both (or ASYNCPIPE_OBJECT_LOCK, ASYNCPIPE_OBJECT_LOCK_UNTIL), "
                 "or neither.",
             )
-        return cls(
+        variant = rest.pop("variant", None)
+        settings = cls(
             verbosity=rest.pop("verbose", 0) - rest.pop("quiet", 0),
             transfer=TransferOptions(**transfer),
             store=StoreOptions(max_connections=connections, **store),
@@ -100,10 +103,18 @@ class Settings:
             environment=environment,
             **rest,
         )
+        return settings.with_variant(variant)
+
+    def with_variant(self, variant: str | None) -> Settings:
+        """The same for a variant; a template that has a variable of this name gets it too."""
+        if variant is None:
+            return self
+        environment = {**self.environment, "PKR_VAR_variant": variant}
+        return replace(self, variant=variant, environment=environment)
 
 
 def default_of(name: str) -> Any:
-    """Return the default of a setting, None where it has none of its own."""
+    """Return the default of a setting, None if it has none."""
     for kind in (Settings, TransferOptions, StoreOptions, Trust):
         for one in fields(kind):
             if one.name == name:

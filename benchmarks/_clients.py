@@ -13,8 +13,9 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from asyncpipe.cli import gc
 from benchmarks._job import MIB, REGION, Job, environment
@@ -36,7 +37,7 @@ def asyncpipe_many(job: Job) -> Callable[[], None]:
 
 
 def boto3(job: Job) -> Callable[[], None]:
-    client = importlib.import_module("boto3").client("s3", **_boto(job))
+    client = importlib.import_module("boto3").client("s3", **boto_arguments(job))
     return partial(client.upload_file, str(job.path), job.bucket, job.key)
 
 
@@ -44,7 +45,7 @@ def aioboto3(job: Job) -> Callable[[], None]:
     session = importlib.import_module("aioboto3").Session()
 
     async def upload() -> None:
-        async with session.client("s3", **_boto(job)) as client:
+        async with session.client("s3", **boto_arguments(job)) as client:
             await client.upload_file(str(job.path), job.bucket, job.key)
 
     return lambda: asyncio.run(upload())
@@ -52,7 +53,12 @@ def aioboto3(job: Job) -> Callable[[], None]:
 
 def obstore(job: Job) -> Callable[[], None]:
     module = importlib.import_module("obstore")
-    store = importlib.import_module("obstore.store").S3Store(
+    return partial(module.put, obstore_store(job), job.key, job.path)
+
+
+def obstore_store(job: Job) -> Any:
+    """Open the bucket with obstore."""
+    return importlib.import_module("obstore.store").S3Store(
         job.bucket,
         endpoint=job.endpoint,
         region=REGION,
@@ -65,7 +71,6 @@ def obstore(job: Job) -> Callable[[], None]:
             "timeout": "10 minutes",
         },
     )
-    return partial(module.put, store, job.key, job.path)
 
 
 def obstore_sha256(job: Job) -> Callable[[], None]:
@@ -161,20 +166,23 @@ def awscrt(job: Job) -> Callable[[], None]:
 
 
 def rclone(job: Job) -> Callable[[], None]:
-    remote = (
+    return partial(run_rclone, str(job.path), rclone_remote(job))
+
+
+def rclone_remote(job: Job) -> str:
+    return (
         f":s3,provider=Other,env_auth,region={REGION},endpoint='{job.endpoint}',"
         f"force_path_style:{job.bucket}/{job.key}"
     )
-    command = ["rclone", "copyto", "--no-check-certificate", "--no-check-dest"]
+
+
+def run_rclone(source: str, target: str) -> None:
+    command = ["rclone", "copyto", "--no-check-certificate", "--no-check-dest", source, target]
     clean = {name: value for name, value in environment().items() if name != "AWS_CA_BUNDLE"}
-    return lambda: _run([*command, str(job.path), remote], clean)
+    subprocess.run(command, env=clean, check=True, stdout=subprocess.DEVNULL)
 
 
-def _run(command: list[str], variables: Mapping[str, str]) -> None:
-    subprocess.run(command, env=dict(variables), check=True, stdout=subprocess.DEVNULL)
-
-
-def _boto(job: Job) -> dict[str, object]:
+def boto_arguments(job: Job) -> dict[str, object]:
     values = environment()
     verify: object = job.ca_bundle or not job.secure
     return {

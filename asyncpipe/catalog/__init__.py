@@ -2,6 +2,7 @@
 
 from asyncpipe.catalog.channels import Channel, Channels, channels, set_channel, unset_channel
 from asyncpipe.catalog.listing import Listing, latest, list_versions, rebuild_index, resolve
+from asyncpipe.catalog.place import Claimant, look_at_place, take_place
 from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
@@ -13,6 +14,7 @@ __all__ = [
     "BAD",
     "Channel",
     "Channels",
+    "Claimant",
     "Listing",
     "Pruning",
     "Pulled",
@@ -20,6 +22,7 @@ __all__ = [
     "entry_of",
     "latest",
     "list_versions",
+    "look_at_place",
     "move_pointer",
     "plan_pruning",
     "prune",
@@ -28,5 +31,6 @@ __all__ = [
     "resolve",
     "set_channel",
     "stream_xva",
+    "take_place",
     "unset_channel",
 ]

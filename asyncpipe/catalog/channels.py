@@ -74,7 +74,7 @@ async def unset_channel(store: ObjectStore, short_id: str, name: str) -> None:
     """Remove a channel; the version it named stays.
 
     Raises:
-        ObjectMissingError: there is no such channel.
+        ObjectMissingError: the channel does not exist.
     """
     if not (store_keys.is_name(short_id) and store_keys.is_name(name)):
         raise UsageError(f"{short_id}:{name} is not the name of a channel.")

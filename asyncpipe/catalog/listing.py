@@ -49,8 +49,8 @@ async def _indexed(store: ObjectStore) -> Listing:
         indexed = await read_index(store)
     except UnreadableError as error:
         scanned = await _scan(store)
-        told = f"{error.message} The objects were listed instead; {rebuild}."
-        return Listing(versions=scanned.versions, warnings=(told, *scanned.warnings))
+        warning = f"{error.message} The objects were listed instead; {rebuild}."
+        return Listing(versions=scanned.versions, warnings=(warning, *scanned.warnings))
     if indexed is None:
         return await _scan(store)
     url = store.url_of(store_keys.INDEX_KEY)
@@ -73,7 +73,7 @@ async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
     """Find ``debian12`` (latest), ``debian12:stable`` (a channel) or ``debian12@TIMESTAMP``.
 
     Raises:
-        UsageError: it is no reference.
+        UsageError: the text is not a reference.
         ObjectMissingError: nothing is published under it.
     """
     if "@" in reference:

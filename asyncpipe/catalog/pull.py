@@ -5,22 +5,33 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import FileIO
+from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-import anyio
 import anyio.to_thread
 
 from asyncpipe.catalog.read import read_version
-from asyncpipe.errors import ChecksumError, TransientStoreError, UploadError, UsageError
+from asyncpipe.catalog.streaming import stream_ranges
+from asyncpipe.errors import (
+    ChecksumError,
+    TransientStoreError,
+    UploadError,
+    UsageError,
+    XvaInvalidError,
+)
 from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.model.xva import XvaReport
 from asyncpipe.ports import ObjectStore
-from asyncpipe.retry import Retries, RetryPolicy
 from asyncpipe.text.format import size_text
+from asyncpipe.xva.read.validator import XvaValidator
 
-_RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
 _BUFFER_BYTES: Final = 1024 * 1024
+_MOST_VECTORS: Final = 512  # of one write; IOV_MAX is 1024
+_ZEROS: Final = bytes(1024 * 1024)
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -34,29 +45,35 @@ class Pulled:
     verified: tuple[str, ...] = ("size", "sha256")  # without the latter: published without one
 
 
-async def pull(store: ObjectStore, entry: CatalogEntry, path: Path) -> Pulled:
+async def pull(
+    store: ObjectStore, entry: CatalogEntry, path: Path, *, validator: XvaValidator | None = None
+) -> Pulled:
     """Fetch the XVA of ``entry`` to ``path``, going on where an earlier attempt stopped.
 
-    Size and SHA-256 are those of the version's own metadata.json. Memory is one piece of the store.
+    Size and SHA-256 are those of the version's own metadata.json; ``validator`` judges the same
+    bytes in the same pass. Blocks of zeros become holes. Memory is a few ranges of the stream.
 
     Raises:
         UsageError: ``path`` exists, or there is no room for it.
         ChecksumError: what came is not what was published; nothing is left under ``path``.
+        ArtifactError: ``validator`` rejects it; nothing is left under ``path``.
     """
     entry = await read_version(store, entry.folder_key)
     token = (entry.xva.sha256_hex or entry.timestamp)[:16]
     partial = path.with_name(f".{path.name}.{token}.partial")
     await anyio.to_thread.run_sync(_require_room, entry, partial, path)
-    sink = await anyio.to_thread.run_sync(_Sink.open, partial)
+    sink = await anyio.to_thread.run_sync(_Sink.open, partial, validator)
     try:
         resumed_bytes = sink.size_bytes
         if resumed_bytes > entry.xva.size_bytes:
-            await anyio.to_thread.run_sync(sink.restart)
+            sink = await anyio.to_thread.run_sync(sink.restart)
             resumed_bytes = 0
-        await _fetch(store, entry, sink)
+        async with stream_ranges(store, entry, offset_bytes=resumed_bytes) as ranges:
+            async for pieces in ranges:
+                await anyio.to_thread.run_sync(sink.write, pieces)
         verified = await anyio.to_thread.run_sync(sink.finish, entry)
         await anyio.to_thread.run_sync(_place, partial, path)
-    except UploadError as error:
+    except (UploadError, XvaInvalidError) as error:
         # what a broken connection left is worth going on with; what was refused is not
         if not isinstance(error, TransientStoreError) or not sink.size_bytes:
             partial.unlink(missing_ok=True)
@@ -67,80 +84,88 @@ async def pull(store: ObjectStore, entry: CatalogEntry, path: Path) -> Pulled:
 
 
 class _Sink:
-    """The partial file and the digest of what it holds."""
+    """The partial file, with the digest and the verdict of what it holds."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO, validator: XvaValidator | None) -> None:
         self.file = file
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
+        self._validator = validator
 
     @classmethod
-    def open(cls, partial: Path) -> _Sink:
+    def open(cls, partial: Path, validator: XvaValidator | None) -> _Sink:
+        """Open what an earlier attempt left, which is read again: nothing of it is trusted."""
         partial.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        sink = cls(os.fdopen(os.open(partial, flags, 0o644), "r+b"))
+        sink = cls(FileIO(os.open(partial, flags, 0o644), "r+"), validator)
         while piece := sink.file.read(_BUFFER_BYTES):
             sink._count(piece)
         return sink
 
-    def restart(self) -> None:
-        self.file.seek(0)
-        self.file.truncate()
-        self.size_bytes = 0
-        self._sha256 = hashlib.sha256()
+    def restart(self) -> _Sink:
+        """Forget all that was there."""
+        self.file.truncate(0)
+        return _Sink(self.file, self._validator and XvaValidator())
 
-    def write(self, piece: bytes) -> None:
-        self.file.write(piece)
-        self._count(piece)
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append the next pieces; zeros are left out, so that they cost no disk."""
+        descriptor, at_bytes = self.file.fileno(), self.size_bytes
+        for is_hole, run in groupby(pieces, key=_is_zeros):
+            views = list(run)
+            if not is_hole:
+                _write_all(descriptor, views, at_bytes)
+            at_bytes += sum(map(len, views))
+        os.ftruncate(descriptor, at_bytes)
+        for piece in pieces:
+            self._count(piece)
 
     def finish(self, entry: CatalogEntry) -> tuple[str, ...]:
-        self.file.flush()
+        """Compare with what was published; return what was verified."""
         os.fsync(self.file.fileno())
-        if not entry.xva.sha256_hex:
-            return ("size",)
+        verified = ["size"]
+        if entry.xva.sha256_hex:
+            self._compare(entry)
+            verified.append("sha256")
+        if self._validator is not None:
+            self._judge(entry, self._validator.finish())
+            verified.append("xva")
+        return tuple(verified)
+
+    def _compare(self, entry: CatalogEntry) -> None:
         if self._sha256.hexdigest() != entry.xva.sha256_hex:
             raise ChecksumError(
                 f"The XVA under {entry.folder_key} is not the one that was published: "
                 f"its SHA-256 is {self._sha256.hexdigest()}, not {entry.xva.sha256_hex}.",
                 hint="Nothing was kept. Look who changed the object at the store.",
             )
-        return ("size", "sha256")
+
+    def _judge(self, entry: CatalogEntry, report: XvaReport) -> None:
+        if report.rejection is not None:
+            raise XvaInvalidError(
+                f"The XVA under {entry.folder_key} is not valid: {report.rejection}",
+                hint="Nothing was kept. --no-verify-xva fetches it all the same.",
+            )
 
     def _count(self, piece: bytes) -> None:
         self._sha256.update(piece)
+        if self._validator is not None:
+            self._validator.feed(piece)
         self.size_bytes += len(piece)
 
 
-async def _fetch(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
-    retries = Retries(_RETRY)
-    while sink.size_bytes < entry.xva.size_bytes:
-        before_bytes = sink.size_bytes
-        try:
-            await _fetch_once(store, entry, sink)
-        except TransientStoreError as error:
-            if sink.size_bytes > before_bytes:
-                retries.restart()
-            await retries.pause(error)
-            continue
-        if sink.size_bytes == before_bytes:
-            raise ChecksumError(
-                f"{store.url_of(entry.xva.key)} ends after {sink.size_bytes} of "
-                f"{entry.xva.size_bytes} bytes."
-            )
+def _is_zeros(piece: bytes) -> bool:
+    """Compare with zeros: data differ within the first bytes, so this costs data nothing."""
+    return piece == _ZEROS[: len(piece)] if len(piece) <= len(_ZEROS) else not any(piece)
 
 
-async def _fetch_once(store: ObjectStore, entry: CatalogEntry, sink: _Sink) -> None:
-    async with store.stream(entry.xva.key, offset_bytes=sink.size_bytes) as pieces:
-        async for piece in pieces:
-            await anyio.to_thread.run_sync(sink.write, piece)
-            _refuse_excess(entry, sink)
-
-
-def _refuse_excess(entry: CatalogEntry, sink: _Sink) -> None:
-    if sink.size_bytes > entry.xva.size_bytes:
-        raise ChecksumError(
-            f"The object {entry.xva.key} is larger than the {entry.xva.size_bytes} bytes published."
-        )
+def _write_all(descriptor: int, pieces: Sequence[bytes], at_bytes: int) -> None:
+    for first in range(0, len(pieces), _MOST_VECTORS):
+        some = pieces[first : first + _MOST_VECTORS]
+        end_bytes = at_bytes + sum(map(len, some))
+        at_bytes += os.pwritev(descriptor, some, at_bytes)
+        while at_bytes < end_bytes:  # a disk that is nearly full writes less, then refuses
+            rest = b"".join(some)[at_bytes - end_bytes :]
+            at_bytes += os.pwrite(descriptor, rest, at_bytes)
 
 
 def _require_room(entry: CatalogEntry, partial: Path, path: Path) -> None:

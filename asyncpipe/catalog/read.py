@@ -19,7 +19,7 @@ from asyncpipe.ports import ObjectStore
 _MAX_POINTER_BYTES: Final = 1024 * 1024
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 
-BAD: Final = (UnreadableError, NewerSchemaError)  # what one document may do to itself alone
+BAD: Final = (UnreadableError, NewerSchemaError)  # of one document: the others are still read
 Value = TypeVar("Value")
 
 

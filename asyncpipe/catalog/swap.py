@@ -41,7 +41,7 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
 
     Raises:
         ConflictError: others changed it each of a dozen times.
-        UploadError: the store failed, or ``change`` refused what stands there.
+        UploadError: the store failed, or ``change`` refused what is there.
     """
     attempted: bytes | None = None
     before: bytes | None = None
@@ -64,7 +64,7 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
                 return Swapped(before=before, written=True, guarded=True)
         except (ConflictError, DestinationTakenError, TransientStoreError):
             pass  # somebody else was first, or the answer was lost
-        await retries.pause(_contended(store, key))  # then what stands there decides
+        await retries.pause(_contended(store, key))  # then what is there decides
 
 
 def _contended(store: ObjectStore, key: str) -> ConflictError:
@@ -75,7 +75,7 @@ def _contended(store: ObjectStore, key: str) -> ConflictError:
 
 
 async def _read(store: ObjectStore, key: str) -> StoredBytes | None:
-    """What stands there; of an object that is too large nothing but its ETag."""
+    """What is there; of an object that is too large only the ETag."""
     try:
         return await store.get(key, max_bytes=MAX_INDEX_BYTES)
     except ObjectMissingError:

@@ -48,6 +48,12 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     help="Start no further build after a failure; those that run go on.",
 )
 @shared.RETRIES
+@setting(
+    "take_over",
+    "--take-over",
+    is_flag=True,
+    help="Publish where another template does, for good: this one was renamed or replaces it.",
+)
 @shared.BUILD_TIMEOUT
 @setting(
     "host_timeout_s",
@@ -73,7 +79,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
 @refused(
     "-debug",
     "Packer would wait for a key at every step, and it has no terminal here. To look at a VM that "
-    "failed use --on-error keep; what Packer did stands in build.log.",
+    "failed use --on-error keep; build.log has all that Packer did.",
 )
 @refused(
     "-force",

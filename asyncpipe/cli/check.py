@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
+from asyncpipe.cli.options.identity import IDENTITY
 
 
 @click.command(cls=Command)
@@ -23,7 +25,7 @@ from asyncpipe.cli.options.host import HOST
 @shared.NO_INIT
 @shared.WORK_DIRECTORY
 @shared.AS_JSON
-@shared.IDENTITY
+@IDENTITY
 @HOST
 @shared.DESTINATION
 @shared.STORE
@@ -43,6 +45,7 @@ def check(*, iso: bool, as_json: bool, **given: Any) -> int:
     settings = Settings.of(given, environment=with_home())
     results = anyio.run(partial(inspect, settings, iso=iso))
     exit_code = preflight.exit_code_of(results)
+    step.show_checks(results, exit_code)
     if as_json:
         checks = [asdict(result) for result in results]
         document = {"schema_version": 1, "exit_code": exit_code, "checks": checks}

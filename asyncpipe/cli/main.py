@@ -28,13 +28,16 @@ from asyncpipe.errors import (
 )
 
 _MAX_LINES = 200  # of an error's words
-_MAX_WHAT_CHARS = 2000  # of an error that is none of ours
+_MAX_WHAT_CHARS = 2000  # of an error that is not ours
 
 # name -> (module, attribute, what --help says)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "init": ("starter", "init", "Lay our templates and a CI workflow into your repository."),
+    "update": ("starter", "update", "Show what a newer asyncpipe would change in them."),
     "build": ("build", "build", "Build templates with Packer and publish them."),
     "check": ("check", "check", "Look for what would make a build fail, in seconds."),
     "packer": ("packer", "packer", "Install HashiCorp's Packer for this user, checked."),
+    "iso-check": ("iso_check", "iso_check", "Compare the ISOs of templates with their vendors'."),
     "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
@@ -119,6 +122,12 @@ def main() -> None:
     code = run(arguments, debug=debug)
     gc.leave()
     sys.exit(code)
+
+
+def build_template() -> None:
+    """``build-template ...`` is ``asyncpipe build ...``."""
+    sys.argv[1:1] = ["build"]
+    main()
 
 
 def _open_what_is_closed() -> None:

@@ -106,17 +106,18 @@ async def _pieces(
     settings: Settings, changed_since: str | None, broken: list[TemplateError]
 ) -> list[shares.Piece]:
     from asyncpipe.errors import TemplateError
-    from asyncpipe.run import scheduler as units_of
     from asyncpipe.run import shares
+    from asyncpipe.run.units import collisions, discover, load
 
     root = Path.cwd()
     templates = []
-    for path in units_of.discover(settings.templates, root):
+    for path in discover.discover(settings.templates, root):
         try:
-            templates += units_of.read_templates(settings, [path])
-        except TemplateError as error:  # the others are planned all the same
+            templates += load.read_templates(settings, [path])
+        except TemplateError as error:  # the others are still planned
             broken.append(error)
-    units = units_of.units_of(settings, templates, root)
+    units = load.units_of(settings, templates, root, say=_say)
+    collisions.refuse_shared_places(units)
     if changed_since:
         files = await _changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}
@@ -127,11 +128,15 @@ async def _pieces(
         shares.Piece(
             unit=unit.name,
             template=str(unit.template.path),
-            duration_s=shares.duration_of(unit.identity.short_id, unit.name, known),
+            duration_s=shares.duration_of(unit.place, unit.name, known),
             packer_name=unit.packer_name if unit.only else "",
         )
         for unit in units
     ]
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"asyncpipe: {sentence}", err=True)
 
 
 async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
@@ -148,14 +153,14 @@ async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -
     )
     if answer.return_code != 0:
         raise UsageError(
-            f"git does not know the commit {ref!r}, or this is no checkout.",
+            f"git does not know the commit {ref!r}, or this folder is not a checkout.",
             hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
         )
     return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:
-    """Past durations by unit and by system; empty where there is no catalogue yet."""
+    """Past durations by unit and by system; empty before the first publication."""
     import anyio
 
     from asyncpipe import catalog
@@ -183,7 +188,7 @@ async def _durations(settings: Settings) -> dict[str, float]:
 
 
 def _no_durations(why: str) -> None:
-    """Say that every build counts alike: the plan is made all the same."""
+    """Warn that every build counts alike; the plan is still made."""
     text = f"Past durations could not be read, every build is expected to take 30 minutes: {why}"
     click.echo(f"asyncpipe: {text}", err=True)
     step.warn("matrix", text)

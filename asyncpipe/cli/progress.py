@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,7 +39,7 @@ class Progress:
         self._total = total
         self._unit = unit
         self._clock = clock
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._meter = RateMeter()
         # a command that is done at once says nothing in a log
         self._next_s = clock() + (0.0 if self._terminal else _IN_LOG_S)
@@ -85,7 +86,7 @@ class _Watched:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._objects = 0
-        self._read_bytes = 0
+        self._read_bytes: int | None = None
         self.shown: Progress | None = None
         self.shown_bytes: Progress | None = None
 
@@ -101,14 +102,18 @@ class _Watched:
         await self._store.delete(key)
 
     @asynccontextmanager
-    async def stream(self, key: str, *, offset_bytes: int = 0) -> AsyncIterator[Any]:
-        async with self._store.stream(key, offset_bytes=offset_bytes) as pieces:
-            self._read_bytes = offset_bytes
+    async def stream(
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
+    ) -> AsyncIterator[Any]:
+        reading = self._store.stream(key, offset_bytes=offset_bytes, size_bytes=size_bytes)
+        async with reading as pieces:
+            if self._read_bytes is None:
+                self._read_bytes = offset_bytes  # an earlier attempt had the bytes before
             yield self._pieces(pieces)
 
     async def _pieces(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in pieces:
-            self._read_bytes += len(piece)
+            self._read_bytes = (self._read_bytes or 0) + len(piece)
             if self.shown_bytes is not None:
                 self.shown_bytes.update(self._read_bytes)
             yield piece
@@ -121,7 +126,7 @@ class _Watched:
 
 @asynccontextmanager
 async def watched(store: ObjectStore, name: str) -> AsyncIterator[ObjectStore]:
-    """Show how many objects of ``store`` a command has looked at or removed."""
+    """Show how many objects of ``store`` a command has checked or removed."""
     watching = _Watched(store)
     watching.shown = Progress(name, unit="object")
     try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
@@ -54,6 +55,7 @@ class _How:
     metavar="RUN",
     help="Finish this interrupted run: its folder, its name, or `last`.",
 )
+@click.option("--if-any", is_flag=True, help="With --run last: no run to clean up is no failure.")
 @click.option("--keep", is_flag=True, help="Keep the output folders of the run.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--yes", is_flag=True, help="Remove without asking; nobody is asked but a terminal.")
@@ -70,6 +72,7 @@ def reap(
     *,
     older_than_s: float,
     runs: Sequence[Path],
+    if_any: bool,
     keep: bool,
     dry_run: bool,
     yes: bool,
@@ -90,9 +93,13 @@ def reap(
     for, or was to stay when you were asked.
     """
     from asyncpipe.errors import UploadError
+    from asyncpipe.run.state import newest_ended
     from asyncpipe.settings import Settings
 
     settings = Settings.of(given, environment=dict(os.environ))
+    if if_any and Path("last") in runs and not newest_ended(settings.work_directory):
+        click.echo("There is no run to clean up after.")
+        return 0
     how = _How(
         grace_s=settings.grace_s,
         keep=keep,
@@ -110,7 +117,20 @@ def reap(
                 return UploadError.exit_code
             results = _clean(known, settings, how)
     _print(results, as_json=as_json, dry_run=dry_run)
-    return UploadError.exit_code if any(result.left_open for result in results) else 0
+    exit_code = UploadError.exit_code if any(result.left_open for result in results) else 0
+    _tell_step(results, exit_code)
+    return exit_code
+
+
+def _tell_step(results: Sequence[reaping.Reaped], exit_code: int) -> None:
+    """As a step of GitHub Actions: what could not be removed, and the exit code."""
+    for result in results:
+        for finding in result.findings:
+            if finding.problem:
+                step.warn("reap", f"{finding.what} is left: {finding.problem} {finding.advice}")
+        for warning in result.warnings:
+            step.warn("reap", warning)
+    step.hand_on({"exit-code": str(exit_code)})
 
 
 def _named_destination(ctx: click.Context, settings: Settings) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
-# Commands whose outputs are those of a run (action.yml): set however early they fail.
+if TYPE_CHECKING:
+    from asyncpipe.model.check import CheckResult
+
+# Commands whose outputs are those of a run (action.yml): they are set however early one fails.
 _OF_A_RUN: Final = frozenset({"build", "publish"})
 
 
@@ -61,6 +64,32 @@ def warn(command: str, message: str) -> None:
     from asyncpipe.report import github
 
     annotate([github.annotation("warning", message, title=f"asyncpipe {command}")])
+
+
+def show_checks(results: Sequence[CheckResult], exit_code: int) -> None:
+    """Show the failures and warnings of checks as annotations, and all of them in the summary."""
+    if not is_step():
+        return
+    from asyncpipe.model.check import CheckStatus
+    from asyncpipe.report import github
+
+    for status, kind in ((CheckStatus.FAIL, "error"), (CheckStatus.WARN, "warning")):
+        commands = [
+            github.annotation(
+                kind,
+                one.message,
+                f"Hint: {one.hint}" if one.hint else "",
+                title=f"{one.unit} {one.name}".strip(),
+                file=one.file,
+                line=one.line,
+                workspace=os.environ.get("GITHUB_WORKSPACE", ""),
+            )
+            for one in results
+            if one.status is status
+        ]
+        annotate(github.at_most(kind, commands))
+    summarise(github.checks_summary(results, exit_code))
+    hand_on({"exit-code": str(exit_code)})
 
 
 def annotate(commands: Iterable[str]) -> None:

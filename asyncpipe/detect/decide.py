@@ -28,7 +28,7 @@ _TELLING = Weight.ISO_URL  # labels, VM names and profiles below it do not make 
 def determine_os_info(evidence: Iterable[Evidence]) -> OsIdentity:
     """Weigh all evidence; unknown is an answer.
 
-    The system and its series, which decide the place, come from the heaviest evidence that tells
+    The system and its series, which decide the place, come from the heaviest evidence that names
     them; release, codename, pretty name and architecture are the guest's, as long as it is the
     same system, even where another series was asked for: a conflict then says so. Several media
     of one weight that disagree make the answer ambiguous: unknown, with the conflicts.

@@ -35,7 +35,7 @@ class Distribution:
     compact: str = ""  # how a version without its dots looks: two groups, major and minor
     releases: Mapping[str, str] = field(default_factory=lambda: _NO_CODENAMES)  # text -> release
     channels: tuple[str, ...] = ()  # words that stand for a version: "testing", "rawhide"
-    needs_version: bool = False  # the name alone, without a version, is no answer
+    needs_version: bool = False  # the name counts only with a version
     path: str = ""  # URL paths with another spelling; groups as in ``version``
     ids: tuple[str, ...] = ()  # ID of os-release, and what people write in os_name
     platform: bool = False  # a host of virtual machines: mostly named as the place of a build
@@ -72,7 +72,7 @@ class Distribution:
 
     @cached_property
     def codename_pattern(self) -> re.Pattern[str] | None:
-        """Any codename or channel as a word of its own."""
+        """Any codename or channel as a separate word."""
         names = (*self.codenames, *self.channels)
         return re.compile(rf"(?<![a-z])({'|'.join(names)})(?![a-z])") if names else None
 

@@ -43,7 +43,7 @@ class GuestCollector:
         self._names: set[str] = set()  # of the os-release files that merely occurred
 
     def feed_lines(self, lines: Lines) -> None:
-        """Take a batch of lines; most of a build's hold no facts of a guest."""
+        """Take a batch of lines; most lines of a build state no fact about the guest."""
         numbers = _TELLING.numbers(lines)
         walk(lines, numbers, take=self.feed_line, is_attentive=lambda: bool(self._loose))
 

@@ -17,7 +17,7 @@ _SAID = re.compile(r"==> [^\s:][^:]{0,200}: (Retrieving |Trying )?(\S*)(.*)")
 
 
 class MediumCollector:
-    """Keeps the last URL that was tried; what is said after the retrieval is not looked at."""
+    """Keeps the last URL that Packer tried; lines after the retrieval are ignored."""
 
     def __init__(self) -> None:
         self.url: str | None = None

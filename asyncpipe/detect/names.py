@@ -24,7 +24,7 @@ class Reading:
     release: str | None = None
     codename: str | None = None
     arch: str | None = None
-    from_path: bool = False  # only the folders of the URL told the system or its version
+    from_path: bool = False  # the system or its version stands only in the folders of the URL
 
 
 @lru_cache(maxsize=4096)
@@ -215,7 +215,7 @@ _SPELLED = re.compile(r"^(?:el|rhel|v|release|version)[-_ ]?(?=\d)")
 def version_of(os_type: str, stated: str) -> Reading:
     """What somebody who writes a version means: ``15-SP6``, ``9-stream``, ``22.04 LTS``, ``el9``.
 
-    May tell a nearer system than ``os_type``: Windows 2022 is Windows Server.
+    May name a more exact system than ``os_type``: Windows 2022 is Windows Server.
     """
     text = _SPELLED.sub("", stated.strip().lower())
     if text in _NO_VERSION:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from asyncpipe.detect import names, windows
@@ -25,42 +24,61 @@ def from_guest(facts: GuestFacts) -> tuple[Evidence, ...]:
     if not release.get("ID") or (entry is None and release["ID"] == "xenenterprise"):
         return ()
     os_type = entry.os_type if entry else slug(release["ID"])
-    stated = release.get("VERSION_ID", "")
-    codename = release.get("VERSION_CODENAME") or release.get("UBUNTU_CODENAME") or None
-    series = _channel(entry, release) or (
-        entry.series_of(stated) if entry and stated else stated or None
-    )
-    if entry is not None and series is None:
-        series = "rolling" if entry.rolling else entry.codenames.get(codename or "")
     exact = _series_of_debian_version(facts) if os_type == "debian" else None
-    series = series or exact
-    text = release.get("PRETTY_NAME") or f"{release['ID']} {stated}".strip()
+    series = _series(entry, release) or exact
     said = Evidence(
         weight=weight,
         kind="os-release",
-        text=printable(text, MAX_TEXT_CHARS),
+        text=printable(_pretty(release), MAX_TEXT_CHARS),
         origin="build.log",
         os_type=os_type,
         os_version=series,
         release=_guest_release(os_type, series, facts),
-        codename=codename.lower()
-        if codename
-        else (names.codename_of(entry, series) if entry and series else None),
+        codename=_codename(entry, release, series),
         arch=arch_of(facts.arch),
     )
     if exact is None or exact == series:
         return (said,)
-    # the guest contradicts itself: os-release is what programs read, the other is told
-    other = Evidence(
-        weight=Weight.GUEST_UNMARKED,
+    return (said, _of_debian_version(facts, exact))
+
+
+def _of_debian_version(facts: GuestFacts, series: str) -> Evidence:
+    """``/etc/debian_version`` where it contradicts os-release: programs read the latter."""
+    return Evidence(
+        weight=Weight.GUEST_UNMARKED if facts.marked else Weight.ISO_NAME,
         kind="debian_version",
         text=printable(facts.debian_version or "", MAX_TEXT_CHARS),
         origin="build.log (debian_version)",
-        os_type=os_type,
-        os_version=exact,
+        os_type="debian",
+        os_version=series,
         release=facts.debian_version,
     )
-    return (said, replace(other, weight=Weight.ISO_NAME) if weight <= other.weight else other)
+
+
+def _pretty(release: Mapping[str, str]) -> str:
+    stated = f"{release['ID']} {release.get('VERSION_ID', '')}".strip()
+    return release.get("PRETTY_NAME") or stated
+
+
+def _named_codename(release: Mapping[str, str]) -> str:
+    return release.get("VERSION_CODENAME") or release.get("UBUNTU_CODENAME") or ""
+
+
+def _codename(
+    entry: Distribution | None, release: Mapping[str, str], series: str | None
+) -> str | None:
+    return _named_codename(release).lower() or names.codename_of(entry, series)
+
+
+def _series(entry: Distribution | None, release: Mapping[str, str]) -> str | None:
+    """The series that os-release states, by its number, channel or codename."""
+    stated = release.get("VERSION_ID")
+    if entry is None:
+        return stated or None
+    series = _channel(entry, release) or (entry.series_of(stated) if stated else None)
+    if series is not None:
+        return series
+    return "rolling" if entry.rolling else entry.codenames.get(_named_codename(release))
 
 
 def _series_of_debian_version(facts: GuestFacts) -> str | None:
@@ -84,7 +102,7 @@ def _guest_id(release: Mapping[str, str]) -> str:
 
 
 def _channel(entry: Distribution | None, release: Mapping[str, str]) -> str | None:
-    """``edge``, ``rawhide``: what is between releases has the number of one all the same."""
+    """``edge``, ``rawhide``: what lies between releases still has the number of one."""
     words = re.findall(r"[a-z]+", release.get("PRETTY_NAME", "").lower())
     found = next((one for one in entry.channels if one in words), None) if entry else None
     return None if release.get("VERSION_CODENAME") else found

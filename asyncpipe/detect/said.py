@@ -41,5 +41,5 @@ def arch_of(text: str | None) -> str | None:
 
 
 def slug(text: str) -> str:
-    """Return a name that may stand in a folder's name."""
+    """Return a name that is safe in a folder's name."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.strip().lower())[:60].strip("-.") or "unknown"

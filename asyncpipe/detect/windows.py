@@ -113,7 +113,7 @@ def read(text: str, make: Callable[..., T]) -> T | None:
     """Return ``make(os_type=..., os_version=..., release=...)``; None without a version.
 
     ``text`` is in lower case with architectures masked. A medium that says neither year nor build
-    (``SERVER_EVAL_x64FRE_en-us.iso``) is no answer.
+    (``SERVER_EVAL_x64FRE_en-us.iso``) does not count.
     """
     text = text.replace("/", "-")  # of a label: windows/desktop/11
     if _AZURE.search(text) is not None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from asyncpipe.errors import HostError, HostUnreachableError
+from asyncpipe.errors import AsyncpipeError, HostError, HostUnreachableError
 from asyncpipe.host.connection import connected
 from asyncpipe.host.endpoint import Endpoint, endpoint_of
 from asyncpipe.host.refusals import error_of
@@ -88,6 +88,15 @@ async def logged_in(access: HostAccess) -> AsyncIterator[Session]:
         with anyio.move_on_after(_LOGOUT_S, shield=True):
             with suppress(HostError, Refusal):  # XAPI ends idle sessions itself
                 await session.attempt("session.logout", timeout_s=_LOGOUT_S)
+
+
+async def end_session(access: HostAccess, reference: str) -> None:
+    """End a session that somebody else left open; bounded, raises nothing."""
+    with anyio.move_on_after(_LOGOUT_S), suppress(AsyncpipeError, Refusal):
+        endpoint = endpoint_of(access.address)
+        verifier = await anyio.to_thread.run_sync(verifier_of, access.trust, endpoint)
+        peer = Peer(endpoint=endpoint, verifier=verifier)
+        await peer.call("session.logout", reference, timeout_s=_LOGOUT_S)
 
 
 async def _login(access: HostAccess, asked: Endpoint) -> Session:

@@ -46,6 +46,7 @@ def draft(
         "unit": plan.unit,
         "run_id": facts.run_id,
         "timestamp": plan.timestamp,
+        "variant": plan.variant or None,
         "os": _os(identity),
         "build": _build(plan, build_exit, facts),
         "guest": _guest(guest),

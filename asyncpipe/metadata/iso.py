@@ -13,7 +13,7 @@ from asyncpipe.model.template import Template, Value
 
 Document = dict[str, object]
 
-# Packer also takes "none", and "file:" with a URL or path of a list: those are no checksums.
+# Packer also takes "none", and "file:" with a URL or path of a list: those are not checksums.
 # https://developer.hashicorp.com/packer/integrations/hashicorp/qemu: iso_checksum
 _DIGEST: Final = re.compile(r"((md5|sha1|sha224|sha256|sha384|sha512):)?[0-9a-f]+", re.IGNORECASE)
 

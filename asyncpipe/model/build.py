@@ -86,7 +86,7 @@ class HostObjects:
 
     @property
     def made_something(self) -> bool:
-        """Something may stand at the host that was not there before."""
+        """The host may hold something that was not there before."""
         return bool(self.uploads or self.creating or self.vm_uuid)
 
     @property
@@ -111,6 +111,8 @@ class BuildPlan:
     output_directory: Path  # fresh; where the XVA is expected
     timestamp: str  # 20261123T170000Z, one for the whole matrix
     static_identity: OsIdentity  # before the guest has spoken
+    variant: str = ""  # "web": part of the place it is published to
+    source_name: str = ""  # Packer's name of the one source that is built, "" without sources
     explicit_os: str | None = None
     explicit_os_version: str | None = None
     strict_identity: bool = False

@@ -110,7 +110,7 @@ class StorageRepository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolFacts:
-    """What a look at the pool told."""
+    """What was found on the pool."""
 
     asked: str  # the address that was asked for
     master: str  # the address of the master, which answers

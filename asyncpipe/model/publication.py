@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asyncpipe.model.build import PhaseSpan
@@ -62,3 +62,28 @@ class Failed:
 
 
 Outcome = Published | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many templates ended how; those whose turn never came have not failed."""
+
+    published: int
+    failed: int
+    not_started: int
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> Tally:
+        """Count."""
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        not_started = sum(not failure.started for failure in failures)
+        return cls(
+            published=len(outcomes) - len(failures),
+            failed=len(failures) - not_started,
+            not_started=not_started,
+        )
+
+    def __str__(self) -> str:
+        """``3 published, 1 failed``, and what was not started if there is any."""
+        rest = f", {self.not_started} not started" if self.not_started else ""
+        return f"{self.published} published, {self.failed} failed{rest}"

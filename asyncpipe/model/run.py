@@ -9,7 +9,7 @@ from asyncpipe.model.transfer import FileDigests
 
 
 class ChatFormat(StrEnum):
-    """What a chat's webhook understands; ``auto`` is told by its host."""
+    """What a chat's webhook understands; ``auto`` is decided by its host."""
 
     AUTO = "auto"
     TEXT = "text"  # Slack, Mattermost, Discord's /slack address
@@ -41,6 +41,7 @@ class RunFacts:
     git_commit: str | None = None
     git_dirty: bool | None = None
     git_remote: str | None = None  # without userinfo
+    git_prefix: str = ""  # the current folder below the checkout's top: "", "images/"
     ci: CiFacts | None = None
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
+
+from asyncpipe.errors import UploadError
+
+T = TypeVar("T")
 
 
 class ChecksumMode(StrEnum):
@@ -119,7 +124,7 @@ class StoreProfile(StrEnum):
 
 
 class Addressing(StrEnum):
-    """Where the bucket stands in an S3 URL: in the path, or in the host name."""
+    """Where an S3 URL has the bucket: in the path, or in the host name."""
 
     AUTO = "auto"
     PATH = "path"
@@ -165,6 +170,37 @@ class StoreOptions:
         if self.max_parts is None or self.max_parts >= capabilities.max_parts:
             return capabilities
         return replace(capabilities, max_parts=self.max_parts)
+
+
+def held_parts(
+    parts: Sequence[StoredPart], held: Callable[[int], T | None], etag_of: Callable[[T], str]
+) -> list[T]:
+    """Return what a store holds for each of ``parts``, as S3 judges it before it completes.
+
+    Args:
+        parts: in the order in which they are to be joined.
+        held: what the store has under a part's number, None if nothing.
+        etag_of: the ETag of what it has.
+
+    Raises:
+        UploadError: no parts, out of order, or one that the store does not have with this ETag.
+    """
+    numbers = [part.number for part in parts]
+    if not numbers or numbers != sorted(set(numbers)):
+        raise UploadError("The parts of an upload are completed in order, each once.")
+    found = []
+    for part in parts:
+        one = held(part.number)
+        if one is None or etag_of(one) != part.etag:
+            raise UploadError(f"The store has no part {part.number} with this ETag.")
+        found.append(one)
+    return found
+
+
+def require_part_number(number: int, capabilities: StoreCapabilities) -> None:
+    """Raise UploadError for a number that the store does not take."""
+    if not 1 <= number <= capabilities.max_parts:
+        raise UploadError(f"Part {number} is not one of 1 to {capabilities.max_parts:,}.")
 
 
 def crc64nvme_base64(value: int) -> str:

@@ -1,13 +1,17 @@
 """The keys of a destination, relative to its prefix: how they are built and recognised.
 
-templates/{short_id}/{timestamp}/{short_id}.xva, metadata.json, build.log
-templates/{short_id}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
-templates/{short_id}/latest.json
-templates/{short_id}/channels/{name}.json
+templates/{place}/{timestamp}/{place}.xva, metadata.json, build.log
+templates/{place}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
+templates/{place}/latest.json
+templates/{place}/channels/{name}.json
+templates/{place}/place.json    which template fills it (catalog/place.py)
 templates/index.json
 failed/{unit}/{timestamp}/metadata.json, build.log
 .asyncpipe-probe/{random}    while a destination is asked what it honours
 .asyncpipe-uploads/          in a folder: what is not published yet
+
+A place is ``debian12`` or, for a variant of it, ``debian12-web`` (``place_name``). It is never
+taken apart again: ``nixos-24.05`` has a dash and no variant.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ ROOTS: Final = ("templates/", "failed/")  # every key that is published begins w
 PROBE_ROOT: Final = ".asyncpipe-probe/"
 WORK_FOLDER: Final = ".asyncpipe-uploads"  # where the directory store keeps what is not published
 
+VARIANT_RULE: Final = "at most 40 of a-z, 0-9 and, in between, dots, dashes and underscores"
+
+_MAX_NAME_CHARS = 100
+_VARIANT_ONLY = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
 _MAX_KEY_BYTES = 1024  # S3 user guide: "object key names"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,99}"
 _NAME_ONLY = re.compile(_NAME)
@@ -55,6 +63,18 @@ def is_name(text: str) -> bool:
     return _NAME_ONLY.fullmatch(text) is not None
 
 
+def is_variant(text: str) -> bool:
+    """Whether ``text`` may be a variant: what ``VARIANT_RULE`` says."""
+    return _VARIANT_ONLY.fullmatch(text) is not None
+
+
+def place_name(system: str, variant: str = "") -> str:
+    """``debian12``, ``debian12-web``: the one name of a place, of its folder and of its XVAs."""
+    if not variant:
+        return system[:_MAX_NAME_CHARS]
+    return f"{system[: _MAX_NAME_CHARS - len(variant) - 1]}-{variant}"
+
+
 def is_timestamp(text: str) -> bool:
     """Whether ``text`` looks like ``20261123T170000Z``."""
     return _TIMESTAMP_ONLY.fullmatch(text) is not None
@@ -83,6 +103,11 @@ def xva_key(short_id: str, timestamp: str) -> str:
 def latest_key(short_id: str) -> str:
     """The pointer to the newest version."""
     return f"templates/{short_id}/latest.json"
+
+
+def place_key(short_id: str) -> str:
+    """The document that says which template fills a place."""
+    return f"templates/{short_id}/place.json"
 
 
 def channel_key(short_id: str, channel: str) -> str:

@@ -11,8 +11,9 @@ from asyncpipe.model.build import BuildExit, BuildPlan
 from asyncpipe.packer.debug_log import PACKER_LOG_NAME, prepare_private, take_rows
 from asyncpipe.packer.outcome import raise_for
 from asyncpipe.packer.progress import BuildProgress
-from asyncpipe.packer.watch import Listeners, Log, Stopped, Watched, run_to_end
+from asyncpipe.packer.watch import Listeners, Log, Overheard, Stopped, Watched, run_to_end
 from asyncpipe.ports import Command, ProcessRunner
+from asyncpipe.system.disk import Disk
 
 _KILLED: Final = -9
 
@@ -34,16 +35,21 @@ async def run(
     The first three carry the BuildExit as ``build_exit``.
     """
     hears = listeners or Listeners()
+    if hears.on_session:
+        log = Overheard(log=log, hear=hears.on_session)
     progress = BuildProgress(hears.on_phase, hears.on_host)
     log.subscribe_batches(progress.take_lines, whole_lines=True)
     if hears.on_line:
         log.subscribe(hears.on_line)
     packer_log = plan.run_directory / PACKER_LOG_NAME
-    prepare_private(packer_log)
+    await prepare_private(packer_log)
+    output = await Disk("output").call(plan.output_directory.resolve)
     stopped = Stopped.NO
     try:
         async with runner.start(_command(plan, packer_log)) as process:
-            watched = Watched(process=process, log=log, plan=plan, progress=progress, hears=hears)
+            watched = Watched(
+                process=process, log=log, plan=plan, output=output, progress=progress, hears=hears
+            )
             try:
                 stopped = await run_to_end(watched)
             finally:
@@ -51,7 +57,8 @@ async def run(
                 progress.return_code = _KILLED if code is None else code  # leaving kills it
     finally:
         with anyio.CancelScope(shield=True):
-            await take_rows(packer_log, progress.rows)
+            if (problem := await take_rows(packer_log, progress.rows)) and hears.on_problem:
+                hears.on_problem(problem)
         if hears.on_exit and progress.return_code is not None:
             hears.on_exit(progress.build_exit)
     raise_for(plan, progress, stopped)

@@ -74,12 +74,12 @@ class Causes:
 
     def lines(self) -> tuple[str, ...]:
         """Return why the run failed: bounded, printable, most telling first, without repetition."""
-        told = [f"{error.build_name}: {error.error}" for error in self._telling_errors()]
-        told += map(str, self.diagnostics)
-        told += [] if self.diagnostics else self._stray
-        told += self._context()
-        told += [f"{e.build_name}: {e.error}" for e in self._errored if e.error in _HALTED]
-        bounded = [printable(line.strip(), _LINE_CHARS) for line in told or self._last()]
+        causes = [f"{error.build_name}: {error.error}" for error in self._telling_errors()]
+        causes += map(str, self.diagnostics)
+        causes += [] if self.diagnostics else self._stray
+        causes += self._context()
+        causes += [f"{e.build_name}: {e.error}" for e in self._errored if e.error in _HALTED]
+        bounded = [printable(line.strip(), _LINE_CHARS) for line in causes or self._last()]
         return tuple(dict.fromkeys(bounded))[:_MOST_LINES]
 
     def _last(self) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from asyncpipe.model.build import HostObjects, IsoSource, Phase, UploadedImage
 from asyncpipe.packer.lines import PREFIXED
@@ -21,6 +21,11 @@ _BEFORE_BOOT: Final = frozenset({Phase.START, Phase.ISO_DOWNLOAD, Phase.ISO_UPLO
 _AT_THE_END: Final = frozenset({Phase.EXPORT, Phase.POST_PROCESS, Phase.CLEANUP})
 _CLEANING: Final = re.compile(r"Destroying V(?:M|DI \d+|DI)$|Destroyed VDI '|Deleting output dir")
 _STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")  # of build.log
+_LONGEST_URL_BYTES: Final = 1200
+_SESSION: Final = re.compile(
+    rb"(?:PUT '|Getting XVA )https://[^\s']{1,1000}?[?&]session_id="
+    rb"(OpaqueRef(?::|%3A)[0-9a-f-]{36})(?![0-9a-f-])"
+)
 _MOST: Final = 20  # of each kind: a build makes one VM and up to three images
 
 
@@ -72,6 +77,26 @@ class HostLines:
             problems = (*self.objects.cleanup_problems, said)[:_MOST]
             self.objects = replace(self.objects, cleanup_problems=problems)
         self._cleaning = ""
+
+
+class SessionsHeard:
+    """Finds the XAPI sessions that the plugin opens and never ends, in output not yet masked.
+
+    A reference is as good as a password: it serves to end that session, and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._count = 0
+
+    def take(self, data: bytes) -> list[str]:
+        """Take a piece of the output; the references that end in it."""
+        seen, before = self._tail + data, len(self._tail)
+        self._tail = seen[-_LONGEST_URL_BYTES:]
+        found = [match[1] for match in _SESSION.finditer(seen) if match.end() > before]
+        new = found[: _MOST - self._count]  # a build has one; a guest may print what looks like it
+        self._count += len(new)
+        return [unquote(one.decode("ascii")) for one in new]
 
 
 def read_lines(lines: Iterable[str]) -> HostObjects:

@@ -37,7 +37,7 @@ OF_A_BUILD: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildLine:
-    """A line of one build; ``said`` tells ``==>`` from a message's blanks."""
+    """A line of one build; ``said`` is ``==>``, or the blanks of a message."""
 
     build_name: str
     text: str

@@ -1,4 +1,4 @@
-"""Find a Packer that fits the templates, and hear what it says of one."""
+"""Find a Packer that fits the templates, and ask it about one."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ async def packer_version(
     """Ask ``path`` for its version, like ``1.6.6``.
 
     Raises:
-        PackerMissingError: it does not start, is no HashiCorp Packer (cracklib has a program of the
-            same name), or is older than 1.6.
+        PackerMissingError: it does not start, is not HashiCorp's Packer (cracklib has a program
+            of the same name), or is older than 1.6.
     """
     base = environment or {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
     command = Command(

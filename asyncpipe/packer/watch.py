@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
 
 from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects, Phase
+from asyncpipe.packer.host_objects import SessionsHeard
 from asyncpipe.packer.progress import BuildProgress
 from asyncpipe.ports import RunningProcess
 from asyncpipe.text.format import duration_text
@@ -48,14 +50,45 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who hears what of a build while it goes on; none of them may block or raise."""
+    """Callbacks of a running build; none of them may block or raise."""
 
     on_phase: Callable[[Phase], None] = lambda _: None
     on_line: Callable[[str], None] | None = None  # each line of the output
     on_host: Callable[[HostObjects], None] | None = None  # the plugin found or made something
     on_waiting: Callable[[str, float], None] | None = None  # for what, and for how long at most
     on_exit: Callable[[BuildExit], None] | None = None  # however it ends, cancelled too
+    on_problem: Callable[[str], None] | None = None  # nothing failed, but a person must know
     unblock: Callable[[], Awaitable[None]] | None = None  # end at the host what holds Packer up
+    on_session: Callable[[str], None] | None = None  # the plugin's XAPI session: a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheard:
+    """A log whose output is listened to for sessions, before it is masked."""
+
+    log: Log
+    hear: Callable[[str], None]
+    sessions: SessionsHeard = field(default_factory=SessionsHeard)
+
+    async def feed(self, data: bytes) -> None:
+        """Take output."""
+        for reference in self.sessions.take(data):
+            self.hear(reference)
+        await self.log.feed(data)
+
+    async def note(self, text: str) -> None:
+        """Take a line of ours."""
+        await self.log.note(text)
+
+    def subscribe(self, callback: Callable[[str], None], *, whole_lines: bool = False) -> None:
+        """Deliver lines, one by one."""
+        self.log.subscribe(callback, whole_lines=whole_lines)
+
+    def subscribe_batches(
+        self, callback: Callable[[Lines], None], *, whole_lines: bool = False
+    ) -> None:
+        """Deliver the lines that came at once."""
+        self.log.subscribe_batches(callback, whole_lines=whole_lines)
 
 
 class Stopped(Enum):
@@ -73,11 +106,12 @@ class Watched:
     process: RunningProcess
     log: Log
     plan: BuildPlan
+    output: Path  # the plan's output folder without links, resolved while the disk still answered
     progress: BuildProgress
     hears: Listeners
 
     def waits(self, what: str, limit_s: float) -> None:
-        """Tell a person what is waited for."""
+        """Show a person what is waited for."""
         if self.hears.on_waiting:
             self.hears.on_waiting(what, limit_s)
 
@@ -181,7 +215,7 @@ async def _stop(watched: Watched, *, why: str) -> None:
 
 async def _ask(watched: Watched) -> None:
     """Cut the export, then SIGTERM: the plugin looks at no signal while it downloads."""
-    process, folder = watched.process, watched.plan.output_directory
+    process, folder = watched.process, watched.output
     process.cut_writes(folder)
     process.terminate()
     while process.return_code is None:

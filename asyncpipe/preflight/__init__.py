@@ -1,7 +1,8 @@
 """A look at everything that would make a long build fail, in seconds."""
 
-from asyncpipe.preflight.checks import Inspection, Urls, run
+from asyncpipe.preflight.checks import Inspection, run
 from asyncpipe.preflight.host import check_hosts
+from asyncpipe.preflight.media import Urls
 from asyncpipe.preflight.verdict import exit_code_of, failure, render
 
 __all__ = [

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import anyio.to_thread
 
-from asyncpipe.errors import TemplateError, UploadError, UsageError
+from asyncpipe.errors import UploadError, UsageError
 from asyncpipe.model.build import BuildPlan
-from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
-from asyncpipe.model.template import Location, Value
+from asyncpipe.model.check import CheckResult, CheckStatus
 from asyncpipe.packer.locate import validate
 from asyncpipe.packer.plugins import install_plugins, missing_plugins, refused
 from asyncpipe.ports import ObjectStore, ProcessRunner
 from asyncpipe.preflight.blanks import check_blanks
+from asyncpipe.preflight.media import Urls, check_media
 from asyncpipe.preflight.verdict import failure
 from asyncpipe.text.format import size_text
-from asyncpipe.text.safe import printable, without_userinfo
 
 _AT_ONCE: Final = 2  # Packers that read templates: each takes a core for its start
 _STORE_S: Final = 30.0
 
 
-class Urls(Protocol):
-    """Looks at URLs (``stores/http.py``)."""
-
-    async def look(self, url: str, *, timeout_s: float = 15.0) -> UrlSeen:
-        """Ask for ``url``; every failure is a value."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is to be looked at, and by what means."""
+    """What to check, and with what."""
 
     plans: Sequence[BuildPlan]
     runner: ProcessRunner
@@ -103,13 +94,6 @@ async def check_destination(store: ObjectStore) -> CheckResult:
     )
 
 
-async def check_medium(plan: BuildPlan, urls: Urls) -> list[CheckResult]:
-    """Ask whether the installation media of a template are where it says."""
-    return [
-        _judge_medium(plan, url, location, await urls.look(url)) for url, location in _media(plan)
-    ]
-
-
 async def _template(plan: BuildPlan, inspection: Inspection, turn: anyio.Lock) -> list[CheckResult]:
     unset = _check_variables(plan)
     if unset is not None:
@@ -121,7 +105,7 @@ async def _template(plan: BuildPlan, inspection: Inspection, turn: anyio.Lock) -
         ]
     except UsageError as error:
         of_packer = [failure("packer", error, unit=plan.unit)]
-    media = await check_medium(plan, inspection.urls) if inspection.urls else []
+    media = await check_media(plan, inspection.urls) if inspection.urls else []
     blanks = await anyio.to_thread.run_sync(check_blanks, plan)
     results = (*of_packer, *media, blanks, _check_age(plan, inspection.today))
     return [result for result in results if result is not None]
@@ -173,37 +157,3 @@ def _check_age(plan: BuildPlan, today: str) -> CheckResult | None:
         status=CheckStatus.WARN,
         message=f"{identity.short_id} gets no updates since {identity.end_of_life}.",
     )
-
-
-def _media(plan: BuildPlan) -> list[tuple[str, Location]]:
-    found: dict[str, Location] = {}
-    for source in plan.template.sources:
-        for name in ("iso_url", "iso_urls"):
-            for url in _texts(source.attributes.get(name))[:1]:
-                found.setdefault(url, source.locations.get(name, source.location))
-    return [(url, location) for url, location in found.items() if "://" in url]
-
-
-def _judge_medium(plan: BuildPlan, url: str, location: Location, seen: UrlSeen) -> CheckResult:
-    shown = printable(without_userinfo(url), 300)
-    size = f", {size_text(seen.size_bytes)}" if seen.size_bytes else ""
-    if 200 <= seen.status < 300:
-        return CheckResult(
-            name="iso", unit=plan.unit, status=CheckStatus.OK, message=f"{shown} is there{size}"
-        )
-    refused = 400 <= seen.status < 500
-    return CheckResult(
-        name="iso",
-        unit=plan.unit,
-        status=CheckStatus.FAIL if refused else CheckStatus.WARN,
-        message=f"{location}: {shown}: {seen.problem or f'HTTP {seen.status}'}",
-        hint="Media move when a point release comes: look for the new name and its checksum.",
-        exit_code=TemplateError.exit_code if refused else 0,
-        file=location.file,
-        line=location.line,
-    )
-
-
-def _texts(value: Value) -> list[str]:
-    several = value if isinstance(value, list) else [value]
-    return [one for one in several if isinstance(one, str) and one]

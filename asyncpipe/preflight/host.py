@@ -50,7 +50,7 @@ async def check_hosts(
     open_pool: OpenPool,
     size_of: SizeOf,
 ) -> tuple[CheckResult, ...]:
-    """Ask each host once about all that is to be built on it; hosts are asked at the same time."""
+    """Ask each host once about all that will be built on it, all hosts at the same time."""
     groups: dict[HostAccess, list[BuildPlan]] = {}
     results: list[CheckResult] = []
     for plan in plans:

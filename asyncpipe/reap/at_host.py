@@ -15,8 +15,9 @@ from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import HostObjects
 from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.documents.run_state import KnownRun, UnitRecord, UnitState
-from asyncpipe.model.host import HostVdi, HostVm
+from asyncpipe.model.host import HostVdi, HostVm, Remaining
 from asyncpipe.model.store_keys import LOG_NAME
+from asyncpipe.packer.debug_log import PACKER_LOG_NAME
 from asyncpipe.packer.host_objects import read_lines
 from asyncpipe.ports import Pool
 from asyncpipe.reap import host
@@ -27,6 +28,7 @@ from asyncpipe.text.safe import printable
 OpenHost = Callable[[str], AbstractAsyncContextManager[Pool]]
 
 _LOG_BYTES: Final = 64 * 1024 * 1024  # what names objects of the host stands near the beginning
+_UI_LINE: Final = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ui: (.*)")
 _SETTLED: Final = frozenset({CleanUp.NOTHING_MADE, CleanUp.REMOVED})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REFERENCE: Final = re.compile(rf"OpaqueRef:{_UUID.pattern}|{_UUID.pattern}")
@@ -65,7 +67,7 @@ async def clean(
 
 
 def _is_open(unit: UnitRecord) -> bool:
-    """Something of it may stand at a host that nobody wanted to stay there."""
+    """The run may have left something at a host that nobody wanted to keep."""
     if unit.state is UnitState.PLANNED or unit.clean_up in _SETTLED:
         return False
     if unit.state is UnitState.PUBLISHED:
@@ -83,6 +85,8 @@ def _signs(run: KnownRun, units: list[UnitRecord], logs: list[HostObjects]) -> _
     vdis += [image.vdi_ref for log in logs for image in log.uploads]
     names = [name for unit in units for name in unit.disk_names]
     names += [name for log in logs for name in log.disk_names]
+    begun_images = {image.name for log in logs for image in log.uploads if not image.vdi_ref}
+    images = sorted(begun_images - {i.name for log in logs for i in log.uploads if i.vdi_ref})
     known = dict.fromkeys(one for one in uuids if _UUID.fullmatch(one) and one not in spared)
     begun = any(unit.state is UnitState.BUILDING or unit.creating for unit in units)
     creating = any(one.creating for one in units) or any(one.creating for one in logs)
@@ -91,30 +95,40 @@ def _signs(run: KnownRun, units: list[UnitRecord], logs: list[HostObjects]) -> _
         vm_uuids=tuple(known),
         vdis=tuple(dict.fromkeys(one for one in vdis if _REFERENCE.fullmatch(one))),
         disk_names=tuple(dict.fromkeys(name for name in names if name)),
+        image_names=tuple(dict.fromkeys(images)),
         may_be_unnamed=begun and not known,
         spared=frozenset(spared),
     )
     address = next((unit.host for unit in units if unit.host), "")
-    sure = bool(known or made.vdis or made.disk_names or creating)
+    sure = bool(known or made.vdis or made.disk_names or images or creating)
     return _Signs(address=address, made=made, any=sure)
 
 
 def _from_logs(folder: Path, said: Mapping[str, bytes]) -> list[HostObjects]:
-    """What the build.log of each attempt says, and what its Packer said after that."""
+    """What the logs of each attempt say, and what its Packer said after that.
+
+    Packer writes its own log itself: when we were killed, a line may stand there alone.
+    """
     found = []
     for path in sorted(folder.glob(f"*/{LOG_NAME}")):
-        if path.is_symlink():
-            continue
-        try:
-            with path.open("rb") as file:
-                data = file.read(_LOG_BYTES)
-        except OSError:
-            continue
         # the log tells in which phase the rest was said: a guest can print anything
         rest = said.get(path.parent.name, b"")
-        lines = [*data.decode("utf-8", "replace").split("\n"), *_text_lines(rest)]
-        found.append(read_lines(lines))
+        found.append(read_lines([*_lines_of(path), *_text_lines(rest)]))
+    for path in sorted(folder.glob(f"*/{PACKER_LOG_NAME}")):
+        shown = (_UI_LINE.match(line) for line in _lines_of(path))
+        found.append(read_lines(match[1] for match in shown if match))
     return found
+
+
+def _lines_of(path: Path) -> list[str]:
+    """The beginning of a log; nothing of one that cannot be read."""
+    if path.is_symlink():
+        return []
+    try:
+        with path.open("rb") as file:
+            return _text_lines(file.read(_LOG_BYTES))
+    except OSError:
+        return []
 
 
 def _text_lines(data: bytes) -> list[str]:
@@ -132,6 +146,11 @@ async def _cleaned(pool: Pool, signs: _Signs, *, dry_run: bool) -> list[Finding]
 def _would_be_removed(found: host.Planned) -> Finding:
     if found.kept_until_utc:
         return _kept(found.thing, found.kept_until_utc)
+    if found.doubt:
+        left = Remaining(
+            kind="VDI", uuid=found.thing.uuid, name=found.thing.name, reason=found.doubt
+        )
+        return _left(left)
     return _finding(found.thing, removed=False, size_bytes=found.size_bytes)
 
 
@@ -151,11 +170,14 @@ def _findings(found: host.Found) -> Iterator[Finding]:
         return
     if not found.removal.remaining:
         yield _finding(found.thing, removed=True, size_bytes=found.removal.freed_bytes)
-    for left in found.removal.remaining:
-        kind = Kind.VM if left.kind == "VM" else Kind.VDI
-        what = f"{left.kind} {printable(left.name, 200)!r} ({left.uuid})"
-        problem = printable(left.reason, 300)
-        yield Finding(kind=kind, what=what, removed=False, problem=problem, advice=left.command)
+    yield from map(_left, found.removal.remaining)
+
+
+def _left(left: Remaining) -> Finding:
+    kind = Kind.VM if left.kind == "VM" else Kind.VDI
+    what = f"{left.kind} {printable(left.name, 200)!r} ({left.uuid})"
+    problem = printable(left.reason, 300)
+    return Finding(kind=kind, what=what, removed=False, problem=problem, advice=left.command)
 
 
 def _finding(thing: HostVm | HostVdi, *, removed: bool, size_bytes: int) -> Finding:
@@ -180,6 +202,9 @@ def _not_asked(signs: _Signs, why: str) -> Iterator[Finding]:
     for vdi in signs.made.vdis:
         what = f"the image or disk {vdi} may be at the host"
         yield Finding(kind=Kind.VDI, what=what, removed=False, problem=problem)
-    if not (signs.made.vm_uuids or signs.made.vdis):
+    for name in signs.made.image_names:
+        what = f"an image {printable(name, 200)!r}, perhaps cut short, may be at the host"
+        yield Finding(kind=Kind.VDI, what=what, removed=False, problem=problem)
+    if not (signs.made.vm_uuids or signs.made.vdis or signs.made.image_names):
         what = f"a VM or disk with {signs.made.run_id} in its name may be at the host"
         yield Finding(kind=Kind.VM, what=what, removed=False, problem=problem)

@@ -17,7 +17,7 @@ class HasLifecycle(Protocol):
         """Days after which it aborts unfinished uploads under our prefix; None: no such rule.
 
         Raises:
-            UploadError: it does not say.
+            UploadError: it does not say; the message names the rules.
         """
         ...
 
@@ -56,7 +56,7 @@ class Groups(Protocol):
         kill_s: float = 5.0,
         hear: Callable[[bytes], None] | None = None,
     ) -> bool:
-        """Stop the group; True when nothing of it is left; ``hear`` gets its output."""
+        """Stop the group; True when nothing of it is left; ``hear`` receives its output."""
         ...
 
 
@@ -82,7 +82,7 @@ class Finding:
     problem: str = ""  # why it is still there
     advice: str = ""  # the command that removes it
     stays: bool = False  # on purpose, or for a person to judge: reap does not remove it
-    begun_utc: str = ""  # ISO 8601; of the run that made it where nothing tells more; "" unknown
+    begun_utc: str = ""  # ISO 8601; of the run that made it unless more is known; "" unknown
     size_bytes: int | None = None  # of a disk its virtual size
 
     @property

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from asyncpipe.errors import HostError
 from asyncpipe.model.host import HostVdi, HostVm, Mark, Proof, Remaining, Removal
 from asyncpipe.ports import Pool
 from asyncpipe.text.format import moment_of
+
+_DOUBT: Final = "this run began to upload an image of that name; it may be that one, cut short"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class MadeThere:
     vm_uuids: tuple[str, ...] = ()  # of the journal
     vdis: tuple[str, ...] = ()  # uuids or references, of the journal
     disk_names: tuple[str, ...] = ()  # those with the run's id in them are this run's alone
+    image_names: tuple[str, ...] = ()  # uploads began, and nothing says which images they made
     may_be_unnamed: bool = False  # a VM was being made, and nothing says its uuid
     spared: frozenset[str] = frozenset()  # uuids of VMs that are to stay
 
@@ -41,11 +45,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One thing of the run that stands at the host and would be removed."""
+    """One thing that the run left at the host and that would be removed."""
 
     thing: HostVm | HostVdi
     size_bytes: int  # virtual; of a VM that of all its disks
     kept_until_utc: str = ""
+    doubt: str = ""  # why it would not be removed
 
 
 async def plan(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None) -> list[Planned]:
@@ -59,11 +64,19 @@ async def plan(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None) 
         found.append(Planned(thing=vm, size_bytes=size_bytes, kept_until_utc=until))
     going = {vm.uuid for vm in vms}
     alone = (vdi for vdi in vdis if not (going & set(vdi.used_by) or _kept_until(vdi.mark, now)))
-    return [*found, *(Planned(thing=vdi, size_bytes=vdi.virtual_size_bytes) for vdi in alone)]
+    found += [Planned(thing=vdi, size_bytes=vdi.virtual_size_bytes) for vdi in alone]
+    known = {one.thing.uuid for one in found}
+    return [
+        *found,
+        *(
+            Planned(thing=image, size_bytes=image.virtual_size_bytes, doubt=_DOUBT)
+            for image in await _doubtful(pool, made, known)
+        ),
+    ]
 
 
 async def look(pool: Pool, made: MadeThere) -> tuple[list[HostVm], list[HostVdi]]:
-    """Find what stands at the host of what a run made; raises HostError."""
+    """Find what is left at the host of what a run made; raises HostError."""
     vms = {vm.uuid: vm for vm in await pool.vms(run_id=made.run_id) if _is_of(vm.mark, made)}
     for uuid in made.vm_uuids:
         vm = await pool.vm(uuid)
@@ -106,7 +119,20 @@ async def remove(pool: Pool, made: MadeThere, *, now_utc: datetime | None = None
         if vdi.uuid in gone | named or kept & set(vdi.used_by) or _kept_until(vdi.mark, now):
             continue
         found.append(Found(thing=vdi, removal=await _removed(pool, vdi, proof)))
+    for image in await _doubtful(pool, made, {one.thing.uuid for one in found}):
+        left = Remaining(kind="VDI", uuid=image.uuid, name=image.name, reason=_DOUBT)
+        found.append(Found(thing=image, removal=Removal(remaining=(left,))))
     return found
+
+
+async def _doubtful(pool: Pool, made: MadeThere, known: set[str]) -> list[HostVdi]:
+    """Images that nobody marked or uses, of a name that this run began to upload.
+
+    The plugin names the image only after it has made it: one that is interrupted in between may
+    be anybody's.
+    """
+    images = [vdi for name in made.image_names for vdi in await pool.vdis(name=name)]
+    return [vdi for vdi in images if not (vdi.mark or vdi.used_by or vdi.uuid in known)]
 
 
 def remaining_of(found: Iterable[Found]) -> tuple[Remaining, ...]:

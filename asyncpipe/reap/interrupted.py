@@ -73,8 +73,9 @@ async def end_builds(
 ) -> list[Finding]:
     """Stop the Packers of a run that is dead and remove what they made at the host."""
     stopped, said = await local.stop_processes(run, groups, grace_s=grace_s, dry_run=dry_run)
+    found = await at_host.clean(run, said, open_host, dry_run=dry_run)  # reads them
     logs = await local.remove_debug_logs(run, dry_run=dry_run)
-    return [*stopped, *await at_host.clean(run, said, open_host, dry_run=dry_run), *logs]
+    return [*stopped, *found, *logs]
 
 
 async def _store_part(

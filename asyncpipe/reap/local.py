@@ -56,14 +56,14 @@ def damage(run: KnownRun) -> list[Finding]:
             what=f"{run.folder / 'run.json'}: the entry of {printable(name, 200)}",
             removed=False,
             problem=f"cannot be read: {printable(problem, 200)}",
-            advice=f"look what lies in {run.folder}",
+            advice=f"look what {run.folder} holds",
         )
         for name, problem in run.unreadable.items()
     ]
 
 
 async def remove_debug_logs(run: KnownRun, *, dry_run: bool) -> list[Finding]:
-    """Remove Packer's own logs, which are not redacted: sessions and more stand in them."""
+    """Remove Packer's own logs, which are not redacted: they hold sessions and more."""
     paths = await anyio.to_thread.run_sync(lambda: sorted(run.folder.glob(f"*/{PACKER_LOG_NAME}")))
     found = []
     for path in paths:
@@ -118,7 +118,7 @@ def _remove_files(root: Path, folder: Path, *, dry_run: bool) -> Finding | None:
 
 
 def _size_bytes(folder: Path) -> int:
-    """What a folder's files have in bytes; what cannot be looked at counts as nothing."""
+    """The bytes of a folder's files; those that cannot be read count as nothing."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:

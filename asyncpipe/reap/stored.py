@@ -225,7 +225,7 @@ async def _lifecycle_warnings(store: ObjectStore) -> tuple[str, ...]:
     try:
         days = await store.abort_rule_days()
     except UploadError as error:
-        return (f"The lifecycle rules of {store.url} cannot be read: {printable(error.message)}",)
+        return (printable(error.message),)
     if days is not None:
         return ()
     warning = (

@@ -13,7 +13,7 @@ from msgspec import Struct
 from asyncpipe.model.build import Phase, PhaseSpan
 from asyncpipe.model.documents import fields
 from asyncpipe.model.identity import OsIdentity
-from asyncpipe.model.publication import Failed, Outcome, Published
+from asyncpipe.model.publication import Failed, Outcome, Published, Tally
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
@@ -44,6 +44,7 @@ class Counts(Struct, frozen=True, kw_only=True):
 
     published: int
     failed: int
+    not_started: int = 0
 
 
 class SystemEntry(Struct, frozen=True, kw_only=True):
@@ -145,7 +146,7 @@ def encode(outcomes: Sequence[Outcome], run: RunInfo) -> bytes:
 
 def render(outcomes: Sequence[Outcome], run: RunInfo) -> Report:
     """Return the report of a run."""
-    published = sum(isinstance(outcome, Published) for outcome in outcomes)
+    tally = Tally.of(outcomes)
     return Report(
         schema_version=fields.SCHEMA_VERSION,
         run=RunEntry(
@@ -159,7 +160,9 @@ def render(outcomes: Sequence[Outcome], run: RunInfo) -> Report:
             cancelled=run.cancelled,
             remains=_texts(run.remains),
         ),
-        counts=Counts(published=published, failed=len(outcomes) - published),
+        counts=Counts(
+            published=tally.published, failed=tally.failed, not_started=tally.not_started
+        ),
         templates=[
             _published(outcome) if isinstance(outcome, Published) else _failed(outcome)
             for outcome in outcomes

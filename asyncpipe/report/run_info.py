@@ -1,4 +1,4 @@
-"""What belongs to a run and to none of its templates."""
+"""What belongs to a run and not to one of its templates."""
 
 from __future__ import annotations
 

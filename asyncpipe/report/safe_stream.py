@@ -34,7 +34,7 @@ class SafeStream:
         return len(text)
 
     def command(self, line: str) -> None:
-        """Write one workflow command of ours, which the runner is to obey, on a line of its own."""
+        """Write a workflow command of ours, which the runner shall obey, on its own line."""
         opening = "" if self._at_start else "\n"
         self._stream.write(f"{opening}{line}\n")
         self._at_start = True

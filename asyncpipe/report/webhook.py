@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from asyncpipe.model.publication import Outcome, Published
+from asyncpipe.model.publication import Outcome, Published, Tally
 from asyncpipe.model.run import ChatFormat
 from asyncpipe.text.format import duration_text, size_text
 from asyncpipe.text.safe import bounded, clean
@@ -87,9 +87,7 @@ def _card(head: str, lines: Sequence[str], run_url: str) -> dict[str, object]:
 
 
 def _message(outcomes: Sequence[Outcome]) -> tuple[str, list[str]]:
-    published = sum(isinstance(outcome, Published) for outcome in outcomes)
-    failed = len(outcomes) - published
-    head = f"asyncpipe: {published} published, {failed} failed"
+    head = f"asyncpipe: {Tally.of(outcomes)}"
     lines = [_line(outcome) for outcome in sorted(outcomes, key=_failures_first)[:_MAX_LINES]]
     if len(outcomes) > _MAX_LINES:
         lines.append(f"... and {len(outcomes) - _MAX_LINES} more")
@@ -105,6 +103,8 @@ def _line(outcome: Outcome) -> str:
     if isinstance(outcome, Published):
         size = size_text(outcome.publication.xva.digests.size_bytes)
         return f"- {_plain(outcome.unit)}: published, {size}, {took}"
+    if not outcome.started:
+        return f"- {_plain(outcome.unit)}: not started: {_plain(outcome.error)}"
     return (
         f"- {_plain(outcome.unit)}: FAILED ({outcome.exit_code}), {took}: {_plain(outcome.error)}"
     )

@@ -25,9 +25,9 @@ async def post(url: str, payload: Mapping[str, object]) -> str:
         ):
             if response.status // 100 == 2:
                 return ""
-            return f"The webhook answered {response.status}; nobody was told of this run."
+            return f"The webhook answered {response.status}; it did not take the message."
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return f"The webhook could not be called ({_kind(error)}); nobody was told of this run."
+        return f"The webhook could not be called ({_kind(error)}); no message was sent."
 
 
 def _kind(error: Exception) -> str:

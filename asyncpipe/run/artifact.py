@@ -136,7 +136,7 @@ def _refuse_error_page(file: _Found) -> None:
         line = next((line for line in head.split(b"\n") if line.strip()), b"")
         shown = printable(line.strip().decode("utf-8", "backslashreplace"), 200)
         raise XvaInvalidError(
-            f"The XVA {file.name} is no XVA but {file.size_bytes} bytes that begin with: {shown}",
+            f"{file.name} is not an XVA: its {file.size_bytes} bytes begin with: {shown}",
             hint="The host answered the export with an error; Packer saves it and ends well. "
             "Look at the host's log (/var/log/xensource.log).",
         )

@@ -1,8 +1,11 @@
-"""Claim the folders of a run's versions at the store before anything is built or sent.
+"""Claim what a run will publish at the store before anything is built or sent: folders, places.
 
 Two runs that begin in the same second would write to the same folder; one of them would find that
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
 the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
+
+A place is claimed for a template permanently: two templates whose versions alternate in one place
+would look like one. A system that only the guest knows has its place claimed before publishing.
 """
 
 from __future__ import annotations
@@ -15,8 +18,13 @@ from typing import Final
 
 import anyio
 
+from asyncpipe import catalog
 from asyncpipe.errors import DestinationTakenError, UploadError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore
+from asyncpipe.run.plan import published_name
+from asyncpipe.run.provenance import filler_of
 
 CLAIM_NAME: Final = "claim.json"
 _TYPE: Final = "application/json"
@@ -50,6 +58,44 @@ async def claimed(
                         await store.delete(key)
 
 
+async def take_places(
+    store: ObjectStore, plans: Iterable[BuildPlan], facts: RunFacts, *, take_over: bool
+) -> tuple[str, ...]:
+    """Take the places that are known before the builds; returns warnings.
+
+    Raises:
+        DestinationTakenError: another template fills one of them.
+    """
+    warnings: list[str] = []
+    for plan in plans:
+        name = published_name(plan.static_identity, plan.unit, plan.variant)
+        claimant = claimant_of(plan, facts, take_over=take_over)
+        if claimant is not None and plan.static_identity.os_type is not None:
+            warnings += await catalog.take_place(store, name, claimant)
+    return tuple(warnings)
+
+
+async def take_place_found_late(
+    store: ObjectStore, plan: BuildPlan, name: str, facts: RunFacts, *, take_over: bool
+) -> tuple[str, ...]:
+    """Take the place ``name`` where it was not known before the build; as ``take_places``."""
+    planned = published_name(plan.static_identity, plan.unit, plan.variant)
+    claimant = claimant_of(plan, facts, take_over=take_over)
+    if claimant is None or (name == planned and plan.static_identity.os_type is not None):
+        return ()
+    return await catalog.take_place(store, name, claimant)
+
+
+def claimant_of(
+    plan: BuildPlan, facts: RunFacts, *, take_over: bool = False
+) -> catalog.Claimant | None:
+    """Who wants the place of a build; None for a file that no template made."""
+    template = filler_of(plan, facts)
+    if template is None:
+        return None
+    return catalog.Claimant(template=template, timestamp=plan.timestamp, take_over=take_over)
+
+
 async def _claim(store: ObjectStore, key: str, body: bytes, *, resumed: bool) -> bool:
     if not resumed and not await _is_empty(store, key):
         return False
@@ -62,7 +108,7 @@ async def _claim(store: ObjectStore, key: str, body: bytes, *, resumed: bool) ->
 
 
 async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
-    """Tell whether the folder holds nothing but a claim."""
+    """Whether the folder holds nothing but a claim."""
     folder = claim_key.rpartition("/")[0]
     async for info in store.list(f"{folder}/"):
         if info.key != claim_key:
@@ -71,7 +117,7 @@ async def _is_empty(store: ObjectStore, claim_key: str) -> bool:
 
 
 async def _is_ours(store: ObjectStore, key: str, body: bytes) -> bool:
-    """Tell whether the claim at ``key`` is this run's."""
+    """Whether the claim at ``key`` is this run's."""
     try:
         return (await store.get(key, max_bytes=_MAX_BYTES)).body == body
     except UploadError:

@@ -10,17 +10,18 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from asyncpipe import catalog, detect, metadata
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import GuestCollector
 from asyncpipe.detect.medium import MediumCollector
 from asyncpipe.errors import XvaInvalidError
+from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import IdentityChanged, OutputLines, PhaseChanged, Waiting, Warned
@@ -28,7 +29,6 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry
-from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.model.xva import XvaReport, report_to_dict
 from asyncpipe.packer.watch import Listeners
@@ -37,6 +37,7 @@ from asyncpipe.run import log as buildlog
 from asyncpipe.run.host.beside import HostSide
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
+from asyncpipe.system.disk import Disk
 from asyncpipe.text import mask
 from asyncpipe.text.lines import Lines
 from asyncpipe.text.mask import Redactor
@@ -46,7 +47,7 @@ _SEAL_S = 5.0
 
 
 class RunContext:
-    """What one template's run has learned so far, and whom it tells."""
+    """What one template's run has learned so far, and where it reports it."""
 
     def __init__(
         self, build_plan: BuildPlan, services: Services, built: Built | None = None
@@ -89,14 +90,14 @@ class RunContext:
         """Where the version stands, as far as is known now."""
         if self._built is not None:
             return self._built.folder_key
-        return plan.folder_key(self.identity, self.unit, self.plan.timestamp)
+        return store_keys.folder_key(self.name, self.plan.timestamp)
 
     @property
     def name(self) -> str:
         """The published file's name, less its suffix."""
         if self._built is not None:
             return self._built.name
-        return plan.published_name(self.identity, self.unit)
+        return plan.published_name(self.identity, self.unit, self.plan.variant)
 
     @property
     def xva_key(self) -> str:
@@ -108,13 +109,13 @@ class RunContext:
         """Seconds since the run of this template began."""
         return time.monotonic() - self._started_s
 
-    # -- the log and what listens to it ------------------------------------------------------
+    # -- the log and its subscribers ----------------------------------------------------------
 
     @asynccontextmanager
     async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
-        """Open build.log, with everybody who listens to it; it is sealed whatever happens."""
+        """Open build.log, with its subscribers; it is sealed whatever happens."""
         async with buildlog.open_log(
-            self.plan.run_directory / LOG_NAME,
+            self.plan.run_directory / store_keys.LOG_NAME,
             log_files=self.services.log_files,
             redactor=self._redactor,
         ) as log:
@@ -135,11 +136,11 @@ class RunContext:
         self.services.reporter.emit(OutputLines(unit=self.unit, text=lines.text))
 
     def on_phase(self, phase: Phase) -> None:
-        """Tell the phase."""
+        """Emit the phase."""
         self.services.reporter.emit(PhaseChanged(unit=self.unit, phase=phase))
 
     def on_waiting(self, what: str, limit_s: float) -> None:
-        """Tell what is waited for."""
+        """Emit what is waited for."""
         self.services.reporter.emit(Waiting(unit=self.unit, what=what, limit_s=limit_s))
 
     def listeners(self) -> Listeners:
@@ -149,7 +150,9 @@ class RunContext:
             on_host=self.host.take,
             on_waiting=self.on_waiting,
             on_exit=self.on_exit,
+            on_problem=partial(self.warn, "packer-log"),
             unblock=self.host.unblock,
+            on_session=self.host.hear_session,
         )
 
     def on_exit(self, build_exit: BuildExit) -> None:
@@ -157,15 +160,17 @@ class RunContext:
         self.build_exit = build_exit
 
     def warn(self, code: str, message: str) -> None:
-        """Tell and keep a warning."""
+        """Emit and keep a warning."""
         self.warnings.append(message)
         self.services.reporter.emit(Warned(unit=self.unit, code=code, message=message))
 
     async def log_sealed_before(self) -> SealedLog:
         """The log of a build that an earlier process ran, as it lies on disk."""
         assert self._built is not None
-        return await anyio.to_thread.run_sync(
-            buildlog.sealed_on_disk, self.plan.run_directory / LOG_NAME, self._built.redaction_count
+        return await Disk(store_keys.LOG_NAME).call(
+            buildlog.sealed_on_disk,
+            self.plan.run_directory / store_keys.LOG_NAME,
+            self._built.redaction_count,
         )
 
     # -- who it is ---------------------------------------------------------------------------
@@ -194,11 +199,11 @@ class RunContext:
         for finding in report.warnings:
             self.warn(f"xva-{finding.code}", finding.message)
         if not report.accepted:
-            told = "" if self._built else "Packer ended well all the same. "
+            built = "" if self._built else "Packer itself ended well. "
             again = "Export it again" if self._built else "Build again"
             raise XvaInvalidError(
                 f"The exported XVA is not valid: {report.rejection}",
-                hint=f"{told}{again}; look at the host's storage and network if it happens twice.",
+                hint=f"{built}{again}; look at the host's storage and network if it happens twice.",
             )
 
     @property
@@ -330,7 +335,7 @@ class RunContext:
         if self.services.keep_xva:
             return
         try:
-            await anyio.to_thread.run_sync(_unlink, xva_path)
+            await Disk(xva_path.name).call(_unlink, xva_path)
         except OSError as error:  # it is published: that stands
             self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
 

@@ -19,6 +19,7 @@ from asyncpipe.model.events import ExportGrew, UploadProgress
 from asyncpipe.model.transfer import Keep, Target
 from asyncpipe.run import plan, publish
 from asyncpipe.run.context import RunContext
+from asyncpipe.system.disk import Disk
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import UploadSession
 from asyncpipe.upload.source import FinishedFile, GrowingFile
@@ -33,7 +34,7 @@ _POLL_S = 0.2
 async def open_export(context: RunContext, *, follow: bool) -> AsyncIterator[Export]:
     """Open the export of one build; ``follow``: watch it, and send it early where that is wanted.
 
-    Its tasks have a group of their own in which nothing raises: a fault of the disk or the link
+    Its tasks run in their own group, in which nothing raises: a fault of the disk or the link
     while Packer runs becomes a warning, never the end of the build. Leaving drops or keeps an
     upload that was not completed.
     """
@@ -90,6 +91,7 @@ class Export:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self._disk = Disk("export")
         self._finished = anyio.Event()
         self._watch = anyio.CancelScope()
         self._early: _Early | None = None
@@ -145,18 +147,17 @@ class Export:
         tasks.start_soon(self._early.run)
 
     async def _appearance(self) -> Path:
-        folder = anyio.Path(self._context.plan.output_directory)
+        folder = self._context.plan.output_directory
         while True:
-            if await folder.is_dir():
-                async for path in folder.glob("*.xva"):
-                    return Path(path)
+            if (path := await self._disk.call(_first_xva, folder)) is not None:
+                return path
             await anyio.sleep(_POLL_S)
 
     async def _report_growth(self, path: Path) -> None:
         unit, reporter = self._context.unit, self._context.services.reporter
         while True:
             try:
-                size_bytes = (await anyio.Path(path).stat()).st_size
+                size_bytes = (await self._disk.call(path.stat)).st_size
             except FileNotFoundError:
                 return
             reporter.emit(ExportGrew(unit=unit, size_bytes=size_bytes))
@@ -198,3 +199,7 @@ class Export:
         session = UploadSession(request)
         self._sessions.append(session)
         return session
+
+
+def _first_xva(folder: Path) -> Path | None:
+    return next(folder.glob("*.xva"), None)

@@ -30,10 +30,12 @@ from asyncpipe.model.publication import Failed, Outcome, Publication, Published
 from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
+from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
+from asyncpipe.system.disk import Disk
 from asyncpipe.text.secrets import texts_of, too_short
 from asyncpipe.upload.session import UploadSession
 
@@ -83,7 +85,9 @@ async def _build_and_publish(context: RunContext) -> Published:
         async with context.open_log() as log, _host_settled(context):
             await context.note_state(UnitState.BUILDING)
             context.build_exit = await _build(context, log)
-            xva_path = artifact.collect(context.plan, context.build_exit)
+            xva_path = await Disk("artifact").call(
+                artifact.collect, context.plan, context.build_exit
+            )
             context.identify()
             await context.keep_for_resume(xva_path)
             context.on_phase(Phase.VERIFY)
@@ -115,7 +119,7 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
 async def _host_settled(context: RunContext) -> AsyncIterator[None]:
     """However it ends, nothing stays at the host, unless a person wants to look at it.
 
-    With --on-error keep the VM of a good build stands there until its XVA has been judged. An
+    With --on-error keep the VM of a good build stays until its XVA has been judged. An
     upload that fails says nothing against the VM.
     """
     failed = False
@@ -159,6 +163,11 @@ async def _publish_built(context: RunContext, built: Built) -> Published:
 async def _make_visible(context: RunContext, upload: UploadSession) -> Publication:
     assert context.sealed is not None
     context.on_phase(Phase.PUBLISH)
+    services = context.services
+    for warning in await take_place_found_late(
+        services.store, context.plan, context.name, services.facts, take_over=services.take_over
+    ):
+        context.warn("place", warning)
     publication = await publish.publish(
         context.destination, context.folder_key, upload, context.sealed, context.compose
     )

@@ -25,6 +25,7 @@ class Request:
     template: Template
     source: TemplateSource | None
     identity: OsIdentity
+    variant: str = ""
     timestamp: str
     run_id: str = ""
     run_directory: Path
@@ -71,6 +72,8 @@ def expand(request: Request) -> BuildPlan:
         output_directory=output_directory,
         timestamp=request.timestamp,
         static_identity=request.identity,
+        variant=request.variant,
+        source_name=request.source.full_name if request.source else "",
         explicit_os=request.explicit_os,
         explicit_os_version=request.explicit_os_version,
         strict_identity=request.strict_identity,
@@ -82,14 +85,14 @@ def expand(request: Request) -> BuildPlan:
     )
 
 
-def folder_key(identity: OsIdentity, unit: str, timestamp: str) -> str:
-    """``templates/debian12/20261123T170000Z``; an unknown system is published under its unit."""
-    return store_keys.folder_key(published_name(identity, unit), timestamp)
+def folder_key(identity: OsIdentity, unit: str, variant: str, timestamp: str) -> str:
+    """``templates/debian12-web/20261123T170000Z``."""
+    return store_keys.folder_key(published_name(identity, unit, variant), timestamp)
 
 
-def published_name(identity: OsIdentity, unit: str) -> str:
-    """``debian12``, or ``unknown-<unit>``: the folder and the file's name."""
-    return slug(identity.short_id or f"unknown-{unit}")
+def published_name(identity: OsIdentity, unit: str, variant: str) -> str:
+    """``debian12-web``: the place; an unknown system is published as ``unknown-<unit>``."""
+    return store_keys.place_name(slug(identity.short_id or f"unknown-{unit}"), variant)
 
 
 def slug(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,8 @@ import anyio
 
 from asyncpipe import __version__
 from asyncpipe.errors import AsyncpipeError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.documents.catalog import Filler, repository_of
 from asyncpipe.model.run import CiFacts, RunFacts
 from asyncpipe.ports import Command, ProcessRunner
 from asyncpipe.system.capture import capture
@@ -40,7 +44,7 @@ async def gather(
 
     with anyio.move_on_after(timeout_s):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask, "commit", "rev-parse", "--verify", "HEAD")
+            tasks.start_soon(ask, "commit", "rev-parse", "--show-prefix", "HEAD")
             # untracked files are left out: run folders and caches would make every tree dirty
             tasks.start_soon(ask, "status", "status", "--porcelain=v1", "--untracked-files=no")
             tasks.start_soon(ask, "remote", "config", "--get", "remote.origin.url")
@@ -50,8 +54,26 @@ async def gather(
         git_commit=commit[1] if commit else _known(environment, "GITHUB_SHA"),
         git_dirty=_CHANGED.search(answers["status"]) is not None if "status" in answers else None,
         git_remote=_remote(answers.get("remote", "")) or _repository_url(environment),
+        git_prefix=_prefix(answers.get("commit", "")),
         ci=github_facts(environment),
     )
+
+
+def filler_of(plan: BuildPlan, facts: RunFacts) -> Filler | None:
+    """The template that a build is of, as its place remembers it; None for a file of no template.
+
+    Its path is seen from the checkout's top, so that it does not matter where a build was started;
+    without a checkout it is seen from the current folder.
+    """
+    if plan.template.kind == "file":
+        return None
+    folder = plan.working_directory
+    below = posixpath.join(facts.git_prefix, os.path.relpath(plan.template.path, folder))
+    path = posixpath.normpath(below)
+    if path.startswith("..") or (path == "." and facts.git_remote is None):
+        path = (folder / plan.template.path).resolve().name  # never a path of this machine
+    build = plan.source_name if len(plan.template.sources) > 1 else None
+    return Filler(repository=repository_of(facts.git_remote), path=path, build=build)
 
 
 def github_facts(environment: Mapping[str, str]) -> CiFacts | None:
@@ -123,6 +145,11 @@ def _remote(text: str) -> str | None:
         return None
     url = without_userinfo(lines[-1])
     return printable(url if "://" in url else re.sub(r"^[^@/\s]*@", "", url), 500)
+
+
+def _prefix(text: str) -> str:
+    first = text.split("\n", 1)[0]
+    return printable(first, 500) if first.endswith("/") else ""
 
 
 def _repository_url(environment: Mapping[str, str]) -> str | None:

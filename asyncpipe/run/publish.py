@@ -68,7 +68,7 @@ Warn = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """The store, what bounds the traffic to it, and who hears what was left behind."""
+    """The store, what bounds the traffic to it, and who is warned of what was left behind."""
 
     store: ObjectStore
     budget: Budget
@@ -270,7 +270,7 @@ async def _ours(store: ObjectStore, key: str, body: bytes) -> ObjectInfo:
 
 
 def _names_same_files(theirs: bytes, ours: bytes) -> bool:
-    """Tell whether an interrupted run of this very version had written it: same digests."""
+    """Whether an interrupted run of this very version had written it: same digests."""
     try:
         files = json.loads(theirs)["files"]
     except (ValueError, KeyError, TypeError):

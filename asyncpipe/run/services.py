@@ -30,4 +30,5 @@ class Services:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     eager: bool = True
     keep_xva: bool = False
+    take_over: bool = False  # places that other templates fill
     host_of: Callable[[BuildPlan], BuildHost | None] | None = None

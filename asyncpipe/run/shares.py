@@ -110,9 +110,9 @@ def _matches(place: Path, touched: frozenset[Path]) -> bool:
     return any(char in pattern for char in "*?[") and any(path.match(pattern) for path in touched)
 
 
-def duration_of(short_id: str | None, unit: str, known: Mapping[str, float]) -> float:
-    """The past duration of a unit, else of its system, else a common one; seconds."""
-    return known.get(unit) or known.get(short_id or "") or _UNSEEN_S
+def duration_of(place: str, unit: str, known: Mapping[str, float]) -> float:
+    """The past duration of a unit, else of its place, else a common one; seconds."""
+    return known.get(unit) or known.get(place) or _UNSEEN_S
 
 
 def over_jobs(

@@ -46,9 +46,19 @@ class RunJournal:
         self._problem = ""
 
     @classmethod
-    def begin(cls, folder: Path, *, run_id: str, timestamp: str, destination: str) -> RunJournal:
+    def begin(
+        cls,
+        folder: Path,
+        *,
+        run_id: str,
+        timestamp: str,
+        destination: str,
+        variant: str | None = None,
+    ) -> RunJournal:
         """Describe a new run; nothing is written before ``open``."""
-        record = RunRecord(run_id=run_id, timestamp=timestamp, destination=destination)
+        record = RunRecord(
+            run_id=run_id, timestamp=timestamp, destination=destination, variant=variant
+        )
         return cls(folder, record)
 
     @classmethod
@@ -80,6 +90,11 @@ class RunJournal:
     def destination(self) -> str:
         """Where the run publishes."""
         return self._record.destination
+
+    @property
+    def variant(self) -> str | None:
+        """The variant that the run was asked for; None: what each template declares."""
+        return self._record.variant
 
     @property
     def units(self) -> Mapping[str, UnitRecord]:
@@ -220,17 +235,26 @@ def find_run(name: str, work_directory: Path) -> Path:
     """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
-        UsageError: ``last``, and there is none. Another folder need not be a run's: reading tells.
+        UsageError: ``last``, and there is none. Whether another folder is a run's, reading shows.
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():
-        known = sorted(entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
-        ended = [entry for entry in known if not lock.is_held(entry)]
-        if not ended:
-            state = "no run that has ended" if known else "no run"
+        newest = newest_ended(work_directory)
+        if newest is None:
+            state = "no run that has ended" if any(_known(runs)) else "no run"
             raise UsageError(f"There is {state} in {runs}.", hint="See --work-directory.")
-        return ended[-1].resolve()
+        return newest
     return (Path(name) if Path(name).is_dir() else runs / name).resolve()
+
+
+def newest_ended(work_directory: Path) -> Path | None:
+    """The folder of the newest run that no process is at work on."""
+    ended = [entry for entry in sorted(_known(work_directory / "runs")) if not lock.is_held(entry)]
+    return ended[-1].resolve() if ended else None
+
+
+def _known(runs: Path) -> Iterator[Path]:
+    return (entry for entry in runs.glob("*") if (entry / FILE_NAME).is_file())
 
 
 @contextmanager

@@ -25,7 +25,9 @@ _LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class DownloadError(UsageError):
-    """A file could not be fetched."""
+    """A file could not be fetched; ``status`` is HTTP's, 0 where there was no answer."""
+
+    status: int = 0
 
 
 class HttpDownloads:
@@ -35,17 +37,17 @@ class HttpDownloads:
         """Return the body of a small file.
 
         Raises:
-            DownloadError: no such file, no such server, or too large.
+            DownloadError: the server or the file does not exist, or it is too large.
         """
         return await _tried(partial(_fetch, url, max_bytes), url)
 
     async def save(
         self, url: str, path: Path, *, max_bytes: int, on_bytes: Callable[[int, int | None], None]
     ) -> None:
-        """Write the body to ``path``; ``on_bytes`` hears how much is there, of how much.
+        """Write the body to ``path``; ``on_bytes`` is called with the bytes so far and the total.
 
         Raises:
-            DownloadError: no such file, no such server, or too large.
+            DownloadError: the server or the file does not exist, or it is too large.
             OSError: the disk.
         """
         await _tried(partial(_save, url, path, max_bytes, on_bytes), url)
@@ -90,7 +92,7 @@ async def _opened(url: str) -> AsyncIterator[aiohttp.ClientResponse]:
             if answer.status in _LATER:
                 raise TransientStoreError(f"HTTP {answer.status}")
             if answer.status != 200:
-                raise _failed(url, f"HTTP {answer.status}")
+                raise _failed(url, f"HTTP {answer.status}", answer.status)
             yield answer
     except aiohttp.ClientSSLError as error:
         raise _failed(url, f"its certificate is refused: {error}") from error
@@ -107,8 +109,10 @@ def _require_small(size_bytes: int, max_bytes: int, url: str) -> None:
         raise _failed(url, f"it is larger than {max_bytes} bytes")
 
 
-def _failed(url: str, why: str) -> DownloadError:
-    return DownloadError(
+def _failed(url: str, why: str, status: int = 0) -> DownloadError:
+    error = DownloadError(
         f"{printable(without_userinfo(url), 300)}: {printable(without_userinfo(why), 300)}.",
         hint="Behind a proxy set https_proxy; --mirror names another server.",
     )
+    error.status = status
+    return error

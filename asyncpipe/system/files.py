@@ -47,7 +47,7 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
     make_folder(path.parent)
     try:
         path.mkdir(mode=mode, exist_ok=True)
-    except FileExistsError:  # a file stands there; say so as open(2) would
+    except FileExistsError:  # a file has this name; say so as open(2) would
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
 
 

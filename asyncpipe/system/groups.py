@@ -40,7 +40,7 @@ class ProcessGroups:
         return await anyio.to_thread.run_sync(proc.marked_folder_of, pid, marker)
 
     async def alive(self, pid: int, start_ticks: int, marker: str) -> bool:
-        """Tell whether anything lives of the group that ``pid`` led since ``start_ticks``."""
+        """Whether any process is left of the group that ``pid`` led since ``start_ticks``."""
         return bool(await anyio.to_thread.run_sync(_members, pid, start_ticks, marker))
 
     async def stop(
@@ -56,7 +56,7 @@ class ProcessGroups:
         """SIGTERM, ``grace_s`` to clean up, SIGKILL; returns whether all of the group is gone.
 
         The leader gets SIGTERM first and alone, as Packer wants it; its output is read on, since
-        a full pipe would hold it (``hear`` gets it, not redacted), and an export is cut short.
+        a full pipe would hold it (``hear`` receives it, not redacted), and an export is cut short.
         What it leaves is recognised by ``marker``, gets SIGTERM and a short while, then SIGKILL.
         """
 
@@ -72,7 +72,7 @@ class ProcessGroups:
             tasks.start_soon(_attend, leader, Path(marker), hear or _ignore)
             await gone_within(grace_s, leader, signal.SIGTERM)
             tasks.cancel_scope.cancel()
-        # what Packer itself left running has no clean-up of its own to do
+        # what Packer itself left running has nothing to clean up
         return await gone_within(
             min(grace_s, _REST_S), members, signal.SIGTERM
         ) or await gone_within(kill_s, members, signal.SIGKILL)

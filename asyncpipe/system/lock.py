@@ -43,7 +43,7 @@ def held(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Tell whether a process is at work in the folder."""
+    """Whether a process is at work in the folder."""
     try:
         descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

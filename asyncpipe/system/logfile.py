@@ -1,6 +1,6 @@
 """Log files on aiofiles: created exclusively, for the owner only, on disk when closed.
 
-Each file has a daemon thread of its own (``system/threads.py``), so that a disk that stalls holds
+Each file has its own daemon thread (``system/threads.py``), so that a disk that stalls holds
 neither a signal nor the exit of the process.
 """
 

@@ -1,7 +1,7 @@
 """Processes as Linux shows them in /proc: who lives in a session, who writes which file.
 
 Formats: proc_pid_stat(5), proc_pid_fdinfo(5). psutil would cost 70 ms of start-up and knows
-neither sessions nor start times in ticks, which name a process for good.
+neither sessions nor start times in ticks, which identify a process forever.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def everything() -> Iterator[Process]:
 
 
 def living_members(session_id: int) -> Iterator[Process]:
-    """Yield what lives of a session or group; a job-control shell has groups of its own."""
+    """Yield what lives of a session or group; a job-control shell makes more groups."""
     for process in everything():
         if session_id in {process.group, process.session} and process.alive:
             yield process
@@ -70,7 +70,7 @@ def start_ticks_of(pid: int) -> int | None:
 
 
 def is_marked(pid: int, folder: str) -> bool:
-    """Tell whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
+    """Whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:
@@ -80,6 +80,8 @@ def is_marked(pid: int, folder: str) -> bool:
 
 def cut_writes(session_id: int, folder: Path) -> bool:
     """Let further writes to files below ``folder`` fail with EFBIG; True when anybody wrote there.
+
+    ``folder`` has no links in it: resolving it here would wait for its disk.
 
     For a process that downloads a file and heeds no signal meanwhile: RLIMIT_FSIZE of 1 makes its
     next write fail, and it cleans up as after any failure.
@@ -101,7 +103,7 @@ def _limit_file_size(pid: int) -> None:
 
 
 def _writes_below(pid: int, folder: Path) -> bool:
-    prefix = f"{folder.resolve()}/"
+    prefix = f"{folder}/"
     return any(
         target.startswith(prefix) and _is_writable(pid, number) for number, target in _open(pid)
     )

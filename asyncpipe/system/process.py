@@ -1,4 +1,4 @@
-"""Children in sessions of their own, on anyio: nothing of them outlives the context."""
+"""Children in separate sessions, on anyio: nothing of them outlives the context."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _SystemProcess:
                 self._process.send_signal(signal.SIGTERM)
 
     def kill_group(self) -> None:
-        # By member, not by killpg alone: a job-control shell moves its jobs to groups of their own,
+        # By member, not by killpg alone: a job-control shell moves its jobs to new groups,
         # and a group number whose last member is gone may already belong to somebody else.
         for _ in range(8):  # a fork between the scan and the signal escapes one round, not eight
             members = list(proc.living_members(self.pid))

@@ -22,7 +22,7 @@ class DaemonWorker(Executor):
     """Runs calls one after the other in a daemon thread, which ends when it is idle.
 
     A thread cannot be interrupted, so a call that hangs is left behind: later calls wait for it,
-    their callers need not, and the process can exit all the same. Python's own pools are joined at
+    their callers need not, and the process can still exit. Python's own pools are joined at
     exit.
     """
 

@@ -29,7 +29,7 @@ def load(
 
     ``environment`` is where ``PKR_VAR_*`` and ``env()`` look; ``working_directory`` is Packer's,
     the current folder by default. Values that need the build are UNKNOWN; a variable without a
-    value is told by ``is_set``.
+    value has ``is_set`` False.
 
     Raises:
         TemplateError: no template there, broken, or too large; with file and line.

@@ -1,4 +1,4 @@
-"""The shipped fake of a Reporter: it keeps what it hears."""
+"""The shipped fake of a Reporter: it keeps every event."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class FakePool:
         self._failures.append(_Failure(operation=operation, error=None, hangs=True))
 
     def refuse(self, uuid: str, reason: str) -> None:
-        """Let this VM or disk stay when it is to be destroyed."""
+        """Let this VM or disk survive its destruction."""
         self._refusals[uuid] = reason
 
     # -- Pool ------------------------------------------------------------------------------------

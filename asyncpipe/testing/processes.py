@@ -88,7 +88,7 @@ class ScriptedProcess:
         self._return_code: int | None = None
         self._exited = anyio.Event()
         self._asked = anyio.Event()
-        self._life = anyio.CancelScope(shield=True)  # a real child hears of no cancellation
+        self._life = anyio.CancelScope(shield=True)  # a real child does not notice a cancellation
         self._changed = anyio.Event()
         self._pipe: deque[bytes] = deque()
         self._pipe_closed = False
@@ -146,7 +146,7 @@ class ScriptedProcess:
         return True
 
     def group_alive(self) -> bool:
-        """Tell whether it runs or a descendant holds the pipe."""
+        """Whether it runs or a descendant holds the pipe."""
         return self._return_code is None or not self._pipe_closed
 
     async def play(self) -> None:

@@ -32,6 +32,8 @@ from asyncpipe.model.store import (
     StoredPart,
     UploadHandle,
     crc64nvme_base64,
+    held_parts,
+    require_part_number,
 )
 from asyncpipe.model.store_keys import checked_key
 from asyncpipe.testing.faults import FaultyCalls
@@ -138,11 +140,13 @@ class MemoryStore(FaultyCalls):
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read an object in pieces of at most 1 MiB."""
+        """Read an object, or a range of it, in pieces of at most 1 MiB."""
         await self._meet("stream", checked_key(key))
-        async with aclosing(_pieces(self._object(key).body, offset_bytes)) as pieces:
+        body = self._object(key).body
+        wanted = body if size_bytes is None else body[: offset_bytes + size_bytes]
+        async with aclosing(_pieces(wanted, offset_bytes)) as pieces:
             yield pieces
 
     def _object(self, key: str) -> StoredBytes:
@@ -199,10 +203,7 @@ class MemoryStore(FaultyCalls):
         """Keep one part, having compared its digests."""
         late, corrupt = await self._meet("upload_part", handle.key, number)
         self._upload(handle)
-        if not 1 <= number <= self._capabilities.max_parts:
-            raise UploadError(
-                f"Part {number} is beyond the {self._capabilities.max_parts} allowed."
-            )
+        require_part_number(number, self._capabilities)
         kept = bytearray()
         while len(kept) < len(body):
             piece = body[len(kept) : len(kept) + _SLICE_BYTES]
@@ -275,15 +276,8 @@ class MemoryStore(FaultyCalls):
         return info
 
     def _joined(self, upload: _Upload, parts: Sequence[StoredPart]) -> bytes:
-        numbers = [part.number for part in parts]
-        if not numbers or numbers != sorted(set(numbers)):
-            raise UploadError("The parts of an upload are completed in order, each once.")
-        bodies = []
-        for part in parts:
-            stored, body = upload.parts.get(part.number, (None, b""))
-            if stored is None or stored.etag != part.etag:
-                raise UploadError(f"The store has no part {part.number} with this ETag.")
-            bodies.append(body)
+        held = held_parts(parts, upload.parts.get, etag_of=lambda one: one[0].etag)
+        bodies = [body for _stored, body in held]
         if any(len(body) < self._capabilities.min_part_bytes for body in bodies[:-1]):
             raise UploadError("A part other than the last is smaller than the store allows.")
         return b"".join(bodies)

@@ -48,7 +48,7 @@ async def _abort(
 ) -> None:
     """Repeat abort and look; ends only by an exception, the good one is UploadMissingError.
 
-    What the last attempt met is the last of ``whys``: the deadline around this tells nobody.
+    The last of ``whys`` is why the last attempt failed: the deadline around this does not say.
     """
     own = options.retry  # repeated quickly and without end: the deadline around this ends it
     quick = replace(own, attempts=math.inf, base_s=min(0.2, own.base_s), cap_s=min(2.0, own.cap_s))

@@ -34,7 +34,7 @@ class Budget:
         self.buffers = BufferPool(options.max_memory_bytes)
         self.gate = SendGate(most)
         self.bandwidth = Bandwidth(options.bandwidth_bytes_per_s)
-        self._threads = anyio.CapacityLimiter(max(4, 2 * (os.cpu_count() or 1)))
+        self.threads = anyio.CapacityLimiter(max(4, 2 * (os.cpu_count() or 1)))
 
     @property
     def concurrency(self) -> int:
@@ -47,7 +47,7 @@ class Budget:
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Run blocking ``work`` in a worker thread; cancellation waits for its end."""
-        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+        return await anyio.to_thread.run_sync(work, limiter=self.threads)
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,6 +82,11 @@ class Lease:
         """Return a buffer that nobody reads any more."""
         self._held.remove(buffer)
         self._pool.give_back(buffer)
+
+    def lose(self, buffer: Buffer) -> None:
+        """Give up a buffer that a thread which nobody waits for may still write to."""
+        self._held.remove(buffer)
+        self._pool.lose(buffer)
 
     def settle(self) -> None:
         """Return all that is still held."""

@@ -119,6 +119,12 @@ class BufferPool:
         self._idle.append(buffer)
         self._serve()
 
+    def lose(self, buffer: Buffer) -> None:
+        """Forget a buffer; its memory is freed when the last view of it dies."""
+        self.work_done(buffer)
+        self.in_use_bytes -= buffer.capacity_bytes
+        self._serve()
+
     def close(self) -> None:
         """Free the idle buffers."""
         while self._idle:

@@ -46,7 +46,7 @@ class Completion:
 
         Raises:
             ConflictError: 409; S3 wants the upload created anew and every part sent again.
-            DestinationTakenError: another object stands there.
+            DestinationTakenError: another object has this key.
             ChecksumError: the store refused the object's checksum or size.
         """
 
@@ -81,14 +81,14 @@ class Completion:
         return await self._settled(put)
 
     def is_ours(self, info: ObjectInfo) -> bool:
-        """Tell whether this very upload made the object."""
+        """Whether this very upload made the object."""
         return info.metadata.get(NONCE_KEY) == self.nonce
 
     async def _look(self) -> ObjectInfo | None:
         return await repeated(lambda: self.store.head(self.target.key), self.options.retry)
 
     async def _settled(self, act: Callable[[], Awaitable[ObjectInfo]]) -> ObjectInfo:
-        """Act; when the outcome is unknown, the object itself tells.
+        """Act; when the outcome is unknown, look at the object.
 
         A refusal (412, NoSuchUpload) may be the echo of an earlier attempt of ours that had
         worked while its answer was lost, so it is looked into as well.
@@ -133,7 +133,7 @@ class Completion:
 
         Raises:
             ChecksumError: size, checksum or bytes differ.
-            DestinationTakenError: the object of another upload, or of another file, stands there.
+            DestinationTakenError: the object of another upload, or of another file, has this key.
         """
         etag = self._expected_etag(info, part_md5s)
         wrong = self._differences(info, etag)
@@ -154,7 +154,7 @@ class Completion:
         return (*checks, "read-back") if read_back else checks
 
     def _must_be_read_back(self, info: ObjectInfo, *, multipart: bool) -> bool:
-        """Tell whether the bytes were proven by nobody yet; a ``--verify`` decides before that."""
+        """Whether nobody has proven the bytes yet; ``--verify`` takes precedence."""
         if self.options.verify is not Verify.AUTO:
             return self.options.verify is Verify.READ_BACK
         proven = self.store.capabilities.checksum.refuses if multipart else False
@@ -234,7 +234,7 @@ def rewritten(path: Path) -> SourceChangedError:
 async def refuse_taken(
     store: ObjectStore, target: Target, nonce: str, options: TransferOptions
 ) -> None:
-    """Raise DestinationTakenError when an object of another upload stands at the key."""
+    """Raise DestinationTakenError when another upload's object has the key."""
     if target.overwrite:
         return
     info = await repeated(lambda: store.head(target.key), options.retry)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from asyncpipe.errors import UploadError
+from asyncpipe.system.disk import Disk
 from asyncpipe.system.files import replace_file
 
 FORMAT = "asyncpipe-upload/1"
@@ -57,6 +57,7 @@ class Journal:
         self.path = path
         self._entry: JournalEntry | None = None
         self._interval_s = interval_s
+        self._disk = Disk(path.name)
         self._parts: dict[int, JournalPart] = {}
         self._dirty = anyio.Event()
         self.is_on_disk = False
@@ -95,7 +96,7 @@ class Journal:
         self._dirty = anyio.Event()
         entry = msgspec.structs.replace(self._entry, parts=dict(self._parts))
         try:
-            await anyio.to_thread.run_sync(lambda: _write(self.path, encoded(entry)))
+            await self._disk.call(_write, self.path, encoded(entry))
         except OSError as error:
             raise UploadError(
                 f"the journal {self.path} cannot be written: {error.strerror}",
@@ -107,13 +108,13 @@ class Journal:
         """Forget the upload: it is completed or gone; a journal that stays does no harm."""
         self._entry = None
         with suppress(OSError):
-            await anyio.to_thread.run_sync(self.path.unlink)
+            await self._disk.call(self.path.unlink)
 
 
 async def read_journal(path: Path) -> JournalEntry | None:
     """Return what a journal says, None when there is none or it is damaged."""
     try:
-        data = await anyio.to_thread.run_sync(_read_bounded, path)
+        data = await Disk(path.name).call(_read_bounded, path)
     except OSError:
         return None
     return decoded(data)

@@ -168,7 +168,15 @@ class PartSender:
         buffer = await self.lease.take(part.size_bytes, may_grow=may_grow)
         body = buffer.view(part.size_bytes)
         descriptor = self.source.descriptor
-        digested = await self.budget.in_thread(lambda: reader.read(descriptor, part, body))
+        try:
+            async with self.budget.threads:
+                digested = await self.source.read(
+                    partial(reader.read, descriptor, part, body), part.size_bytes
+                )
+        except BaseException:
+            if self.source.is_lost:
+                self.lease.lose(buffer)
+            raise
         self._refuse_rejected()
         return _Job(digested, buffer)
 
@@ -262,15 +270,15 @@ class PartSender:
         )
 
     async def _prove(self, job: _Job) -> None:
-        """Tell a damaged buffer and a changed file from a damaged line, before a second try."""
+        """Before a second try, find what was damaged: buffer, file or connection."""
         part, expected = job.digested.part, job.digested.digests.crc64nvme
         if await self.budget.in_thread(lambda: crc64nvme(job.body)) != expected:
             raise ChecksumError(
                 f"part {part.number} changed in memory after it was digested",
                 hint="test this machine's memory",
             )
-        descriptor = self.source.descriptor
-        if await self.budget.in_thread(lambda: range_crc64nvme(descriptor, part)) != expected:
+        again = partial(range_crc64nvme, self.source.descriptor, part)
+        if await self.source.read(again, part.size_bytes) != expected:
             raise SourceChangedError(
                 f"bytes {part.offset_bytes} to {part.end_bytes} of the file"
                 " were rewritten during its upload",

@@ -64,9 +64,9 @@ class Resumption:
 
 
 def is_same(stored: StoredPart, local: PartDigests, noted: JournalPart | None) -> bool:
-    """Tell whether checksums prove that the store's part has the local bytes.
+    """Whether checksums prove that the store's part has the local bytes.
 
-    The store's own checksum decides where it told one. Where it told none, the journal does:
+    The store's own checksum decides if it returned one. Otherwise the journal does:
     the ETag it was given for a part of this CRC64NVME must still be the part's ETag.
     """
     local_crc = crc64nvme_base64(local.crc64nvme)
@@ -82,7 +82,7 @@ def is_same(stored: StoredPart, local: PartDigests, noted: JournalPart | None) -
 async def find_resumption(
     store: ObjectStore, key: str, entry: JournalEntry | None, options: TransferOptions
 ) -> Resumption | None:
-    """Look for the upload that a journal tells of; None when there is nothing to go on with."""
+    """Look for the upload that a journal names; None when it cannot be resumed."""
     if entry is None or (entry.store_url, entry.key) != (store.url, key):
         return None
     handle = UploadHandle(key=key, upload_id=entry.upload_id)

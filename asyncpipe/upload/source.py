@@ -8,7 +8,7 @@ What makes a digest true: every byte digested must be the byte on disk when the 
   moved without growth (of a growing file: and no growth followed within `SETTLING_S`), and
   decided by reading every part again and comparing its CRC64NVME. A suspicion may be false
   (``touch``); the comparison is not.
-* A rewrite that hides behind growth within one poll interval moves no time of its own. Therefore
+* A rewrite within the poll interval of a growth moves the modification time as the growth does. So
   the first part (headers are what programs patch), the last one and a random sample, together at
   most `SAMPLE_BYTES`, are always read again at the end of a growing file. Reading all again would
   cost seconds between the export's end and publication, and would still prove nothing about the
@@ -20,29 +20,34 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from asyncpipe.errors import ArtifactError, SourceChangedError, UploadError
+from asyncpipe.system.disk import STALL_S, Disk
 from asyncpipe.upload.digests import DigestedPart, range_crc64nvme
 from asyncpipe.upload.parts import MIB
 
 SAMPLE_BYTES = 64 * MIB
 SETTLING_S = 0.02  # far longer than one write takes, shorter than anybody waits for
+_SLOWEST_BYTES_PER_S: Final = MIB  # a disk that reads more slowly has stalled
+_CLOSE_S: Final = 1.0
 
 _RANDOM = SystemRandom()
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
-    """What one look at a file told; times in nanoseconds."""
+    """The state of a file at one moment; times in nanoseconds."""
 
     device: int
     inode: int
@@ -55,7 +60,7 @@ class FileState:
         return (self.device, self.inode)
 
     def moved_without_growth(self, before: FileState) -> bool:
-        """Tell whether the modification time moved while the size stayed."""
+        """Whether the modification time moved while the size stayed."""
         return self.mtime_ns != before.mtime_ns and self.size_bytes == before.size_bytes
 
 
@@ -82,6 +87,11 @@ class Source(Protocol):
         """The open file."""
         ...
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether a read was left behind: its thread may still write to the memory it was given."""
+        ...
+
     async def open(self) -> None:
         """Open the file, waiting for it when it does not exist yet."""
         ...
@@ -91,6 +101,10 @@ class Source(Protocol):
 
         A result below ``end_bytes`` is the final size.
         """
+        ...
+
+    async def read(self, work: Callable[[], Result], size_bytes: int) -> Result:
+        """Run blocking ``work`` that reads so much of the file; TimeoutError if the disk stalls."""
         ...
 
     async def check(self, parts: Sequence[DigestedPart]) -> None:
@@ -107,6 +121,7 @@ class _OpenFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._disk = Disk(path.name)
         self._descriptor: int | None = None
         self._state: FileState | None = None
 
@@ -120,22 +135,38 @@ class _OpenFile:
         assert self._state is not None, "the source is not open"
         return self._state
 
+    @property
+    def is_lost(self) -> bool:
+        return self._disk.is_lost
+
+    async def read(self, work: Callable[[], Result], size_bytes: int) -> Result:
+        limit_s = STALL_S + size_bytes / _SLOWEST_BYTES_PER_S
+        return await self._disk.call(work, limit_s=limit_s)
+
     async def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with suppress(OSError):  # closed all the same
-                await anyio.to_thread.run_sync(os.close, descriptor)
+        if self._disk.is_lost:
+            self._disk.later(self._close_now)
+        elif self._descriptor is not None:
+            with suppress(OSError):  # it is closed even so
+                await self._disk.call(self._close_now, limit_s=_CLOSE_S)
 
     async def _open(self) -> None:
-        if self._descriptor is not None:
-            return
-        with anyio.CancelScope(shield=True):  # an open descriptor is never lost
-            self._descriptor = await anyio.to_thread.run_sync(_open_file, self.path)
-            self._state = await anyio.to_thread.run_sync(_state_of, self._descriptor)
+        if self._descriptor is None:
+            await self._disk.call(self._open_now)
+
+    def _open_now(self) -> None:
+        """In the thread: should nobody wait any more, ``_close_now`` comes after it."""
+        self._descriptor = _open_file(self.path)
+        self._state = _state_of(self._descriptor)
+
+    def _close_now(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     async def _look(self) -> FileState:
         """Look again at the open file and at its path; raises when they are two files now."""
-        now, there = await anyio.to_thread.run_sync(_states, self.descriptor, self.path)
+        now, there = await self._disk.call(_states, self.descriptor, self.path)
         before = self.state
         if there != now.identity:
             raise _changed(self.path, "was deleted or replaced by another file")
@@ -145,7 +176,8 @@ class _OpenFile:
         return now
 
     async def _compare(self, parts: Sequence[DigestedPart]) -> None:
-        changed = await anyio.to_thread.run_sync(_first_changed, self.descriptor, parts)
+        read_bytes = sum(digested.part.size_bytes for digested in parts)
+        changed = await self.read(partial(_first_changed, self.descriptor, parts), read_bytes)
         if changed is not None:
             raise _changed(
                 self.path,
@@ -160,7 +192,7 @@ class FinishedFile(_OpenFile):
     grows = False
 
     async def open(self) -> None:
-        """Open the file; raises ArtifactError when it is no regular file."""
+        """Open the file; raises ArtifactError unless it is a regular file."""
         await self._open()
 
     async def available(self, end_bytes: int) -> int:
@@ -225,7 +257,7 @@ class GrowingFile(_OpenFile):
     async def _look(self) -> FileState:
         """Look; a change of time that no growth explains makes the file suspect.
 
-        An append moves the time before the size: what looks like a rewrite is looked at twice.
+        An append moves the time before the size, so an apparent rewrite is checked twice.
         """
         before = self.state
         now = await super()._look()
@@ -237,7 +269,7 @@ class GrowingFile(_OpenFile):
         return later
 
     async def _exists(self) -> bool:
-        return await anyio.to_thread.run_sync(os.path.exists, self.path)
+        return await self._disk.call(os.path.exists, self.path)
 
     async def _rest(self) -> None:
         with anyio.move_on_after(self._poll_interval_s):

@@ -39,7 +39,7 @@ def http_reject(data: bytes, offset_bytes: int) -> RejectError:
 
 
 def xapi_reason(data: bytes) -> str:
-    """Return ``, SR_BACKEND_FAILURE_46``-like error names that stand in an error page."""
+    """Return ``, SR_BACKEND_FAILURE_46``-like error names from an error page."""
     for word in data.replace(b"<", b" ").replace(b">", b" ").split():
         name = word.strip(b"[](),;:'\"")
         if len(name) > 6 and b"_" in name and name.replace(b"_", b"").isalnum() and name.isupper():

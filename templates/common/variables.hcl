@@ -1,5 +1,5 @@
 # Every variable that the templates share, and what is made of them for one run.
-# Each template folder holds a symbolic link to this file, because Packer reads exactly one folder.
+# Each template folder has this file, because Packer reads exactly one folder.
 
 # --- the machine --------------------------------------------------------------------------------
 
@@ -63,6 +63,12 @@ variable "firmware" {
     condition     = contains(["bios", "uefi"], var.firmware)
     error_message = "The firmware is bios or uefi."
   }
+}
+
+variable "variant" {
+  type        = string
+  description = "Which of several images of this system: web publishes debian12-web. Empty: what firmware and hardening profile say."
+  default     = ""
 }
 
 # --- the result ---------------------------------------------------------------------------------
@@ -234,7 +240,14 @@ locals {
   provisioning_dir = abspath("${path.root}/../../../provisioning")
 
   run_timestamp = var.run_timestamp != "" ? var.run_timestamp : formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
-  vm_name       = var.vm_name != "" ? var.vm_name : "${local.os_name}${local.os_version}-${var.run_id != "" ? var.run_id : local.run_timestamp}"
+  vm_name       = var.vm_name != "" ? var.vm_name : "${local.place}-${var.run_id != "" ? var.run_id : local.run_timestamp}"
+
+  # What else than the system tells one image from another: debian12, debian12-uefi, debian12-strict.
+  variants = compact([
+    var.firmware == "uefi" ? "uefi" : "",
+    var.hardening_profile == "baseline" ? "" : var.hardening_profile,
+  ])
+  place = join("-", compact(["${local.os_name}${local.os_version}", local.variant]))
 
   http_url = "http://{{ .HTTPIP }}:{{ .HTTPPort }}"
 

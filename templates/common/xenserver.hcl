@@ -101,6 +101,10 @@ variable "tools_iso_name" {
 
 # --- the build -----------------------------------------------------------------------------------
 
+locals {
+  variant = var.variant != "" ? var.variant : join("-", local.variants)
+}
+
 source "xenserver-iso" "template" {
   remote_host     = var.remote_host
   remote_username = var.remote_username
@@ -109,7 +113,7 @@ source "xenserver-iso" "template" {
 
   vm_name         = local.vm_name
   vm_description  = "${local.os_title}, ${var.firmware}, profile ${var.hardening_profile}, built ${local.run_timestamp}"
-  vm_tags         = ["asyncpipe", "${local.os_name}${local.os_version}"]
+  vm_tags         = ["asyncpipe", local.place]
   clone_template  = var.clone_template != "" ? var.clone_template : local.clone_template
   firmware        = var.firmware
   vcpus_max       = var.vcpus

@@ -1,9 +1,9 @@
 # A whole build in seconds, without a hypervisor: real Packer, real output, a genuine small XVA.
 # Works from Packer 1.6.6 on; needs no plugins and no network.
 #
-#   bin/build-template templates/demo
-#   bin/build-template templates/demo -var size_mib=4096               # a multi-GB XVA
-#   bin/build-template templates/demo -var fail_in_provisioner=true    # how a failure looks
+#   asyncpipe build templates/demo
+#   asyncpipe build templates/demo -var size_mib=4096               # a multi-GB XVA
+#   asyncpipe build templates/demo -var fail_in_provisioner=true    # how a failure looks
 
 variable "output_directory" {
   type        = string
@@ -33,6 +33,10 @@ locals {
   # Said here since there is no ISO to read it from; the guest's evidence confirms it.
   os_name    = "debian"
   os_version = "12"
+
+  # Published as debian12-demo, and left out where a folder or a glob means many templates.
+  variant    = "demo"
+  production = false
 
   # Packer's own command leaves the script's path unquoted: a blank in it would end the name.
   run_script = ["/bin/sh", "-c", "{{.Vars}} \"$0\"", "{{.Script}}"]

@@ -13,6 +13,7 @@ from asyncpipe.model import store_keys
 from asyncpipe.stores.directory.store import DirectoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD
 from tests.metadata import documents as make
+from tests.xva.samples import MIB, disk, members_of, pack
 
 
 @pytest.fixture
@@ -70,14 +71,14 @@ def test_what_is_published_is_listed_with_what_names_it(
 def test_a_version_is_fetched_by_a_name_and_never_over_another_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, text = _say(capsys, "pull", f"debian12@{OLD}", "-o", "old.xva")
+    code, text = _say(capsys, "pull", "--no-verify-xva", f"debian12@{OLD}", "-o", "old.xva")
     assert code == 0
     assert "sha256" in text
     assert (tmp_path / "old.xva").read_bytes() == OLD.encode()
-    assert _say(capsys, "pull", "debian12")[0] == 0
+    assert _say(capsys, "pull", "--no-verify-xva", "debian12")[0] == 0
     assert (tmp_path / "debian12.xva").read_bytes() == NEW.encode()
 
-    code, text = _say(capsys, "pull", "debian12")
+    code, text = _say(capsys, "pull", "--no-verify-xva", "debian12")
     assert code == 2
     assert "not overwritten" in text
 
@@ -135,10 +136,10 @@ def test_a_file_is_named_after_the_template_whatever_the_metadata_calls_it(
     folder = shelf / f"templates/debian12/{NEW}"
     (folder / "debian12.xva").rename(folder / ".bash_profile")
     _respell(folder / "metadata.json", "debian12.xva", ".bash_profile")
-    assert _say(capsys, "pull", f"debian12@{NEW}")[0] == 40
+    assert _say(capsys, "pull", "--no-verify-xva", f"debian12@{NEW}")[0] == 40
     (folder / ".bash_profile").rename(folder / "GNUmakefile")
     _respell(folder / "metadata.json", ".bash_profile", "GNUmakefile")
-    assert _say(capsys, "pull", f"debian12@{NEW}")[0] == 0
+    assert _say(capsys, "pull", "--no-verify-xva", f"debian12@{NEW}")[0] == 0
     assert (tmp_path / "debian12.xva").read_text() == NEW
     assert not (tmp_path / "GNUmakefile").exists()
 
@@ -147,11 +148,32 @@ def _respell(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+def test_what_is_fetched_is_judged_unless_that_is_forbidden(
+    shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = _say(capsys, "pull", f"debian12@{NEW}", "-o", "x.xva")
+    assert code == 31
+    assert "is not valid" in text
+    assert list(tmp_path.glob(".x.xva*")) == []
+    assert not (tmp_path / "x.xva").exists()
+
+    image = pack(members_of([disk("Ref:1", 20 * MIB)]))
+    (tmp_path / "good.xva").write_bytes(image)
+    whole = ["publish", "good.xva", "--os", "debian", "--os-version", "11"]
+    assert _say(capsys, *whole)[0] == 0
+    code, text = _say(capsys, "pull", "debian11")
+    assert code == 0
+    assert "verified: size, sha256, xva" in text
+    assert (tmp_path / "debian11.xva").read_bytes() == image
+
+
 @pytest.mark.usefixtures("shelf")
 def test_the_command_to_import_can_be_pasted_whatever_the_file_is_called(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = _say(capsys, "pull", f"debian12@{OLD}", "-o", "x.xva; touch pwned #")[1]
+    text = _say(capsys, "pull", "--no-verify-xva", f"debian12@{OLD}", "-o", "x.xva; touch pwned #")[
+        1
+    ]
     assert "filename='x.xva; touch pwned #'" in text
 
 

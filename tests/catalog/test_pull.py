@@ -15,11 +15,13 @@ from asyncpipe.errors import (
     ObjectMissingError,
     TransientStoreError,
     UsageError,
+    XvaInvalidError,
 )
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.documents.fields import UnreadableError
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.testing.store import MemoryStore
+from asyncpipe.xva.read.validator import XvaValidator
 from tests.catalog.published import NEW, publish
 
 pytestmark = pytest.mark.anyio
@@ -42,10 +44,11 @@ class _Breaking(MemoryStore):
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         self.offsets.append(offset_bytes)
-        async with super().stream(key, offset_bytes=offset_bytes) as pieces:
+        reading = super().stream(key, offset_bytes=offset_bytes, size_bytes=size_bytes)
+        async with reading as pieces:
             yield self._broken(pieces)
 
     async def _broken(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -161,4 +164,21 @@ async def test_a_refusal_leaves_no_partial_file(tmp_path: Path) -> None:
     await store.delete(entry.xva.key)
     with pytest.raises(ObjectMissingError):
         await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert _names(tmp_path) == []
+
+
+async def test_zeros_cost_no_disk(tmp_path: Path) -> None:
+    store = MemoryStore()
+    body = BODY[: 1024 * 1024] + bytes(16 * 1024 * 1024) + b"end"
+    entry = await publish(store, NEW, body=body)
+    pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert pulled.path.read_bytes() == body
+    assert pulled.path.stat().st_blocks * 512 < 4 * 1024 * 1024
+
+
+async def test_an_xva_that_is_not_valid_never_gets_the_name(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    with pytest.raises(XvaInvalidError, match="not valid"):
+        await catalog.pull(store, entry, tmp_path / "x.xva", validator=XvaValidator())
     assert _names(tmp_path) == []

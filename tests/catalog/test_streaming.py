@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 
 from asyncpipe import catalog
 from asyncpipe.catalog import streaming
+from asyncpipe.catalog.streaming import Ahead, stream_ranges
 from asyncpipe.errors import ChecksumError, TransientStoreError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import StoredBytes
@@ -30,10 +31,11 @@ class BreakingStore(MemoryStore):
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         self.offsets.append(offset_bytes)
-        async with super().stream(key, offset_bytes=offset_bytes) as pieces:
+        reading = super().stream(key, offset_bytes=offset_bytes, size_bytes=size_bytes)
+        async with reading as pieces:
             yield self._broken(pieces)
 
     async def _broken(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -44,7 +46,7 @@ class BreakingStore(MemoryStore):
 
 async def read(store: MemoryStore, entry: CatalogEntry) -> bytes:
     with anyio.fail_after(600):
-        async with aclosing(catalog.stream_xva(store, entry)) as pieces:
+        async with catalog.stream_xva(store, entry) as pieces:
             return b"".join([piece async for piece in pieces])
 
 
@@ -71,3 +73,97 @@ async def test_an_object_that_is_too_short_is_refused() -> None:
     store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=BODY[:-1])
     with pytest.raises(ChecksumError, match="ends after"):
         await read(store, entry)
+
+
+SMALL = Ahead(range_bytes=MIB // 2, connections=3, window=4, stall_s=20)
+
+
+class RecordingStore(MemoryStore):
+    """Remembers the ranges that were asked for; chosen ones hang at their first request."""
+
+    def __init__(self, *, hanging: set[int] | None = None) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int | None]] = []
+        self.hanging = hanging or set()
+
+    @asynccontextmanager
+    async def stream(
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.asked.append((offset_bytes, size_bytes))
+        if offset_bytes in self.hanging:
+            self.hanging.remove(offset_bytes)
+            yield _silent()
+            return
+        async with super().stream(key, offset_bytes=offset_bytes, size_bytes=size_bytes) as pieces:
+            yield pieces
+
+
+async def _silent() -> AsyncIterator[bytes]:
+    await anyio.sleep_forever()
+    yield b""
+
+
+async def test_ranges_arrive_in_order_and_only_so_many_are_fetched_ahead() -> None:
+    store = RecordingStore()
+    entry = await publish(store, NEW, body=BODY)
+    read_bytes = 0
+    with anyio.fail_after(600):
+        async with stream_ranges(store, entry, ahead=SMALL) as ranges:
+            async for pieces in ranges:
+                await anyio.wait_all_tasks_blocked()
+                asked_bytes = len(store.asked) * SMALL.range_bytes
+                assert asked_bytes <= read_bytes + (SMALL.window + 1) * SMALL.range_bytes
+                part = b"".join(pieces)
+                assert part == BODY[read_bytes : read_bytes + len(part)]
+                read_bytes += len(part)
+    assert read_bytes == len(BODY)
+    assert len(store.asked) == 6
+
+
+async def test_a_range_that_stalls_is_asked_for_again_and_holds_up_only_its_turn() -> None:
+    store = RecordingStore(hanging={MIB})
+    entry = await publish(store, NEW, body=BODY)
+    with anyio.fail_after(600):
+        async with stream_ranges(store, entry, ahead=SMALL) as ranges:
+            found = [b"".join(pieces) async for pieces in ranges]
+    assert b"".join(found) == BODY
+    assert [offset for offset, _ in store.asked].count(MIB) == 2
+    again = [offset for offset, _ in store.asked].index(MIB, 3)
+    assert again >= 5, "the others were fetched meanwhile"
+
+
+async def test_a_reader_that_leaves_ends_what_is_on_its_way() -> None:
+    store = RecordingStore(hanging={MIB // 2, MIB})
+    entry = await publish(store, NEW, body=BODY)
+    with anyio.fail_after(10):
+        async with stream_ranges(store, entry, ahead=SMALL) as ranges:
+            assert await anext(ranges)
+    assert store.hanging == set()
+
+
+async def test_an_object_that_grew_is_refused_by_its_last_range() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    stored = store.objects[entry.xva.key]
+    store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=BODY + b"more")
+    with anyio.fail_after(10), pytest.raises(ChecksumError, match="larger"):
+        async with stream_ranges(store, entry, ahead=SMALL) as ranges:
+            [None async for _ in ranges]
+
+
+async def test_an_object_that_is_longer_than_what_was_published_is_refused() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    stored = store.objects[entry.xva.key]
+    store.objects[entry.xva.key] = StoredBytes(info=stored.info, body=BODY + b"more")
+    with pytest.raises(ChecksumError, match="larger than"):
+        await read(store, entry)
+
+
+async def test_a_stream_begins_at_the_byte_that_is_asked_for() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    async with stream_ranges(store, entry, offset_bytes=MIB + 5) as ranges:
+        found = [b"".join(pieces) async for pieces in ranges]
+    assert b"".join(found) == BODY[MIB + 5 :]

@@ -13,6 +13,7 @@ import click
 
 from asyncpipe import __version__
 from asyncpipe.cli.main import COMMANDS, asyncpipe
+from tests.docs import actions
 
 PAGE = Path(__file__).parents[2] / "docs/options.md"
 HEAD = """# Commands, options and variables
@@ -89,3 +90,4 @@ if __name__ == "__main__":
         write_man_pages(Path(sys.argv[2]))
     else:
         PAGE.write_text(page(), encoding="utf-8")
+        actions.write()

@@ -39,6 +39,11 @@ class InTerminal:
             assert self._read(), f"{what} never came before the end:\n{self.text}"
         return screen
 
+    def hang_up(self) -> int:
+        """Take the terminal away, as a dropped connection does; the exit code."""
+        os.close(self._keyboard)
+        return self._process.wait(LIMIT_S)
+
     def finish(self) -> int:
         """Read to the end; the exit code."""
         end_s = time.monotonic() + LIMIT_S
@@ -93,4 +98,5 @@ def in_terminal(
             process.kill()
             process.wait(LIMIT_S)
     finally:
-        os.close(keyboard)
+        with contextlib.suppress(OSError):  # it was hung up
+            os.close(keyboard)

@@ -65,6 +65,8 @@ def _template(text: str, copy: Copy) -> str:
         r'(vm_name +=) "demo"': rf'\1 "{copy.name}"',
         r"(default +=) 48": rf"\1 {copy.size_mib}",
         r"(default +=) 3\b": rf"\1 {copy.seconds}",
+        r'(variant +=) "demo"': r'\1 ""',
+        r"(production +=) false": r"\1 true",
         r"(default +=) false": rf"\1 {str(copy.fails).lower()}",
     }
     for pattern, new in changes.items():

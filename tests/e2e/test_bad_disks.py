@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e import many
-from tests.e2e.command import LIMIT_S, Desk, Ended, needs_packer
+from tests.e2e.command import LIMIT_S, Desk, needs_packer
+from tests.e2e.watching import living, until, watched
 
-# Heavy: which process meets the full disk first depends on how busy the machine is.
-pytestmark = [pytest.mark.heavy, pytest.mark.real_packer, needs_packer]
-BREAKS = replace(many.FAILING[0], seconds=2)
-GOES_ON = replace(many.GOOD[1], seconds=8)
+pytestmark = [pytest.mark.real_packer, needs_packer]
+BREAKS = many.FAILING[0]
+GOES_ON = many.GOOD[1]
 
 # The command line with a build.log that takes no byte: a FIFO that is full and that nobody reads.
 _STALLED = """
@@ -63,14 +59,15 @@ class Filler:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "fill"
-        self._stopped = threading.Event()
+        self._stopped, self._full = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._fill)
         self.started = False
 
     def start(self) -> None:
-        if not self.started:
-            self.started = True
-            self._thread.start()
+        """Return once there is no byte left."""
+        self.started = True
+        self._thread.start()
+        assert self._full.wait(LIMIT_S)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -85,35 +82,24 @@ class Filler:
                     with suppress(OSError):
                         while file.write(b"x" * piece) == piece:
                             pass
+                self._full.set()
 
 
-def watched(
-    process: subprocess.Popen[str], on_line: Callable[[str], None] = lambda _: None
-) -> Ended:
-    """Read both streams to their end; ``on_line`` hears of every line."""
-    said: dict[str, list[str]] = {"out": [], "err": []}
+class Gate:
+    """A template's installation stops here until it is opened."""
 
-    def read(name: str, stream: Any) -> None:
-        for line in stream:
-            said[name].append(line)
-            on_line(line)
+    def __init__(self, template: Path) -> None:
+        self._path = template / "gate"
+        self.line = f"waits at the gate of {template.name}"
+        script = template / "install.sh"
+        text = script.read_text()
+        first = 'echo "Installing from $DEMO_ISO"\n'
+        assert first in text
+        waits = f'echo "{self.line}"\nwhile [ ! -e "{self._path}" ]; do sleep 0.1; done\n'
+        script.write_text(text.replace(first, first + waits))
 
-    readers = [
-        threading.Thread(target=read, args=pair)
-        for pair in (("out", process.stdout), ("err", process.stderr))
-    ]
-    for reader in readers:
-        reader.start()
-    try:
-        process.wait(timeout=LIMIT_S)
-    finally:
-        process.kill()
-        for reader in readers:
-            reader.join(10)
-        for stream in (process.stdout, process.stderr):
-            assert stream
-            stream.close()
-    return Ended(process.returncode, "".join(said["out"]), "".join(said["err"]))
+    def open(self) -> None:
+        self._path.touch()
 
 
 def states(work: Path) -> dict[str, str]:
@@ -126,17 +112,20 @@ def test_a_full_disk_fails_the_template_that_met_it_and_the_neighbour_goes_on(
 ) -> None:
     desk = Desk(tmp_path)
     many.write(tmp_path / "many", (BREAKS, GOES_ON))
+    gates = [Gate(tmp_path / "many" / copy.name) for copy in (BREAKS, GOES_ON)]
+    filler, waiting = Filler(small_disk), set[str]()
 
-    filler = Filler(small_disk)
-
-    def fill_and_make_room(line: str) -> None:
-        if "Unable to locate package" in line:
+    def on_line(line: str) -> None:
+        waiting.update(gate.line for gate in gates if gate.line in line)
+        if len(waiting) == len(gates) and not filler.started:
             filler.start()
+            gates[0].open()
         if "run.json cannot be written" in line:
             filler.stop()
+            gates[1].open()
 
     process = desk.start("build", "many", "-j", "2", "--work-directory", str(small_disk / "work"))
-    ended = watched(process, fill_and_make_room)
+    ended = watched(process, on_line)
     filler.stop()
     assert ended.code == 4, ended.all
     assert "run.json cannot be written (No space left on device)" in ended.all
@@ -154,12 +143,13 @@ def test_cancelled_on_a_full_disk_the_run_ends_as_cancelled(
     tmp_path: Path, small_disk: Path
 ) -> None:
     desk = Desk(tmp_path)
-    many.write(tmp_path / "many", (many.SLOW,))
+    many.write(tmp_path / "many", (GOES_ON,))
+    gate = Gate(tmp_path / "many" / GOES_ON.name)
     process = desk.start("build", "many", "--work-directory", str(small_disk / "work"))
     filler = Filler(small_disk)
 
     def cancel(line: str) -> None:
-        if "Setting up" in line and not filler.started:
+        if gate.line in line and not filler.started:
             filler.start()
             process.send_signal(signal.SIGINT)
 
@@ -186,33 +176,11 @@ def test_a_log_disk_that_stalls_holds_neither_the_time_limit_nor_a_signal(
         text=True,
     )
     if how == "signal":
-        _await(lambda: list(tmp_path.glob(".asyncpipe/runs/*/*/packer.log")))
+        until(lambda: list(tmp_path.glob(".asyncpipe/runs/*/*/packer.log")))
         process.send_signal(signal.SIGINT)
     ended = watched(process)
     assert ended.code == (21 if how == "timeout" else 130), ended.all
     assert "Traceback" not in ended.all
-    assert not _living(str(tmp_path / ".asyncpipe"))
+    assert not living(str(tmp_path / ".asyncpipe"))
     if how == "timeout":
         assert "the disk did not answer" in ended.all
-
-
-def _await(seen: Callable[[], object]) -> None:
-    end_s = time.monotonic() + LIMIT_S
-    while not seen():
-        assert time.monotonic() < end_s
-        time.sleep(0.05)
-
-
-def _living(marker: str) -> list[int]:
-    """Processes that Packer started for a run: its folder is in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (
-                marker.encode() in (entry / "environ").read_bytes()
-                and int(entry.name) != os.getpid()
-            ):
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found

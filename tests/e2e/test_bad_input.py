@@ -175,7 +175,7 @@ def test_every_command_has_help(desk: Desk, name: str) -> None:
 def test_a_dry_run_shows_where_it_would_go_and_starts_nothing(desk: Desk) -> None:
     ended = desk.run("build", "templates/demo", "--dry-run", "--destination", "s3://bucket/p")
     assert ended.code == 0, ended.all
-    assert "s3://bucket/p/templates/debian12/" in ended.out
+    assert "s3://bucket/p/templates/debian12-demo/" in ended.out
     assert not (desk.folder / ".asyncpipe").exists()
 
 

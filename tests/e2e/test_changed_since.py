@@ -16,6 +16,8 @@ DEBIAN = {"debian-12", "debian-13", "qemu-debian-12"}
 UBUNTU = {"ubuntu-22.04", "ubuntu-24.04", "ubuntu-26.04"}
 REDHAT = {"almalinux-9", "almalinux-10", "rocky-9", "rocky-10"}
 ALL = DEBIAN | UBUNTU | REDHAT
+# with those that a plan has to name
+EVERY = ("templates", "templates/demo", "templates/qemu/debian-12")
 IDENTITY = ("-c", "user.name=Tests", "-c", "user.email=tests@example.invalid")
 
 
@@ -45,7 +47,7 @@ class Checkout:
             stream.write("\n# changed\n")
 
     def matrix(
-        self, ref: str, templates: tuple[str, ...] = ("templates",)
+        self, ref: str, templates: tuple[str, ...] = EVERY
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "asyncpipe", "matrix", "--changed-since", ref, *templates],
@@ -53,7 +55,7 @@ class Checkout:
             timeout=LIMIT_S, check=False,
         )  # fmt: skip
 
-    def picked(self, ref: str = "HEAD~1", templates: tuple[str, ...] = ("templates",)) -> set[str]:
+    def picked(self, ref: str = "HEAD~1", templates: tuple[str, ...] = EVERY) -> set[str]:
         done = self.matrix(ref, templates)
         assert done.returncode == 0, done.stderr
         return {unit for runner in json.loads(done.stdout) for unit in runner["units"]}
@@ -105,6 +107,16 @@ def test_a_changed_file_builds_exactly_what_uses_it(
     assert checkout.picked() == units
 
 
+def test_a_plan_leaves_out_what_is_not_for_production(checkout: Checkout) -> None:
+    checkout.append("provisioning/common/lib.sh")
+    checkout.append("templates/demo/install.sh")
+    checkout.commit()
+    done = checkout.matrix("HEAD~1", ("templates",))
+    units = {unit for runner in json.loads(done.stdout) for unit in runner["units"]}
+    assert units == ALL - {"qemu-debian-12"}
+    assert "Left out, not for production: templates/demo, templates/qemu/debian-12." in done.stderr
+
+
 def test_documents_build_nothing(checkout: Checkout) -> None:
     for name in ("docs/templates.md", "README.md", "templates/README.md", "provisioning/README.md"):
         checkout.append(name)
@@ -139,8 +151,23 @@ def test_a_new_template_with_its_links_builds_itself_alone(checkout: Checkout) -
         checkout.folder / "templates/debian/13", checkout.folder / "templates/debian/14",
         symlinks=True,
     )  # fmt: skip
+    file = checkout.folder / "templates/debian/14/template.pkr.hcl"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace('os_version     = "13"', 'os_version     = "14"'), "utf-8")
     checkout.commit()
     assert checkout.picked() == {"debian-14"}
+
+
+def test_a_copy_that_would_publish_to_its_originals_place_is_refused(checkout: Checkout) -> None:
+    shutil.copytree(
+        checkout.folder / "templates/debian/13", checkout.folder / "templates/debian/14",
+        symlinks=True,
+    )  # fmt: skip
+    checkout.commit()
+    done = checkout.matrix("HEAD~1")
+    assert done.returncode == 2
+    both = "templates/debian/13 and templates/debian/14 would both publish to templates/debian13."
+    assert both in done.stderr
 
 
 def test_what_is_not_committed_counts_once_git_knows_the_file(checkout: Checkout) -> None:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real_packer, needs_packer]
 QUICK = ("-var", "seconds=1", "-var", "size_mib=8")
 
 
-def versions(desk: Desk, where: str = "published/templates/debian12") -> list[str]:
+def versions(desk: Desk, where: str = "published/templates/debian12-demo") -> list[str]:
     folder = desk.folder / where
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.exists() else []
 
@@ -41,16 +41,20 @@ def test_the_demo_is_built_by_real_packer_and_published_to_a_folder(tmp_path: Pa
     ended = desk.run("build", "templates/demo", *QUICK)
     assert ended.code == 0, ended.all
     (version,) = versions(desk)
-    place = desk.folder / "published/templates/debian12" / version
-    assert {path.name for path in place.iterdir()} == {"debian12.xva", "metadata.json", "build.log"}
+    place = desk.folder / "published/templates/debian12-demo" / version
+    assert {path.name for path in place.iterdir()} == {
+        "debian12-demo.xva",
+        "metadata.json",
+        "build.log",
+    }
     metadata = json.loads((place / "metadata.json").read_text("utf-8"))
-    for name, file in (("xva", "debian12.xva"), ("log", "build.log")):
+    for name, file in (("xva", "debian12-demo.xva"), ("log", "build.log")):
         digest = hashlib.sha256((place / file).read_bytes()).hexdigest()
         assert metadata["files"][name]["sha256_hex"] == digest
     assert metadata["os"]["release"] == "12.11"  # from the guest: the ISO says 12.11.0
     latest = json.loads((place.parent / "latest.json").read_text("utf-8"))
     assert latest["version"]["timestamp"] == version
-    with tarfile.open(place / "debian12.xva") as archive:
+    with tarfile.open(place / "debian12-demo.xva") as archive:
         assert archive.getnames()[0] == "ova.xml"
     lines = (place / "build.log").read_text("utf-8").splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines)
@@ -76,7 +80,7 @@ def test_a_second_run_publishes_beside_the_first(tmp_path: Path) -> None:
     second = desk.run("build", "templates/demo", *QUICK)
     assert (first.code, second.code) == (0, 0), first.all + second.all
     older, newer = versions(desk)
-    latest = json.loads((desk.folder / "published/templates/debian12/latest.json").read_text())
+    latest = json.loads((desk.folder / "published/templates/debian12-demo/latest.json").read_text())
     assert latest["version"]["timestamp"] == newer > older
     listed = desk.run("list")
     assert older in listed.out
@@ -89,7 +93,14 @@ def test_the_same_goes_to_s3_and_leaves_no_upload_open(tmp_path: Path) -> None:
         ended = desk.run("build", "templates/demo", *QUICK, "--destination", standin.destination)
         assert ended.code == 0, ended.all
         names = sorted(key.rsplit("/", 1)[-1] for key in standin.objects() if "/templates/" in key)
-        assert names == ["build.log", "debian12.xva", "index.json", "latest.json", "metadata.json"]
+        assert names == [
+            "build.log",
+            "debian12-demo.xva",
+            "index.json",
+            "latest.json",
+            "metadata.json",
+            "place.json",
+        ]
         assert not standin.uploads()
 
 
@@ -143,7 +154,7 @@ def test_the_report_says_what_happened_to_machines(tmp_path: Path) -> None:
     )
     assert ended.code == 0, ended.all
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert report["counts"] == {"published": 1, "failed": 0}
+    assert report["counts"] == {"published": 1, "failed": 0, "not_started": 0}
     events = [json.loads(line)["event"] for line in ended.out.splitlines()]
     assert events[0] == "run.started"
     assert events[-1] == "run.finished"

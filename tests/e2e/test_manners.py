@@ -61,7 +61,7 @@ def test_the_guests_lines_of_evidence_are_in_the_log_and_on_the_console_when_ask
     assert quiet.code == 0
     assert "asyncpipe-evidence" not in quiet.out
     assert "Setting up openssh-server" in quiet.out
-    (log,) = desk.folder.glob("published/templates/debian12/*/build.log")
+    (log,) = desk.folder.glob("published/templates/debian12-demo/*/build.log")
     assert "asyncpipe-evidence/1 arch x86_64" in log.read_text()
     told = desk.run("build", "-v", "templates/demo", *QUICK)
     assert "asyncpipe-evidence/1 arch x86_64" in told.out
@@ -95,7 +95,7 @@ def test_a_run_whose_output_could_not_be_written_does_not_end_with_0(
         )
     assert done.returncode == 2
     assert "The output: No space left on device" in done.stderr
-    assert list(desk.folder.glob("published/templates/debian12/*/debian12.xva"))
+    assert list(desk.folder.glob("published/templates/debian12-demo/*/debian12-demo.xva"))
 
 
 @needs_packer
@@ -117,3 +117,19 @@ def test_one_version_is_not_one_versions(desk: Desk) -> None:
     assert desk.run("index", "rebuild").out.endswith("index.json: 1 version\n")
     assert "1 disk, 1 chunk verified" in desk.run("verify", "debian-12.xva").out
     assert desk.run("prune", "--keep", "1").out.startswith("0 versions, ")
+
+
+@needs_packer
+@pytest.mark.real_packer
+@pytest.mark.parametrize("destination", ["published", "deep/er/place"])
+def test_a_check_leaves_nothing_behind(desk: Desk, destination: str) -> None:
+    before = everything_in(desk.folder)
+    checked = desk.run("check", "templates/demo", "--destination", destination)
+    assert checked.code == 0, checked.all
+    assert everything_in(desk.folder) == before
+
+
+def everything_in(folder: Path) -> set[Path]:
+    """Files and folders, less what the tests' own runner and Packer keep in a home."""
+    own = {"peak_kib", ".cache", ".config", ".packer.d"}
+    return {path for path in folder.rglob("*") if path.relative_to(folder).parts[0] not in own}

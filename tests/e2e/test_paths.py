@@ -27,4 +27,4 @@ def test_the_demo_builds_in_a_checkout_whose_path_has_a_blank(short_path: Path, 
     words = ["build", "templates/demo", "-var", "seconds=0", "-var", "size_mib=4"]
     ended = desk.run(*words)
     assert ended.code == 0, ended.all
-    assert len(list(project.glob("published/templates/debian12/*/debian12.xva"))) == 1
+    assert len(list(project.glob("published/templates/debian12-demo/*/debian12-demo.xva"))) == 1

@@ -254,10 +254,17 @@ class RunningStep:
         folder: where the script and the runner's files live; also the working directory.
         environment: the whole environment; GITHUB_ACTIONS and the files' names are added.
         time_scale: 0.1 makes the runner ten times as impatient.
+        working_directory: the workspace, where it is not ``folder``.
     """
 
     def __init__(
-        self, script: str, *, folder: Path, environment: Mapping[str, str], time_scale: float = 1.0
+        self,
+        script: str,
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        time_scale: float = 1.0,
+        working_directory: Path | None = None,
     ) -> None:
         self.output_file = folder / "set_output"
         self.summary_file = folder / "step_summary"
@@ -272,7 +279,7 @@ class RunningStep:
         self._ended = False
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(entry)],
-            cwd=folder,
+            cwd=working_directory or folder,
             env={
                 **environment,
                 "GITHUB_ACTIONS": "true",

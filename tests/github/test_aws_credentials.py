@@ -14,7 +14,7 @@ import pytest
 
 from tests.github.workflow_files import ROOT
 
-PROGRAM = ROOT / ".github/actions/build-template/aws-credentials"
+PROGRAM = ROOT / "bin/aws-credentials"
 SESSION = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>
 <SecretAccessKey>a/b+c&amp;d</SecretAccessKey><SessionToken>tok==</SessionToken>

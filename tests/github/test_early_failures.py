@@ -13,7 +13,14 @@ from tests.github.runner_standin import RunningStep, Step
 from tests.github.workflow_files import ROOT
 from tests.s3_standin.server import running_standin
 
-OUTPUTS = {"urls", "metadata", "published-count", "failed-count", "exit-code"}
+OUTPUTS = {
+    "urls",
+    "metadata",
+    "published-count",
+    "failed-count",
+    "not-started-count",
+    "exit-code",
+}
 HOST_TEMPLATE = """
 variable "remote_host" { type = string }
 locals {
@@ -126,7 +133,7 @@ def test_a_store_that_refuses_the_key_is_annotated_without_the_key(desk: Desk) -
 
 
 def test_a_role_without_an_identity_token_is_annotated(desk: Desk) -> None:
-    program = ROOT / ".github/actions/build-template/aws-credentials"
+    program = ROOT / "bin/aws-credentials"
     config = desk.folder / "aws-config"
     config.write_text(f'[profile asyncpipe]\ncredential_process = "{program}"\n')
     done = desk.run(
@@ -153,6 +160,17 @@ def test_an_error_s_words_forge_no_command_in_an_annotation(desk: Desk) -> None:
 def test_a_dry_run_may_name_a_folder_in_the_workspace(desk: Desk) -> None:
     done = desk.run("build pool --dry-run", ASYNCPIPE_DESTINATION="")
     assert (done.return_code, done.annotations) == (0, {}), done.text
+
+
+def test_a_check_annotates_what_failed_and_shows_all_in_the_summary(desk: Desk) -> None:
+    done = desk.run("check pool broken", ASYNCPIPE_DESTINATION="")
+    assert done.return_code in {2, 3}, done.text
+    said = {one.properties["title"]: one for one in done.annotations["error"]}
+    assert said["broken template"].properties["file"] == "broken/x.pkr.hcl"
+    assert "workspace" in said["destination"].data
+    assert done.outputs["exit-code"] == str(done.return_code)
+    assert done.summary is not None
+    assert "| ok | " in done.summary
 
 
 class TestMatrix:
@@ -190,3 +208,19 @@ class TestMatrix:
         done = desk.run("matrix", ASYNCPIPE_TEMPLATES="--help")
         assert done.return_code == 3, done.text
         assert "--help: no such template" in the_error(done)[0]
+
+    @pytest.mark.parametrize("jobs", [1, 2, 8])
+    def test_the_shipped_templates_are_spread_over_jobs_and_none_collide(
+        self, desk: Desk, jobs: int
+    ) -> None:
+        (desk.workspace / "templates").symlink_to(ROOT / "templates")
+        done = desk.run("matrix", ASYNCPIPE_RUNNERS=str(jobs), ASYNCPIPE_BUILD_TIMEOUT="5h")
+        assert (done.return_code, done.annotations) == (0, {}), done.text
+        plan = json.loads(done.outputs["matrix"])
+        templates = [one for job in plan for one in job["templates"]]
+        assert len(plan) == jobs
+        assert len(set(templates)) == len(templates) >= 9
+        assert not {"templates/demo", "templates/qemu/debian-12"} & set(templates)
+        waves = max(len(job["units"]) for job in plan)
+        assert max(job["timeout_minutes"] for job in plan) == waves * 300 + 60
+        assert all(job["only"] == [] for job in plan)

@@ -1,4 +1,4 @@
-"""The workflows and the action of this repository, read for the tests."""
+"""The workflows and the actions of this repository, read for the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-ACTION = ROOT / ".github/actions/build-template/action.yml"
+ACTIONS = (ROOT / "action.yml", ROOT / "plan/action.yml", ROOT / "reap/action.yml")
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -19,13 +19,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every step with a name for messages, of all jobs and of the action."""
+    """Every step with a name for messages, of all jobs and of the actions."""
     for path in WORKFLOWS:
         for job, body in load(path)["jobs"].items():
-            for number, step in enumerate(body["steps"]):
+            for number, step in enumerate(body.get("steps", ())):
                 yield f"{path.name}:{job}:{step.get('name', number)}", step
-    for step in load(ACTION)["runs"]["steps"]:
-        yield f"{ACTION.name}:{step['name']}", step
+    for path in ACTIONS:
+        for step in load(path)["runs"]["steps"]:
+            yield f"{path.relative_to(ROOT)}:{step['name']}", step
 
 
 def script_of(name: str) -> str:

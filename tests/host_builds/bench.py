@@ -89,7 +89,7 @@ class Bench:
     def add_template(self, name: str) -> None:
         where = self.folder / "templates" / name
         where.mkdir(parents=True, exist_ok=True)
-        text = TEMPLATE.replace("ISO_URL", self.iso.as_uri())
+        text = TEMPLATE.replace("ISO_URL", self.iso.as_uri()).replace("small-$", f"{name}-$")
         (where / f"{name}.pkr.hcl").write_text(text)
 
     @property

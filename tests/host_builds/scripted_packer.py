@@ -98,7 +98,7 @@ class Build:
     def prepare(self) -> None:
         say("Retrieving ISO")
         say(f"Trying {self.iso.as_uri()}")
-        pause(WAIT_S)
+        pause(0.3)
         say(f"{self.iso.as_uri()} => {self.iso}")
         self.output.mkdir(parents=True, exist_ok=True)
         self.made_folder = True
@@ -199,13 +199,16 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["version"]:
         os.write(1, b"Packer v1.16.0\n")
         return 0
+    if arguments[:2] == ["plugins", "installed"]:
+        os.write(1, b"/p/github.com/vatesfr/xenserver/packer-plugin-xenserver_v0.11.4_x5.0\n")
+        return 0
     signal.signal(signal.SIGTERM, cancel)
     given = dict(a.removeprefix("-var=").split("=", 1) for a in arguments if a.startswith("-var="))
     log = Path(os.environ["PACKER_LOG_PATH"])
     log.write_text("a line with session_id=OpaqueRef:secret-session in it\n")
     build = Build(
         Path(given["output_directory"]),
-        f"small-{given['run_id']}",
+        f"{Path(arguments[-1]).name}-{given['run_id']}",
         Path(urlsplit(os.environ["SCRIPTED_ISO"]).path),
     )
     build.keep = given.get("keep_vm") == "always"

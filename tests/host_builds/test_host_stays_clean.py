@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -34,6 +35,7 @@ def test_a_good_build_leaves_nothing_and_says_so(new_bench: NewBench, xapi: Xapi
     ended = finish(bench.build())
     assert ended.code == 0, ended.out
     assert bench.left() == EMPTY
+    assert xapi.sessions() == 0  # the plugin never ends its own
     assert "host-remains" not in ended.out
     unit = bench.journal()["units"]["small"]
     assert unit["clean_up"] == "removed"
@@ -77,6 +79,21 @@ def test_killed_its_vm_and_disks_are_found_and_removed(
     assert ended.code == 0, ended.out
     assert not list(bench.runs[0].glob("*/packer.log"))
     assert _reaped(bench).out == "Nothing was left behind.\n"
+
+
+def test_killed_while_the_iso_is_uploaded_its_image_is_found_and_removed(
+    new_bench: NewBench, xapi: XapiStandIn
+) -> None:
+    xapi.faults.hanging.add("/import_raw_vdi")
+    bench = new_bench()
+    process = bench.build()
+    wait_for(process, "PUT '")
+    until(lambda: "PUT '" in next(bench.runs[0].glob("*/build.log")).read_text(), "no log")
+    _killed(process)
+    assert bench.left() == ([], ["small.iso"])
+    ended = _reaped(bench)
+    assert (ended.code, bench.left()) == (0, EMPTY), ended.out
+    assert re.search(r"removed: vdi: VDI 'small.iso' \(\S+\), 2\.0 MiB, \S+ old", ended.out)
 
 
 def test_killed_and_without_credentials_what_may_remain_is_named(
@@ -128,6 +145,7 @@ def test_cancelled_on_github_in_the_export_it_is_safe_in_time(
     ended = finish(process, signal.SIGTERM)
     assert ended.code == 130, ended.out
     assert bench.left() == EMPTY, ended.out
+    assert xapi.sessions() == 0
     assert bench.journal()["units"]["small"]["clean_up"] == "removed"
     # on a busy machine the figure says little; a grace that is waited out would be 120 s
     assert ended.took_s < 20, ended.out

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from asyncpipe.model.documents.catalog import Index, Pointer
+from asyncpipe.model.documents.catalog import Index, Place, Pointer
 from asyncpipe.model.documents.metadata import Metadata
 from asyncpipe.report.json_report import Report
 
@@ -36,6 +36,11 @@ _OF: Final[dict[str, tuple[Any, str, str]]] = {
             " finds every object. Keys are relative to the destination's prefix."
         ),
     ),
+    "place": (
+        Place,
+        "asyncpipe place.json, version 1",
+        "Which template's versions a place holds; asyncpipe refuses to publish another's there.",
+    ),
     "report": (
         Report,
         "asyncpipe report of a run (--report FILE), version 1",
@@ -53,7 +58,7 @@ _OF: Final[dict[str, tuple[Any, str, str]]] = {
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return the schema of ``metadata``, ``latest`` (channels too), ``index`` or ``report``."""
+    """Return the schema of ``metadata``, a document: ``metadata``, ``latest`` ... (``_OF``)."""
     kind, title, description = _OF[name]
     body = msgspec.json.schema(kind)
     head = {

@@ -62,6 +62,20 @@ class Tracer:
         return line
 
 
+class Quick:
+    """A pytest plugin that leaves out what would slow a mutant down: properties, and trio."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if _is_quick(item)]
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        return False
+    parameters: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    return parameters.get("anyio_backend") != "trio"
+
+
 class Measure:
     """A pytest plugin that runs each test under a tracer, and knows what it has seen before."""
 

@@ -68,7 +68,20 @@ class Package:
 
 
 PACKAGES: Final = {
-    "upload": Package(sources=("asyncpipe/upload",), tests=("tests/upload",)),
+    "upload": Package(
+        sources=("asyncpipe/upload",),
+        tests=(
+            "tests/upload/test_upload.py",
+            "tests/upload/test_resume.py",
+            "tests/upload/test_finished_source.py",
+            "tests/upload/test_growing.py",
+            "tests/upload/test_budget.py",
+            "tests/upload/test_cancellation.py",
+            "tests/upload/test_journal.py",
+            "tests/upload/test_plans_and_digests.py",
+            "tests/upload/test_read_back.py",
+        ),
+    ),
     "publish": Package(
         sources=("asyncpipe/run/publish.py", "asyncpipe/run/eager_upload.py"),
         tests=("tests/run/test_publish.py", "tests/run/test_pipeline.py"),
@@ -206,8 +219,8 @@ class Trials:
         import pytest  # noqa: PLC0415 - imported before the fork, by name only here
 
         tests = self.tests or self.package.tests
-        flags = [*_FLAGS, f"--basetemp={self.scratch}", "-m", "not heavy", "-k", "not trio"]
-        return int(pytest.main([*flags, *tests], plugins=[plugin]))
+        flags = [*_FLAGS, f"--basetemp={self.scratch}", "-m", "not heavy"]
+        return int(pytest.main([*flags, *tests], plugins=[lines.Quick(), plugin]))
 
 
 def is_killed(mutant: Mutant | None, tests: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from asyncpipe.testing.processes import Script, ScriptedProcessRunner
 from asyncpipe.text.mask import Redactor
 from asyncpipe.text.secrets import secrets_of
 from tests.packer.recordings import recorded
+from tests.system.inline import disk_calls_inline
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +42,12 @@ LOG = Path("/run/build.log")
 @pytest.fixture
 def anyio_backend() -> object:
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_threads() -> Iterator[None]:
+    with disk_calls_inline():
+        yield
 
 
 class Bench:
@@ -55,6 +62,7 @@ class Bench:
         self.exits: list[BuildExit] = []
         self.host: list[HostObjects] = []
         self.waits: list[tuple[str, float]] = []
+        self.problems: list[str] = []
         self.unblocked_s: list[float] = []
         self.plan = a_plan(folder, **plan)
 
@@ -73,6 +81,7 @@ class Bench:
                     on_host=self.host.append,
                     on_waiting=lambda what, limit_s: self.waits.append((what, limit_s)),
                     on_exit=self.exits.append,
+                    on_problem=self.problems.append,
                     unblock=self.unblock,
                 ),
             )
@@ -162,6 +171,21 @@ async def test_rows_of_packers_own_log_are_read_and_the_log_removed(tmp_path: Pa
         in ended.artifacts
     )
     assert _names_in(tmp_path) == []
+
+
+async def test_a_log_of_packers_that_cannot_be_removed_is_named_and_the_build_is_good(
+    tmp_path: Path,
+) -> None:
+    def spoil(command: Command) -> None:
+        path = Path(command.environment["PACKER_LOG_PATH"])
+        path.unlink()
+        path.mkdir()
+
+    bench = Bench(tmp_path, Script(on_exit=spoil))
+    assert (await bench.run()).return_code == 0
+    (problem,) = bench.problems
+    assert str(tmp_path / "packer.log") in problem
+    assert "could not be removed (Is a directory)" in problem
 
 
 @given(cuts=st.lists(st.integers(1, 5000), max_size=20))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,11 +27,11 @@ variable "remote_password" {
   sensitive = true
 }
 source "xenserver-iso" "x" {
-  remote_host     = var.remote_host
+  remote_host     = %(host)s
   remote_username = "root"
   remote_password = var.remote_password
   remote_ssh_port = %(ssh_port)s
-  iso_url         = "debian-12.iso"
+  iso_url         = "%(iso)s"
   iso_checksum    = "none"
   ssh_username    = "root"
   disk_size       = 20000
@@ -48,9 +50,11 @@ class Desk:
     ssh_port: int
     capsys: pytest.CaptureFixture[str]
 
-    def check(self, more: str = "") -> dict[str, dict[str, Any]]:
+    def check(
+        self, more: str = "", *, iso: str = "debian-12.iso", host: str = "var.remote_host"
+    ) -> dict[str, dict[str, Any]]:
         """Everything that check says of the host, by name."""
-        text = TEMPLATE % {"ssh_port": self.ssh_port, "more": more}
+        text = TEMPLATE % {"ssh_port": self.ssh_port, "more": more, "iso": iso, "host": host}
         (self.folder / "x.pkr.hcl").write_text(text, encoding="utf-8")
         main.run(["check", "--json", "--packer", "/nowhere/packer", "x.pkr.hcl"])
         said = self.capsys.readouterr()
@@ -169,6 +173,40 @@ def test_an_iso_repository_without_room_for_the_image(desk: Desk) -> None:
     assert "the ISO image has 2.0 GiB" in check["message"]
 
 
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    """Serves a HEAD of an image of 2 GiB, and of nothing else."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200 if self.path == "/debian-12.iso" else 404)
+            self.send_header("Content-Length", str(2 * GIB))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("name", "status"), [("debian-12.iso", "fail"), ("gone.iso", None)])
+def test_room_for_an_image_that_a_mirror_has_is_known_by_its_head(
+    desk: Desk, mirror: str, name: str, status: str | None
+) -> None:
+    desk.xapi.record("SR", "ISO images").update(other_bytes=49 * GIB)
+    checks = desk.check('sr_iso_name = "ISO images"', iso=f"{mirror}/{name}")
+    assert checks.get("storage", {}).get("status") == status
+
+
+def test_a_mirror_that_says_nothing_does_not_hold_the_check_up(desk: Desk) -> None:
+    assert desk.check(iso="http://127.0.0.1:9/debian-12.iso")["on-host"]["status"] == "ok"
+
+
 def test_an_iso_of_that_name_on_the_host_is_told(desk: Desk) -> None:
     isos = desk.xapi.ref("SR", "ISO images")
     desk.xapi.state.add_vdi(isos, name_label="debian-12.iso", virtual_size=GIB)
@@ -184,10 +222,7 @@ def test_a_host_that_fails_in_the_middle_is_one_sentence(desk: Desk) -> None:
     assert "still starting" in check["message"]
 
 
-def test_without_credentials_it_says_what_was_not_asked(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PKR_VAR_remote_host", "")
-    (check,) = desk.check().values()
+def test_without_credentials_it_says_what_was_not_asked(desk: Desk) -> None:
+    (check,) = desk.check(host='consul_key("pool/master")').values()
     assert (check["status"], check["exit_code"]) == ("warn", 0)
     assert not desk.xapi.calls

@@ -13,7 +13,7 @@ from asyncpipe.errors import (
     TemplateError,
 )
 from asyncpipe.model.build import BuildPlan
-from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
+from asyncpipe.model.check import CheckResult, CheckStatus, UrlRead, UrlSeen
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.testing.store import MemoryStore
 from tests.metadata import documents as make
@@ -40,6 +40,9 @@ class _Urls:
     async def look(self, url: str, *, timeout_s: float = 15.0) -> UrlSeen:
         self.asked.append(url)
         return self.seen
+
+    async def read(self, url: str, *, max_bytes: int, timeout_s: float = 30.0) -> UrlRead:
+        return UrlRead(status=404)
 
 
 def _plan(**changes: Any) -> BuildPlan:
@@ -192,18 +195,22 @@ async def test_a_destination_that_cannot_be_written_fails_with_its_own_code(
 
 
 @pytest.mark.parametrize(
-    ("seen", "status"),
+    ("seen", "exit_code"),
     [
-        (UrlSeen(status=200, size_bytes=GIB), "ok"),
-        (UrlSeen(status=404), "fail"),
-        (UrlSeen(status=503), "warn"),
-        (UrlSeen(status=0, problem="no route"), "warn"),
+        (UrlSeen(status=200, size_bytes=GIB), 0),
+        (UrlSeen(status=404), 3),
+        (UrlSeen(status=503), 20),
+        (UrlSeen(status=0, problem="no route"), 20),
     ],
 )
-async def test_the_medium_is_looked_at_when_asked(seen: UrlSeen, status: str) -> None:
-    urls = _Urls(seen)
-    results = await _look(urls=urls)
-    assert results["iso"].status.value == status
+async def test_the_medium_is_looked_at_when_asked(seen: UrlSeen, exit_code: int) -> None:
+    urls, plan = _Urls(seen), _plan()
+    (source,) = plan.template.sources
+    source = replace(source, attributes={**source.attributes, "iso_checksum": "none"})
+    plan = replace(plan, template=replace(plan.template, sources=(source,)))
+    results = await _look(plan, urls=urls)
+    assert results["iso"].exit_code == exit_code
+    assert results["iso"].status.value == ("fail" if exit_code else "ok")
     assert len(urls.asked) == 1
     assert "hunter2" not in results["iso"].message
 

@@ -87,6 +87,44 @@ async def test_an_image_whose_upload_the_log_did_not_see_goes(tmp_path: Path) ->
     assert pool.disks == {}
 
 
+async def test_what_packers_own_log_alone_names_goes_and_no_guest_can_forge_it(
+    tmp_path: Path,
+) -> None:
+    pool = FakePool()
+    image, precious = pool.add_vdi("x.iso", is_iso=True), pool.add_vdi("precious.iso", is_iso=True)
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/build.log").write_text("==> x.d: Step: Upload VDI 'x.iso'\n")
+    log = "2026/11/23 17:12:56 ui: ==> x.d: {}\n"
+    (tmp_path / "debian/packer.log").write_text(
+        "2026/11/23 17:12:55 [INFO] Packer version: 1.16.0\n"
+        + log.format("Step: Upload VDI 'x.iso'")
+        + log.format(f"PUT 'https://h/i?session_id=OpaqueRef:1&vdi={image}'")
+        + log.format("Step: Create Instance")
+        + log.format("Step: Start VM Paused")
+        + log.format("Step: Upload VDI 'y.iso'")
+        + log.format(f"PUT 'https://h/i?vdi={precious}'")
+    )
+    found = await _clean(_run(tmp_path), pool)
+    assert [one.removed for one in found] == [True]
+    assert set(pool.disks) == {precious}
+
+
+async def test_an_image_of_which_nothing_tells_whether_it_is_ours_is_named_and_stays(
+    tmp_path: Path,
+) -> None:
+    pool = FakePool()
+    image = pool.add_vdi("x.iso", is_iso=True)
+    pool.add_vdi("x.iso", is_iso=True, mark=THEIRS)
+    pool.add_vdi("x.iso", is_iso=True, used_by=("somebody",))
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/build.log").write_text("==> x.d: Step: Upload VDI 'x.iso'\n")
+    for dry_run in (True, False):
+        (found,) = await _clean(_run(tmp_path), pool, dry_run=dry_run)
+        assert (found.removed, found.advice) == (False, f"xe vdi-destroy uuid={image}")
+        assert "this run began to upload an image of that name" in found.problem
+    assert len(pool.disks) == 3
+
+
 async def test_a_vm_that_nothing_names_is_known_by_the_runs_id_in_its_name(tmp_path: Path) -> None:
     pool = FakePool()
     pool.add_vm(f"debian12-{RUN}")

@@ -177,7 +177,11 @@ class _Ruled(MemoryStore):
 
 @pytest.mark.parametrize(
     ("days", "expected"),
-    [(None, "no lifecycle rule"), (7, ""), (UploadError("not implemented"), "cannot be read")],
+    [
+        (None, "no lifecycle rule"),
+        (7, ""),
+        (UploadError("Rules cannot be read."), "Rules cannot"),
+    ],
 )
 async def test_the_lifecycle_rule_is_looked_for(
     days: int | UploadError | None, expected: str

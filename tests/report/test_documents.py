@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import ChatFormat
 from asyncpipe.report import exit_code, json_report, webhook
 from asyncpipe.report.console.table import closing, import_command
+from asyncpipe.report.github import outputs, summary
 from asyncpipe.report.json_log import open_json_log
 from asyncpipe.text.format import duration_text, size_text
 from tests.report.samples import DEBIAN, RUN, SHA256, failed, published
@@ -78,7 +80,7 @@ class TestJsonReport:
     def test_it_is_json_and_names_every_template_once(self) -> None:
         report = json.loads(json_report.encode([published(), failed()], RUN))
         assert report["schema_version"] == 1
-        assert report["counts"] == {"published": 1, "failed": 1}
+        assert report["counts"] == {"published": 1, "failed": 1, "not_started": 0}
         good, bad = report["templates"]
         assert good["files"]["xva"]["sha256"] == SHA256
         assert good["os"]["version"] == "12"
@@ -220,3 +222,15 @@ def test_sizes(size_bytes: int, text: str) -> None:
 )
 def test_durations(duration_s: float, text: str) -> None:
     assert duration_text(duration_s) == text
+
+
+def test_a_template_that_was_never_started_is_counted_apart_everywhere() -> None:
+    left_out = replace(failed("alpine-3"), started=False, exit_code=4, error="Not started.")
+    outcomes: list[Outcome] = [published(), failed(), left_out]
+    report = json.loads(json_report.encode(outcomes, RUN))
+    assert report["counts"] == {"published": 1, "failed": 1, "not_started": 1}
+    told = "1 published, 1 failed, 1 not started"
+    assert told in summary(outcomes, RUN)
+    assert told in str(webhook.payload(outcomes)["text"])
+    written = outputs(outcomes, exit_code=4, run_directory="x", delimiter=lambda: "END")
+    assert "failed-count<<END\n1\nEND\nnot-started-count<<END\n1\nEND\n" in written

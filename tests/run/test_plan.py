@@ -122,13 +122,15 @@ def test_a_further_attempt_gets_a_fresh_output_folder_everywhere(tmp_path: Path)
 
 def test_an_unknown_system_is_published_under_its_unit() -> None:
     unknown = OsIdentity()
-    assert plan.folder_key(unknown, "x", "20261123T170000Z").startswith("templates/unknown-x/")
+    assert plan.folder_key(unknown, "x", "", "20261123T170000Z").startswith("templates/unknown-x/")
 
 
 @given(st.text(max_size=200))
 def test_whatever_the_name_the_key_is_one_of_ours(text: str) -> None:
-    key = plan.folder_key(OsIdentity(os_type=text or "x"), "unit", "20261123T170000Z")
-    assert store_keys.is_folder(key), key
+    for variant in ("", "web", "x" * 40):
+        key = plan.folder_key(OsIdentity(os_type=text or "x"), "unit", variant, "20261123T170000Z")
+        assert store_keys.is_folder(key), key
+        assert variant in key.split("/")[1]
 
 
 def test_units_are_named_by_their_path_below_templates(tmp_path: Path) -> None:

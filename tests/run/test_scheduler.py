@@ -3,12 +3,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import anyio
 import pytest
 
-from asyncpipe.errors import TemplateError, UsageError
+from asyncpipe.errors import UsageError
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.report import exit_code
 from asyncpipe.report.console import table
@@ -191,34 +190,6 @@ async def test_a_cancelled_matrix_has_told_what_ended_before() -> None:
             await started.wait()
             tasks.cancel_scope.cancel()
     assert ended == ["a"]
-
-
-def test_folders_files_and_globs_become_templates_each_once(tmp_path: Path) -> None:
-    for name in ("debian/12/debian.pkr.hcl", "debian/13/d.pkr.hcl", "single.pkr.hcl", "x/a.txt"):
-        path = tmp_path / "templates" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    found = scheduler.discover(
-        ["templates/debian", "templates/debian/12", "templates/*.pkr.hcl"], tmp_path
-    )
-    assert [str(path) for path in found] == [
-        "templates/debian/12",
-        "templates/debian/13",
-        "templates/single.pkr.hcl",
-    ]
-
-
-@pytest.mark.parametrize("name", ["nosuch", "nosuch/*.pkr.hcl"])
-def test_a_name_that_matches_nothing_is_an_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(TemplateError, match="no such template"):
-        scheduler.discover([name], tmp_path)
-
-
-@pytest.mark.parametrize("name", ["", " "])
-def test_an_empty_name_does_not_mean_everything_below(tmp_path: Path, name: str) -> None:
-    (tmp_path / "x.pkr.hcl").touch()
-    with pytest.raises(UsageError, match="empty"):
-        scheduler.discover([name], tmp_path)
 
 
 def test_usage_errors_are_exit_code_two() -> None:

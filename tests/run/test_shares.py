@@ -49,4 +49,4 @@ def test_past_durations_are_found_by_unit_then_by_system() -> None:
     known = {"debian-12": 60.0, "debian12": 90.0}
     assert duration_of("debian12", "debian-12", known) == 60.0
     assert duration_of("debian12", "debian-12-uefi", known) == 90.0
-    assert duration_of(None, "new", known) == 1800.0
+    assert duration_of("unknown-new", "new", known) == 1800.0

@@ -95,12 +95,15 @@ class SmallObjectsContract:
             await store.delete("t/b")
             assert "t/b" not in await keys_of(store, "")
 
-    async def test_a_stream_begins_where_it_is_told(self, store: ObjectStore) -> None:
+    async def test_a_stream_begins_and_ends_where_it_is_asked_to(self, store: ObjectStore) -> None:
         body = payload(2_500_000)
         with anyio.fail_after(LIMIT_S):
             await store.put("s", body, content_type=TEXT)
             assert await read_all(store, "s") == body
             assert await read_all(store, "s", offset_bytes=1_234_567) == body[1_234_567:]
+            part = await read_all(store, "s", offset_bytes=1_234_567, size_bytes=1_000_001)
+            assert part == body[1_234_567:2_234_568]
+            assert await read_all(store, "s", size_bytes=7) == body[:7]
             async with store.stream("s") as pieces:
                 assert await anext(pieces)  # leaving in the middle must not hang or warn
 

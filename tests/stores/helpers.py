@@ -80,9 +80,11 @@ async def complete(
     )
 
 
-async def read_all(store: ObjectStore, key: str, *, offset_bytes: int = 0) -> bytes:
-    """Read an object through ``stream``."""
-    async with store.stream(key, offset_bytes=offset_bytes) as pieces:
+async def read_all(
+    store: ObjectStore, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
+) -> bytes:
+    """Read an object, or a range of it, through ``stream``."""
+    async with store.stream(key, offset_bytes=offset_bytes, size_bytes=size_bytes) as pieces:
         return b"".join([piece async for piece in pieces])
 
 

@@ -176,7 +176,7 @@ def running_small(name: str, folder: Path) -> Iterator[tuple[RealServer, Running
     """Start one of ``SMALL`` with a bucket in it."""
     server = SMALL[name]
     first, second = free_ports(2)
-    running = Running(server, _program(server), folder, (first, second))
+    running = Running(server, program_of(server), folder, (first, second))
     try:
         running.start()
         yield (
@@ -187,7 +187,7 @@ def running_small(name: str, folder: Path) -> Iterator[tuple[RealServer, Running
         running.kill()
 
 
-def _program(server: SmallServer) -> Path:
+def program_of(server: SmallServer) -> Path:
     """The server's program, built when the cache does not have it; skips where it cannot be."""
     home = cache_folder() / f"{server.name}-{server.version}"
     is_npm = "/" not in server.module

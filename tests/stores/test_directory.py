@@ -290,3 +290,28 @@ async def test_looking_needs_no_right_to_write_and_makes_nothing(
     assert await store.remains(datetime.now(UTC)) == []
     with pytest.raises(AccessDeniedError):
         await store.put("b.json", b"{}", content_type="application/json")
+
+
+async def test_probes_leave_nothing_and_harm_no_one_who_begins_at_the_same_time(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "not" / "there"
+    await DirectoryStore(root).probe()
+    assert names_in(tmp_path) == []
+
+    async def probe() -> None:
+        for _ in range(10):
+            await DirectoryStore(root).probe()
+
+    async def publish(number: int) -> None:
+        for turn in range(10):
+            store, key = DirectoryStore(root), f"t/{number}/{turn}"
+            await store.put(key, b"x", content_type=TEXT, create_only=True)
+            await store.delete(key)
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(probe)
+                tasks.start_soon(publish, number)
+    assert seen_in(root) == []

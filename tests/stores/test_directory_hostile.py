@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from asyncpipe import catalog, reap
+from asyncpipe.catalog.swap import swap
 from asyncpipe.errors import AccessDeniedError, ObjectMissingError, UploadError, UploadMissingError
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.stores.directory.store import DirectoryStore
@@ -87,6 +88,18 @@ async def test_a_link_planted_under_a_name_is_not_taken_for_what_we_publish(
     with pytest.raises(UploadError):
         await store.put(KEY, b"image", content_type=XVA, create_only=True)
     assert data.is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [("link", "symbolic link"), ("fifo", "FIFO"), ("folder", "folder")]
+)
+async def test_a_pointer_that_is_no_file_is_named_for_what_it_is(
+    root: Path, precious: Path, kind: str, named: str
+) -> None:
+    store = DirectoryStore(root)
+    plant(root / LATEST, kind, precious / "secret")
+    with anyio.fail_after(10), pytest.raises(UploadError, match=f"latest.json is a {named}"):
+        await swap(store, LATEST, lambda _: b"{}")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.testing.store import MemoryStore
+from tests.system.inline import disk_calls_inline
 
 MIB = 1024 * 1024
 KEY = "templates/debian12/20261123T170000Z/debian12.xva"
@@ -36,3 +40,12 @@ def options() -> TransferOptions:
         abort_timeout_s=5.0,
         retry=RetryPolicy(attempts=4, base_s=0.001, cap_s=0.002),
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_beside_a_virtual_clock(request: pytest.FixtureRequest) -> Iterator[None]:
+    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
+    with ExitStack() as stack:
+        if isinstance(parameters.get("anyio_backend"), tuple):
+            stack.enter_context(disk_calls_inline())
+        yield

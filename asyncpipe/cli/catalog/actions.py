@@ -28,6 +28,7 @@ from asyncpipe.run.selection import did_you_mean
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import counted, size_text, timestamp_of
+from asyncpipe.xva.read.validator import XvaValidator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +119,14 @@ async def _show(store: ObjectStore, *, template: str) -> Said:
     )
 
 
-async def _pull(store: ObjectStore, *, template: str, output: Path | None) -> Said:
+async def _pull(
+    store: ObjectStore, *, template: str, output: Path | None, verify_xva: bool
+) -> Said:
     entry = await catalog.resolve(store, template)
     path = await anyio.to_thread.run_sync(_output, output, entry)
     async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
-        pulled = await catalog.pull(watched_store, entry, path)
+        validator = XvaValidator() if verify_xva else None
+        pulled = await catalog.pull(watched_store, entry, path, validator=validator)
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
     size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
     return Said(
@@ -158,7 +162,7 @@ async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
 
 async def _unset_channel(store: ObjectStore, *, name: str) -> Said:
     await catalog.unset_channel(store, *_channel_name(name))
-    return Said(text=f"{name} is no more", document={"unset": name})
+    return Said(text=f"{name} was removed", document={"unset": name})
 
 
 async def _list_channels(store: ObjectStore, *, template: str | None) -> Said:

@@ -52,9 +52,17 @@ def latest(**given: Any) -> int:
     metavar="FILE",
     help="Where to; a folder keeps the published name [.].",
 )
+@click.option(
+    "--no-verify-xva",
+    "verify_xva",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Do not look whether the XVA is whole and importable.",
+)
 @_PLACE
 def pull(**given: Any) -> int:
-    """Fetch a published XVA; size and SHA-256 are checked before it gets its name.
+    """Fetch a published XVA; size, SHA-256 and structure are checked before it gets its name.
 
     An interrupted fetch goes on where it stopped. Nothing is overwritten.
     """

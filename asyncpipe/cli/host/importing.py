@@ -127,7 +127,7 @@ async def _source(what: str, settings: Settings) -> AsyncGenerator[ImportSource]
 
         @asynccontextmanager
         async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:
-            async with aclosing(catalog.stream_xva(store, entry)) as pieces:
+            async with catalog.stream_xva(store, entry) as pieces:
                 yield pieces
 
         yield ImportSource(

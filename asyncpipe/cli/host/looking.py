@@ -43,7 +43,7 @@ def trust(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
         raise HostTrustError(f"{endpoint} does not have that fingerprint; nothing was stored.")
     known_hosts = settings.host_trust.known_hosts
     if known_hosts is None:
-        raise UsageError("There is no file of known hosts.", hint="--known-hosts FILE")
+        raise UsageError("No file of known hosts was named.", hint="--known-hosts FILE")
     if not (yes or expected or click.confirm("Is that the host's? Store it", default=False)):
         click.echo("Nothing was stored.")
         return UsageError.exit_code
@@ -133,7 +133,7 @@ async def _list(
 
 
 async def _latest(short_ids: set[str], settings: Settings) -> dict[str, str]:
-    """The latest version of each template; what the store does not tell is not in it."""
+    """The latest version of each template; what the store cannot list is left out."""
     latest: dict[str, str] = {}
     if not short_ids:
         return latest

@@ -23,7 +23,7 @@ RENAMED: Final = {
 
 
 class Option(click.Option):
-    """An option with a section of its own in --help; a blank variable counts as unset."""
+    """An option that names its section of --help; a blank variable counts as unset."""
 
     def __init__(self, *args: Any, section: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

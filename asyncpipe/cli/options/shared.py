@@ -20,6 +20,7 @@ from asyncpipe.cli.options.command import (
     options,
     setting,
 )
+from asyncpipe.cli.options.identity import IDENTITY
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
@@ -28,7 +29,6 @@ from asyncpipe.cli.options.values import (
     SIZE,
     TEXT,
     VARIABLE,
-    VERSION,
     OneOf,
     shown_duration,
 )
@@ -143,17 +143,6 @@ BUILD_TIMEOUT = setting(
 )
 SELECTION = options(VARIABLES, VAR_FILES, ONLY, EXCEPT)
 
-IDENTITY = options(
-    setting("os", "--os", metavar="ID", help="The operating system, for example debian."),
-    setting("os_version", "--os-version", type=VERSION, metavar="VERSION", help="For example 12."),
-    setting(
-        "strict_identity",
-        "--strict-identity",
-        is_flag=True,
-        help="Fail when guest and template contradict each other about the system.",
-    ),
-)
-
 
 def grace(**attributes: Any) -> Decorator:
     """Define how long a Packer that is stopped may clean up."""
@@ -201,7 +190,7 @@ STORE = options(
         "--s3-addressing",
         type=OneOf(Addressing),
         section="S3",
-        help="Where the bucket's name stands in a URL.",
+        help="Where URLs have the bucket's name.",
     ),
     setting(
         "ca_bundle",

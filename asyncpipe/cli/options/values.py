@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model import store_keys
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~-]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
@@ -81,6 +82,13 @@ def _version(text: str) -> str:
     """A system's version; anything else is refused, since it would be dropped silently later."""
     if text.strip() and not _VERSION.fullmatch(text.strip()):
         raise UsageError(f"{text[:80]!r} is not a version.", hint="Write for example 12 or 24.04.")
+    return text.strip()
+
+
+def _variant(text: str) -> str:
+    """A variant as a name of a place has it; "" for none, whatever the template says."""
+    if text.strip() and not store_keys.is_variant(text.strip()):
+        raise UsageError(f"{text[:80]!r} is not a variant: {store_keys.VARIANT_RULE}.")
     return text.strip()
 
 
@@ -170,6 +178,7 @@ DURATION = Parsed("duration", parse_duration)
 VARIABLE = Parsed("variable", parse_variable, split=_lines)
 MOMENT = Parsed("moment", _moment)
 VERSION = Parsed("version", _version)
+VARIANT = Parsed("variant", _variant)
 
 
 def shown_size(size_bytes: int) -> str:

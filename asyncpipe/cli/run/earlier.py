@@ -28,9 +28,10 @@ async def published_earlier(
         return {}
     listing = await catalog.list_versions(store)
     done = {
-        entry.build.unit: entry
+        (entry.build.unit, entry.variant or ""): entry
         for entry in reversed(listing.versions)  # the newest of a unit wins
         if entry.build.run_url
         and provenance.is_earlier_attempt(entry.build.run_url, settings.environment)
     }
-    return {one.unit: done[one.unit] for one in plans if one.unit in done}
+    keys = {one.unit: (one.unit, one.variant) for one in plans}
+    return {unit: done[key] for unit, key in keys.items() if key in done}

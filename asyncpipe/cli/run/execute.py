@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,7 +37,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
-from asyncpipe.run.claim import claimed
+from asyncpipe.run.claim import claimed, take_places
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -85,14 +86,12 @@ async def execute(
     With ``built`` only the publication is left to do, and the caller holds the run's folder.
     None: another run has claimed this second for one of the versions, and nothing was done.
     """
-    settings, journal = prepared.settings, prepared.journal
+    settings = prepared.settings
     report.configure_logging(settings)
-    started_utc, started_s = datetime.now(UTC), time.monotonic()
+    ending = _Ending(prepared)
     facts = await provenance.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
     )
-    outcomes: dict[str, Outcome] = {}
-    cancelled = True
     async with (
         open_store(
             settings.destination, environment=settings.environment, options=settings.store
@@ -104,37 +103,72 @@ async def execute(
         await store.probe()
         if not await _enter(prepared, store, stack, built):
             return None
-        earlier = await published_earlier(settings, store, prepared.plans)
-        await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
-        for unit, entry in earlier.items():
-            await journal.note(unit, UnitState.PUBLISHED, folder_key=entry.folder_key)
-        await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
-        report.announce(prepared)
+        await _take_places(prepared, store, facts)
+        earlier_urls = await _begin(prepared, store)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
             reporter.emit(_run_started(prepared))
-            services = _workshop(prepared, store, budget, reporter, facts)
-            done_before = sum(_is_published(one, services) for one in prepared.plans)
+            services = _services(prepared, store, budget, reporter, facts)
             try:
-                await _run_jobs(prepared, services, outcomes, built)
-                cancelled = False
+                async with ending.reported(services, earlier_urls):
+                    await _run_jobs(prepared, services, ending.outcomes, built)
             finally:
-                await journal.settle()
-                finish = report.Finish(
-                    prepared=prepared,
-                    outcomes=_in_order(prepared, outcomes),
-                    cancelled=cancelled,
-                    started_utc=started_utc,
-                    duration_s=time.monotonic() - started_s,
-                    done_before=done_before,
-                    earlier_urls=tuple(store.url_of(one.folder_key) for one in earlier.values()),
-                )
-                await report.tell(finish, reporter)
                 announcer.emit = None
-    await report.notify(finish)
-    if finish.exit_code == EXIT_PUBLISHED:
+    await report.notify(ending.finish)
+    if ending.finish.exit_code == EXIT_PUBLISHED:
         report.refuse_lost_output(reporter)
-    return finish.exit_code
+    return ending.finish.exit_code
+
+
+class _Ending:
+    """What is known at the end of a run; ``outcomes`` fills while it runs."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._started_s = time.monotonic()
+        self.finish = report.Finish(
+            prepared=prepared,
+            outcomes=(),
+            cancelled=True,  # until every build has ended
+            started_utc=datetime.now(UTC),
+            duration_s=0.0,
+        )
+
+    @asynccontextmanager
+    async def reported(
+        self, services: Services, earlier_urls: tuple[str, ...]
+    ) -> AsyncIterator[None]:
+        """Report what became of every build, of a cancelled run too."""
+        plans = self.finish.prepared.plans
+        done_before = sum(_is_published(one, services) for one in plans)
+        try:
+            yield
+            self.finish = replace(self.finish, cancelled=False)
+        finally:
+            await services.journal.settle()
+            self.finish = replace(
+                self.finish,
+                # as they were named, whatever ended first; a cancelled unit has none
+                outcomes=tuple(
+                    self.outcomes[one.unit] for one in plans if one.unit in self.outcomes
+                ),
+                duration_s=time.monotonic() - self._started_s,
+                done_before=done_before,
+                earlier_urls=earlier_urls,
+            )
+            await report.tell(self.finish, services.reporter)
+
+
+async def _begin(prepared: Prepared, store: ObjectStore) -> tuple[str, ...]:
+    """Open the journal; returns where an earlier attempt of the workflow published."""
+    journal = prepared.journal
+    earlier = await published_earlier(prepared.settings, store, prepared.plans)
+    await journal.open({one.unit: str(one.template.path) for one in prepared.plans})
+    for unit, entry in earlier.items():
+        await journal.note(unit, UnitState.PUBLISHED, folder_key=entry.folder_key)
+    await anyio.to_thread.run_sync(folders.ignore, prepared.new_folders)
+    report.announce(prepared)
+    return tuple(store.url_of(one.folder_key) for one in earlier.values())
 
 
 async def _enter(
@@ -153,7 +187,9 @@ async def _enter(
         stack.enter_context(alone(journal.folder))
         await end_before(settings, read_run(journal.folder))
     keys = [
-        built.folder_key if built else plan.folder_key(one.static_identity, one.unit, one.timestamp)
+        built.folder_key
+        if built
+        else plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
         for one in prepared.plans
         if journal.state_of(one.unit) is not UnitState.PUBLISHED
     ]
@@ -170,12 +206,18 @@ async def _enter(
     return is_free
 
 
-def _in_order(prepared: Prepared, outcomes: dict[str, Outcome]) -> tuple[Outcome, ...]:
-    """As they were named, whatever ended first; a cancelled unit has none."""
-    return tuple(outcomes[one.unit] for one in prepared.plans if one.unit in outcomes)
+async def _take_places(prepared: Prepared, store: ObjectStore, facts: RunFacts) -> None:
+    left = [
+        one
+        for one in prepared.plans
+        if prepared.journal.state_of(one.unit) is not UnitState.PUBLISHED
+    ]
+    take_over = prepared.settings.take_over
+    for warning in await take_places(store, left, facts, take_over=take_over):
+        click.echo(f"asyncpipe: {warning}", err=True)
 
 
-def _workshop(
+def _services(
     prepared: Prepared, store: ObjectStore, budget: Budget, reporter: Reporter, facts: RunFacts
 ) -> Services:
     settings, journal = prepared.settings, prepared.journal
@@ -191,6 +233,7 @@ def _workshop(
         transfer=settings.transfer,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
+        take_over=settings.take_over,
         host_of=partial(build_host, settings),
     )
 

@@ -152,6 +152,7 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
         output_directory=file.parent,
         timestamp=journal.timestamp,
         static_identity=identity,
+        variant=settings.variant or "",
         strict_identity=settings.strict_identity,
     )
 
@@ -192,8 +193,8 @@ async def _built(
     )
     return Built(
         xva_path=one.template.path,
-        folder_key=plan.folder_key(identity, one.unit, one.timestamp),
-        name=plan.published_name(identity, one.unit),
+        folder_key=plan.folder_key(identity, one.unit, one.variant, one.timestamp),
+        name=plan.published_name(identity, one.unit, one.variant),
         redaction_count=0,
         draft=draft,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import click
 
@@ -10,6 +11,7 @@ from asyncpipe import reap
 from asyncpipe.errors import UsageError
 from asyncpipe.host.access import access_of_environment, access_of_template
 from asyncpipe.host.pool import open_pool
+from asyncpipe.host.session import end_session
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.ports import Pool
@@ -29,7 +31,11 @@ def build_host(settings: Settings, one: BuildPlan) -> BuildHost | None:
         )
     if access is None:
         return None
-    return BuildHost(address=access.address, open=lambda: open_pool(access))
+    return BuildHost(
+        address=access.address,
+        open=lambda: open_pool(access),
+        end_session=partial(end_session, access),
+    )
 
 
 def host_opener(settings: Settings) -> OpenHost:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.to_thread
 
-from asyncpipe import preflight
+from asyncpipe import catalog, preflight
 from asyncpipe.cli.run import folders
 from asyncpipe.cli.run.prepare import request_of, sensitive_of
-from asyncpipe.errors import AsyncpipeError
+from asyncpipe.errors import AsyncpipeError, DestinationTakenError, UploadError
 from asyncpipe.host.access import access_of_template
 from asyncpipe.host.pool import open_pool
 from asyncpipe.model.build import BuildPlan
@@ -22,7 +24,11 @@ from asyncpipe.model.check import CheckResult, CheckStatus
 from asyncpipe.model.host import HostAccess
 from asyncpipe.model.template import Template
 from asyncpipe.packer.locate import find_packer
-from asyncpipe.run import plan, scheduler
+from asyncpipe.ports import ObjectStore
+from asyncpipe.run import plan, provenance
+from asyncpipe.run.claim import claimant_of
+from asyncpipe.run.units import collisions, discover, load
+from asyncpipe.run.units.load import Unit
 from asyncpipe.settings import Settings
 from asyncpipe.stores.http import HttpUrls
 from asyncpipe.stores.open import open_store
@@ -31,6 +37,8 @@ from asyncpipe.text import mask
 from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import secrets_of
 
+_HEAD_S = 5.0  # only for the room that an ISO image takes: not worth more
+_STORE_S = 30.0
 # Every build sets these itself; here any value will do.
 _BUILD_SECRETS = {"build_password": "stand-in", "build_password_hash": "stand-in"}
 
@@ -43,10 +51,9 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     at_host: list[CheckResult] = []
 
     async def ask_hosts() -> None:
-        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool, size_of))
+        at_host.extend(await preflight.check_hosts(plans, access_of, open_pool, sizes.of))
 
-    async def size_of(url: str) -> int | None:
-        return await _iso_size_bytes(url, HttpUrls() if iso else None)
+    sizes = _IsoSizes(HttpUrls())
 
     def access_of(one: BuildPlan) -> HostAccess | None:
         return access_of_template(one.template, settings.host_trust)
@@ -57,20 +64,37 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
     return (of_packer, *unreadable, *unplanned, *at_host, *found)
 
 
-async def _iso_size_bytes(url: str, urls: preflight.Urls | None) -> int | None:
-    """The size of an ISO image: of a file, of a URL if it may be asked."""
-    if url.startswith(("http://", "https://")):
-        return (await urls.look(url)).size_bytes if urls else None
-    try:
-        return (await anyio.Path(url.removeprefix("file://")).stat()).st_size
-    except OSError:
-        return None
+@dataclass(slots=True)
+class _IsoSizes:
+    """Sizes of ISO images: of files, and of URLs by a HEAD; a server that is silent is left."""
+
+    urls: preflight.Urls
+    silent: set[str] = field(default_factory=set)
+
+    async def of(self, url: str) -> int | None:
+        """The size in bytes; None when nobody says."""
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"}:
+            return await self._of_url(url, parts.netloc)
+        path = unquote(parts.path) if parts.scheme == "file" else url
+        try:
+            return (await anyio.Path(path).stat()).st_size
+        except OSError:
+            return None
+
+    async def _of_url(self, url: str, server: str) -> int | None:
+        if server in self.silent:
+            return None
+        seen = await self.urls.look(url, timeout_s=_HEAD_S)
+        if not seen.status:
+            self.silent.add(server)
+        return seen.size_bytes if 200 <= seen.status < 300 else None
 
 
 async def _at_destination(
     settings: Settings,
     plans: Sequence[BuildPlan],
-    units: Sequence[scheduler.Unit],
+    units: Sequence[Unit],
     *,
     iso: bool,
 ) -> tuple[CheckResult, ...]:
@@ -79,9 +103,32 @@ async def _at_destination(
         async with open_store(
             settings.destination, environment=settings.environment, options=settings.store
         ) as store:
-            return await preflight.run(_inspection(settings, plans, units, store=store, iso=iso))
+            found = await preflight.run(_inspection(settings, plans, units, store=store, iso=iso))
+            return (*found, *await _at_places(settings, store, plans))
     except AsyncpipeError as error:
         return (preflight.failure("destination", error),)
+
+
+async def _at_places(
+    settings: Settings, store: ObjectStore, plans: Sequence[BuildPlan]
+) -> list[CheckResult]:
+    """Whether another template fills a place; a store that cannot say was reported already."""
+    facts = await provenance.gather(
+        SystemProcessRunner(), environment=settings.environment, cwd=Path.cwd()
+    )
+    results: list[CheckResult] = []
+    with anyio.move_on_after(_STORE_S):
+        for one in plans:
+            claimant = claimant_of(one, facts)
+            name = plan.published_name(one.static_identity, one.unit, one.variant)
+            try:
+                if claimant is not None and one.static_identity.os_type is not None:
+                    await catalog.look_at_place(store, name, claimant)
+            except DestinationTakenError as error:
+                results.append(preflight.failure("place", error, unit=one.unit))
+            except UploadError:
+                break
+    return results
 
 
 async def _packer(
@@ -102,31 +149,41 @@ async def _packer(
     )
 
 
-def _units(settings: Settings) -> tuple[list[scheduler.Unit], list[CheckResult]]:
+def _units(settings: Settings) -> tuple[list[Unit], list[CheckResult]]:
     """Read every template by itself: one that is broken does not hide the others."""
     root = Path.cwd()
     failures: list[CheckResult] = []
     templates: list[Template] = []
+    said: list[str] = []
     for pattern in settings.templates:
         try:
-            paths = scheduler.discover([pattern], root)
+            paths = discover.discover([pattern], root)
         except AsyncpipeError as error:
             failures.append(preflight.failure("template", error, unit=pattern))
             continue
         for path in paths:
             try:
-                templates += scheduler.read_templates(settings, [path])
+                templates += load.read_templates(settings, [path])
             except AsyncpipeError as error:
                 failures.append(preflight.failure("template", error, unit=str(path)))
     try:
-        units = scheduler.units_of(settings, templates, root) if templates else []
+        units = load.units_of(settings, templates, root, say=said.append) if templates else []
     except AsyncpipeError as error:
         return [], [*failures, preflight.failure("selection", error)]
-    return units, [*failures, *map(_readable, units)]
+    left_out = [CheckResult(name="template", status=CheckStatus.OK, message=one) for one in said]
+    return units, [*failures, *left_out, *map(_readable, units), *_shared_places(units)]
 
 
-def _readable(unit: scheduler.Unit) -> CheckResult:
-    name = unit.identity.short_id
+def _shared_places(units: Sequence[Unit]) -> list[CheckResult]:
+    try:
+        collisions.refuse_shared_places(units)
+    except AsyncpipeError as error:
+        return [preflight.failure("place", error)]
+    return []
+
+
+def _readable(unit: Unit) -> CheckResult:
+    name = unit.identity.short_id and unit.place
     return CheckResult(
         name="template",
         unit=unit.name,
@@ -137,7 +194,7 @@ def _readable(unit: scheduler.Unit) -> CheckResult:
 
 
 def _plans(
-    settings: Settings, units: Sequence[scheduler.Unit], packer: Path, version: str
+    settings: Settings, units: Sequence[Unit], packer: Path, version: str
 ) -> tuple[list[BuildPlan], list[CheckResult]]:
     plans: list[BuildPlan] = []
     results: list[CheckResult] = []
@@ -149,7 +206,7 @@ def _plans(
     return plans, results
 
 
-def _request(settings: Settings, unit: scheduler.Unit, packer: Path, version: str) -> plan.Request:
+def _request(settings: Settings, unit: Unit, packer: Path, version: str) -> plan.Request:
     timestamp = timestamp_of(datetime.now(UTC))
     return request_of(
         settings,
@@ -165,7 +222,7 @@ def _request(settings: Settings, unit: scheduler.Unit, packer: Path, version: st
 def _inspection(
     settings: Settings,
     plans: Sequence[BuildPlan],
-    units: Sequence[scheduler.Unit],
+    units: Sequence[Unit],
     *,
     store: Any,
     iso: bool,

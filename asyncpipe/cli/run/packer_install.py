@@ -16,7 +16,7 @@ from asyncpipe.model.template import Template
 from asyncpipe.packer.locate import constraints_of, find_packer
 from asyncpipe.packer.release import Wanted, install, releases_folder
 from asyncpipe.packer.version import packer_version
-from asyncpipe.run import scheduler
+from asyncpipe.run.units import discover, load
 from asyncpipe.settings import Settings
 from asyncpipe.stores.download import HttpDownloads
 from asyncpipe.system.environment import with_home
@@ -55,7 +55,7 @@ async def install_packer(asked: Asked) -> None:
     folder = releases_folder(environment)
     if folder is None:
         raise UsageError(
-            "There is no home folder to install Packer in.",
+            "Packer cannot be installed: the home folder does not exist.",
             hint="Set XDG_CACHE_HOME to the path of a folder that can be written.",
         )
     progress = Progress("Packer")
@@ -86,9 +86,9 @@ def _templates(asked: Asked, environment: dict[str, str]) -> list[Template]:
     named = asked.templates or ((_PROJECT,) if Path(_PROJECT).is_dir() else ())
     settings = Settings.of({}, environment=environment)
     found: list[Template] = []
-    for path in scheduler.discover(named, Path.cwd()):
+    for path in discover.discover(named, Path.cwd()):
         try:
-            found += scheduler.read_templates(settings, [path])
+            found += load.read_templates(settings, [path])
         except TemplateError:
             if asked.templates:
                 raise

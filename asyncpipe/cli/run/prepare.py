@@ -14,13 +14,17 @@ from pathlib import Path
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+import click
 
 from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
 from asyncpipe.model.build import BuildPlan, OnError
 from asyncpipe.packer.locate import find_packer
-from asyncpipe.run import plan, scheduler, selection
+from asyncpipe.run import plan, selection
 from asyncpipe.run.state import RunJournal, find_run
+from asyncpipe.run.units import collisions
+from asyncpipe.run.units.discover import discover
+from asyncpipe.run.units.load import Unit, load_units
 from asyncpipe.settings import Settings, default_of
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.format import timestamp_of
@@ -37,7 +41,7 @@ class Prepared:
     settings: Settings
     root: Path
     journal: RunJournal
-    units: tuple[scheduler.Unit, ...]
+    units: tuple[Unit, ...]
     plans: tuple[BuildPlan, ...]
     secrets: Secrets = field(repr=False)
     new_folders: tuple[Path, ...] = ()  # that did not exist before this command
@@ -54,10 +58,11 @@ async def prepare(settings: Settings) -> Prepared:
     settings = _as_before(settings, journal)
     if not settings.dry_run:
         folders.refuse_workspace(settings)
-    paths = scheduler.discover(settings.templates, root)
-    load = partial(scheduler.load_units, between=anyio.from_thread.check_cancelled)
+    paths = discover(settings.templates, root)
+    load = partial(load_units, between=anyio.from_thread.check_cancelled, say=_say)
     units = await anyio.to_thread.run_sync(load, settings, paths, root)
     units = [unit for unit in units if unit.name in journal.units] or units  # of a resumed run
+    collisions.refuse_shared_places(units)
     packer = await find_packer(
         settings.packer,
         settings.environment,
@@ -81,7 +86,7 @@ async def prepare(settings: Settings) -> Prepared:
         )
         for unit in units
     )
-    scheduler.refuse_collisions(plans, {unit.name: _vm_name(unit) for unit in units})
+    collisions.refuse_collisions(plans, {unit.name: _vm_name(unit) for unit in units})
     made = {
         f"{name}.{key}": value for name, own in build_secrets.items() for key, value in own.items()
     }
@@ -103,7 +108,11 @@ def _journal(settings: Settings, root: Path) -> RunJournal:
     run_id = f"{timestamp}-{random_source.token_hex(4)}"
     folder = (root / settings.work_directory / "runs" / run_id).resolve()
     return RunJournal.begin(
-        folder, run_id=run_id, timestamp=timestamp, destination=settings.destination
+        folder,
+        run_id=run_id,
+        timestamp=timestamp,
+        destination=settings.destination,
+        variant=settings.variant,
     )
 
 
@@ -121,13 +130,22 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
             f"The run publishes to {journal.destination}, not to {settings.destination}.",
             hint="--resume goes on where the run was; for another destination start a new run.",
         )
+    if settings.variant not in {None, journal.variant}:
+        raise UsageError(
+            f"The run publishes {_shown(journal.variant)}, not the variant {settings.variant!r}.",
+            hint="Leave --variant out, or start a new run.",
+        )
     others = [name for name in settings.templates if str(Path(name)) not in templates]
     if others:
         raise UsageError(
             f"The run does not build {others[0]}: --resume takes the templates that it had.",
             hint="Leave the names out, or start a new run.",
         )
-    return replace(settings, templates=tuple(templates), destination=journal.destination)
+    return replace(
+        settings.with_variant(journal.variant),
+        templates=tuple(templates),
+        destination=journal.destination,
+    )
 
 
 def _build_secrets() -> dict[str, str]:
@@ -143,7 +161,7 @@ def _build_secrets() -> dict[str, str]:
 
 def request_of(
     settings: Settings,
-    unit: scheduler.Unit,
+    unit: Unit,
     *,
     timestamp: str,
     run_directory: Path,
@@ -158,6 +176,7 @@ def request_of(
         template=unit.template,
         source=unit.source,
         identity=unit.identity,
+        variant=unit.variant,
         timestamp=timestamp,
         run_id=run_id,
         run_directory=run_directory,
@@ -182,7 +201,7 @@ def request_of(
     )
 
 
-def sensitive_of(units: Iterable[scheduler.Unit]) -> dict[str, str]:
+def sensitive_of(units: Iterable[Unit]) -> dict[str, str]:
     """The values of variables that are sensitive or named like a secret, by unit and name."""
     return {
         f"{unit.name}.{variable.name}.{number}": text
@@ -202,6 +221,14 @@ def fresh_folder(folder: Path) -> Path:
     return fresh
 
 
-def _vm_name(unit: scheduler.Unit) -> str:
+def _shown(variant: str | None) -> str:
+    return f"the variant {variant!r}" if variant else "what its templates declare"
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"asyncpipe: {sentence}", err=True)
+
+
+def _vm_name(unit: Unit) -> str:
     name = unit.source.attributes.get("vm_name") if unit.source else None
     return name if isinstance(name, str) else ""

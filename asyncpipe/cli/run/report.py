@@ -1,4 +1,4 @@
-"""How a run is told: which reporter, the report file, GitHub's files, the webhook."""
+"""How a run is reported: which reporter, the report file, GitHub's files, the webhook."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def _warn(problem: str) -> None:
 
 
 async def notify(finish: Finish) -> None:
-    """Tell the chat, when one was named; a failure of that is a warning."""
+    """Post to the chat, if one was named; a failure is only a warning."""
     settings = finish.prepared.settings
     if settings.webhook_url:
         from asyncpipe.report import webhook_post as webhook_adapter
@@ -252,7 +252,7 @@ async def notify(finish: Finish) -> None:
         payload = webhook.payload(finish.outcomes, run_url=run_url, form=form)
         problem = await webhook_adapter.post(settings.webhook_url, payload)
         if problem:
-            click.echo(f"asyncpipe: the webhook was not told: {problem}", err=True)
+            click.echo(f"asyncpipe: the webhook was not called: {problem}", err=True)
 
 
 def run_url_of(environment: Mapping[str, str]) -> str:
@@ -266,8 +266,8 @@ def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:
     """What would be built, from which source, and where it would go."""
     lines = []
     for one in plans:
-        place = plan.folder_key(one.static_identity, one.unit, one.timestamp)
-        name = plan.published_name(one.static_identity, one.unit)
+        place = plan.folder_key(one.static_identity, one.unit, one.variant, one.timestamp)
+        name = plan.published_name(one.static_identity, one.unit, one.variant)
         lines += [
             f"{one.unit}",
             f"  template     {one.template.path}",

@@ -19,14 +19,14 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Announcer:
     """Says that a signal came: through the display once there is one, on stderr before.
 
-    The display takes its live line away first, with the ``^C`` that the terminal put behind it.
+    The display first erases its live line, with the ``^C`` that the terminal put behind it.
     """
 
     def __init__(self) -> None:
         self.emit: Callable[[Event], None] | None = None
 
     def announce(self, number: int) -> None:
-        """Say it once; a terminal that is gone (SIGHUP) is no reason to fail."""
+        """Say it once; a terminal that is gone (SIGHUP) is ignored."""
         name = signal.Signals(number).name
         if self.emit:
             self.emit(RunStopping(signal=name))

@@ -47,20 +47,20 @@ def _summary(report: XvaReport) -> str:
 
 def print_vm_json(url: str, report: XvaReport) -> None:
     """Print what the description says as one JSON object."""
-    told = report_to_dict(report)
+    known = report_to_dict(report)
     kept = ("compression", "vm", "disk_count", "networks", "product_brand", "product_version")
     disks = [
         {"number": number, "name": disk.name, "virtual_size_bytes": disk.virtual_size_bytes}
         for number, disk in enumerate(report.disks)
     ]
-    shown = {key: told[key] for key in (*kept, "xapi_version")} | {"disks": disks}
+    shown = {key: known[key] for key in (*kept, "xapi_version")} | {"disks": disks}
     click.echo(json.dumps({"file": name_of(url), **shown}, ensure_ascii=False))
 
 
 def print_vm(report: XvaReport) -> None:
     """Print what the description says for people."""
     memory = size_text(report.memory_bytes) if report.memory_bytes else "unknown"
-    firmware = report.firmware or "not told"
+    firmware = report.firmware or "not stated"
     click.echo(f"VM       {report.vm_name}")
     if report.vm_description:
         click.echo(f"         {report.vm_description}")

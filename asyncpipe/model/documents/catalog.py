@@ -6,6 +6,7 @@ folder, or a time that cannot be, makes it unreadable.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -62,7 +63,8 @@ class BuildEntry(Shown, frozen=True, kw_only=True):
 class CatalogEntry(Struct, frozen=True, kw_only=True):
     """One visible version; keys are relative to the destination's prefix."""
 
-    short_id: Name
+    short_id: Name  # of its place: debian12, or debian12-web for a variant
+    variant: Name | None = None
     timestamp: Timestamp
     xva: XvaEntry
     os: OsEntry
@@ -75,6 +77,8 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
         key = store_keys.parse_version_key(self.xva.key)
         if key is None or key.folder_key != folder or not store_keys.is_name(key.name):
             raise ValueError("the key of its XVA is not in the version's own folder")
+        if self.variant and not self.short_id.endswith(f"-{self.variant}"):
+            raise ValueError("its variant is not part of its name")
         fields.require_past(self.timestamp)
         msgspec.structs.force_setattr(self, "folder", folder)
         metadata_key = f"{folder}/{store_keys.METADATA_NAME}"
@@ -107,6 +111,34 @@ class Index(Struct, frozen=True, kw_only=True):
     versions: Annotated[tuple[CatalogEntry, ...], Meta(max_length=1_000_000)]
 
 
+class Filler(Shown, frozen=True, kw_only=True):
+    """The template whose versions a place holds."""
+
+    repository: Text | None  # github.com/example/images; None where it was built without one
+    path: Text  # in its repository
+    build: Name | None = None  # Packer's name, where the template has several sources
+
+    def is_same(self, other: Filler) -> bool:
+        """Whether they are one template; what one of them does not know decides nothing."""
+        return (
+            self.path == other.path
+            and (self.repository == other.repository or None in {self.repository, other.repository})
+            and (self.build == other.build or None in {self.build, other.build})
+        )
+
+    def __str__(self) -> str:
+        build = f" ({self.build})" if self.build else ""
+        return f"{self.path}{build} of {self.repository or 'no known repository'}"
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """``place.json``: which template fills a place; another one is refused."""
+
+    schema_version: fields.Version
+    template: Filler
+    since: Timestamp  # of the first run that found the place free or took it over
+
+
 class _LooseIndex(Struct):
     versions: list[msgspec.Raw]
 
@@ -134,6 +166,7 @@ def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
     try:
         return CatalogEntry(
             short_id=key.owner,
+            variant=metadata.variant,
             timestamp=key.timestamp,
             folder="",
             metadata_key="",
@@ -164,6 +197,41 @@ def decode_pointer(body: bytes, short_id: str) -> CatalogEntry:
     if entry.short_id != short_id:
         raise UnreadableError("It names a version of another template.")
     return entry
+
+
+def decode_place(body: bytes) -> Place:
+    """Read ``place.json``; UnreadableError, NewerSchemaError."""
+    return fields.decode(body, Place)
+
+
+def encode_place(template: Filler, since: str) -> bytes:
+    """Write ``place.json``."""
+    return fields.encode(
+        Place(schema_version=fields.SCHEMA_VERSION, template=template, since=since)
+    )
+
+
+def repository_of(remote: str | None) -> str | None:
+    """One name for the spellings of a remote: ``github.com/example/images``.
+
+    https://github.com/example/images.git, git@github.com:example/images and
+    ssh://git@github.com:22/example/images/ are one repository. Only the host's letter case is
+    changed: whether the rest has one is the server's business.
+    """
+    if not remote:
+        return None
+    plain = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?", "", remote.strip(), flags=re.IGNORECASE)
+    plain = re.sub(r"^([^/:]+):(?:\d+(?=/))?/*", r"\1/", plain)
+    host, slash, path = plain.removesuffix("/").removesuffix(".git").partition("/")
+    return f"{host.lower()}{slash}{path}" or None
+
+
+def filler_of(metadata: PublishedMetadata) -> Filler | None:
+    """The template of a version from before places remembered theirs; None where it had none."""
+    build = metadata.build
+    if build.template.kind == "file":
+        return None
+    return Filler(repository=repository_of(build.source.remote), path=build.template.path)
 
 
 def decode_index(body: bytes) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]]:

@@ -99,7 +99,7 @@ def encode(document: object) -> bytes:
 
 
 def require_past(timestamp: str) -> None:
-    """Refuse a timestamp that is no moment, or lies ahead of us: a version of it would stay newest.
+    """Refuse a timestamp that is no date, or in the future: its version would stay the newest.
 
     Raises:
         ValueError

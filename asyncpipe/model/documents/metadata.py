@@ -254,6 +254,13 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
     ]
     run_id: Name
     timestamp: Timestamp  # UTC time of the run: the name of the folder
+    variant: (
+        Annotated[
+            str,
+            Meta(max_length=100, description="Part of the place's name: web in debian12-web."),
+        ]
+        | None
+    ) = None
     os: Os
     build: Build
     guest: Guest
@@ -275,7 +282,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
 
 
 class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
-    """A version whose XVA and build.log lie beside this."""
+    """A version; its XVA and build.log are beside this."""
 
     files: Files
     log: LogEntry
@@ -283,7 +290,7 @@ class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
 
 
 class FailedMetadata(_Metadata, frozen=True, kw_only=True, tag="failed"):
-    """A build that published nothing; its log lies beside this."""
+    """A build that published nothing; its log is beside this."""
 
     files: dict[str, StoredFile]
     log: LogEntry | None

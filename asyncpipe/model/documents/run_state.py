@@ -56,6 +56,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     timestamp: str  # part of every key the run publishes
     destination: str
+    variant: str | None = None  # --variant: the run's later parts are published beside the first
     units: dict[str, UnitRecord] = {}
 
 

@@ -23,13 +23,13 @@ _TESTS: Final[dict[str, Callable[[Numbers, Numbers], bool]]] = {
 
 
 def parsed(version: str) -> Numbers | None:
-    """``1.6.6`` -> (1, 6, 6, 0); None when it is no version; of a pre-release the numbers alone."""
+    """``1.6.6`` -> (1, 6, 6, 0); None if that is no version; a pre-release's numbers alone."""
     match = _VERSION.fullmatch(version.strip())
     return _numbers(match[1]) if match else None
 
 
 def satisfies(version: str, constraint: str) -> bool:
-    """Tell whether ``version`` meets every term of ``constraint``.
+    """Whether ``version`` meets every term of ``constraint``.
 
     A constraint that cannot be read is left to Packer, which refuses it with file and line. As in
     go-version, a pre-release meets only terms that name one.

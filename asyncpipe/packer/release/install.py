@@ -39,7 +39,7 @@ class Downloads(Protocol):
     async def save(
         self, url: str, path: Path, *, max_bytes: int, on_bytes: Callable[[int, int | None], None]
     ) -> None:
-        """Write a file; ``on_bytes`` hears how much is there, of how much. DownloadError."""
+        """Write a file; ``on_bytes`` gets the bytes so far and the total. DownloadError."""
         ...
 
 

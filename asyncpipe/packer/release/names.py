@@ -74,7 +74,7 @@ def releases_folder(environment: Mapping[str, str]) -> Path | None:
     cache = Path(environment.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():
         home = environment.get("HOME", "")
-        if not os.path.isabs(home):  # noqa: PTH117 - "" is no path
+        if not os.path.isabs(home):  # noqa: PTH117 - "" is not a path
             return None
         cache = Path(home, ".cache")
     return cache / "asyncpipe" / PROGRAM

@@ -26,8 +26,11 @@ def status(row: Row) -> str:
         return "waiting"
     if row.state is not State.RUNNING:
         return f"{row.state.value} after {duration_text(row.elapsed_s)}"
-    words = [row.phase or "start", duration_text(row.phase_elapsed_s)]
-    words += [_waiting(row)] if row.waits_for else [_bytes(row), *_speed(row)]
+    words = [row.phase or "start"]
+    if row.waits_for:
+        words.append(_waiting(row))
+    else:
+        words += [duration_text(row.phase_elapsed_s), _bytes(row), *_speed(row)]
     words.append(f"({duration_text(row.elapsed_s)} in all)")
     return "  ".join(word for word in words if word)
 

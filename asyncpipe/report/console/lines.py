@@ -19,7 +19,7 @@ from asyncpipe.model.events import (
     Warned,
 )
 from asyncpipe.model.identity import OsIdentity
-from asyncpipe.model.publication import Outcome, Published
+from asyncpipe.model.publication import Outcome, Published, Tally
 from asyncpipe.text.format import counted, duration_text, size_text
 from asyncpipe.text.safe import clean, is_printable_ascii, place_text
 
@@ -100,10 +100,8 @@ def ending(outcome: Outcome) -> str:
 
 def count_text(event: RunFinished) -> str:
     """``5 published, 3 failed in 41s (exit code 4)``."""
-    published = sum(isinstance(outcome, Published) for outcome in event.outcomes)
-    failed = len(event.outcomes) - published
     took = duration_text(event.duration_s)
-    return f"{published} published, {failed} failed in {took} (exit code {event.exit_code})"
+    return f"{Tally.of(event.outcomes)} in {took} (exit code {event.exit_code})"
 
 
 def system_of(identity: OsIdentity | None) -> str:

@@ -45,15 +45,15 @@ class Printer(Protocol):
     period_s: float
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
-        """Return what is to be written for a batch."""
+        """Return what to write for a batch."""
         ...
 
     def tick(self, now_s: float) -> str:
-        """Return what is to be written because time passed, often nothing."""
+        """Return what to write because time passed, often nothing."""
         ...
 
     def close(self, now_s: float) -> str:
-        """Return what is to be written last."""
+        """Return what to write last."""
         ...
 
 

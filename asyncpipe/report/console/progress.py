@@ -24,7 +24,7 @@ _SENDING = frozenset({Phase.VERIFY, Phase.PUBLISH})
 
 
 class State(StrEnum):
-    """Where a template stands in the run."""
+    """How far a template has come in the run."""
 
     WAITING = "waiting"
     RUNNING = "running"

@@ -40,7 +40,7 @@ class Console:
         self._thread.start()
 
     def close(self, timeout_s: float) -> bool:
-        """Write what waits, within ``timeout_s``; tell whether all of it went out."""
+        """Write what waits, within ``timeout_s``; return whether all of it went out."""
         self._mailbox.close()
         self._thread.join(timeout_s)
         return not self._thread.is_alive() and self.problem is None
@@ -78,7 +78,7 @@ def open_console(
     """Open the console for one run and close it, flushed, within ``close_timeout_s``.
 
     Args:
-        stdout: the stream; written by one thread of its own, past its buffer where it has a
+        stdout: the stream; a separate thread writes it, past its buffer where it has a
             descriptor, so nobody else should print to it meanwhile.
         style: the templates of this run, and how much is shown.
         is_terminal: a live board or status line may be drawn.

@@ -1,7 +1,7 @@
 """The log on a terminal: above it stays what was printed, below it stands what is live.
 
 One template has a status line below its log. Several have a board, a rule and the last lines of
-the log: a line leaves the region by being printed above it, whole and for good, so that screen
+the log: a line leaves the region by being printed above it, whole and finally, so that screen
 and scrollback hold the log once and in order. Each change is one text, for one write.
 """
 
@@ -23,6 +23,9 @@ _REDRAW_PERIOD_S = 0.5
 _BUSY_PERIOD_S = 0.1  # a fast log is drawn in batches, so that drawing does not become the work
 _MAX_HELD_LINES = 1000
 _LEAST_TAIL = 5
+# A terminal echoes Ctrl-C as ^C behind the last line: were it full, that would begin another row,
+# which nobody erases. There is room for two before the next drawing.
+_ECHO_CELLS = 4
 _LEAST_COLUMNS, _LEAST_LINES = 24, 6  # of a board; one line of words below
 # Off while the region is drawn: a character that is wider than we think cannot make a line wrap.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
@@ -40,7 +43,7 @@ class Region:
         self.lines: tuple[str, ...] = ()
 
     def erased(self, columns: int) -> str:
-        """Take the region away and put the cursor where it began."""
+        """Erase the region and put the cursor where it began."""
         if not self.lines:
             return ""
         up = sum(self._rows(line, columns) for line in self.lines) - 1
@@ -81,7 +84,7 @@ class TerminalPrinter(PlainPrinter):
         return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
-        """Take the status away."""
+        """Erase the status."""
         return self._region.erased(self._size()[0])
 
     def _draw(self, text: str, now_s: float) -> str:
@@ -95,7 +98,7 @@ class TerminalPrinter(PlainPrinter):
         rows = self.progress.rows(now_s)
         if not any(row.state is State.RUNNING for row in rows):
             return ()
-        text = bounded(f"[{board.status(rows[0])}]", columns - 1)
+        text = bounded(f"[{board.status(rows[0])}]", columns - 1 - _ECHO_CELLS)
         return (styled(text, "cyan", colour=self.style.colour),)
 
 
@@ -108,7 +111,7 @@ class BoardPrinter(PlainPrinter):
         super().__init__(style)
         self._size = size
         self._region = Region(reflows=style.reflows)
-        self._tail: deque[str] = deque()  # whole lines that were not printed for good yet
+        self._tail: deque[str] = deque()  # whole lines that are not printed above it yet
         self._is_live = False
         self._next_draw_s = self._next_table_s = 0.0
         self._table_key: tuple[int, int, bool] | None = None
@@ -139,7 +142,7 @@ class BoardPrinter(PlainPrinter):
         return self._size()[0] - 1
 
     def close(self, now_s: float) -> str:
-        """Take the region away; what it held of the log is printed for good."""
+        """Erase the region; the lines of the log that it held are printed above it."""
         self._is_live = False
         return self._draw(now_s)
 
@@ -150,6 +153,7 @@ class BoardPrinter(PlainPrinter):
         room = _tail_room(lines, len(table)) if len(table) > 1 else 0
         gone = self._past(len(self._tail) - room)
         region = (*table, *(cut(line, columns - 1) for line in self._tail))
+        region = (*region[:-1], *(cut(line, columns - 1 - _ECHO_CELLS) for line in region[-1:]))
         if not gone and region == self._region.lines:
             return ""
         above = self._region.erased(columns) + gone

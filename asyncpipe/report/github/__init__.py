@@ -7,7 +7,12 @@ from asyncpipe.report.github.files import append
 from asyncpipe.report.github.outputs import heredocs, outputs
 from asyncpipe.report.github.printer import GithubPrinter
 from asyncpipe.report.github.shield import Shield, command, mask_commands, neutralised
-from asyncpipe.report.github.summary import SUMMARY_LIMIT_BYTES, failure_summary, summary
+from asyncpipe.report.github.summary import (
+    SUMMARY_LIMIT_BYTES,
+    checks_summary,
+    failure_summary,
+    summary,
+)
 
 __all__ = [
     "SUMMARY_LIMIT_BYTES",
@@ -17,6 +22,7 @@ __all__ = [
     "annotation_commands",
     "append",
     "at_most",
+    "checks_summary",
     "command",
     "failure_summary",
     "heredocs",

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from asyncpipe.model.publication import Outcome, Published
+from asyncpipe.model.publication import Outcome, Published, Tally
 
 _MAX_OUTPUT_BYTES = 900_000  # all outputs of a job may have 1 MB
 
@@ -23,8 +23,8 @@ def outputs(
 
     ``urls``: the published folders, one a line; ``metadata``: a JSON object, template name ->
     metadata, packages left out (and the rest too, largest first, above 900 kB: null then);
-    ``published-count``, ``failed-count``, ``run-directory``, ``exit-code``. Each value stands in
-    a heredoc with a delimiter that no guest can guess.
+    ``published-count``, ``failed-count``, ``not-started-count``, ``run-directory``, ``exit-code``.
+    Each value stands in a heredoc with a delimiter that no guest can guess.
 
     Args:
         outcomes: of the run's templates; none when it failed before it began.
@@ -34,11 +34,13 @@ def outputs(
         delimiter: makes one for each value.
     """
     published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
+    tally = Tally.of(outcomes)
     values = {
         "urls": "\n".join([*earlier_urls, *(one.publication.folder_url for one in published)]),
         "metadata": _metadata(published),
         "published-count": str(len(published)),
-        "failed-count": str(len(outcomes) - len(published)),
+        "failed-count": str(tally.failed),
+        "not-started-count": str(tally.not_started),
         "exit-code": str(exit_code),
     }
     if run_directory is not None:

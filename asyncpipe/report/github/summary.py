@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from asyncpipe.model.publication import Failed, Outcome, Published
+from asyncpipe.model.check import CheckResult
+from asyncpipe.model.publication import Failed, Outcome, Published, Tally
 from asyncpipe.report.changes import Changes, changes
 from asyncpipe.report.console.table import import_command
 from asyncpipe.report.run_info import RunInfo
@@ -57,6 +58,26 @@ def failure_summary(command: str, message: str, hint: str, exit_code: int) -> st
     return "\n".join(lines) + "\n"
 
 
+def checks_summary(results: Sequence[CheckResult], exit_code: int) -> str:
+    """A table of checks, failures first, cut to what GitHub takes."""
+    lines = [
+        f"## asyncpipe check: exit code {exit_code}",
+        "",
+        "| | What | Found |",
+        "|---|---|---|",
+    ]
+    used_bytes, order = 0, ("fail", "warn", "ok")
+    for result in sorted(results, key=lambda one: order.index(one.status.value)):
+        what = escaped(f"{result.unit} {result.name}".strip())
+        row = f"| {result.status.value} | {what} | {escaped(result.message)} |"
+        used_bytes += _size(row) + 1
+        if used_bytes > SUMMARY_LIMIT_BYTES - 2 * _MARGIN_BYTES:
+            lines += ["", "_More did not fit; the log has all._"]
+            break
+        lines.append(row)
+    return "\n".join(lines) + "\n"
+
+
 def escaped(text: str, *, limit: int = 500) -> str:
     """A guest's words as Markdown that shows them: no markup, link, mention, HTML or line break."""
     return _MARKUP.sub(lambda hit: f"&#{ord(hit[1])};", clean(text, limit=limit))
@@ -77,10 +98,9 @@ def _fitted(head: str, sections: Sequence[str], room_bytes: int) -> str:
 
 
 def _head(outcomes: Sequence[Outcome], run: RunInfo) -> str:
-    published = sum(isinstance(outcome, Published) for outcome in outcomes)
     took, place = duration_text(run.duration_s), _code(place_text(run.destination))
     lines = [
-        f"## Templates: {published} published, {len(outcomes) - published} failed",
+        f"## Templates: {Tally.of(outcomes)}",
         "",
         f"Run {escaped(run.run_id)} to {place}: exit code {run.exit_code}, {took}",
         "",

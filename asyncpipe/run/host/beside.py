@@ -25,6 +25,7 @@ from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
 from asyncpipe.run.host import iso_turn
 from asyncpipe.run.host.files import with_digest, write_login
+from asyncpipe.run.host.slow import told_when_slow
 from asyncpipe.text.format import size_text, timestamp_of
 
 OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]
@@ -34,6 +35,7 @@ _MARK_S: Final = 30.0
 _SETTLE_S: Final = 60.0
 _SETTLE_SHORT_S: Final = 1.5  # where the runner kills us soon
 _SHORT_GRACE_S: Final = 10.0
+_LOGOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +44,22 @@ class BuildHost:
 
     address: str
     open: OpenPool
+    end_session: Callable[[str], Awaitable[None]]  # by its reference; bounded, raises nothing
 
 
 class Reports(Protocol):
-    """Whom the host's side of a build tells."""
+    """Who is informed of the host's side of a build."""
 
     async def note_host(self, **changes: object) -> None:
         """Write to the journal."""
         ...
 
     def warn(self, code: str, message: str) -> None:
-        """Tell and keep a warning."""
+        """Emit and keep a warning."""
+        ...
+
+    def on_waiting(self, what: str, limit_s: float) -> None:
+        """Tell what is waited for, and for how long at most."""
         ...
 
 
@@ -74,6 +81,7 @@ class HostSide:
     _is_settled: bool = False
     _iso: IsoSource | None = None  # with its digest
     _tasks: TaskGroup | None = None
+    _sessions: list[str] = field(default_factory=list, repr=False)  # of the plugin
 
     @property
     def mark(self) -> Mark:
@@ -81,13 +89,17 @@ class HostSide:
         return Mark(run_id=self.run_id, unit=self.plan.unit)
 
     def take(self, objects: HostObjects) -> None:
-        """Hear of something new; called while the line is read, so it only takes note."""
+        """Note something new; called while the line is read, so it does nothing else."""
         retrieved = objects.iso if objects.iso and objects.iso.path else None
         is_new = retrieved is not None and not (self.objects.iso and self.objects.iso.path)
         self.objects = objects
         self._changed.set()
         if retrieved and is_new and self._tasks:
             self._tasks.start_soon(self._digest_iso, retrieved)
+
+    def hear_session(self, reference: str) -> None:
+        """Hear of a session that the plugin opened; it never ends one."""
+        self._sessions.append(reference)
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -221,13 +233,25 @@ class HostSide:
             elif self.plan.keep_vm:
                 why = f"keep_vm of the template is {self.plan.keep_vm!r}"
                 self.outcome = self._outcome(CleanUp.KEPT, why=why)
-            elif self.host is None or not await self._safely(self._remove, limit_s=limit_s):
-                self.outcome = self._as_packer_says(build_exit)
+            else:
+                what = "the host to remove what is left"
+                async with told_when_slow(self.reports.on_waiting, what, limit_s):
+                    removed = await self._safely(self._remove, limit_s=limit_s)
+                if not removed:
+                    self.outcome = self._as_packer_says(build_exit)
             await self._journal()
             await self.reports.note_host(
                 remains=self.outcome.sentences, clean_up=self.outcome.clean_up.value
             )
+            await self._end_sessions(min(limit_s, _LOGOUT_S))
         return self.outcome
+
+    async def _end_sessions(self, limit_s: float) -> None:
+        if self.host is None:
+            return
+        with anyio.move_on_after(limit_s):
+            for reference in self._sessions:
+                await self.host.end_session(reference)
 
     async def _keep_failed(self, keep_s: float) -> None:
         """Leave the VM to a person, with the time from which ``reap`` removes it."""
@@ -257,6 +281,7 @@ class HostSide:
             vm_uuids=(seen.vm_uuid,) if seen.vm_uuid else (),
             vdis=(*self._disks, *(image.vdi_ref for image in seen.uploads if image.vdi_ref)),
             disk_names=seen.disk_names,
+            image_names=tuple(image.name for image in seen.uploads if not image.vdi_ref),
             may_be_unnamed=seen.creating and not seen.vm_uuid,
         )
         remaining = removal.remaining_of(await removal.remove(pool, made))

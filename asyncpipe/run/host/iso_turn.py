@@ -38,7 +38,7 @@ async def turn(
         folder: where the locks are, shared by the runs of this machine.
         image: host and name of the image, together unique; "" waits for nothing.
         others: asks the host.
-        waits: told what is waited for, and how long at most.
+        waits: called with what is waited for, and how long at most.
         limit_s: how long to wait.
 
     Raises:
@@ -56,7 +56,7 @@ async def turn(
 async def _until(
     holder: Others, image: str, waits: Callable[[str, float], None], limit_s: float
 ) -> None:
-    end_s, told = anyio.current_time() + limit_s, False
+    end_s, announced = anyio.current_time() + limit_s, False
     while who := await holder():
         left_s = end_s - anyio.current_time()
         name = image.rpartition("/")[2]
@@ -66,9 +66,9 @@ async def _until(
                 hint="If that run is dead: asyncpipe reap --run RUN. Builds that share an ISO do "
                 "not wait when it is kept on the pool and named by iso_name.",
             )
-        if not told:
+        if not announced:
             waits(f"{who}, which uses the ISO {name}", left_s)
-            told = True
+            announced = True
         await anyio.sleep(_POLL_S)
 
 

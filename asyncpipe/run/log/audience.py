@@ -47,7 +47,7 @@ class Audience:
         return _PARTIAL_AGAIN_S if self._repaints else PARTIAL_WAIT_S
 
     def add(self, callback: BatchSubscriber, *, whole_lines: bool) -> None:
-        """Tell ``callback`` from now on."""
+        """Call ``callback`` from now on."""
         (self._whole if whole_lines else self._live).append(callback)
 
     def feed(self, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asyncpipe.errors import AccessDeniedError, UsageError
 from asyncpipe.stores.directory.files import DirectoryFiles
+from asyncpipe.stores.directory.lock import locked_to_read
 from asyncpipe.stores.directory.records import Sidecar, read_json
 
 
@@ -19,7 +20,7 @@ def found(files: DirectoryFiles, before_s: float) -> list[Path]:
     """
     if not files.work.is_dir() or files.work.is_symlink():
         return []
-    with files.locked_to_read():  # a publication writes its metadata before it takes its name
+    with locked_to_read(files.work):  # a publication writes its metadata before it takes its name
         found = [folder for folder, record in files.folders() if not record or record.small]
         objects = files.work / "objects"
         entries = [] if objects.is_symlink() else sorted(objects.glob("*"))

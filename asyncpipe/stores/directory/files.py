@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
@@ -35,6 +34,7 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 from asyncpipe.model.store_keys import WORK_FOLDER, checked_key
+from asyncpipe.stores.directory.lock import insist, locked
 from asyncpipe.stores.directory.records import (
     FILE_MODE,
     NOT_OURS,
@@ -47,6 +47,12 @@ from asyncpipe.system.files import make_folder, open_regular, sync_path
 from asyncpipe.text.format import utc_text
 
 _ID_BYTES = 12
+_KINDS = (
+    (stat.S_ISLNK, "symbolic link"),
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISSOCK, "socket"),
+)
 
 
 class DirectoryFiles:
@@ -84,7 +90,7 @@ class DirectoryFiles:
         self.path_of(record.key)
         upload_id = secrets.token_hex(_ID_BYTES)
         folder = self.work / upload_id
-        make_folder(folder)
+        insist(lambda: make_folder(folder))
         if not _is_folder(self.work):
             raise AccessDeniedError(f"{self.work} is a symbolic link.")
         try:
@@ -116,7 +122,7 @@ class DirectoryFiles:
         shutil.rmtree(folder, ignore_errors=True)
 
     def uploads(self) -> list[tuple[UploadHandle, UploadRecord]]:
-        """Every open upload, oldest first; a folder without a readable record is no upload."""
+        """Every open upload, oldest first; a folder without a readable record does not count."""
         found = [
             (UploadHandle(key=record.key, upload_id=folder.name), record)
             for folder, record in self.folders()
@@ -149,7 +155,7 @@ class DirectoryFiles:
         record = self.read_record(handle)
         target = self.path_of(record.key)
         sync_path(data)
-        with self.locked():
+        with locked(self.work):
             _make_folders(target.parent, self.root)
             if if_match is not None:
                 self._check_match(record.key, target, if_match)
@@ -183,7 +189,7 @@ class DirectoryFiles:
                 target.lstat(), data.lstat()
             ):  # else: an earlier call of ours was cut after the link
                 sidecar.unlink(missing_ok=True)
-                raise DestinationTakenError(f"{target} exists already.") from None
+                raise _taken(target) from None
         except OSError as error:
             sidecar.unlink(missing_ok=True)
             if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV}:
@@ -197,7 +203,7 @@ class DirectoryFiles:
     def delete(self, key: str) -> None:
         """Remove an object, its sidecar, and folders that this leaves empty."""
         target = self.path_of(key)
-        with self.locked():
+        with locked(self.work):
             sidecar = self.sidecar_of(target)
             target.unlink(missing_ok=True)
             if sidecar is not None:
@@ -278,36 +284,22 @@ class DirectoryFiles:
         return sidecar
 
     def sidecar_of(self, target: Path) -> Path | None:
-        """Where the metadata of a published file stands, if that is there; None: no such file."""
+        """Where the metadata of a published file is kept; None if the file does not exist."""
         try:
             return self.work / "objects" / _sidecar_name(target.lstat())
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the store's lock against other processes and threads."""
-        make_folder(self.work)
-        descriptor = os.open(self.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
-    @contextlib.contextmanager
-    def locked_to_read(self) -> Iterator[None]:
-        """Hold the lock where somebody made one: looking creates nothing and may be all we may."""
-        try:
-            descriptor = os.open(self.work / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
-            yield
-            return
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(descriptor)
+def _taken(target: Path) -> UploadError:
+    """Say what stands under a name that was to be created; what is no file is nobody's version."""
+    mode = target.lstat().st_mode
+    if stat.S_ISREG(mode):
+        return DestinationTakenError(f"{target} exists already.")
+    kind = next((name for is_it, name in _KINDS if is_it(mode)), "special file")
+    return UploadError(
+        f"{target} is a {kind}, not a file.", hint="Remove it, then run the command again."
+    )
 
 
 def _is_folder(path: Path) -> bool:

@@ -15,6 +15,7 @@ from asyncpipe.model.store import (
     StoredPart,
     UploadHandle,
     crc64nvme_base64,
+    held_parts,
 )
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.records import FILE_MODE, Place, read_json, write_json
@@ -128,16 +129,11 @@ def joined(
 
 
 def _places_of(folder: Path, parts: Sequence[StoredPart]) -> list[Place]:
-    numbers = [part.number for part in parts]
-    if not numbers or numbers != sorted(set(numbers)):
-        raise UploadError("The parts of an upload are completed in order, each once.")
-    places = []
-    for part in parts:
-        place = _read_place(_journal(folder, part.number))
-        if place is None or part.etag != _etag(place.crc64nvme):
-            raise UploadError(f"The store has no part {part.number} with this ETag.")
-        places.append(place)
-    return places
+    return held_parts(
+        parts,
+        held=lambda number: _read_place(_journal(folder, number)),
+        etag_of=lambda place: _etag(place.crc64nvme),
+    )
 
 
 def _assembled(folder: Path, places: Sequence[Place], total_bytes: int) -> Path:

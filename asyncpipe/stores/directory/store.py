@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -36,9 +37,10 @@ from asyncpipe.model.store import (
     UploadHandle,
     crc64nvme_base64,
     crc64nvme_value,
+    require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
-from asyncpipe.stores.directory import abandoned
+from asyncpipe.stores.directory import abandoned, lock
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.stores.directory.records import UploadRecord
@@ -128,7 +130,10 @@ class DirectoryStore:
         return await self._run(lambda: self._get(key, max_bytes))
 
     def _get(self, key: str, max_bytes: int) -> StoredBytes:
-        with self._files.locked_to_read(), os.fdopen(self._files.open_object(key), "rb") as file:
+        with (
+            lock.locked_to_read(self._files.work),
+            os.fdopen(self._files.open_object(key), "rb") as file,
+        ):
             body = file.read(max_bytes + 1)
             info = self._files.info(key)
         if len(body) > max_bytes:
@@ -139,19 +144,25 @@ class DirectoryStore:
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read an object in pieces of at most 1 MiB."""
+        """Read an object, or a range of it, in pieces of at most 1 MiB."""
         descriptor = await self._run(lambda: self._files.open_object(key))
         try:
-            async with aclosing(self._pieces(descriptor, offset_bytes)) as pieces:
+            async with aclosing(self._pieces(descriptor, offset_bytes, size_bytes)) as pieces:
                 yield pieces
         finally:
             os.close(descriptor)
 
-    async def _pieces(self, descriptor: int, offset_bytes: int) -> AsyncGenerator[bytes, None]:
-        await self._run(lambda: os.lseek(descriptor, offset_bytes, os.SEEK_SET))
-        while piece := await self._run(lambda: os.read(descriptor, _READ_BYTES)):
+    async def _pieces(
+        self, descriptor: int, offset_bytes: int, size_bytes: int | None
+    ) -> AsyncGenerator[bytes, None]:
+        end_bytes = sys.maxsize if size_bytes is None else offset_bytes + size_bytes
+        while count := min(_READ_BYTES, end_bytes - offset_bytes):
+            piece = await self._run(partial(os.pread, descriptor, count, offset_bytes))
+            if not piece:
+                return
+            offset_bytes += len(piece)
             yield piece
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -186,8 +197,7 @@ class DirectoryStore:
         progress: Callable[[int], None] | None = None,
     ) -> StoredPart:
         """Write one part to its place; ChecksumError when ``body`` has another CRC64NVME."""
-        if not 1 <= number <= DIRECTORY_CAPABILITIES.max_parts:
-            raise UploadError(f"Part {number} is not one of 1..{DIRECTORY_CAPABILITIES.max_parts}.")
+        require_part_number(number, DIRECTORY_CAPABILITIES)
         writer = await self._run(lambda: PartWriter(self._files, handle, number, len(body)))
         try:
             for start in range(0, len(body), _SLICE_BYTES):
@@ -269,8 +279,9 @@ class DirectoryStore:
         await self._run(lambda: abandoned.remove(Path(path)))
 
     async def probe(self) -> None:
-        """Prove that files can be created, refused when present, and removed."""
+        """Prove that files can be created, refused when present, and removed; leaves nothing."""
         key = f"{PROBE_ROOT}{secrets.token_hex(8)}"
+        missing = await self._run(lambda: lock.missing(self._files.work))
         try:
             await self.put(key, b"?", content_type="text/plain", create_only=True)
             with contextlib.suppress(DestinationTakenError):
@@ -279,6 +290,8 @@ class DirectoryStore:
         finally:
             with CancelScope(shield=True):
                 await self.delete(key)
+                if missing:
+                    await self._run(lambda: lock.remove_new(self._files.work, missing))
 
     async def _run(self, function: Callable[[], T]) -> T:
         try:

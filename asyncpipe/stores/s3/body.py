@@ -50,7 +50,7 @@ class PartBody(Payload):
         return self._position_bytes
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Tell what this is; aiohttp asks for debugging only."""
+        """Say what this is; aiohttp asks only when debugging."""
         del encoding, errors
         return f"<part of {len(self)} bytes>"
 

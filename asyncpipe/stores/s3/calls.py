@@ -123,6 +123,6 @@ class S3Calls:
 
 
 def _unexpected(error: ClientError) -> bool:
-    """Tell whether Expect may be what was refused: 417 says so, a bare 400 says nothing else."""
+    """Whether Expect may be what was refused: 417 says so, a bare 400 says nothing else."""
     status, code = code_of(error)
     return status == 417 or (status == 400 and code in {"", "400"})

@@ -100,7 +100,7 @@ def _no_connection(error: aiohttp.ClientConnectorError, endpoint: str) -> Explan
         )
     if why.errno in _NO_WAY:
         return Explanation(
-            text=f"there is no way to {endpoint} ({why.strerror})",
+            text=f"{endpoint} cannot be reached ({why.strerror})",
             hint=f"Check the network, and {_ENDPOINT}.",
         )
     return Explanation(

@@ -21,7 +21,7 @@ async def create(calls: S3Calls, key: str, parameters: Mapping[str, Any]) -> dic
     """Create by If-None-Match; an attempt whose answer was lost is recognised by its bytes.
 
     Raises:
-        DestinationTakenError: another object stands there.
+        DestinationTakenError: another object has this key.
     """
     retries = Retries(_ATTEMPTS)
     while True:
@@ -51,7 +51,7 @@ async def create_and_look(
     may claim from this that the store refuses.
 
     Raises:
-        DestinationTakenError: another object stood there, or stands there now.
+        DestinationTakenError: another object had this key, or has it now.
     """
     if await _etag(calls, key) is not None:
         raise DestinationTakenError(f"{calls.url_of(key)} exists already.")

@@ -106,10 +106,10 @@ _BY_STATUS: dict[int, tuple[type[UploadError], str]] = {
 _COULD_NOT = {
     "probe": "The destination {} cannot be written",
     "get_object": "{} cannot be read",
-    "head_object": "{} cannot be looked at",
+    "head_object": "{} cannot be inspected",
     "put_object": "{} was not stored",
     "delete_object": "{} was not removed",
-    "list_objects_v2": "What lies below {} cannot be listed",
+    "list_objects_v2": "The objects below {} cannot be listed",
     "create_multipart_upload": "The upload of {} could not be begun",
     "upload_part": "A part of {} was not stored",
     "complete_multipart_upload": "The upload of {} could not be completed",
@@ -210,9 +210,9 @@ def _kind_of(status: int, code: str, text: str, operation: str) -> tuple[type[Up
     if code == "InvalidArgument" and operation == "upload_part":
         hint = "A store that takes fewer than 10,000 parts needs --s3-max-parts."
     if status == 400 and kind is UploadError and code in {"400", ""}:
-        hint = f"That is no answer of S3. {PLAIN_OR_TLS}"
+        hint = f"S3 does not answer so. {PLAIN_OR_TLS}"
     if status == 400 and kind is UploadError and any(word in text for word in _CHECKSUM_WORDS):
-        kind = ChecksumError  # InvalidRequest and InvalidPart tell of sizes and checksums in words
+        kind = ChecksumError  # InvalidRequest and InvalidPart report sizes and checksums in prose
     return kind, hint
 
 
@@ -248,7 +248,7 @@ def clause(text: str) -> str:
 
 
 def _cause_of(error: Exception) -> str:
-    """Tell the innermost cause: botocore's own text would repeat the request's URL."""
+    """Name the innermost cause: botocore's own text would repeat the request's URL."""
     inner: BaseException = error
     while isinstance(inner, BotoCoreError) and (inner.__cause__ or inner.__context__):
         inner = inner.__cause__ or inner.__context__ or inner

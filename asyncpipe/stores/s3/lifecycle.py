@@ -27,7 +27,7 @@ async def abort_rule_days(calls: S3Calls) -> int | None:
 
 
 def _covers(rule: Mapping[str, Any], prefix: str) -> bool:
-    """Tell whether a lifecycle rule is in force for every key below ``prefix``."""
+    """Whether a lifecycle rule is in force for every key below ``prefix``."""
     # a rule that aborts uploads may be bound by a prefix only: S3 refuses tags and sizes there
     bound = str(rule.get("Prefix", "") or rule.get("Filter", {}).get("Prefix", ""))
     return rule.get("Status") == "Enabled" and prefix.startswith(bound)

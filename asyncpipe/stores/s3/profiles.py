@@ -71,7 +71,7 @@ RECORDS: dict[StoreProfile, S3Record] = {
     ),
     StoreProfile.GCS: _like(_MD5, StoreProfile.GCS),
     StoreProfile.MINIO: _like(_AWS, StoreProfile.MINIO, object_size_checked=False),
-    # parts of equal size, and the ETag of an object of parts is no md5-N
+    # parts of equal size, and the ETag of a multipart object is not md5-N
     StoreProfile.R2: _like(_MD5, StoreProfile.R2, conditional_put=True, compare_and_swap=True),
     StoreProfile.RCLONE: _like(_MD5, StoreProfile.RCLONE, conditional_put=True),
     StoreProfile.SEAWEEDFS: _like(

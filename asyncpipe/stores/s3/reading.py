@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
 import anyio
 
-from asyncpipe.errors import CredentialsExpiredError, ObjectTooLargeError
+from asyncpipe.errors import (
+    CredentialsExpiredError,
+    ObjectTooLargeError,
+    TransientStoreError,
+    UploadError,
+)
 from asyncpipe.model.store import StoredBytes
 from asyncpipe.retry import repeated
 from asyncpipe.stores.s3.answers import object_info
 from asyncpipe.stores.s3.calls import FOREIGN, SMALL_CALLS, S3Calls
 
-_READ_BYTES: Final = 256 * 1024
 PROGRESS_BYTES: Final = 1024 * 1024  # that must come, or the end, within
 PROGRESS_S: Final = 60.0
 
@@ -37,10 +41,30 @@ async def _read_once(calls: S3Calls, key: str, max_bytes: int) -> StoredBytes:
     return StoredBytes(info=object_info(key, answer), body=bytes(body))
 
 
-async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[bytes, None]:
-    """Read the body of an answer in pieces of at most 256 KiB.
+def byte_range(offset_bytes: int, size_bytes: int | None) -> dict[str, str]:
+    """Return the parameter that asks for a range; none for a whole object."""
+    if size_bytes is None and not offset_bytes:
+        return {}
+    last = "" if size_bytes is None else offset_bytes + size_bytes - 1
+    return {"Range": f"bytes={offset_bytes}-{last}"}
 
-    Only the time spent waiting for the server counts, not what the reader does in between.
+
+def require_range(answer: Mapping[str, Any], offset_bytes: int, url: str) -> None:
+    """Refuse an answer that does not begin where it was asked to (RFC 9110, 14.4)."""
+    said = str(answer.get("ContentRange", ""))
+    if not said.startswith(f"bytes {offset_bytes}-"):
+        answer["Body"].close()
+        raise UploadError(
+            f"The store was asked for {url} from byte {offset_bytes} on and sends other bytes.",
+            hint="It, or a proxy before it, does not honour Range. Ask its operator.",
+        )
+
+
+async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[bytes, None]:
+    """Read the body of an answer in the pieces in which it arrives, without a copy.
+
+    Only the time spent waiting for the server counts, not what the reader does in between. A single
+    wait is bounded by the socket's own limit.
 
     Raises:
         TransientStoreError: the connection was cut, or brought less than 1 MiB in a minute.
@@ -49,14 +73,17 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[byt
     while True:
         began_s = anyio.current_time()
         try:
-            with anyio.fail_after(PROGRESS_S - waited_s):
-                piece = await body.content.read(_READ_BYTES)
+            piece, more = await body.content.readchunk()
         except FOREIGN as error:
             raise calls.translated(error, "get_object", key) from error
-        if not piece:
+        if not piece and not more:
             return
         read_bytes += len(piece)
         waited_s += anyio.current_time() - began_s
         if read_bytes >= PROGRESS_BYTES:
             read_bytes, waited_s = 0, 0.0
+        elif waited_s > PROGRESS_S:
+            raise TransientStoreError(
+                f"{calls.url_of(key)} brought less than {PROGRESS_BYTES} bytes in {PROGRESS_S} s."
+            )
         yield piece

@@ -70,7 +70,7 @@ class RenewableCredentials(AioCredentials):
         """Look up again once for all who saw ``expired`` fail; True when the key is another.
 
         Raises:
-            AccessDeniedError: there are none any more.
+            AccessDeniedError: there are none left.
         """
         async with self._lock:
             if await self.fingerprint() == expired:
@@ -86,7 +86,7 @@ class RenewableCredentials(AioCredentials):
 
 @contextmanager
 def _as_access_error() -> Iterator[None]:
-    """Whoever hands out credentials failed in the middle of the work."""
+    """The source of the credentials failed while the work went on."""
     try:
         yield
     except (HTTPClientError, BotoConnectionError) as error:
@@ -199,7 +199,7 @@ async def _clients(
 
 
 def _stay_here(context: dict[str, Any], **_: Any) -> None:
-    """Keep botocore from looking for the bucket's region: an endpoint of one's own has but one.
+    """Keep botocore from looking for the bucket's region: a private endpoint has only one.
 
     It would ask again and again where every answer is a redirect; AWS names regions rightly.
     """

@@ -43,7 +43,7 @@ from asyncpipe.stores.s3.lifecycle import abort_rule_days
 from asyncpipe.stores.s3.pages import pages
 from asyncpipe.stores.s3.probe.ask import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
-from asyncpipe.stores.s3.reading import read_pieces, read_small
+from asyncpipe.stores.s3.reading import byte_range, read_pieces, read_small, require_range
 from asyncpipe.stores.s3.requests import (
     complete_parameters,
     object_parameters,
@@ -127,11 +127,17 @@ class S3Store:
 
     @asynccontextmanager
     async def stream(
-        self, key: str, *, offset_bytes: int = 0
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read an object in pieces of at most 256 KiB; a reset is a TransientStoreError."""
-        byte_range = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
-        answer = await self._calls.call("small", "get_object", key, **byte_range)
+        """Read an object, or a range of it, as it arrives; a reset is a TransientStoreError.
+
+        Raises:
+            UploadError: the store answers a range with other bytes than were asked for.
+        """
+        wanted = byte_range(offset_bytes, size_bytes)
+        answer = await self._calls.call("small", "get_object", key, **wanted)
+        if wanted:
+            require_range(answer, offset_bytes, self.url_of(key))
         async with answer["Body"] as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
             yield pieces
 

@@ -52,7 +52,7 @@ class BoundedResponse(ClientResponse):
         """Read the whole body.
 
         Raises:
-            AnswerTooLargeError: an answer that is no error has more than 16 MiB.
+            AnswerTooLargeError: a successful answer has more than 16 MiB.
         """
         if self._body is None:
             try:

@@ -33,7 +33,7 @@ class Where:
 
 
 class FileFunctions:
-    """The functions of one template; ``note`` is told every path that the template names."""
+    """The functions of one template; ``note`` gets every path that the template names."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class FileFunctions:
         return _clean(posixpath.join(self._where.home, path[2:])) if path[1:] else self._where.home
 
     def _target(self, path: str, base: Path) -> Path:
-        """The file that a path means, which must be the template's own to be looked at."""
+        """The file that a path means; only files of the template are read."""
         self._note(path)
         if "\0" in path:
             raise Failed("no such file")

@@ -87,7 +87,7 @@ def remainder(a: Fraction, b: Fraction) -> Fraction:
 
 
 def text(number: Fraction) -> str:
-    """Write a number with the fewest digits that still tell it apart, without an exponent."""
+    """Write a number with the fewest digits that identify it, without an exponent."""
     digits, point = _shortest(number)
     sign = "-" if number < 0 else ""
     if point <= 0:

@@ -9,6 +9,7 @@ from typing import Self
 
 from asyncpipe.errors import UsageError, XvaInvalidError
 from asyncpipe.model.xva import XvaReport
+from asyncpipe.text.format import counted
 from asyncpipe.xva.read.ova_facts import DeclaredDisk
 from asyncpipe.xva.read.sequence import Chunk
 from asyncpipe.xva.read.validator import XvaValidator
@@ -92,7 +93,7 @@ class DiskExtractor:
             return None
         if not 0 <= self._disk < len(facts.disks):
             raise UsageError(
-                f"The XVA has {len(facts.disks)} disk(s), number {self._disk} is not one of them.",
+                f"The XVA has {counted(len(facts.disks), 'disk')}, none with number {self._disk}.",
                 hint="Disks count from 0; asyncpipe inspect lists them.",
             )
         return facts.disks[self._disk]

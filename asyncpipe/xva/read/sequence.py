@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from asyncpipe.text.format import counted
 from asyncpipe.text.safe import printable
 from asyncpipe.xva.read.ova_facts import DeclaredDisk
 from asyncpipe.xva.reject import MIB, RejectError
@@ -222,7 +223,7 @@ class ChunkSequence:
             if disk.complete:
                 continue
             if not self.begun:
-                declared = f"ova.xml declares {len(self.disks)} disk(s)"
+                declared = f"ova.xml declares {counted(len(self.disks), 'disk')}"
                 return "metadata-only", f"{declared}, the file has no data: only a description"
             if disk.last < 0:
                 return "disk-missing", f"disk {disk.label} is declared, but has no data"

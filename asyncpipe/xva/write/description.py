@@ -14,7 +14,7 @@ from asyncpipe.xva.write import records
 from asyncpipe.xva.write.records import Date, Record, Value, VmSpec
 
 MAX_DISKS: Final = 16  # as many as a VM can have on every supported host
-_UUIDS: Final = uuid.UUID("6d0c9a5e-6c39-5f0e-9b0e-5b1f1f9a4c11")  # a namespace of our own
+_UUIDS: Final = uuid.UUID("6d0c9a5e-6c39-5f0e-9b0e-5b1f1f9a4c11")  # our namespace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

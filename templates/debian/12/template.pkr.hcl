@@ -1,4 +1,4 @@
-# Debian 12 (bookworm). The other files of this folder are links to templates/common.
+# Debian 12 (bookworm). The other files of this folder are the same for every template.
 
 variable "iso_mirror" {
   type        = string

@@ -1,4 +1,4 @@
-# Debian 13 (trixie). The other files of this folder are links to templates/common.
+# Debian 13 (trixie). The other files of this folder are the same for every template.
 
 variable "iso_mirror" {
   type        = string

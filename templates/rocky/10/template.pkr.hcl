@@ -1,4 +1,4 @@
-# Rocky Linux 10. The other files of this folder are links to templates/common.
+# Rocky Linux 10. The other files of this folder are the same for every template.
 
 variable "iso_mirror" {
   type        = string

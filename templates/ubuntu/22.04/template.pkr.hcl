@@ -1,4 +1,4 @@
-# Ubuntu 22.04 LTS (jammy). The other files of this folder are links to templates/common.
+# Ubuntu 22.04 LTS (jammy). The other files of this folder are the same for every template.
 
 variable "iso_mirror" {
   type        = string

@@ -1,4 +1,4 @@
-# Ubuntu 24.04 LTS (noble). The other files of this folder are links to templates/common.
+# Ubuntu 24.04 LTS (noble). The other files of this folder are the same for every template.
 
 variable "iso_mirror" {
   type        = string

@@ -1,4 +1,4 @@
-# Ubuntu 26.04 LTS (resolute). The other files of this folder are links to templates/common.
+# Ubuntu 26.04 LTS (resolute). The other files of this folder are the same for every template.
 
 variable "iso_mirror" {
   type        = string

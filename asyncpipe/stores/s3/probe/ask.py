@@ -146,7 +146,7 @@ async def _multipart(probe: Probe, plain: ChecksumMode) -> dict[str, Any]:
     async with TrialUpload(probe, "m-none", ChecksumMode.NONE) as upload:
         found = await _complete(upload)
     found.pop("whole")
-    # an ETag that echoes a wrong Content-MD5 is no MD5 of what arrived
+    # an ETag that echoes a wrong Content-MD5 is not the MD5 of what arrived
     honest = found["comparable_etag"] and not upload.echoes
     found["comparable_etag"] = honest
     return {**found, "checksum": ChecksumMode.ETAG_MD5 if honest else ChecksumMode.NONE}

@@ -53,7 +53,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Asks on keys of its own, which are removed at its end."""
+    """Asks on temporary keys, which it removes at its end."""
 
     request: Request
     root: str
@@ -107,7 +107,7 @@ class Probe:
     async def refused(
         self, operation: str, name: str, statuses: Container[int] | None, **parameters: Any
     ) -> bool:
-        """Tell whether the call was refused, with one of ``statuses`` where they are named."""
+        """Whether the call was refused, with one of ``statuses`` where they are named."""
         status = await self.status_of(operation, name, **parameters)
         return status != 200 and (statuses is None or status in statuses)
 
@@ -126,7 +126,7 @@ class Probe:
         wrong: bool = False,
         **conditions: Any,
     ) -> bool:
-        """Tell whether such a PutObject is refused; ``wrong``: its digest is another byte's."""
+        """Whether such a PutObject is refused; ``wrong``: its digest is another byte's."""
         digest = small_checksum(mode, WRONG_BODY if wrong else BODY)
         return await self.refused(
             "put_object", name, statuses, Body=BODY, **self.extra, **digest, **conditions

@@ -62,7 +62,7 @@ class TrialUpload:
                 await self._call("abort_multipart_upload")
 
     async def can_be_made(self) -> bool:
-        """Tell whether an upload with such checksums may be begun."""
+        """Whether an upload with such checksums may be begun."""
         try:
             await self._begin()
         except ClientError:
@@ -70,7 +70,7 @@ class TrialUpload:
         return True
 
     async def refuses_wrong_part(self) -> bool:
-        """Tell whether a part with a wrong digest is refused, and one with the right one taken."""
+        """Whether a part with a wrong digest is refused, and one with the right one taken."""
         await self._begin()
         if await self._part_status(WRONG_BODY) != 400:
             return False
@@ -82,7 +82,7 @@ class TrialUpload:
         return status == 200
 
     async def complete_refused(self, statuses: Container[int], **conditions: Any) -> bool:
-        """Tell whether Complete with ``conditions`` is refused with one of ``statuses``."""
+        """Whether Complete with ``conditions`` is refused with one of ``statuses``."""
         for _ in range(2):
             await self._have_part()
             status = await self._complete(conditions)

@@ -1,0 +1,18 @@
+"""Whether the ISO of a template is the vendor's current one, by the vendor's own lists."""
+
+from asyncpipe.preflight.iso.edit import update
+from asyncpipe.preflight.iso.judge import Checker, IsoResult, IsoState, exit_code_of
+from asyncpipe.preflight.iso.medium import Medium, media_of
+from asyncpipe.preflight.iso.signed import Fetched, Keys
+
+__all__ = [
+    "Checker",
+    "Fetched",
+    "IsoResult",
+    "IsoState",
+    "Keys",
+    "Medium",
+    "exit_code_of",
+    "media_of",
+    "update",
+]

@@ -1,0 +1,226 @@
+"""A template's ISO against what its vendor publishes now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, Protocol
+from urllib.parse import unquote, urljoin
+
+from asyncpipe import errors
+from asyncpipe.ports import ProcessRunner
+from asyncpipe.preflight.iso import signed, sums
+from asyncpipe.preflight.iso.medium import Medium
+from asyncpipe.preflight.iso.signed import Fetched, Keys, Signed
+from asyncpipe.preflight.iso.vendors import Image, image_of
+
+_MAX_LIST_BYTES: Final = 4 * 1024 * 1024
+_FOLDERS: Final = ("archive", "release")  # cdimage.debian.org: past and present releases
+
+
+class Lists(Protocol):
+    """Fetches small files of a mirror (``cli/iso_check.py``)."""
+
+    async def fetch(self, url: str, *, max_bytes: int) -> Fetched:
+        """Ask for ``url``; every failure is a value."""
+        ...
+
+
+class IsoState(StrEnum):
+    """What became of an ISO; each but the first two has an exit code of its own."""
+
+    CURRENT = "current"
+    UNKNOWN = "no list known"  # a vendor that is not in our table
+    NEWER = "newer"
+    GONE = "gone"
+    CHANGED = "changed"
+    WRONGLY_SIGNED = "wrongly signed"
+    UNREACHABLE = "unreachable"
+
+
+# The gravest first: several results end with the first of these that occurs.
+EXIT_CODES: Final = {
+    IsoState.WRONGLY_SIGNED: errors.EXIT_ISO_WRONGLY_SIGNED,
+    IsoState.CHANGED: errors.EXIT_ISO_CHANGED,
+    IsoState.GONE: errors.EXIT_ISO_GONE,
+    IsoState.UNREACHABLE: errors.EXIT_ISO_UNREACHABLE,
+    IsoState.NEWER: errors.EXIT_ISO_NEWER,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsoResult:
+    """One ISO of a template: what the vendor says of it, and how far that is proved."""
+
+    medium: Medium
+    state: IsoState
+    message: str
+    vendor: str = ""
+    signed: Signed = Signed.UNCHECKED
+    newer_url: str = ""
+    newer_sum_hex: str = ""  # of the kind that the template states; "" where it states none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _List:
+    """A list of sums as it was read."""
+
+    url: str
+    found: dict[str, str]
+    signed: Signed
+    why: str
+    problem: str = ""  # why there is none
+    is_gone: bool = False
+
+
+def exit_code_of(results: Iterable[IsoResult]) -> int:
+    """The code of the gravest result, 0 where all are current or of no known vendor."""
+    states = {result.state for result in results}
+    return next((code for state, code in EXIT_CODES.items() if state in states), 0)
+
+
+class Checker:
+    """Compares media with the lists of their vendors; each list is fetched once."""
+
+    def __init__(self, lists: Lists, runner: ProcessRunner, keys: Keys) -> None:
+        self._lists = lists
+        self._runner = runner
+        self._keys = keys
+        self._fetched: dict[str, Fetched] = {}
+
+    async def check(self, medium: Medium) -> IsoResult:
+        """Say what the vendor publishes in place of ``medium``; raises nothing of the network."""
+        image = image_of(medium.name)
+        if image is None:
+            message = f"{medium.name}: no vendor of ours names its images so"
+            return IsoResult(medium=medium, state=IsoState.UNKNOWN, message=message)
+        listed = await self._list_of(image, medium.url, medium)
+        if listed.signed is Signed.WRONG:
+            message = f"{listed.url} is not to be believed: {listed.why}"
+            return self._result(medium, image, listed, IsoState.WRONGLY_SIGNED, message)
+        newer = await self._newer(medium, image, listed)
+        if newer is not None:
+            return newer
+        return self._judge(medium, image, listed)
+
+    def _judge(self, medium: Medium, image: Image, listed: _List) -> IsoResult:
+        """Without anything newer: is it there, and is it the same?"""
+        known = listed.found.get(image.name)
+        if listed.problem and not listed.is_gone:
+            state, message = IsoState.UNREACHABLE, f"{listed.url}: {listed.problem}"
+        elif known is None:
+            state, message = IsoState.GONE, f"{listed.url} does not name it (any more)"
+        elif medium.sum_hex and medium.sum_hex != known:
+            state = IsoState.CHANGED
+            message = f"the vendor's sum is {known}, the template's {medium.sum_hex}"
+        else:
+            state, message = IsoState.CURRENT, "the newest of its series"
+        result = self._result(medium, image, listed, state, message)
+        if state is IsoState.CHANGED:
+            return replace(result, newer_url=medium.url, newer_sum_hex=known or "")
+        return result
+
+    async def _newer(self, medium: Medium, image: Image, listed: _List) -> IsoResult | None:
+        """The newest later image that a list names, of this folder or of one beside it."""
+        found = [(one, medium.url) for one in map(image_of, listed.found) if one]
+        found += await self._beside(medium, image)
+        later = [(one, url) for one, url in found if image.is_older_than(one)]
+        for one, beside in sorted(later, key=lambda each: each[0].numbers, reverse=True):
+            url = urljoin(beside, one.name)
+            of_it = await self._list_of(one, url, replace(medium, sums_url=""))
+            if of_it.signed is Signed.WRONG:
+                message = f"{of_it.url} is not to be believed: {of_it.why}"
+                return self._result(medium, image, of_it, IsoState.WRONGLY_SIGNED, message)
+            if one.name in of_it.found:
+                gone = listed.is_gone or (not listed.problem and image.name not in listed.found)
+                old = f", {image.name} is gone" if gone else ""
+                result = self._result(
+                    medium, image, of_it, IsoState.NEWER, f"{one.name} is published{old}"
+                )
+                sum_hex = of_it.found[one.name] if medium.sum_hex else ""
+                return replace(result, newer_url=url, newer_sum_hex=sum_hex)
+        return None
+
+    async def _beside(self, medium: Medium, image: Image) -> list[tuple[Image, str]]:
+        """Images in folders of other versions, or in the folder itself where lists are apart."""
+        folder = medium.url.rpartition("/")[0]
+        if image.vendor.listed_apart:
+            names = await self._names(f"{folder}/")
+            return [(one, medium.url) for one in map(image_of, names) if one]
+        match = re.fullmatch(rf"(.*/)([^/]+)/{re.escape(image.version)}(/.*)", medium.url)
+        if match is None:
+            return []
+        before, parent, after = match[1], match[2], match[3].rpartition("/")[0]
+        found: list[tuple[Image, str]] = []
+        for name in dict.fromkeys((parent, *(_FOLDERS if parent in _FOLDERS else ()))):
+            for version in await self._names(f"{before}{name}/"):
+                later = image_of(image.name.replace(image.version, version, 1))
+                if later is not None and later.version == version:
+                    found.append((later, f"{before}{name}/{version}{after}/"))
+        return found
+
+    async def _names(self, url: str) -> Sequence[str]:
+        fetched = await self._fetch(url)
+        return [unquote(name) for name in sums.names_in(fetched.body)]
+
+    async def _list_of(self, image: Image, url: str, medium: Medium) -> _List:
+        """The list that the template names, else the first beside the image that fits its sum."""
+        beside = [urljoin(url, name.format(name=image.name)) for name in image.vendor.sums]
+        first: _List | None = None
+        for candidate in [medium.sums_url] if medium.sums_url else beside:
+            listed = await self._read(image, candidate)
+            length = len(listed.found.get(image.name, medium.sum_hex))
+            if not listed.problem and (not medium.sum_hex or length == len(medium.sum_hex)):
+                return listed
+            first = first or listed
+        assert first is not None
+        return first
+
+    async def _read(self, image: Image, url: str) -> _List:
+        fetched = await self._fetch(url)
+        if fetched.status != 200:
+            problem = fetched.problem or f"HTTP {fetched.status}"
+            return _List(
+                url=url,
+                found={},
+                signed=Signed.UNCHECKED,
+                why="",
+                problem=problem,
+                is_gone=fetched.is_gone,
+            )
+        signature, problem = await self._signature(image, url, fetched.body)
+        judged = await signed.judge(self._runner, image.vendor, self._keys, fetched.body, signature)
+        why = problem or judged.why
+        return _List(url=url, found=sums.read(judged.text), signed=judged.state, why=why)
+
+    async def _signature(self, image: Image, url: str, body: bytes) -> tuple[bytes | None, str]:
+        """The detached signature of a list, and why there is none."""
+        problem = ""
+        for ending in () if signed.is_inline(body) else image.vendor.signatures:
+            answer = await self._fetch(f"{url}{ending}")
+            if answer.status == 200:
+                return answer.body, ""
+            if not answer.is_gone:
+                problem = f"its signature cannot be fetched: {answer.problem or answer.status}"
+        return None, problem
+
+    async def _fetch(self, url: str) -> Fetched:
+        if url not in self._fetched:
+            self._fetched[url] = await self._lists.fetch(url, max_bytes=_MAX_LIST_BYTES)
+        return self._fetched[url]
+
+    @staticmethod
+    def _result(
+        medium: Medium, image: Image, listed: _List, state: IsoState, message: str
+    ) -> IsoResult:
+        unproved = listed.signed is Signed.UNCHECKED and not listed.problem
+        note = f"; the sums were not signature-checked: {listed.why}" if unproved else ""
+        return IsoResult(
+            medium=medium,
+            state=state,
+            message=f"{message}{note}",
+            vendor=image.vendor.name,
+            signed=listed.signed,
+        )

@@ -1,0 +1,1 @@
+"""What a run builds: templates found, read and named; who would collide with whom."""

@@ -1,0 +1,185 @@
+"""One lane of a soak: commands as a person types them, disturbed at random instants."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.e2e import many
+from tests.e2e.command import LIMIT_S, Desk, Ended
+from tests.soak.places import Place, packer_is_here
+
+FILES: Final = {"debian-12": 1, "rocky-9": 7, "ubuntu-24.04": 23}  # MiB
+_LONGEST_S: Final = 6.0  # until a disturbance comes; most commands have ended by then
+_CANCELLED, _KILLED = 130, -signal.SIGKILL
+# What a store that spoils bytes, or is away, may end a command with.
+_STORE_FAILED: Final = frozenset({0, 4, 40, 41, 42})
+
+
+@dataclass(slots=True)
+class Lane:
+    """Commands of one working folder, one after the other, until the time is up."""
+
+    place: Place
+    folder: Path
+    seed: int
+    ended: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    chance: random.Random = field(init=False)
+    desk: Desk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.folder.mkdir(parents=True)
+        self.desk = Desk(self.folder, environment=dict(self.place.environment))
+        for name, size_mib in FILES.items():
+            (self.folder / "disk.raw").write_bytes(self.chance.randbytes(size_mib << 20))
+            argv = ("xva", "create", "--name", name, "--disk", "disk.raw", "-o", f"{name}.xva")
+            made = self.desk.run(*argv)
+            assert made.code == 0, made.all
+        copies = (many.GOOD[1], many.GOOD[3], many.FAILING[0])
+        many.write(self.folder / "many", copies)
+
+    def run(self, until_s: float) -> None:
+        """Draw commands and disturbances until then; ``findings`` says what went wrong."""
+        while time.monotonic() < until_s:
+            try:
+                self._once()
+            except Exception as error:  # noqa: BLE001 - the soak goes on and reports it
+                self.findings.append(f"{self.place.name}: the lane itself failed: {error!r}")
+
+    def _once(self) -> None:
+        command, allowed = self._command()
+        kinds = ["none"] * 4 + ["kill"] * 3 + ["interrupt"] * 2 + ["terminate"]
+        kinds += ["bad line"] * 2 if self.place.bad_line else []
+        kinds += ["restart"] if self.place.restart else []
+        kind = self.chance.choice(kinds)
+        done = self._disturbed(command, kind)
+        self.ended[f"{command[0]}, {kind}: {done.code}"] += 1
+        if done.code not in allowed | _allowed_by(kind) or "Traceback" in done.all:
+            self.findings.append(
+                f"{self.place.name}: {' '.join(command)} ({kind}) ended with {done.code}:"
+                f" {done.all[-1500:]}"
+            )
+        if kind == "kill" and self.chance.random() < 0.5:
+            self._resume(command)
+
+    def _command(self) -> tuple[Sequence[str], frozenset[int]]:
+        to = ("--destination", self.place.destination)
+        drawn = self.chance.random()
+        if drawn < 0.25 and packer_is_here():
+            eager = ("--no-eager",) if self.chance.random() < 0.5 else ("--eager",)
+            return ("build", "many", "-j2", *eager, "--grace", "2s", *to), frozenset({4})
+        if drawn < 0.35:
+            return ("list", "--fresh", *to), frozenset({0})
+        name = self.chance.choice(list(FILES))
+        pace = self.chance.choice(((), ("--bandwidth", "6MiB"), ("--part-size", "5MiB")))
+        return ("publish", f"{name}.xva", *pace, *to), frozenset({0})
+
+    def _disturbed(self, command: Sequence[str], kind: str) -> Ended:
+        desk = self.desk
+        if kind == "bad line":
+            assert self.place.bad_line
+            return _ended(_through(desk, self.place.bad_line, command))
+        process = desk.start(*command)
+        delay_s = self.chance.uniform(0.2, _LONGEST_S)
+        number = {
+            "kill": signal.SIGKILL,
+            "interrupt": signal.SIGINT,
+            "terminate": signal.SIGTERM,
+        }.get(kind)
+
+        def disturb() -> None:
+            if number is not None:
+                process.send_signal(number)
+            elif kind == "restart" and self.place.restart:
+                self.place.restart()
+
+        timer = threading.Timer(delay_s, disturb)
+        timer.start()
+        try:
+            return _ended(process)
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _resume(self, command: Sequence[str]) -> None:
+        if command[0] == "publish":
+            again = self.desk.run(*command, "--resume")
+        elif command[0] == "build" and self.runs():
+            again = self.desk.run("build", "--resume", "last", "--grace", "2s")
+        else:
+            return
+        self.ended[f"{command[0]} --resume: {again.code}"] += 1
+        # a run that was killed before it had written anything cannot be resumed
+        if again.code not in {0, 2, 4} or "Traceback" in again.all:
+            self.findings.append(
+                f"{self.place.name}: {' '.join(command)}, resumed, ended with {again.code}:"
+                f" {again.all[-1500:]}"
+            )
+
+    def runs(self) -> list[Path]:
+        """The folders of all runs and publications that there are."""
+        work = self.folder / ".asyncpipe"
+        known = [*work.glob("runs/*/run.json"), *work.glob("publish/*/run.json")]
+        return sorted(path.parent for path in known)
+
+    def reap(self) -> None:
+        """Finish what was interrupted, as a person would."""
+        for run in self.runs():
+            done = self.desk.run("reap", "--run", str(run))
+            if done.code:
+                self.findings.append(f"{self.place.name}: reap --run {run}: {done.all[-1500:]}")
+
+    def failures(self) -> list[tuple[str, str, Path]]:
+        """Unit, timestamp and run folder of each build that failed."""
+        found = []
+        for run in self.runs():
+            record = json.loads((run / "run.json").read_text())
+            for name, unit in record["units"].items():
+                if unit["state"] == "failed":
+                    found.append((name, record["timestamp"], Path(unit["run_directory"])))
+        return found
+
+
+def _allowed_by(kind: str) -> frozenset[int]:
+    match kind:
+        case "kill":
+            return frozenset({_KILLED})
+        case "interrupt" | "terminate":
+            # before Python could set a handler, the signal itself ends the process
+            return frozenset({_CANCELLED, -signal.SIGINT, -signal.SIGTERM, 1})
+        case "bad line" | "restart":
+            return _STORE_FAILED
+        case _:
+            return frozenset()
+
+
+def _through(desk: Desk, environment: object, command: Sequence[str]) -> subprocess.Popen[str]:
+    assert isinstance(environment, dict)
+    good = dict(desk.environment)
+    desk.environment.update(environment)
+    try:
+        return desk.start(*command)
+    finally:
+        desk.environment.clear()
+        desk.environment.update(good)
+
+
+def _ended(process: subprocess.Popen[str]) -> Ended:
+    try:
+        out, err = process.communicate(timeout=2 * LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return Ended(-999, out, err + "\nstill ran after twice the limit")
+    return Ended(process.returncode, out, err)

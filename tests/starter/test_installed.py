@@ -1,0 +1,61 @@
+"""The way in for a user without our checkout: install the wheel, init, build."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from asyncpipe import __version__
+from tests.e2e.command import needs_packer
+from tests.starter.installed import REPOSITORY, Machine
+
+
+def test_the_wheel_holds_templates_as_files_and_hashicorps_key(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    ours = [
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in ("templates", "provisioning")
+        for path in (REPOSITORY / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert {f"asyncpipe/starter/data/{path}" for path in ours} <= set(names)
+    assert "asyncpipe/packer/release/hashicorp.asc" in names
+    assert f"asyncpipe-{__version__}-" in wheel.name
+
+
+@pytest.mark.real_packer
+@needs_packer
+def test_a_wheel_an_empty_home_and_a_new_repository_publish_the_demo(machine: Machine) -> None:
+    machine.start_repository()
+    machine.run("~/tools/bin/asyncpipe build templates/demo")
+    assert len(machine.published) == 1
+    status = machine.run("git status --porcelain").stdout.split()
+    assert not {"published/", ".asyncpipe/"} & set(status)
+
+
+def test_both_programs_are_installed_and_run(machine: Machine) -> None:
+    machine.start_repository("--from demo --ci none")
+    shown = machine.run(
+        "~/tools/bin/build-template --dry-run templates/demo --packer /bin/true || :"
+    )
+    assert "is not HashiCorp Packer" in shown.stderr
+    assert __version__ in machine.run("~/tools/bin/asyncpipe --version").stdout
+    assert "Nothing to change" in machine.run("~/tools/bin/asyncpipe update").stdout
+
+
+@pytest.mark.heavy("github")
+@pytest.mark.real_packer
+@needs_packer
+def test_the_wheels_dependencies_from_the_index_are_enough(machine: Machine) -> None:
+    """The README's commands with nothing of this test environment."""
+    for name in ("PYTHONPATH", "PIP_NO_INDEX"):
+        del machine.environment[name]
+    (machine.folder / "tools/python3").unlink()
+    base = getattr(sys, "_base_executable", sys.executable)
+    (machine.folder / "tools/python3").symlink_to(base)
+    machine.start_repository()
+    machine.run("~/tools/bin/asyncpipe build templates/demo")
+    assert len(machine.published) == 1

@@ -1,32 +1,39 @@
 """What is published at a destination: pointers, index, channels, fetching and removing versions."""
 
 from asyncpipe.catalog.channels import Channel, Channels, channels, set_channel, unset_channel
+from asyncpipe.catalog.compare import Change, Difference, compare
 from asyncpipe.catalog.listing import Listing, latest, list_versions, rebuild_index, resolve
+from asyncpipe.catalog.naming import names_of
 from asyncpipe.catalog.place import Claimant, look_at_place, take_place
 from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
-from asyncpipe.catalog.read import BAD
+from asyncpipe.catalog.read import BAD, read_metadata
 from asyncpipe.catalog.streaming import stream_xva
 from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
     "BAD",
+    "Change",
     "Channel",
     "Channels",
     "Claimant",
+    "Difference",
     "Listing",
     "Pruning",
     "Pulled",
     "channels",
+    "compare",
     "entry_of",
     "latest",
     "list_versions",
     "look_at_place",
     "move_pointer",
+    "names_of",
     "plan_pruning",
     "prune",
     "pull",
+    "read_metadata",
     "rebuild_index",
     "resolve",
     "set_channel",

@@ -50,7 +50,7 @@ def access_of_environment(
     password = _first(environment, "ASYNCPIPE_HOST_PASSWORD", "PKR_VAR_remote_password")
     if not password:
         raise UsageError(
-            "There is no password for the host.",
+            "The host's password is missing.",
             hint="Export ASYNCPIPE_HOST_PASSWORD (and ASYNCPIPE_HOST_USER if it is not root).",
         )
     user = username or _first(environment, "ASYNCPIPE_HOST_USER", "PKR_VAR_remote_username")

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 exchange with a host over a TLS connection of its own.
+"""One HTTP/1.1 exchange with a host over a separate TLS connection.
 
 h11 on anyio rather than aiohttp: an import is answered while its body is still being sent, which
 needs both directions in our own task group; and there is one place where certificates are checked.
@@ -211,7 +211,7 @@ def _unreachable(endpoint: Endpoint, error: Exception) -> HostError:
                 hint="Check the address; on the host: xe-toolstack-restart, systemctl status xapi.",
             )
         if isinstance(cause, OSError) and cause.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
-            return HostUnreachableError(f"There is no way to {endpoint} ({cause.strerror}).")
+            return HostUnreachableError(f"{endpoint} cannot be reached ({cause.strerror}).")
     return HostUnreachableError(
         f"No TLS connection to {endpoint}: {_why(causes[-1])}.",
         hint="XAPI speaks TLS on port 443: check the address and its port.",

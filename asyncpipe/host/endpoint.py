@@ -33,7 +33,7 @@ def endpoint_of(address: str) -> Endpoint:
     """Read an address as a person or ``PKR_VAR_remote_host`` gives it.
 
     Raises:
-        UsageError: it is no address.
+        UsageError: it is not an address.
     """
     text = address.strip()
     if "://" in text and not text.startswith("https://"):
@@ -52,6 +52,6 @@ def endpoint_of(address: str) -> Endpoint:
 
 def _no_address(address: str) -> UsageError:
     return UsageError(
-        f"{printable(address.rpartition('@')[2], 200)!r} is no address of a host.",
-        hint="Write NAME or NAME:PORT; user and password are settings of their own.",
+        f"{printable(address.rpartition('@')[2], 200)!r} is not the address of a host.",
+        hint="Write NAME or NAME:PORT; user and password have separate settings.",
     )

@@ -286,7 +286,7 @@ async def _templates_of(pool: XapiPool, source: ImportSource, name: str | None) 
             if VERSION_KEY not in config or not record.get("is_a_template"):
                 raise DestinationTakenError(
                     f"{pool.session.endpoint} has a VM {name!r} that asyncpipe did not import.",
-                    hint="Rename it; two of one name cannot be told apart.",
+                    hint="Rename it: two with one name cannot be distinguished.",
                 )
             older.append((ref, record))
     return _Templates(same=same, older=older)

@@ -94,5 +94,5 @@ class Judge:
             )
         return XvaInvalidError(
             f"{self._name} is not a valid XVA: {finding}",
-            hint="asyncpipe verify tells all that was found.",
+            hint="asyncpipe verify lists all that was found.",
         )

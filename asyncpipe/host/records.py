@@ -74,14 +74,14 @@ def text(record: Record, name: str) -> str:
 
 
 def texts(value: object) -> dict[str, str]:
-    """A map of XAPI; what is none is empty."""
+    """A map of XAPI; anything else counts as an empty one."""
     if not isinstance(value, Mapping):
         return {}
     return {str(key)[:_MAX_CHARS]: printable(str(one), _MAX_CHARS) for key, one in value.items()}
 
 
 def number(record: Record, name: str) -> int:
-    """A whole number, which XAPI writes as a string; 0 when it is none."""
+    """A whole number, which XAPI writes as a string; anything else is 0."""
     digits = str(record.get(name, "0"))
     return int(digits) if digits.lstrip("-").isdecimal() and len(digits) < 20 else 0
 

@@ -71,7 +71,7 @@ def error_of(refusal: Refusal, endpoint: Endpoint, doing: str) -> HostError:
             code=refusal.code,
         )
     if refusal.code in _MISSING:
-        return HostMissingError(f"{endpoint}: there is no such object ({words}).", code=code)
+        return HostMissingError(f"{endpoint} does not know the object ({words}).", code=code)
     text, hint = _SENTENCES.get(refusal.code, ("", ""))
     return HostError(
         f"{endpoint} refused {doing}: {text or words or code} ({code}).", hint=hint, code=code

@@ -1,6 +1,6 @@
 """An XVA into ``PUT /import``: tasks read, judge, send, receive the answer, watch XAPI's task.
 
-XAPI answers 200 before it has read the body; whether the import worked stands in its task only.
+XAPI answers 200 before it has read the body; only its task says whether the import worked.
 ``Transfer-Encoding: chunked`` is refused by XAPI, so that the size must be known
 (https://xapi-project.github.io, ``ocaml/xapi/import.ml``).
 """
@@ -50,7 +50,7 @@ class ImportSource:
 
 
 class ImportProgress(Protocol):
-    """Is told how an import goes; must not block."""
+    """Called with the progress of an import; must not block."""
 
     def sent(self, sent_bytes: int) -> None:
         """So many bytes have left."""

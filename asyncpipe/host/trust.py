@@ -96,13 +96,13 @@ def parse_fingerprint(text: str) -> str:
     """Read a fingerprint with or without colons and ``sha256:`` -> 64 lower-case hex digits.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a fingerprint.
     """
     bare = re.sub(r"^sha-?256[:=]|sha256 fingerprint=", "", text.strip().lower())
     bare = bare.replace(":", "").replace(" ", "")
     if not _DIGITS.fullmatch(bare):
         raise UsageError(
-            f"{text[:120]!r} is no SHA-256 fingerprint.",
+            f"{text[:120]!r} is not a SHA-256 fingerprint.",
             hint="It has 64 hex digits; asyncpipe host trust HOST shows that of a host.",
         )
     return bare

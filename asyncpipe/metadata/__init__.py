@@ -8,7 +8,7 @@ from asyncpipe.metadata.document import (
     failed,
 )
 from asyncpipe.metadata.encoding import encode, published
-from asyncpipe.metadata.sbom import cyclonedx
+from asyncpipe.metadata.sbom import cyclonedx, spdx
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -19,4 +19,5 @@ __all__ = [
     "encode",
     "failed",
     "published",
+    "spdx",
 ]

@@ -37,6 +37,67 @@ def cyclonedx(document: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+def spdx(document: Mapping[str, Any]) -> dict[str, object]:
+    """Return the packages as SPDX 2.3 JSON (https://spdx.github.io/spdx-spec/v2.3).
+
+    Licences are not known: nothing is asserted about them.
+    """
+    os, tool = document["os"], document["build"]["tool"]
+    digest = document["files"]["xva"]["sha256_hex"]
+    packages = [
+        {
+            "SPDXID": f"SPDXRef-Package-{number}",
+            "name": package["name"],
+            "versionInfo": package["version"],
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": False,
+            "externalRefs": [
+                {
+                    "referenceCategory": "PACKAGE-MANAGER",
+                    "referenceType": "purl",
+                    "referenceLocator": _purl(package, os["type"] or "linux"),
+                }
+            ],
+        }
+        for number, package in enumerate(document["packages"], 1)
+    ]
+    image = {
+        "SPDXID": "SPDXRef-Image",
+        "name": document["files"]["xva"]["key"].rpartition("/")[2],
+        "versionInfo": document["timestamp"],
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "primaryPackagePurpose": "OPERATING-SYSTEM",
+        "checksums": [{"algorithm": "SHA256", "checksumValue": digest}],
+    }
+    described = {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES"}
+    contained = {"spdxElementId": "SPDXRef-Image", "relationshipType": "CONTAINS"}
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": f"{os['short_id'] or document['unit']}@{document['timestamp']}",
+        "documentNamespace": f"urn:asyncpipe:sbom:{digest}",
+        "creationInfo": {
+            "created": _whole_seconds(document["build"]["ended_utc"], document["timestamp"]),
+            "creators": [f"Tool: {tool['name']}-{tool['version']}"],
+        },
+        "packages": [image, *packages],
+        "relationships": [
+            {**described, "relatedSpdxElement": "SPDXRef-Image"},
+            *({**contained, "relatedSpdxElement": one["SPDXID"]} for one in packages),
+        ],
+    }
+
+
+def _whole_seconds(ended_utc: str | None, timestamp: str) -> str:
+    """SPDX wants YYYY-MM-DDThh:mm:ssZ; a finished file has no end of a build."""
+    if ended_utc:
+        return f"{ended_utc[:19]}Z"
+    date, time = timestamp[:8], timestamp[9:15]
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}Z"
+
+
 _PURL_TYPES: Final = {
     **dict.fromkeys(("debian", "ubuntu", "devuan", "kali", "linuxmint"), "deb"),
     **dict.fromkeys(("alpine", "alpinelinux"), "apk"),

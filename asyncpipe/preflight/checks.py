@@ -155,5 +155,5 @@ def _check_age(plan: BuildPlan, today: str) -> CheckResult | None:
         name="end-of-life",
         unit=plan.unit,
         status=CheckStatus.WARN,
-        message=f"{identity.short_id} gets no updates since {identity.end_of_life}.",
+        message=f"{identity.short_id} has had no updates since {identity.end_of_life}.",
     )

@@ -52,7 +52,7 @@ def timestamp_of(moment: datetime) -> str:
 
 
 def moment_of(timestamp: str) -> datetime | None:
-    """The moment that a run's timestamp names; None when it is none."""
+    """The moment that a run's timestamp names; None when it names none."""
     try:
         return datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
     except ValueError:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from asyncpipe.text.scan import Scanner
 
 # ECMA-48, 7 and 8 bits: CSI sequences; OSC, DCS, SOS, PM and APC strings; two-character escapes.
-# A string without its end is no sequence: it hides nothing of what follows. It holds no control,
-# so that each character is looked at twice at most, whatever introducers follow one another.
+# A string without its end is not a sequence: it hides nothing of what follows. It holds no control,
+# so that each character is read twice at most, whatever introducers follow one another.
 _STRING: Final = r"[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
 _SEVEN_BITS: Final = re.compile(
     rf"(?:\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_](?:{_STRING})?+|[ -/]*+[0-~]))++"
@@ -53,7 +53,7 @@ def printable(text: str, limit: int = 2000) -> str:
     """Return ``text`` with every unprintable character escaped, at most ``limit`` characters.
 
     Newlines, ANSI escapes, bidirectional overrides and lone surrogates are escaped as Python
-    writes them in a literal; what was cut is told by an ellipsis.
+    writes them in a literal; an ellipsis shows where text was cut.
     """
     text = text[: limit + 1]  # bounded work too
     if not text.isprintable():
@@ -128,7 +128,7 @@ def _has_longer_line(text: str, limit_chars: int) -> bool:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether nothing in ``text`` acts; newlines and tabs may be there."""
+    """Whether nothing in ``text`` acts; newlines and tabs may be there."""
     if text.isascii() and text.isprintable():
         return True
     if len(text) < _SHORT_CHARS:
@@ -137,7 +137,7 @@ def is_plain(text: str) -> bool:
 
 
 def is_printable_ascii(lines: str) -> bool:
-    """Tell whether ``clean`` would leave each of these lines as it is, but for its length."""
+    """Whether ``clean`` would leave each of these lines as it is, but for its length."""
     return lines.isascii() and lines.replace("\n", "").isprintable()
 
 

@@ -5,7 +5,7 @@ locals {
   as_root = "chmod 0600 {{ .Path }}; sudo -n env {{ .Vars }} sh -eu {{ .Path }}"
   as_user = "sh -eu {{ .Path }}"
 
-  # Only what this system runs is uploaded: a change of the other family's scripts is none of its business.
+  # Only what this system runs is uploaded: a change of the other family's scripts does not touch it.
   scripts = [
     for name in ["provision.sh", "common", "xen", local.os_family] : "${local.provisioning_dir}/${name}"
   ]

@@ -109,7 +109,7 @@ def test_killed_and_without_credentials_what_may_remain_is_named(
     assert ended.code == 40, ended.out
     (uuid,) = bench.journal()["units"]["small"]["instance_uuids"]
     assert f"xe vm-uninstall force=true uuid={uuid}" in ended.out
-    assert "There is no password for the host" in ended.out
+    assert "The host's password is missing" in ended.out
 
 
 def test_killed_packer_goes_on_to_its_own_clean_up(new_bench: NewBench) -> None:

@@ -84,7 +84,6 @@ class Trial:
         self._tell = tell
         self._scratch = scratch
         self._apply = apply
-        self._failed = False
         self._sound: dict[str, bool] = {}
         self._functions: dict[tuple[str, str, int], list[FunctionType]] = {}
 
@@ -94,6 +93,7 @@ class Trial:
             for mutant in self._mutants:
                 importlib.import_module(module_of(mutant.path))
             self._functions = _functions_below(self._repository)
+        gc.freeze()  # or the first collection of each fork would copy every page
         known = [item for item in session.items if self._passes(item)]
         known.sort(key=lambda item: self._measured[item.nodeid].seconds)
         for mutant in self._mutants:
@@ -105,8 +105,12 @@ class Trial:
             self._tell(mutant, fate, by)
         return True
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._failed |= report.failed
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        """End a fork at the first failure: to describe it would cost more than the test."""
+        error = call.excinfo.value if call.excinfo is not None else None
+        if error is not None and not isinstance(error, pytest.skip.Exception):
+            os._exit(1)
 
     def _passes(self, item: pytest.Item) -> bool:
         return item.nodeid in self._measured and self._measured[item.nodeid].passed
@@ -179,8 +183,6 @@ class Trial:
         for item, following in zip(items, [*items[1:], None], strict=True):
             os.write(writing, _BEGINS)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self._failed:
-                return
         os.write(writing, _PASSED)
 
     def _changed(self, mutant: Mutant) -> list[tuple[FunctionType, CodeType]]:

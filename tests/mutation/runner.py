@@ -37,10 +37,8 @@ _PRELOADED: Final = (
     "structlog",
     "awscrt.checksums",
     "msgspec",
-    "_pytest.assertion.rewrite",
 )
-_REWRITTEN: Final = "ignore::pytest.PytestAssertRewriteWarning"
-_FLAGS: Final = ("-q", "-s", "-n0", "-p", "no:cacheprovider", "-W", _REWRITTEN)
+_FLAGS: Final = ("-q", "-s", "-n0", "-p", "no:cacheprovider", "--assert=plain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import Warned
+from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Published
-from asyncpipe.model.transfer import StagedObject
+from asyncpipe.model.transfer import StagedObject, TransferOptions
+from asyncpipe.run import publish
 from asyncpipe.run.pipeline import process_template, publish_built
 from asyncpipe.run.state import Built, RunJournal
 from asyncpipe.testing.processes import Script
 from asyncpipe.upload import session
+from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.session import UploadSession
 from tests.run.faults import half_visible
 from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
@@ -184,10 +188,11 @@ async def test_an_image_that_cannot_be_taken_back_is_named(bench: Bench, tmp_pat
         assert text in named
 
 
+@pytest.mark.parametrize("theirs", [b'{"files": {}}', b"not JSON", b"[]", b'{"files": [1]}'])
 async def test_another_version_under_this_timestamp_outlives_a_failed_publication(
-    bench: Bench, tmp_path: Path
+    bench: Bench, tmp_path: Path, theirs: bytes
 ) -> None:
-    await bench.store.put(f"{PLACE}/metadata.json", b'{"files": {}}', content_type="x")
+    await bench.store.put(f"{PLACE}/metadata.json", theirs, content_type="x")
     outcome = await run(bench, tmp_path)
     assert isinstance(outcome, Failed)
     assert outcome.exit_code == 43
@@ -210,3 +215,21 @@ async def test_a_log_that_changes_after_it_was_sealed_is_not_published(
     assert isinstance(outcome, Failed)
     assert "changed after it was sealed" in outcome.error
     assert in_folder(bench) == set()
+
+
+@pytest.mark.parametrize(("has_log", "name"), [(True, "build.log"), (False, "metadata.json")])
+async def test_a_failure_is_left_where_its_url_says(
+    bench: Bench, tmp_path: Path, has_log: bool, name: str
+) -> None:
+    path = tmp_path / "build.log"
+    path.write_bytes(b"it failed\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    log = SealedLog(path=path, size_bytes=10, sha256_hex=digest, line_count=1, redaction_count=0)
+    destination = publish.Destination(
+        store=bench.store, budget=Budget(TransferOptions()), options=TransferOptions()
+    )
+    place = f"failed/demo/{TIMESTAMP}"
+    url = await publish.publish_failure(destination, place, log if has_log else None, b"{}")
+    assert url == bench.store.url_of(f"{place}/{name}")
+    names = {f"{place}/metadata.json"} | ({f"{place}/build.log"} if has_log else set())
+    assert set(bench.store.objects) == names

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import click
 import pytest
 
 from asyncpipe.cli.build import build
+from asyncpipe.cli.main import asyncpipe
 from asyncpipe.cli.options.values import (
     parse_duration,
     parse_size,
@@ -216,3 +217,21 @@ def test_an_option_of_a_former_version_is_refused_with_its_new_name(
 def test_a_variable_of_a_former_version_is_not_ignored(resolve: Resolve) -> None:
     with pytest.raises(click.UsageError, match="ASYNCPIPE_ONLY_UNITS is now called ASYNCPIPE_ONLY"):
         resolve(ASYNCPIPE_ONLY_UNITS="debian-*")
+
+
+def _commands(command: click.Command, name: str = "") -> Iterator[tuple[str, set[str]]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below
+            yield from _commands(below, f"{name} {word}".strip())
+    else:
+        yield name, {str(parameter.name) for parameter in command.params}
+
+
+def test_every_command_with_a_destination_takes_the_options_of_the_store() -> None:
+    store = {"profile", "endpoint_url", "addressing", "ca_bundle"}
+    with_destination = {name: has for name, has in _commands(asyncpipe) if "destination" in has}
+    assert len(with_destination) > 10
+    assert {name: store - has for name, has in with_destination.items() if store - has} == {}

@@ -18,10 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.command import REPOSITORY, clean_environment
+from tests.e2e.zygote import running_zygote
 from tests.soak import verdict
 from tests.soak.commands import Lane
 from tests.soak.places import Place, available, opened
 
+MODULES = (
+    "asyncpipe.cli.main",
+    "asyncpipe.cli.build",
+    "asyncpipe.cli.publish",
+    "asyncpipe.cli.reap",
+    "asyncpipe.cli.run.finished",
+    "asyncpipe.stores.s3.store",
+    "asyncpipe.stores.directory.store",
+)
 _WORKER_MORE_S = 300
 
 
@@ -41,7 +51,12 @@ def soak(folder: Path, *, seconds: float, seed: int) -> Report:
     with ExitStack() as stack:
         places = [stack.enter_context(opened(name, folder / "stores" / name)) for name in names]
         lanes = [
-            Lane(place, folder / "desks" / place.name, seed + number)
+            Lane(
+                place,
+                stack.enter_context(running_zygote(*MODULES)),
+                folder / "desks" / place.name,
+                seed + number,
+            )
             for number, place in enumerate(places)
         ]
         workers = [_worker(place, folder / "workers", seconds, seed) for place in places]
@@ -90,7 +105,7 @@ def _take_lane(report: Report, lane: Lane) -> None:
     lane.reap()
     for below in ("", "-worker"):
         argv = ("reap", "--older-than", "0s", "--destination", lane.place.destination + below)
-        done = lane.desk.run(*argv)
+        done = lane.command(argv)
         if done.code:
             lane.findings.append(f"{lane.place.name}: {' '.join(argv)}: {done.all[-1500:]}")
     for below in ("", "-worker"):

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tests.e2e import many
 from tests.e2e.command import LIMIT_S, Desk, Ended
+from tests.e2e.zygote import Forked, Zygote
 from tests.soak.places import Place, packer_is_here
 
 FILES: Final = {"debian-12": 1, "rocky-9": 7, "ubuntu-24.04": 23}  # MiB
-_LONGEST_S: Final = 6.0  # until a disturbance comes; most commands have ended by then
+_LONGEST_S: Final = 4.0  # until a disturbance comes; most commands have ended by then
 _CANCELLED, _KILLED = 130, -signal.SIGKILL
 # What a store that spoils bytes, or is away, may end a command with.
 _STORE_FAILED: Final = frozenset({0, 4, 40, 41, 42})
@@ -30,6 +30,7 @@ class Lane:
     """Commands of one working folder, one after the other, until the time is up."""
 
     place: Place
+    zygote: Zygote
     folder: Path
     seed: int
     ended: Counter[str] = field(default_factory=Counter)
@@ -58,7 +59,7 @@ class Lane:
                 self.findings.append(f"{self.place.name}: the lane itself failed: {error!r}")
 
     def _once(self) -> None:
-        command, allowed = self._command()
+        command, allowed = self._drawn()
         kinds = ["none"] * 4 + ["kill"] * 3 + ["interrupt"] * 2 + ["terminate"]
         kinds += ["bad line"] * 2 if self.place.bad_line else []
         kinds += ["restart"] if self.place.restart else []
@@ -73,7 +74,7 @@ class Lane:
         if kind == "kill" and self.chance.random() < 0.5:
             self._resume(command)
 
-    def _command(self) -> tuple[Sequence[str], frozenset[int]]:
+    def _drawn(self) -> tuple[Sequence[str], frozenset[int]]:
         to = ("--destination", self.place.destination)
         drawn = self.chance.random()
         if drawn < 0.25 and packer_is_here():
@@ -86,37 +87,52 @@ class Lane:
         return ("publish", f"{name}.xva", *pace, *to), frozenset({0})
 
     def _disturbed(self, command: Sequence[str], kind: str) -> Ended:
-        desk = self.desk
-        if kind == "bad line":
-            assert self.place.bad_line
-            return _ended(_through(desk, self.place.bad_line, command))
-        process = desk.start(*command)
-        delay_s = self.chance.uniform(0.2, _LONGEST_S)
+        more = self.place.bad_line if kind == "bad line" else None
+        delay_s = self.chance.uniform(0, _LONGEST_S)
+        return self.command(command, more or {}, lambda child: self._disturb(child, kind), delay_s)
+
+    def _disturb(self, child: Forked, kind: str) -> None:
         number = {
             "kill": signal.SIGKILL,
             "interrupt": signal.SIGINT,
             "terminate": signal.SIGTERM,
         }.get(kind)
+        if number is not None:
+            child.send(number)
+        elif kind == "restart" and self.place.restart:
+            self.place.restart()
 
-        def disturb() -> None:
-            if number is not None:
-                process.send_signal(number)
-            elif kind == "restart" and self.place.restart:
-                self.place.restart()
-
-        timer = threading.Timer(delay_s, disturb)
-        timer.start()
-        try:
-            return _ended(process)
-        finally:
+    def command(
+        self,
+        argv: Sequence[str],
+        more: Mapping[str, str] = {},
+        disturb: Callable[[Forked], None] = lambda _: None,
+        delay_s: float = 0.0,
+    ) -> Ended:
+        """Run a command in a child of the zygote, and disturb it after that delay."""
+        output = self.folder / "output"
+        output.unlink(missing_ok=True)
+        child = self.zygote.fork(
+            "asyncpipe.cli.main:run",
+            (list(argv),),
+            folder=self.folder,
+            environment={**self.desk.environment, **more},
+            output=output,
+        )
+        timers = [threading.Timer(delay_s, disturb, (child,)), threading.Timer(LIMIT_S, child.kill)]
+        for timer in timers:
+            timer.start()
+        code = child.wait()
+        for timer in timers:
             timer.cancel()
             timer.join()
+        return Ended(code, output.read_text(errors="replace"), "")
 
     def _resume(self, command: Sequence[str]) -> None:
         if command[0] == "publish":
-            again = self.desk.run(*command, "--resume")
+            again = self.command((*command, "--resume"))
         elif command[0] == "build" and self.runs():
-            again = self.desk.run("build", "--resume", "last", "--grace", "2s")
+            again = self.command(("build", "--resume", "last", "--grace", "2s"))
         else:
             return
         self.ended[f"{command[0]} --resume: {again.code}"] += 1
@@ -136,7 +152,7 @@ class Lane:
     def reap(self) -> None:
         """Finish what was interrupted, as a person would."""
         for run in self.runs():
-            done = self.desk.run("reap", "--run", str(run))
+            done = self.command(("reap", "--run", str(run)))
             if done.code:
                 self.findings.append(f"{self.place.name}: reap --run {run}: {done.all[-1500:]}")
 
@@ -156,30 +172,8 @@ def _allowed_by(kind: str) -> frozenset[int]:
         case "kill":
             return frozenset({_KILLED})
         case "interrupt" | "terminate":
-            # before Python could set a handler, the signal itself ends the process
             return frozenset({_CANCELLED, -signal.SIGINT, -signal.SIGTERM, 1})
         case "bad line" | "restart":
             return _STORE_FAILED
         case _:
             return frozenset()
-
-
-def _through(desk: Desk, environment: object, command: Sequence[str]) -> subprocess.Popen[str]:
-    assert isinstance(environment, dict)
-    good = dict(desk.environment)
-    desk.environment.update(environment)
-    try:
-        return desk.start(*command)
-    finally:
-        desk.environment.clear()
-        desk.environment.update(good)
-
-
-def _ended(process: subprocess.Popen[str]) -> Ended:
-    try:
-        out, err = process.communicate(timeout=2 * LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        return Ended(-999, out, err + "\nstill ran after twice the limit")
-    return Ended(process.returncode, out, err)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
@@ -21,6 +22,7 @@ from tests.soak.places import Place
 
 _GROWTH_KIB: Final = 24 * 1024  # allocators keep some of what they once had
 _LEAST_CYCLES: Final = 10
+_METADATA_KEY: Final = re.compile(r'templates/[^"]+?/metadata\.json')
 
 
 def of_store(place: Place) -> tuple[list[str], int]:
@@ -44,16 +46,38 @@ async def _of_store(place: Place) -> tuple[list[str], int]:
     return [f"{place.name}: {text}" for text in findings], len(folders)
 
 
+async def visible(place: Place) -> list[str]:
+    """What a reader could trip over at any moment: a version that is listed and is not whole."""
+    async with open_store(place.destination, environment=place.environment) as store:
+        keys = {info.key async for info in store.list("")}
+        findings, named = [], set[str]()
+        for key in keys:
+            if key.endswith(("/latest.json", "/index.json")):
+                body = (await store.get(key, max_bytes=16 << 20)).body.decode()
+                named |= set(_METADATA_KEY.findall(body))
+        findings += [f"{key} is named and not there" for key in named - keys]
+        for key in keys:
+            if _is_version(key) and key.endswith("/metadata.json"):
+                folder = key.rpartition("/")[0]
+                findings += [text async for text in _files_of(store, folder, keys)]
+    return findings
+
+
 def _is_version(key: str) -> bool:
     return key.startswith("templates/") and key.count("/") == 3 and "/channels/" not in key
 
 
-async def _of_version(store: ObjectStore, folder: str, keys: set[str]) -> Any:
+async def _of_version(store: ObjectStore, folder: str, keys: set[str]) -> AsyncIterator[str]:
     if f"{folder}/metadata.json" not in keys:
         yield f"{folder} is half published: {sorted(k for k in keys if k.startswith(folder))}"
         return
     if f"{folder}/claim.json" in keys:
         yield f"{folder} is still claimed"
+    async for text in _files_of(store, folder, keys):
+        yield text
+
+
+async def _files_of(store: ObjectStore, folder: str, keys: set[str]) -> AsyncIterator[str]:
     body = (await store.get(f"{folder}/metadata.json", max_bytes=16 << 20)).body
     for name, entry in json.loads(body)["files"].items():
         digest, validator = hashlib.sha256(), XvaValidator()
@@ -76,7 +100,7 @@ def _beside_the_objects(root: Path, object_count: int) -> Iterator[str]:
     known = {"lock", "objects"}
     yield from (f"{path} was left behind" for path in work.iterdir() if path.name not in known)
     sidecars = len(list((work / "objects").iterdir()))
-    if sidecars != object_count:
+    if sidecars > object_count:  # an object that was not published, .gitignore, has none
         yield f"{sidecars} sidecars for {object_count} objects"
 
 

@@ -36,6 +36,25 @@ def test_a_wheel_an_empty_home_and_a_new_repository_publish_the_demo(machine: Ma
     assert not {"published/", ".asyncpipe/"} & set(status)
 
 
+@pytest.mark.real_packer
+@needs_packer
+def test_the_readmes_five_minutes(machine: Machine) -> None:
+    """The block itself, line by line; pip stands for pipx, which makes the same environment."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    block = text.split("## Start in five minutes")[1].split("```sh\n")[1].split("```")[0]
+    lines = [line.split("#")[0].strip() for line in block.splitlines()]
+    assert lines[0] == "pipx install asyncpipe"
+    lines[0] = "python3 -m venv ~/pipx && ~/pipx/bin/pip install -q asyncpipe"
+    machine.repository.mkdir()
+    machine.run("git init -q")
+    tools = machine.environment["HOME"] + "/pipx/bin"
+    machine.environment["PATH"] += f":{tools}"
+    for line in lines:  # the release server may be out of reach here
+        machine.run(f"{line} || test $? = 2" if line == "asyncpipe packer install" else line)
+    assert len(lines) == 4
+    assert len(machine.published) == 1
+
+
 def test_both_programs_are_installed_and_run(machine: Machine) -> None:
     machine.start_repository("--from demo --ci none")
     shown = machine.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncpipe import __version__
+from asyncpipe import __version__, template
 from asyncpipe.cli.main import run
 from asyncpipe.starter import RECORD, available, files_of
 from asyncpipe.starter import files as starter_files
@@ -54,15 +54,11 @@ def test_an_empty_repository_gets_demo_template_provisioning_and_workflow(reposi
 @pytest.mark.parametrize("name", available())
 def test_every_template_is_laid_with_all_that_it_names(name: str, repository: Path) -> None:
     assert run(["init", "--from", name]) == 0
-    folder = repository / "templates" / name
-    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.pkr.hcl"))
-    assert "../common/" not in text or any((repository / "templates/common").rglob("*"))
-    assert "provisioning_dir" not in text or (repository / "provisioning/common").is_dir()
-    assert run(["build", "--dry-run", f"templates/{name}", *_settings(name)]) in {0, 2}
-
-
-def _settings(name: str) -> list[str]:
-    return [] if name == "demo" else ["-var", "remote_host=h", "-var", "remote_username=u"]
+    loaded = template.load(Path("templates", name))
+    named = [one.text for one in loaded.references if not one.is_word]
+    assert named
+    assert [text for text in named if not Path(text).exists()] == []
+    assert loaded.sources
 
 
 def test_the_workflow_installs_the_version_that_laid_it(repository: Path) -> None:

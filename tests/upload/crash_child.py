@@ -69,5 +69,10 @@ async def _opened(
         yield store
 
 
+def run(destination: str, environment: dict[str, str], work: dict[str, str]) -> None:
+    """Upload once."""
+    anyio.run(upload, destination, environment, work)
+
+
 if __name__ == "__main__":
-    anyio.run(upload, *json.loads(sys.argv[1]))
+    run(*json.loads(sys.argv[1]))

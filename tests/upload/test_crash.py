@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +15,14 @@ import pytest
 
 from asyncpipe.reap import sweep
 from asyncpipe.stores.open import open_store
+from tests.e2e.command import clean_environment
+from tests.e2e.zygote import Forked, Zygote, kill_after, running_zygote
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
 from tests.upload.helpers import MIB, some_bytes, written
 
 BODY = some_bytes(33 * MIB + 5)
 REPOSITORY = Path(__file__).parents[2]
-LONGEST_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +30,25 @@ class Crashes:
     """One server, and children that upload to it."""
 
     standin: StandIn
+    zygote: Zygote
     path: Path
     folder: Path
 
-    def child(self, key: str) -> subprocess.Popen[str]:
+    def child(self, key: str) -> Forked:
         work = {"key": key, "path": str(self.path), "journal": str(self.journal(key))}
-        job = json.dumps([self.standin.destination, self.standin.environment, work])
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.upload.crash_child", job],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            text=True,
+        return self.zygote.fork(
+            "tests.upload.crash_child:run",
+            (self.standin.destination, self.standin.environment, work),
+            folder=REPOSITORY,
+            environment=clean_environment(self.folder),
+            output=self.folder / "output",
         )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "begins\n"
-        return child
 
     def journal(self, key: str) -> Path:
         return self.folder / f"{key.replace('/', '_')}.json"
 
-    def finish(self, child: subprocess.Popen[str]) -> None:
-        assert child.wait(LONGEST_S) == 0
+    def finish(self, child: Forked) -> None:
+        assert child.wait() == 0, (self.folder / "output").read_text()
 
     def visible(self, key: str) -> bytes | None:
         name = f"p/{key}"
@@ -69,23 +66,26 @@ class Crashes:
 
 @pytest.fixture
 def crashes(tmp_path: Path) -> Iterator[Crashes]:
-    with running_standin(folder=tmp_path / "store") as standin:
-        yield Crashes(standin, written(tmp_path / "image.xva", BODY), tmp_path)
+    with (
+        running_standin(folder=tmp_path / "store") as standin,
+        running_zygote("tests.upload.crash_child") as zygote,
+    ):
+        yield Crashes(standin, zygote, written(tmp_path / "image.xva", BODY), tmp_path)
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(60, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    "rounds", [5, pytest.param(60, marks=[pytest.mark.heavy, pytest.mark.timeout(900)])]
+)
 def test_killed_at_any_instant_it_resumes_and_half_of_it_is_never_visible(
     crashes: Crashes, rounds: int
 ) -> None:
-    with crashes.child("whole") as child:
-        began_s = time.monotonic()
-        crashes.finish(child)
-        whole_s = time.monotonic() - began_s
+    began_s = time.monotonic()
+    crashes.finish(crashes.child("whole"))
+    whole_s = time.monotonic() - began_s
     chance = random.Random(20261123)
     for number in range(rounds):
         key = f"templates/killed/20261123T1700{number:02d}Z/killed.xva"  # as ours are
-        with crashes.child(key) as child:
-            kill_after(child, chance.uniform(0, whole_s))
+        kill_after(crashes.child(key), chance.uniform(0, whole_s))
         assert crashes.visible(key) in {None, BODY}
         kept = crashes.parts_at_the_store(key)
         seen = len(crashes.standin.requests)
@@ -110,18 +110,8 @@ async def reap(standin: StandIn) -> None:
         await sweep(store, before_utc=datetime.now(UTC) + timedelta(days=1), dry_run=False)
 
 
-def kill_after(child: subprocess.Popen[str], seconds: float) -> None:
-    """Kill at that instant, or see it end before."""
-    try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait(LONGEST_S)
-
-
 def resume(crashes: Crashes, key: str) -> None:
     """Start it again, unless it had ended and forgotten its journal."""
     if crashes.visible(key) is not None and not crashes.journal(key).exists():
         return
-    with crashes.child(key) as child:
-        crashes.finish(child)
+    crashes.finish(crashes.child(key))

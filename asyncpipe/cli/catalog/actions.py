@@ -6,8 +6,8 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import click
 from msgspec import to_builtins
 
 from asyncpipe import catalog
+from asyncpipe.cli.catalog import reading
+from asyncpipe.cli.catalog.said import Said, table
 from asyncpipe.cli.progress import watched, watched_stream
 from asyncpipe.errors import AsyncpipeError, ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
@@ -31,15 +33,6 @@ from asyncpipe.text.format import counted, size_text, timestamp_of
 from asyncpipe.xva.read.validator import XvaValidator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a command has to say, for people and for machines."""
-
-    text: str
-    document: Mapping[str, object]
-    warnings: tuple[str, ...] = ()
-
-
 def run(action: str, given: dict[str, Any]) -> int:
     """Do ``action`` at the destination; returns the exit code."""
     as_json = bool(given.pop("as_json"))
@@ -49,7 +42,9 @@ def run(action: str, given: dict[str, Any]) -> int:
     said = anyio.run(_with_store, _ACTIONS[action], settings, given)
     for warning in said.warnings:
         click.echo(f"asyncpipe: {warning}", err=True)
-    if as_json:
+    if said.bare is not None:
+        click.echo(json.dumps(said.bare, indent=2))
+    elif as_json:
         click.echo(json.dumps({"schema_version": 1, **said.document}, indent=2))
     else:
         click.echo(said.text)
@@ -66,8 +61,8 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
         try:
             return await action(store, **options)
         except ObjectMissingError as error:
-            name = str(options.get("template") or options.get("name") or "")
-            error.hint = await _meant(store, name) or error.hint
+            for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
+                error.hint = await _meant(store, str(name)) or error.hint
             raise
 
 
@@ -85,7 +80,7 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
     async with watched(store, "list") as watched_store:
         listing = await catalog.list_versions(watched_store, template, fresh=fresh)
     versions = listing.versions
-    names, warnings = await _names(store, {entry.short_id for entry in versions})
+    names, warnings = await catalog.names_of(store, {entry.short_id for entry in versions})
     rows = [
         (
             f"{entry.short_id}@{entry.timestamp}",
@@ -104,7 +99,7 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
     nothing = f"No version of {template} is published" if template else "Nothing is published"
     meant = await _meant(store, template) if template and not rows else ""
     return Said(
-        text=_table(rows) or f"{nothing} at {store.url}. {meant}".rstrip(),
+        text=table(rows) or f"{nothing} at {store.url}. {meant}".rstrip(),
         document=document,
         warnings=(*listing.warnings, *warnings),
     )
@@ -151,7 +146,7 @@ async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
     else:
         reference = short_id if version == "latest" else f"{short_id}:{version}"
     entry = await catalog.resolve(store, reference)
-    await store.probe()  # tells whether the store honours compare-and-swap
+    await store.probe()  # finds out whether the store honours compare-and-swap
     warnings = await catalog.set_channel(store, channel, entry)
     return Said(
         text=f"{name} is {entry.short_id}@{entry.timestamp}",
@@ -175,7 +170,7 @@ async def _list_channels(store: ObjectStore, *, template: str | None) -> Said:
         ]
     }
     return Said(
-        text=_table(rows) or "There are no channels.", document=document, warnings=found.warnings
+        text=table(rows) or "There are no channels.", document=document, warnings=found.warnings
     )
 
 
@@ -193,7 +188,7 @@ async def _prune(
             watched_store, keep=keep, older_than=bound, short_id=template
         )
     if yes:
-        await store.probe()  # tells whether the store honours compare-and-swap
+        await store.probe()  # finds out whether the store honours compare-and-swap
     warnings = pruning.warnings
     if yes:
         async with watched(store, "prune") as watched_store:
@@ -219,7 +214,7 @@ async def _prune(
 
 
 async def _rebuild(store: ObjectStore) -> Said:
-    await store.probe()  # tells whether the store honours compare-and-swap
+    await store.probe()  # finds out whether the store honours compare-and-swap
     async with watched(store, "index rebuild") as watched_store:
         rebuilt = await catalog.rebuild_index(watched_store)
     return Said(
@@ -227,27 +222,6 @@ async def _rebuild(store: ObjectStore) -> Said:
         document={"versions": len(rebuilt.versions)},
         warnings=rebuilt.warnings,
     )
-
-
-async def _names(
-    store: ObjectStore, short_ids: Iterable[str]
-) -> tuple[dict[str, list[str]], list[str]]:
-    """What names each folder: latest, channels; and what is wrong with those left out."""
-    named: dict[str, list[str]] = {}
-    warnings: list[str] = []
-    for short_id in sorted(short_ids):
-        try:
-            entry = await catalog.latest(store, short_id)
-            named.setdefault(entry.folder_key, []).append("latest")
-        except ObjectMissingError:
-            pass
-        except catalog.BAD as error:
-            warnings.append(error.message)
-        channels = await catalog.channels(store, short_id)
-        warnings += channels.warnings
-        for channel in channels.found:
-            named.setdefault(channel.entry.folder_key, []).append(channel.name)
-    return named, warnings
 
 
 def _output(output: Path | None, entry: CatalogEntry) -> Path:
@@ -268,17 +242,11 @@ def _stamp_before(seconds: float) -> str:
     return timestamp_of(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
 _ACTIONS: Mapping[str, Action] = {
+    "show_version": reading.show,
+    "diff": reading.diff,
+    "logs": reading.logs,
+    "sbom": reading.sbom,
     "list_versions": _list,
     "show": _show,
     "pull": _pull,

@@ -1,4 +1,4 @@
-"""``asyncpipe list, latest, pull, channel, prune, index``: what is published at a destination."""
+"""The commands of the catalogue: what is published at a destination."""
 
 from __future__ import annotations
 
@@ -67,6 +67,53 @@ def pull(**given: Any) -> int:
     An interrupted fetch goes on where it stopped. Nothing is overwritten.
     """
     return _run("pull", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@_PLACE
+def show(**given: Any) -> int:
+    """Show everything about a version: system, packages, build, XVA, digests, names."""
+    return _run("show_version", given)
+
+
+@click.command(cls=Command)
+@click.argument("before", metavar="BEFORE", shell_complete=_published)
+@click.argument("after", metavar="AFTER", shell_complete=_published)
+@_PLACE
+def diff(**given: Any) -> int:
+    """Show what changed from version BEFORE to version AFTER, packages first of all.
+
+    Both are written as TEMPLATE, TEMPLATE:CHANNEL or TEMPLATE@TIMESTAMP.
+    """
+    return _run("diff", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@click.option(
+    "--failed", is_flag=True, help="Of the newest failed build; TEMPLATE is its name in the run."
+)
+@_PLACE
+def logs(**given: Any) -> int:
+    """Print the build log of a version."""
+    return _run("logs", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["cyclonedx", "spdx"]),
+    default="cyclonedx",
+    show_default=True,
+    help="CycloneDX 1.6 or SPDX 2.3, both as JSON.",
+)
+@_PLACE
+def sbom(**given: Any) -> int:
+    """Print the packages of a version as a software bill of materials."""
+    return _run("sbom", given)
 
 
 @click.group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 from dataclasses import replace
@@ -32,6 +33,7 @@ from asyncpipe.system.lock import LOCK_NAME
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.format import timestamp_of, utc_text
 from asyncpipe.text.mask import Redactor
+from asyncpipe.text.safe import printable
 from asyncpipe.text.secrets import Secrets, secrets_of
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -111,7 +113,7 @@ def _identity(settings: Settings, file: Path, guest: GuestFacts) -> OsIdentity:
 
 def _folder(settings: Settings, file: Path) -> Path:
     """One folder per file, so that --resume finds what the same command began."""
-    name = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    name = hashlib.sha256(os.fsencode(file.resolve())).hexdigest()[:12]
     return (settings.work_directory / "publish" / f"{plan.slug(file.stem)}-{name}").resolve()
 
 
@@ -170,7 +172,7 @@ def _write_log(path: Path, file: Path, log_file: Path | None, known: Secrets) ->
                     masked.write(redactor.feed(piece))
                 masked.write(redactor.flush())
         else:
-            text = f"{now} asyncpipe publish: {file.name}; no build log was given\n"
+            text = f"{now} asyncpipe publish: {printable(file.name, 300)}; no build log was given\n"
             path.write_text(text, "utf-8")
 
 

@@ -20,8 +20,11 @@ _FULL_WIDTH = 72  # below, the rate makes room for the names
 _COLUMNS = ("template", "phase", "elapsed", "bytes", "rate", "ETA")
 
 
-def status(row: Row) -> str:
-    """One line of one template: ``export 3m12s  1.4 GiB  85.0 MiB/s  ETA 40s  (5m01s in all)``."""
+def status(row: Row, *, width: int | None = None) -> str:
+    """One line of one template: ``export 3m12s  1.4 GiB  85.0 MiB/s  ETA 40s  (5m01s in all)``.
+
+    What it took in all is left out where that would go beyond ``width``.
+    """
     if row.state is State.WAITING:
         return "waiting"
     if row.state is not State.RUNNING:
@@ -31,8 +34,9 @@ def status(row: Row) -> str:
         words.append(_waiting(row))
     else:
         words += [duration_text(row.phase_elapsed_s), _bytes(row), *_speed(row)]
-    words.append(f"({duration_text(row.elapsed_s)} in all)")
-    return "  ".join(word for word in words if word)
+    text = "  ".join(word for word in words if word)
+    whole = f"{text}  ({duration_text(row.elapsed_s)} in all)"
+    return text if width is not None and len(whole) > width else whole
 
 
 def overview(rows: Sequence[Row]) -> str:

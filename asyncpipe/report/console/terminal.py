@@ -98,7 +98,8 @@ class TerminalPrinter(PlainPrinter):
         rows = self.progress.rows(now_s)
         if not any(row.state is State.RUNNING for row in rows):
             return ()
-        text = bounded(f"[{board.status(rows[0])}]", columns - 1 - _ECHO_CELLS)
+        width = columns - 1 - _ECHO_CELLS
+        text = bounded(f"[{board.status(rows[0], width=width - 2)}]", width)
         return (styled(text, "cyan", colour=self.style.colour),)
 
 

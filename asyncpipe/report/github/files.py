@@ -9,7 +9,7 @@ from pathlib import Path
 def append(environment: Mapping[str, str], name: str, text: str) -> str:
     """Append ``text`` to the file that the variable ``name`` names; "" or why that failed.
 
-    ``name`` is GITHUB_OUTPUT or GITHUB_STEP_SUMMARY; an unset one is no failure.
+    ``name`` is GITHUB_OUTPUT or GITHUB_STEP_SUMMARY; an unset one is not a failure.
     """
     path = environment.get(name)
     if not path or not text:

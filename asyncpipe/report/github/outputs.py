@@ -24,7 +24,7 @@ def outputs(
     ``urls``: the published folders, one a line; ``metadata``: a JSON object, template name ->
     metadata, packages left out (and the rest too, largest first, above 900 kB: null then);
     ``published-count``, ``failed-count``, ``not-started-count``, ``run-directory``, ``exit-code``.
-    Each value stands in a heredoc with a delimiter that no guest can guess.
+    Each value is written as a heredoc with a delimiter that no guest can guess.
 
     Args:
         outcomes: of the run's templates; none when it failed before it began.
@@ -77,5 +77,5 @@ def _metadata(published: Sequence[Published]) -> str:
 
 
 def _json(value: object) -> str:
-    # ASCII, one line: a step may print it, and U+2028 is no surprise to anybody.
+    # ASCII, one line: a step may print it, and U+2028 surprises nobody.
     return json.dumps(value, separators=(",", ":"), default=str)

@@ -59,7 +59,7 @@ class Reports(Protocol):
         ...
 
     def on_waiting(self, what: str, limit_s: float) -> None:
-        """Tell what is waited for, and for how long at most."""
+        """Say what is waited for, and for how long at most."""
         ...
 
 

@@ -15,7 +15,7 @@ _SLOW_S: Final = 2.0
 async def told_when_slow(
     tell: Callable[[str, float], None], what: str, limit_s: float
 ) -> AsyncIterator[None]:
-    """Tell what is waited for and how long at most, unless it is done in a moment."""
+    """Say what is waited for and how long at most, unless it is done in a moment."""
 
     async def later() -> None:
         await anyio.sleep(_SLOW_S)

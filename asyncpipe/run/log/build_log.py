@@ -123,7 +123,7 @@ class BuildLog:
         await self._drain()
 
     async def seal(self) -> SealedLog:
-        """Write what is left, close the file and tell its size and digest; idempotent."""
+        """Write what is left, close the file and return its size and digest; idempotent."""
         if self._sealed is not None:
             return self._sealed
         self._take(self._redactor.flush(), final=True)

@@ -40,7 +40,7 @@ class StampedText:
         ends = body.endswith("\n")
         lines = body[:-1] if ends else body
         self.line_count += lines.count("\n") + (1 if self._at_start else 0)
-        if "\n\n\n\n" in lines:  # \x01 and \x02 stand in no escaped text
+        if "\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
             lines = _MANY_EMPTY.sub(_bare, lines).replace("\n", "\n" + stamp)
             out = lines.replace("\x01", "\n").replace("\x02", stamp)
         else:

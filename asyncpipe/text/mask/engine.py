@@ -1,7 +1,7 @@
-"""Where secrets stand in a text: Hyperscan looks for all forms and kinds, in linear time.
+"""Where secrets lie in a text: Hyperscan looks for all forms and kinds, in linear time.
 
 Hyperscan says where a form or the least of a kind ends; how far the secret reaches is one run
-from there, and what lies within a run that was found is not looked at again.
+from there, and what lies within a run that was found is not examined again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from asyncpipe.text.secrets.kinds import KINDS
 
 _HEAD_BYTES: Final = 64  # of a form that Hyperscan looks for; the rest is compared
 _JUDGED_BYTES: Final = 256  # of a value that decide whether it is a secret
-_FREE_HITS: Final = 64  # that are looked at one by one in any text
+_FREE_HITS: Final = 64  # that are examined one by one in any text
 _BYTES_PER_HIT: Final = 96  # and of more text, one more for each so many bytes
 _PIECE_BYTES: Final = 1024  # of a text with more hits: judged, or masked, by itself
 _URL_STOPS: Final = (b"@", b"'", b'"', b"\r")

@@ -19,7 +19,7 @@ _MOST_LINES: Final = 256
 _MOST_OTHERS: Final = 8  # lines without any of the key, one after another: the block was cut off
 
 _HINTS: Final = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
-_FREE_LINES: Final = 256  # that are looked at in any text
+_FREE_LINES: Final = 256  # that are examined in any text
 _BYTES_PER_LINE: Final = 512  # and of more text, one more for each so many bytes
 _LINE: Final = re.compile(rb"[^\n]+")
 

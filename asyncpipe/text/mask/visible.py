@@ -1,4 +1,4 @@
-r"""What a person would read of some bytes, and where each part of it stands in them.
+r"""What a person would read of some bytes, and where each part of it lies in them.
 
 A secret that is printed with colours, as UTF-16 or with characters that draw nothing between its
 letters is still a secret: it is looked for in the visible text and masked in the original.
@@ -17,7 +17,7 @@ from asyncpipe.text.safe import INVISIBLE
 from asyncpipe.text.scan import ONCE, Scanner
 
 # ECMA-48 in 7 bits and, as UTF-8 has them, in 8. A string's content holds no control, so that each
-# byte is looked at twice at most, whatever introducers a guest strings together; without its end
+# byte is read twice at most, whatever introducers a guest strings together; without its end
 # only the introducer is hidden.
 _STRING: Final = rb"[^\x00-\x1f\x7f\xc2]*+(?:\xc2[\xa0-\xbf][^\x00-\x1f\x7f\xc2]*+)*+"
 _REST: Final = rb"(?:" + _STRING + rb"(?:\x07|\x1b\\|\xc2\x9c))?+"
@@ -38,7 +38,9 @@ _UNFINISHED: Final = re.compile(
     rb"|[\xc2-\xf4][\x80-\xbf]{0,2}|\r)\Z"
 )
 _LONGEST_UNFINISHED: Final = 4096
-_PLACED_BYTES: Final = 16384  # of lines in which places are told; beyond, lines count as a whole
+_PLACED_BYTES: Final = (
+    16384  # of lines in which places are reported; beyond, lines count as a whole
+)
 
 _SIGNS: Final = (
     rb"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\r[^\n]|\r\z",
@@ -110,7 +112,7 @@ class View:
     def places(self, parts: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         """Yield where in the original these parts of the visible text stand; in order, please.
 
-        Lines correspond one to one, so that only those with a part in them are looked at again;
+        Lines correspond one to one, so that only those with a part in them are examined again;
         when they are many, the whole line stands for its part.
         """
         shown, start, end = 0, 0, -1

@@ -115,7 +115,7 @@ def _values(environment: Mapping[str, str], sensitive: Mapping[str, str]) -> Ite
 
 
 def _lines(value: str) -> Iterator[str]:
-    """Split into lines: each is printed with a prefix of its own, so a newline never matches."""
+    """Split into lines: each is printed with a prefix, so a newline never matches."""
     for line in re.split(r"[\r\n]+", value):
         stripped = line.strip()
         if _worth_hiding(stripped):

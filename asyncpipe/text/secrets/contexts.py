@@ -46,7 +46,7 @@ _LONGEST_JUDGED: Final = 200
 
 
 def assigned(text: bytes, begin: int, end: int) -> bool:
-    """Tell whether what follows a telling name and ``=`` or ``:`` is a secret.
+    """Whether what follows a telling name and ``=`` or ``:`` is a secret.
 
     Prose and formats of other files use the colon as well: what stands behind it must be quoted,
     or mix letters with digits or symbols.
@@ -63,13 +63,13 @@ def assigned(text: bytes, begin: int, end: int) -> bool:
 
 
 def strong(text: bytes, begin: int, end: int) -> bool:
-    """Tell whether a value in free text mixes letters with digits or symbols."""
+    """Whether a value in free text mixes letters with digits or symbols."""
     value = text[begin : min(end, begin + _LONGEST_JUDGED)]
     return not _HARMLESS.fullmatch(value) and _STRONG.match(value) is not None
 
 
 def not_harmless(text: bytes, begin: int, end: int) -> bool:
-    """Tell whether a value is more than a reference, a placeholder or a word of state."""
+    """Whether a value is more than a reference, a placeholder or a word of state."""
     return _HARMLESS.fullmatch(text[begin : min(end, begin + _LONGEST_JUDGED)]) is None
 
 

@@ -28,8 +28,8 @@ class Kind:
     less what ``skip`` matches there. ``extent``
     runs from there to the secret's end; None = as its quotes say. With a ``trail`` the secret
     ends that many bytes before the match does, and before what ``extent`` adds to the match.
-    ``accept`` tells a secret from a near miss. ``openers``: literals whose word is held back
-    while it may still become one.
+    ``accept`` says whether a match is a secret or a near miss. ``openers``: literals whose word is
+    held back while it may still become one.
     """
 
     name: str

@@ -37,17 +37,17 @@ WITHHELD: Final = (
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a variable of this name holds a secret by all experience."""
+    """Whether a variable of this name usually holds a secret."""
     return _SECRET_NAME.search(name) is not None and _PLAIN_NAME.search(name) is None
 
 
 def names_a_place(name: str, value: str) -> bool:
-    """Tell whether the variable says where a secret is, not what it is."""
+    """Whether the variable says where a secret is, not what it is."""
     return _PLACE_NAME.search(name) is not None and value.startswith(("/", "~", "."))
 
 
 def is_withheld(name: str, allowed: Sequence[str] = ()) -> bool:
-    """Tell whether a variable of our environment is kept from Packer."""
+    """Whether a variable of our environment is kept from Packer."""
     return matches_any(name, WITHHELD) and not matches_any(name, allowed)
 
 
@@ -57,5 +57,5 @@ def passed_on(environment: Mapping[str, str], allowed: Sequence[str] = ()) -> di
 
 
 def matches_any(name: str, patterns: Sequence[str]) -> bool:
-    """Tell whether ``name`` matches one of the globs; upper and lower case are kept apart."""
+    """Whether ``name`` matches one of the globs; case matters."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,4 +1,4 @@
-r"""Tokens that begin in a way of their own, whoever issued the value.
+r"""Tokens with a recognisable beginning, whoever issued the value.
 
 The shapes are public facts of the services (gitleaks' and detect-secrets' rules and GitHub's list
 of supported patterns name them). One row: the kind, its beginnings, what follows at least.

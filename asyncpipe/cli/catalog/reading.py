@@ -1,0 +1,170 @@
+"""What ``show``, ``diff``, ``logs`` and ``sbom`` say about published versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from asyncpipe import catalog, metadata
+from asyncpipe.catalog import Difference
+from asyncpipe.cli.catalog.said import Said, table
+from asyncpipe.errors import ObjectMissingError, UsageError
+from asyncpipe.model import store_keys
+from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.ports import ObjectStore
+from asyncpipe.text.format import counted, size_text
+
+_MAX_LOG_BYTES: Final = 256 * 1024 * 1024
+_UNKNOWN: Final = "not known"
+
+
+async def show(store: ObjectStore, *, template: str) -> Said:
+    """Everything about one version on one screen."""
+    entry, document = await _version(store, template)
+    named, warnings = await catalog.names_of(store, [entry.short_id])
+    names = named.get(entry.folder_key, [])
+    os, guest, build = document["os"], document["guest"], document["build"]
+    xva = document["files"]["xva"]
+    source, ci = build["source"], build["ci"] or {}
+    rows = [
+        ("version", f"{entry.short_id}@{entry.timestamp}"),
+        ("named by", ", ".join(names) or "nothing"),
+        ("system", os["pretty_name"] or os["release"] or os["version"]),
+        ("architecture", os["arch"]),
+        ("end of life", os["end_of_life"]),
+        ("kernel", guest["kernel"]),
+        ("hardening", guest["hardening_profile"]),
+        ("guest agent", guest["agent"]),
+        ("packages", _packages(document)),
+        ("XVA", f"{store.url_of(entry.xva.key)}  {size_text(xva['size_bytes'])}"),
+        ("sha256", xva["sha256_hex"]),
+        ("verified", ", ".join(document["verified"]) or "nothing"),
+        ("ISO", (document["iso"] or {}).get("name")),
+        ("template", build["template"]["path"]),
+        ("commit", _commit(source)),
+        ("built", f"{build['started_utc']}, {_minutes(build['duration_s'])}"),
+        ("by", ci.get("run_url") or None),
+        ("Packer", _packer(build["packer"])),
+        ("log", f"{store.url_of(document['files']['log']['key'])}"),
+    ]
+    return Said(
+        text=table([(name, str(value or _UNKNOWN)) for name, value in rows]),
+        document={"version": document, "names": names},
+        warnings=tuple(warnings),
+    )
+
+
+async def diff(store: ObjectStore, *, before: str, after: str) -> Said:
+    """What changed from one version to another."""
+    (old, one), (new, other) = await _version(store, before), await _version(store, after)
+    found = catalog.compare(one, other)
+    lines = [f"{old.short_id}@{old.timestamp} -> {new.short_id}@{new.timestamp}"]
+    lines += [f"  {c.name}: {c.before or _UNKNOWN} -> {c.after or _UNKNOWN}" for c in found.fields]
+    lines.append(_counts(found))
+    for change in found.packages:
+        match change.before, change.after:
+            case None, version:
+                lines.append(f"  + {change.name} {version}")
+            case version, None:
+                lines.append(f"  - {change.name} {version}")
+            case earlier, later:
+                lines.append(f"  ~ {change.name} {earlier} -> {later}")
+    document = {
+        "before": f"{old.short_id}@{old.timestamp}",
+        "after": f"{new.short_id}@{new.timestamp}",
+        "fields": [_plain(change) for change in found.fields],
+        "packages": [_plain(change) for change in found.packages],
+        "packages_known": found.packages_known,
+    }
+    return Said(text="\n".join(lines), document=document, warnings=_incomplete(found))
+
+
+async def logs(store: ObjectStore, *, template: str, failed: bool) -> Said:
+    """The build log of a version, or of the newest failed build of a template."""
+    if failed:
+        folder = await _newest_failure(store, template)
+    else:
+        folder = (await catalog.resolve(store, template)).folder_key
+    key = f"{folder}/{store_keys.LOG_NAME}"
+    body = (await store.get(key, max_bytes=_MAX_LOG_BYTES)).body
+    text = body.decode("utf-8", "replace").removesuffix("\n")
+    return Said(text=text, document={"key": key, "lines": text.split("\n")})
+
+
+async def sbom(store: ObjectStore, *, template: str, form: str) -> Said:
+    """The bill of materials: JSON for people and machines alike."""
+    _, document = await _version(store, template)
+    make = {"cyclonedx": metadata.cyclonedx, "spdx": metadata.spdx}[form]
+    cut = document["guest"]["packages_cut"]
+    warnings = []
+    if cut:
+        warnings.append(f"{counted(cut, 'package')} more were not recorded at the build")
+    if not document["packages"]:
+        warnings.append("the guest reported no packages: the bill is empty")
+    return Said(bare=make(document), warnings=tuple(warnings))
+
+
+async def _version(store: ObjectStore, name: str) -> tuple[CatalogEntry, dict[str, Any]]:
+    entry = await catalog.resolve(store, name)
+    document = await catalog.read_metadata(store, entry)
+    if document is None:
+        raise ObjectMissingError(f"There is no metadata {store.url_of(entry.metadata_key)}.")
+    return entry, document
+
+
+async def _newest_failure(store: ObjectStore, unit: str) -> str:
+    prefix = f"failed/{unit}/"
+    folders = {
+        f"{prefix}{found[1]}"
+        async for info in store.list(prefix)
+        if (found := info.key.removeprefix("failed/").split("/"))[-1] == store_keys.LOG_NAME
+        and len(found) == 3
+    }
+    if not folders:
+        raise UsageError(
+            f"No failed build of {unit} is at {store.url}.",
+            hint="Name the template as the build did: its summary and failed/ have the name.",
+        )
+    return max(folders)
+
+
+def _packages(document: Mapping[str, Any]) -> str | None:
+    found, cut = document["packages"], document["guest"]["packages_cut"]
+    return f"{len(found) + cut}" if found else None
+
+
+def _commit(source: Mapping[str, Any]) -> str | None:
+    if not source["commit"]:
+        return None
+    changed = " with changes that are not committed" if source["dirty"] else ""
+    return f"{source['commit']}{changed}  {source['remote'] or ''}".rstrip()
+
+
+def _packer(packer: Mapping[str, Any]) -> str:
+    plugins = [
+        f"{name.rpartition('/')[2]} {version}" for name, version in packer["plugins"].items()
+    ]
+    return ", ".join([packer["version"], *plugins])
+
+
+def _minutes(duration_s: float | None) -> str:
+    return _UNKNOWN if duration_s is None else f"{duration_s / 60:.0f} min"
+
+
+def _counts(found: Difference) -> str:
+    added = sum(one.before is None for one in found.packages)
+    removed = sum(one.after is None for one in found.packages)
+    changed = len(found.packages) - added - removed
+    return f"packages: {added} added, {removed} removed, {changed} changed"
+
+
+def _incomplete(found: Difference) -> tuple[str, ...]:
+    if found.packages_known:
+        return ()
+    return (
+        "one of the two does not list all its packages: what is missing there shows as a change",
+    )
+
+
+def _plain(change: catalog.Change) -> dict[str, str | None]:
+    return {"name": change.name, "before": change.before, "after": change.after}

@@ -1,0 +1,127 @@
+"""Every command that README and documents show, run: each in a folder where the demo is published.
+
+What asks a host is run by tests/host/test_hosts_page.py, against the stand-in for XAPI;
+`iso-check`, which asks vendors, by its own tests against a mirror on this machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asyncpipe.cli.main import run
+from tests.docs.test_commands import SHOWN, words_of
+from tests.e2e.command import LIMIT_S, Desk, needs_packer
+
+pytestmark = [pytest.mark.real_packer, needs_packer]
+
+# What a page calls by a name -> what has that name here.
+NAMES = {
+    "templates/debian/12": "templates/demo",
+    "templates/debian/13": "templates/demo",
+    "templates/debian/14": "templates/demo",
+    "templates/debian": "templates/demo",
+    "templates/rocky/9": "templates/demo",
+    "TEMPLATE": "templates/demo",
+    "RUN": "last",
+    "NAME": "debian12-demo",
+    "TIMESTAMP": "latest",
+    "CHANNEL": "stable",
+    "REF": "HEAD",
+    "VERSION": "",
+    "FILE": "demo.xva",
+    "PATH": "debian-12.9.0-amd64-netinst.iso",
+}
+PUBLISHED = ("list", "latest", "pull", "channel", "prune", "import")  # whose TEMPLATE is a name
+# Lines that are the subject of a sentence: without what they need they end so.
+ENDS = {
+    ("packer", "install", "1.11.2"): 2,  # no network here
+    ("build",): 2,
+    ("check",): 2,
+}
+INCOMPLETE = {"pull", "import", "reap --run", "verify", "xva create", "host list", "host trust"}
+
+
+def lines() -> Iterator[list[str]]:
+    """Every shown line once, as words of ours."""
+    seen = set()
+    for _, line in SHOWN:
+        program, *words = words_of(line)
+        if program.endswith("build-template"):
+            words = ["build", *words]
+        text = " ".join(words)
+        elsewhere = words[0] in {"host", "import", "iso-check"} or "COMMAND" in words
+        if text in seen or text in INCOMPLETE or elsewhere:
+            continue
+        seen.add(text)
+        yield words
+
+
+def meant(words: list[str]) -> list[str]:
+    """The words with what stands in this folder."""
+    name = words[0] in PUBLISHED
+    known = NAMES | ({"TEMPLATE": "debian12-demo", "debian12": "debian12-demo"} if name else {})
+    found = []
+    for word in words:
+        first, colon, rest = word.partition(":")
+        found.append(known.get(first, first) + colon + ("stable" if rest == "CHANNEL" else rest))
+    return [word for word in found if word]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which the demo was built twice, one version is stable, one XVA is there."""
+    folder = tmp_path_factory.mktemp("shown")
+    desk = Desk(folder)
+    for command in ("init -q", "add .", "commit -qm x", "commit -qm y --allow-empty"):
+        git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *command.split()]
+        subprocess.run(git, cwd=folder, check=True)
+    quick = ("-var", "seconds=0", "-var", "size_mib=4")
+    ended = desk.run("build", "templates/demo", *quick)
+    assert ended.code == 0, ended.all
+    (name,) = {path.parent.name for path in folder.glob("published/templates/*/latest.json")}
+    for channel in ("stable", "NAME"):
+        assert desk.run("channel", "set", f"{name}:{channel}", "latest").code == 0
+    (xva,) = folder.glob("published/templates/*/*/*.xva")
+    for copy in ("demo.xva", "mine.xva", "vm.xva", "debian12.xva"):
+        shutil.copy(xva, folder / copy)
+    for disk in ("disk.raw", "root.raw", "data.raw"):
+        with (folder / disk).open("wb") as file:
+            file.truncate(1024 * 1024)
+    return folder
+
+
+@pytest.mark.parametrize("words", list(lines()), ids=" ".join)
+def test_a_shown_command_runs(
+    words: list[str],
+    built: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = tmp_path / "x"
+    shutil.copytree(built, here, symlinks=True)
+    for lock in here.rglob("run.lock"):
+        lock.unlink()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ASYNCPIPE_PACKER_MIRROR", "http://127.0.0.1:9")
+    monkeypatch.setenv("PKR_VAR_seconds", "0")
+    monkeypatch.setenv("PKR_VAR_size_mib", "4")
+    if words[0] == "matrix":  # the demo is left out unless it is named
+        monkeypatch.setenv("ASYNCPIPE_TEMPLATES", "templates/demo")
+    ours = meant(words)
+    if "-o" in ours:  # nothing is overwritten
+        Path(ours[ours.index("-o") + 1]).unlink(missing_ok=True)
+    if ours[0] == "build" and "--dry-run" not in ours:  # freezes the collector of its process
+        argv = [sys.executable, "-m", "asyncpipe", *ours]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        code, said = done.returncode, done.stdout + done.stderr
+    else:
+        code, said = run(ours), str(capsys.readouterr())
+    assert code == ENDS.get(tuple(ours), 0), (ours, said)

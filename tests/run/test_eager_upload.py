@@ -1,0 +1,89 @@
+"""The export while Packer still writes it: reported as it grows, sent early, dropped when wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncpipe.errors import UploadError
+from asyncpipe.model.events import ExportGrew, Warned
+from asyncpipe.model.publication import Published
+from asyncpipe.model.store import StoredPart, UploadHandle
+from asyncpipe.run import eager_upload
+from asyncpipe.run.pipeline import process_template
+from asyncpipe.testing.processes import Script
+from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
+
+pytestmark = pytest.mark.anyio
+
+SIZE_BYTES = 12 << 20
+
+
+def exported_at_once(folder: Path, said: bytes, *, after_s: float) -> Script:
+    """A Packer that has exported when it starts, and in which the guest speaks afterwards."""
+    return Script(
+        output=((0.0, b"==> null.demo: exporting\n"), (after_s, said)),
+        on_start=leaves("demo.xva", xva_bytes(folder, SIZE_BYTES)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eager_upload, "_POLL_S", 0.01)
+
+
+@pytest.mark.parametrize("eager", [True, False])
+async def test_the_growth_of_the_export_is_reported_again_and_again(
+    tmp_path: Path, eager: bool
+) -> None:
+    script = exported_at_once(tmp_path, guest_says("debian", "12"), after_s=1.5)
+    bench = Bench(tmp_path, (script,), eager=eager)
+    with anyio.fail_after(60):
+        outcome = await process_template(plan_in(tmp_path), bench.workshop())
+    assert isinstance(outcome, Published), outcome
+    sizes = [one.size_bytes for one in bench.events.heard if isinstance(one, ExportGrew)]
+    assert len(sizes) > 1
+    assert SIZE_BYTES < sizes[0] < 2 * SIZE_BYTES
+
+
+async def test_an_upload_to_the_place_that_the_iso_named_is_dropped_when_the_guest_names_another(
+    tmp_path: Path,
+) -> None:
+    script = exported_at_once(tmp_path, guest_says("debian", "13"), after_s=1.0)
+    bench = Bench(tmp_path, (script,), eager=True)
+    send = bench.store.upload_part
+
+    async def stuck(handle: UploadHandle, *more: Any, **named: Any) -> StoredPart:
+        if "debian12" in handle.key:
+            await anyio.sleep_forever()
+        return await send(handle, *more, **named)
+
+    bench.store.upload_part = stuck  # type: ignore[method-assign]
+    services = bench.workshop()
+    with anyio.fail_after(50):
+        outcome = await process_template(plan_in(tmp_path), services)
+    assert isinstance(outcome, Published), outcome
+    assert outcome.publication.folder_key == f"templates/debian13/{TIMESTAMP}"
+    assert not [key for key in bench.visible() if "debian12" in key]
+    assert bench.store.uploads == {}
+    assert services.budget.buffers.in_use_bytes == 0
+    assert not [
+        one for one in bench.events.heard if isinstance(one, Warned) and "upload" in one.code
+    ]
+
+
+async def test_an_early_upload_that_failed_and_cannot_be_aborted_is_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    script = exported_at_once(tmp_path, guest_says("debian", "12"), after_s=1.0)
+    bench = Bench(tmp_path, (script,), eager=True)
+    bench.store.fail("upload_part", UploadError("a bad moment"), times=1)
+    bench.store.fail("abort_upload", UploadError("not now"), times=1000)
+    with anyio.fail_after(120):
+        outcome = await process_template(plan_in(tmp_path), bench.workshop())
+    assert isinstance(outcome, Published), outcome
+    assert [one.code for one in bench.events.heard if isinstance(one, Warned)]
+    assert bench.store.uploads == {}, "the first upload was completed, none is left open"

@@ -114,12 +114,12 @@ class _Lists:
 
 
 def _update(result: iso.IsoResult) -> list[str]:
-    """Write what is newer; a changed sum only when the vendor's signature proves it."""
+    """Write what is newer or has moved; a changed sum only if the vendor's signature proves it."""
     from asyncpipe.preflight import iso
     from asyncpipe.preflight.iso.signed import Signed
 
-    is_proved = result.state is iso.IsoState.CHANGED and result.signed is Signed.GOOD
-    return iso.update(result) if is_proved or result.state is iso.IsoState.NEWER else []
+    is_proved = result.state is not iso.IsoState.CHANGED or result.signed is Signed.GOOD
+    return iso.update(result) if result.newer_url and is_proved else []
 
 
 def _show(

@@ -68,7 +68,7 @@ def filler_of(plan: BuildPlan, facts: RunFacts) -> Filler | None:
     if plan.template.kind == "file":
         return None
     folder = plan.working_directory
-    below = posixpath.join(facts.git_prefix, os.path.relpath(plan.template.path, folder))
+    below = posixpath.join(facts.git_prefix, os.path.relpath(folder / plan.template.path, folder))
     path = posixpath.normpath(below)
     if path.startswith("..") or (path == "." and facts.git_remote is None):
         path = (folder / plan.template.path).resolve().name  # never a path of this machine

@@ -69,6 +69,11 @@ variable "variant" {
   type        = string
   description = "Which of several images of this system: web publishes debian12-web. Empty: what firmware and hardening profile say."
   default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9._-]{0,38}[a-z0-9])?)?$", var.variant))
+    error_message = "A variant has at most 40 of a-z, 0-9 and, in between, dots, dashes and underscores."
+  }
 }
 
 # --- the result ---------------------------------------------------------------------------------

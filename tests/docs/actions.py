@@ -16,7 +16,12 @@ import click
 
 from asyncpipe.cli.main import COMMANDS, asyncpipe
 from asyncpipe.cli.options.command import PREFIX
+from asyncpipe.errors import MEANINGS
+from asyncpipe.report.github.annotations import MAX_PER_TYPE
 
+PAGE: Final = Path(__file__).parents[2] / "docs/github-actions.md"
+_BEGIN: Final = "<!-- written by python -m tests.docs.reference: begin -->"
+_END: Final = "<!-- end -->"
 _WIDTH: Final = 90
 ROOT: Final = Path(__file__).parents[2]
 _WORK: Final = "${{ inputs.work-directory || format('{0}/asyncpipe', runner.temp) }}"
@@ -271,8 +276,46 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def annotation_table() -> str:
+    """Which annotations there are, in Markdown."""
+    rows = [
+        (
+            "error",
+            "TEMPLATE: exit code N",
+            "a build failed; with file and line where they are known",
+        ),
+        ("error", "asyncpipe COMMAND: exit code N", "the command failed before it had a run"),
+        ("error", "TEMPLATE CHECK", "a check of `asyncpipe check` failed"),
+        (
+            "error",
+            "Templates",
+            "the reusable workflow: a plan or a build failed, or a plan was lost",
+        ),
+        ("warning", "TEMPLATE", "a warning of a build that was published all the same"),
+        ("warning", "TEMPLATE CHECK", "a check that a person should look at"),
+        (
+            "warning",
+            "asyncpipe COMMAND",
+            "past durations unknown (`matrix`), something left (`reap`)",
+        ),
+    ]
+    lines = ["| kind | title | when |", "|---|---|---|"]
+    lines += [f"| {kind} | _{title}_ | {when} |" for kind, title, when in rows]
+    codes = ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
+    limit = f"At most {MAX_PER_TYPE} of a kind are shown for a step, those with a line first."
+    return "\n".join(lines) + f"\n\n{limit} Exit codes: {codes}.\n"
+
+
+def page() -> str:
+    """docs/github-actions.md with its reference written anew."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    return f"{before}{_BEGIN}\n\n{tables()}\n### Annotations\n\n{annotation_table()}\n{_END}{after}"
+
+
 def write() -> None:
-    """Write every action."""
+    """Write every action, and the page that lists what they take."""
     assert set(COMMANDS) >= {action.command for action in ACTIONS}
     for action in ACTIONS:
         (ROOT / action.path).write_text(text_of(action), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -14,7 +14,7 @@ import pytest
 
 from asyncpipe import errors
 from asyncpipe.cli.main import COMMANDS, asyncpipe
-from tests.docs import reference
+from tests.docs import actions, reference
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md")]
@@ -95,6 +95,17 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_page_of_options_is_that_of_the_commands() -> None:
     told = reference.PAGE.read_text(encoding="utf-8")
     assert told == reference.page(), "run: python -m tests.docs.reference"
+
+
+@pytest.mark.parametrize("action", actions.ACTIONS, ids=lambda one: str(one.path))
+def test_an_action_is_what_its_command_makes_of_it(action: actions.Action) -> None:
+    told = (actions.ROOT / action.path).read_text(encoding="utf-8")
+    assert told == actions.text_of(action), "run: python -m tests.docs.reference"
+
+
+def test_the_page_of_the_actions_lists_what_they_take() -> None:
+    told = actions.PAGE.read_text(encoding="utf-8")
+    assert told == actions.page(), "run: python -m tests.docs.reference"
 
 
 def test_every_variable_that_the_documents_name_is_one_that_is_read() -> None:

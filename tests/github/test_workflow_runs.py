@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -219,3 +220,45 @@ def test_every_workflow_is_run_by_a_test_or_runs_the_tests() -> None:
     run_here = {"build-templates.yml", "templates.yml"}
     others = {"ci.yml", "nightly.yml", "zizmor.yml", "iso-check.yml"}  # test_workflows.py
     assert {path.name for path in WORKFLOWS} == run_here | others
+
+
+class TestThePage:
+    """docs/github-actions.md, step by step, from an empty folder."""
+
+    PAGE = (ROOT / "docs/github-actions.md").read_text()
+
+    def blocks(self, language: str) -> list[str]:
+        return re.findall(rf"^```{language}\n(.*?)^```", self.PAGE, re.MULTILINE | re.DOTALL)
+
+    def test_an_empty_repository_comes_to_its_first_published_template(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "asyncpipe").symlink_to(ROOT)
+        _packages, make, commit = self.blocks("sh")
+        caller, single = self.blocks("yaml")
+        path = tmp_path / "images/.github/workflows/build-templates.yml"
+        subprocess.run(["bash", "-e", "-c", make], cwd=tmp_path, check=True, timeout=60)
+        path.write_text(caller)
+        subprocess.run(["bash", "-e", "-c", commit], cwd=path.parents[2], check=True, timeout=60)
+        repository = object.__new__(Repository)
+        repository.folder, repository.workspace = tmp_path, tmp_path / "images"
+        repository.published = tmp_path / "published"
+        repository.variables = {"ASYNCPIPE_DESTINATION": str(repository.published)}
+        repository.environment = {"ASYNCPIPE_VENV": str(made_environment(tmp_path / "venv"))}
+        event: dict[str, Any] = {"repository": "YOU/images", "event": {}}
+        done = repository.run("workflow_dispatch", path=path, **event)
+        assert done["templates"][0].result == "success", told(done)
+        assert {leg.name for leg in done["templates/build"]} == {"first"}
+        assert len(repository.metadata()) == 1
+        (tmp_path / "single.yml").write_text(single)
+        done = repository.run("workflow_dispatch", path=tmp_path / "single.yml", **event)
+        assert done["build"][0].result == "success", told(done)
+        assert len(repository.metadata()) == 2
+
+    def test_its_workflows_fit_the_schema(self, tmp_path: Path) -> None:
+        for number, text in enumerate(self.blocks("yaml")):
+            path = tmp_path / f"{number}.yml"
+            path.write_text(text)
+            check = ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path))
+            done = subprocess.run(check, capture_output=True, text=True, check=False, timeout=120)
+            assert done.returncode == 0, done.stdout

@@ -17,7 +17,6 @@ from asyncpipe.cli.build import build
 from asyncpipe.cli.matrix import matrix
 from asyncpipe.cli.reap import reap
 from asyncpipe.report.github import outputs
-from tests.docs import actions
 from tests.github.runner_standin import RunningStep
 from tests.github.workflow_files import ACTIONS, ROOT, WORKFLOWS, load, script_of, steps
 
@@ -140,12 +139,6 @@ OF_THE_STEP = {
 
 
 class TestAction:
-    @pytest.mark.parametrize("action", actions.ACTIONS, ids=lambda one: str(one.path))
-    def test_an_action_is_what_its_command_makes_of_it(self, action: actions.Action) -> None:
-        assert (ROOT / action.path).read_text() == actions.text_of(action), (
-            "run: python -m tests.docs.reference"
-        )
-
     @pytest.mark.parametrize("name", COMMANDS)
     def test_every_input_reaches_a_setting_and_every_setting_has_an_input(self, name: str) -> None:
         (step,) = load(ROOT / name)["runs"]["steps"]

@@ -50,7 +50,7 @@ class Runner:
         document = yaml.safe_load(path.read_text())
         trigger = document[True]  # YAML 1.1 takes `on` for a boolean
         event = "workflow_call" if "workflow_call" in trigger else self.github["event_name"]
-        described = trigger.get(event)
+        described = trigger.get(event) if isinstance(trigger, dict) else None
         known = described.get("inputs", {}) if isinstance(described, dict) else {}
         given = dict(inputs or {})
         assert given.keys() <= known.keys(), given.keys() - known.keys()
@@ -94,7 +94,8 @@ class Runner:
         self, name: str, job: Mapping[str, Any], contexts: Mapping[str, Any],
         done: dict[str, list[Ran]],
     ) -> None:  # fmt: skip
-        path = self.own / job["uses"].removeprefix("./")
+        path = self._place(job["uses"])
+        assert path is not None
         inputs = {key: value_of(one, contexts) for key, one in job.get("with", {}).items()}
         secrets = {key: value_of(one, contexts) for key, one in job.get("secrets", {}).items()}
         called = Runner(
@@ -128,7 +129,7 @@ class Runner:
             done = self._step(step, contexts, place, environment)
             if done is None:
                 continue
-            ran.steps[step["name"]] = done
+            ran.steps[step.get("name", str(number))] = done
             if "id" in step:
                 contexts["steps"][step["id"]] = {"outputs": done.outputs}
             if done.return_code and not step.get("continue-on-error"):
@@ -148,9 +149,9 @@ class Runner:
         values = {key: as_text(value_of(one, contexts)) for key, one in given.items()}
         if "run" in step:
             return self._script(step["run"], values, folder, contexts)
-        if not step["uses"].startswith(("$/", "./")):
+        place = self._place(step["uses"])
+        if place is None:
             return None
-        place = self.own / step["uses"][2:]
         action = yaml.safe_load((place / "action.yml").read_text())
         known = {key: one.get("default", "") for key, one in action["inputs"].items()}
         inputs = {key: value_of(one, contexts) for key, one in step.get("with", {}).items()}
@@ -166,6 +167,14 @@ class Runner:
             key: as_text(value_of(one["value"], within)) for key, one in action["outputs"].items()
         }
         return done
+
+    def _place(self, uses: str) -> Path | None:
+        """Where an action or a called workflow of ours is; None for anybody else's."""
+        name = uses.partition("@")[0]
+        for ours in ("$/", "./", "OWNER/asyncpipe/"):
+            if f"{name}/".startswith(ours):
+                return self.own / name.removeprefix(ours.rstrip("/")).lstrip("/")
+        return None
 
     def _script(
         self, script: str, values: Mapping[str, str], folder: Path, contexts: Mapping[str, Any]

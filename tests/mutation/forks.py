@@ -32,6 +32,8 @@ from tests.mutation.places import codes_of
 _MEMORY_BYTES: Final = 4 << 30
 _BEGINS: Final = b"."  # what a fork says of each test
 _PASSED: Final = b"p"  # and at the end
+_SAMPLE_S: Final = 0.5
+_LIMIT_S: Final = 10.0
 _SLOW_S: Final = 10.0  # a failure that took longer is tried without the mutant as well
 
 
@@ -154,10 +156,9 @@ class Trial:
             os.close(reading)
 
     def _watch(self, child: int, reading: int, items: Sequence[pytest.Item]) -> _End:
-        test, began_s, limit_s = -1, time.monotonic(), 30.0
+        test, began_s, usual_s = -1, time.monotonic(), 3.0
         while True:
-            left_s = began_s + limit_s - time.monotonic()
-            in_time = bool(select.select([reading], [], [], max(0.0, left_s))[0])
+            in_time = _says_something(child, reading, usual_s)
             said = os.read(reading, 1) if in_time else b""
             if said != _BEGINS:
                 _kill_group(child)
@@ -169,7 +170,7 @@ class Trial:
                     seconds=time.monotonic() - began_s,
                 )
             test, began_s = test + 1, time.monotonic()
-            limit_s = 12 + 6 * self._measured[items[test].nodeid].seconds
+            usual_s = self._measured[items[test].nodeid].seconds
 
     def _child(self, mutant: Mutant | None, items: Sequence[pytest.Item], writing: int) -> None:
         os.setsid()
@@ -221,6 +222,29 @@ def _functions_below(repository: Path) -> dict[tuple[str, str, int], list[Functi
             key = (code.co_filename, code.co_qualname, code.co_firstlineno)
             found.setdefault(key, []).append(one)
     return found
+
+
+def _says_something(child: int, reading: int, usual_s: float) -> bool:
+    """Wait for the child; False if it computes far too long, or sleeps far too long.
+
+    A busy machine may keep it waiting for a processor for any time: that is neither.
+    """
+    began_ticks, slept_s = _state(child)[1], 0.0
+    ticks = began_ticks
+    while not select.select([reading], [], [], _SAMPLE_S)[0]:
+        sleeps, now_ticks = _state(child)
+        slept_s = slept_s + _SAMPLE_S if sleeps and now_ticks == ticks else 0.0
+        ticks = now_ticks
+        computed_s = (ticks - began_ticks) / os.sysconf("SC_CLK_TCK")
+        if slept_s > _LIMIT_S + 5 * usual_s or computed_s > _LIMIT_S + 5 * usual_s:
+            return False
+    return True
+
+
+def _state(pid: int) -> tuple[bool, int]:
+    """Whether a process sleeps, and the clock ticks that it has computed (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return fields[0] == "S", int(fields[11]) + int(fields[12])
 
 
 def _kill_group(child: int) -> None:

@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 import pytest
@@ -31,35 +31,45 @@ class Measured:
     passed: bool
 
 
-@dataclass(slots=True)
 class Tracer:
-    """Collects the executed lines of some files, in every thread."""
+    """Collects the executed lines of some files, in every thread; each line costs once a test."""
 
-    files: dict[str, str]  # as code objects name them -> from the repository
-    seen: dict[str, set[int]] = field(default_factory=dict)
+    def __init__(self, files: dict[str, str]) -> None:
+        self._files = files  # as code objects name them -> from the repository
+        self._left: dict[CodeType, set[int]] = {}  # lines that were not executed yet
 
     def start(self) -> None:
-        self.seen = {}
+        self._left = {}
         threading.settrace(self._call)
         sys.settrace(self._call)
 
     def stop(self) -> dict[str, frozenset[int]]:
         sys.settrace(None)
         threading.settrace(None)
-        return {self.files[name]: frozenset(lines) for name, lines in self.seen.items()}
+        seen: dict[str, set[int]] = {}
+        for code, left in self._left.items():
+            seen.setdefault(self._files[code.co_filename], set()).update(_lines_of(code) - left)
+        return {path: frozenset(lines) for path, lines in seen.items()}
 
     def _call(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        name = frame.f_code.co_filename
-        if name not in self.files:
+        code = frame.f_code
+        if code.co_filename not in self._files:
             return None
-        note = self.seen.setdefault(name, set()).add
+        left = self._left.get(code)
+        if left is None:
+            left = self._left[code] = _lines_of(code)
+        left.discard(frame.f_lineno)
+        return self._line if left else None
 
-        def line(frame: FrameType, _event: str, _argument: object) -> Any:
-            note(frame.f_lineno)
-            return line
+    def _line(self, frame: FrameType, _event: str, _argument: object) -> Any:
+        left = self._left.get(frame.f_code)
+        if left is not None:
+            left.discard(frame.f_lineno)
+        return self._line
 
-        note(frame.f_lineno)
-        return line
+
+def _lines_of(code: CodeType) -> set[int]:
+    return {line for _start, _end, line in code.co_lines() if line is not None}
 
 
 class Quick:

@@ -82,11 +82,22 @@ PACKAGES: Final = {
     ),
     "publish": Package(
         sources=("asyncpipe/run/publish.py", "asyncpipe/run/eager_upload.py"),
-        tests=("tests/run/test_publish.py", "tests/run/test_pipeline.py"),
+        tests=(
+            "tests/run/test_publish.py",
+            "tests/run/test_pipeline.py",
+            "tests/run/test_eager_upload.py",
+        ),
     ),
     "catalog": Package(sources=("asyncpipe/catalog",), tests=("tests/catalog",)),
     "detect": Package(sources=("asyncpipe/detect/decide.py",), tests=("tests/detect",)),
-    "xva": Package(sources=("asyncpipe/xva/read",), tests=("tests/xva",)),
+    "xva": Package(
+        sources=("asyncpipe/xva/read",),
+        tests=(
+            "tests/xva/test_damaged_files.py",
+            "tests/xva/test_good_files.py",
+            "tests/xva/test_round_trip.py",
+        ),
+    ),
 }
 
 

@@ -262,6 +262,18 @@ def test_one_that_is_gone_with_its_list_or_from_it_is_gone(mirror: Mirror) -> No
     assert (code, iso["state"], iso["written"]) == (61, "gone", [])
 
 
+def test_one_that_moved_to_another_folder_is_found_there_and_written(mirror: Mirror) -> None:
+    moved = DEBIAN.replace("archive", "release")
+    mirror.put(f"{moved}/SHA512SUMS", gnu(NETINST, algorithm="sha512"))
+    file = mirror.template(f"{DEBIAN}/{NETINST}")
+    code, iso = mirror.check()
+    assert (code, iso["state"]) == (61, "gone")
+    assert iso["newer_url"] == f"{mirror.url}/{moved}/{NETINST}"
+    code, iso = mirror.check("--update")
+    assert code == 0
+    assert f'default = "{moved}/{NETINST}" #' in file.read_text("utf-8")
+
+
 def test_a_vendor_that_does_not_answer_is_no_verdict(mirror: Mirror) -> None:
     mirror.url = "http://127.0.0.1:9"
     mirror.template(f"{DEBIAN}/{NETINST}")

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
+from asyncpipe.model.documents.catalog import Filler, encode_place
 from asyncpipe.model.events import OutputLines, PhaseChanged, Warned
 from asyncpipe.model.publication import Failed, Published
 from asyncpipe.model.template import Location, Variable
@@ -124,6 +125,37 @@ async def test_the_guest_wins_over_the_iso_and_decides_the_place(tmp_path: Path)
     warnings = [e for e in bench.events.heard if isinstance(e, Warned)]
     assert any(w.code == "identity-conflict" and "13" in w.message for w in warnings)
     assert not bench.store.uploads
+
+
+async def test_a_place_that_only_the_guest_tells_is_taken_before_publishing(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, (good(tmp_path, guest_says("debian", "13")),))
+    theirs = Filler(repository="github.com/example/images", path="other")
+    await bench.store.put(
+        "templates/debian13/place.json", encode_place(theirs, TIMESTAMP), content_type="x/x"
+    )
+    await bench.store.put("templates/debian13/latest.json", b"{}", content_type="x/x")
+    with anyio.fail_after(30):
+        outcome = await process_template(plan_in(tmp_path), bench.workshop())
+    assert isinstance(outcome, Failed), outcome
+    assert outcome.exit_code == 43
+    assert "another template: other of github.com/example/images" in outcome.error
+    assert not any(key.endswith("/metadata.json") for key in bench.visible())
+    assert RunJournal.read(tmp_path / "run").state_of("demo") == "built"  # --resume publishes it
+
+
+async def test_a_variant_is_part_of_the_place_and_of_the_metadata(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, (good(tmp_path),))
+    with anyio.fail_after(30):
+        outcome = await process_template(plan_in(tmp_path, variant="web"), bench.workshop())
+    assert isinstance(outcome, Published), outcome
+    place = f"templates/debian12-web/{TIMESTAMP}"
+    assert f"{place}/debian12-web.xva" in bench.visible()
+    assert metadata_of(bench, place)["variant"] == "web"
+    latest = json.loads(bench.store.objects["templates/debian12-web/latest.json"].body)
+    assert latest["version"]["variant"] == "web"
+    assert latest["version"]["short_id"] == "debian12-web"
 
 
 async def test_with_strict_identity_a_contradiction_ends_the_run_unseen(tmp_path: Path) -> None:

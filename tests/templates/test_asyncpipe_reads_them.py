@@ -75,6 +75,36 @@ def test_a_dry_run_shows_what_would_be_built_and_where_it_would_go(tmp_path: Pat
     assert "invented-host-password" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("folder", "arguments", "place"),
+    [
+        ("templates/debian/12", ("-var", "firmware=uefi"), "debian12-uefi"),
+        (
+            "templates/rocky/9",
+            ("-var", "firmware=uefi", "-var", "hardening_profile=strict"),
+            "rocky9-uefi-strict",
+        ),
+        ("templates/debian/12", ("-var", "firmware=uefi", "--variant", "web"), "debian12-web"),
+        ("templates/debian/12", ("-var", "variant=db"), "debian12-db"),
+        ("templates/qemu/debian-12", (), "debian12-qemu"),
+        ("templates/qemu/debian-12", ("-var", "firmware=uefi"), "debian12-qemu-uefi"),
+        ("templates/demo", (), "debian12-demo"),
+    ],
+)
+def test_what_differs_from_the_usual_is_published_as_a_variant(
+    tmp_path: Path, folder: str, arguments: tuple[str, ...], place: str
+) -> None:
+    stand_in = tmp_path / "packer"
+    stand_in.write_text("#!/bin/sh\necho 'Packer v1.16.0'\n")
+    stand_in.chmod(0o755)
+    where = (f"--packer={stand_in}", f"--work-directory={tmp_path / 'work'}")
+    destination = f"--destination=file://{tmp_path}/published"
+    result = asyncpipe("build", "--dry-run", *where, destination, *arguments, folder)
+    assert result.returncode == 0, result.stderr
+    assert f"published/templates/{place}/" in result.stdout
+    assert f"/{place}.xva\n" in result.stdout
+
+
 @pytest.mark.heavy
 @pytest.mark.real_packer
 def test_a_disk_made_here_is_published_with_the_identity_of_its_guest(tmp_path: Path) -> None:

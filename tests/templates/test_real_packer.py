@@ -110,6 +110,7 @@ def test_every_optional_setting_is_accepted_at_once(packer: RealPacker, mirror: 
         ("format", "vhd", "The format is xva or xva_compressed."),
         ("hardening_profile", "wild", "The hardening profile is minimal, baseline or strict."),
         ("vm_name", "a/b", "must not contain a slash"),
+        ("variant", "Web Server", "A variant has at most 40 of a-z, 0-9"),
         ("http_proxy", "http://user:pass@proxy", "without user and password"),
     ],
 )

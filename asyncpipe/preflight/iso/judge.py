@@ -123,25 +123,41 @@ class Checker:
         return result
 
     async def _newer(self, medium: Medium, image: Image, listed: _List) -> IsoResult | None:
-        """The newest later image that a list names, of this folder or of one beside it."""
+        """The newest later image that a list names, of this folder or of one beside it.
+
+        Where this folder's list is gone, the same image in another folder counts too.
+        """
         found = [(one, medium.url) for one in map(image_of, listed.found) if one]
         found += await self._beside(medium, image)
-        later = [(one, url) for one, url in found if image.is_older_than(one)]
-        for one, beside in sorted(later, key=lambda each: each[0].numbers, reverse=True):
-            url = urljoin(beside, one.name)
+        urls = {urljoin(beside, one.name): one for one, beside in found}
+        later = [
+            (one, url)
+            for url, one in urls.items()
+            if image.is_older_than(one)
+            or (listed.is_gone and one.name == image.name and url != medium.url)
+        ]
+        for one, url in sorted(later, key=lambda each: each[0].numbers, reverse=True):
             of_it = await self._list_of(one, url, replace(medium, sums_url=""))
             if of_it.signed is Signed.WRONG:
                 message = f"{of_it.url} is not to be believed: {of_it.why}"
                 return self._result(medium, image, of_it, IsoState.WRONGLY_SIGNED, message)
             if one.name in of_it.found:
-                gone = listed.is_gone or (not listed.problem and image.name not in listed.found)
-                old = f", {image.name} is gone" if gone else ""
-                result = self._result(
-                    medium, image, of_it, IsoState.NEWER, f"{one.name} is published{old}"
-                )
-                sum_hex = of_it.found[one.name] if medium.sum_hex else ""
-                return replace(result, newer_url=url, newer_sum_hex=sum_hex)
+                return self._found(medium, image, listed, of_it, url)
         return None
+
+    def _found(
+        self, medium: Medium, image: Image, listed: _List, of_it: _List, url: str
+    ) -> IsoResult:
+        """What a list names in place of the template's image."""
+        name = url.rpartition("/")[2]
+        state, message = IsoState.NEWER, f"{name} is published"
+        if name == image.name:
+            state, message = IsoState.GONE, f"it is now at {url}"
+        elif listed.is_gone or (not listed.problem and image.name not in listed.found):
+            message += f", {image.name} is gone"
+        sum_hex = of_it.found[name] if medium.sum_hex else ""
+        result = self._result(medium, image, of_it, state, message)
+        return replace(result, newer_url=url, newer_sum_hex=sum_hex)
 
     async def _beside(self, medium: Medium, image: Image) -> list[tuple[Image, str]]:
         """Images in folders of other versions, or in the folder itself where lists are apart."""

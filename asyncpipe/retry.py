@@ -50,7 +50,7 @@ class Retries:
         self.attempt = 1
 
     def restart(self) -> None:
-        """Begin to count anew: the last attempt got somewhere before it failed."""
+        """Reset the count: the last attempt got somewhere before it failed."""
         self._ends_s = anyio.current_time() + self._policy.limit_s
         self.attempt = 1
 

@@ -92,7 +92,7 @@ async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
 
 
 async def rebuild_index(store: ObjectStore) -> Listing:
-    """Write ``index.json`` anew from a listing and each version's metadata.
+    """Rewrite ``index.json`` from a listing and each version's metadata.
 
     A version that is published while this runs is kept: it is newer than the listing.
 

@@ -74,7 +74,7 @@ async def pull(
         verified = await anyio.to_thread.run_sync(sink.finish, entry)
         await anyio.to_thread.run_sync(_place, partial, path)
     except (UploadError, XvaInvalidError) as error:
-        # what a broken connection left is worth going on with; what was refused is not
+        # what a broken connection left is worth resuming; what was refused is not
         if not isinstance(error, TransientStoreError) or not sink.size_bytes:
             partial.unlink(missing_ok=True)
         raise

@@ -73,7 +73,7 @@ async def rename(
 
 
 async def _move(pool: XapiPool, vif: str, network: str) -> None:
-    """Put a network card on another network: XAPI can only make it anew."""
+    """Put a network card on another network: XAPI can only create it again."""
     record: Record = await pool.session.call("VIF.get_record", vif)
     if record.get("network") == network:
         return

@@ -170,7 +170,7 @@ class _Import:
             self.progress.warn(left)
 
     async def _cleared_again(self, task: str) -> str | None:
-        """Log in anew until the host answers again; None when it does not."""
+        """Log in again until the host answers again; None when it does not."""
         with anyio.move_on_after(_LOGIN_AGAIN_S):
             while True:
                 try:

@@ -125,7 +125,7 @@ class PoolFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Why a VM or disk is taken for ours: its mark names ``run_id``, or the journal does.
+    """Why a VM or disk counts as ours: its mark names ``run_id``, or the journal does.
 
     A mark of another run always wins over the journal.
     """

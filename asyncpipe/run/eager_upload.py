@@ -1,7 +1,7 @@
 """The export's file -> an upload session: followed while Packer writes it, or sent afterwards.
 
 The eager upload is a bet that costs nothing when it is lost: nothing is visible before the flow
-says so, and whatever goes wrong with it, the finished file is sent again from what is true.
+says so, and if anything goes wrong with it, the finished file is sent again.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Export:
             return False
         await early.ended()
         if early.error is not None:
-            self._warn("The upload during the export failed and begins anew", early.error)
+            self._warn("The upload during the export failed and starts over", early.error)
         return early.error is None
 
     def _send_early(self, path: Path, tasks: TaskGroup) -> None:

@@ -215,7 +215,7 @@ def _declares(request: Request, name: str) -> bool:
 
 
 def _keep_vm(request: Request) -> str:
-    """What the template wants of its VM; what cannot be evaluated is taken for a wish to keep."""
+    """What the template wants of its VM; what cannot be evaluated counts as a wish to keep."""
     value = request.source.attributes.get("keep_vm") if request.source else None
     if value is None or value in {"", "never"} or not _builds_on_host(request):
         return ""
@@ -237,7 +237,7 @@ def _output_directory(request: Request) -> Path:
     folder = request.working_directory / fixed
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(
-            f"{folder} is not empty: an old file there could be taken for this build's.",
+            f"{folder} is not empty: an old file there could be mistaken for this build's.",
             hint='Declare variable "output_directory" in the template (each run then gets a '
             "folder of its own), or move the old folder away.",
         )

@@ -72,7 +72,7 @@ class RunJournal:
         for name, problem in known.unreadable.items():
             raise UsageError(
                 f"{folder / FILE_NAME} cannot be read: {printable(name, 100)}: {problem}.",
-                hint=f"asyncpipe reap --run {folder} cleans up; then build anew.",
+                hint=f"asyncpipe reap --run {folder} cleans up; then build again.",
             )
         return cls(folder, known.record)
 

@@ -45,7 +45,7 @@ class Completion:
         """Complete a multipart upload.
 
         Raises:
-            ConflictError: 409; S3 wants the upload created anew and every part sent again.
+            ConflictError: 409; S3 wants the upload created again and every part sent again.
             DestinationTakenError: another object has this key.
             ChecksumError: the store refused the object's checksum or size.
         """

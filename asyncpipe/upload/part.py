@@ -43,7 +43,7 @@ from asyncpipe.upload.source import Source
 
 HASH_BACKLOG = 1  # parts that wait for the whole-file hash: more would only fill memory
 SMALL_BYTES = 5 * MIB  # a source of at most this is stored by one PutObject
-LEAST_PROGRESS_BYTES = MIB  # per stall timeout, or a part is sent anew
+LEAST_PROGRESS_BYTES = MIB  # per stall timeout, or a part is sent again
 
 
 class Progress:

@@ -88,7 +88,7 @@ async def find_resumption(
     handle = UploadHandle(key=key, upload_id=entry.upload_id)
     try:
         parts = await repeated(lambda: store.list_parts(handle), options.retry)
-    except NotSupportedError:  # nobody can say what is there: drop it and begin anew
+    except NotSupportedError:  # nobody can say what is there: drop it and start over
         await abort_until_gone(store, handle, options)
         return None
     except UploadMissingError:

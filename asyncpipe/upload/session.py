@@ -32,7 +32,7 @@ from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.resume import NONCE_KEY, Resumption, find_resumption
 from asyncpipe.upload.source import reading
 
-CONFLICT_ROUNDS = 3  # uploads begun anew after 409 before the conflict is reported
+CONFLICT_ROUNDS = 3  # uploads started over after 409 before the conflict is reported
 
 
 class UploadSession:
@@ -130,7 +130,7 @@ class UploadSession:
         """Remove the object if this session made it visible, also when cut off in the middle.
 
         Returns the sentence that a person needs when it may have stayed. An object that an
-        earlier process had completed stays: a later ``--resume`` goes on with it. So does the
+        earlier process had completed stays: a later ``--resume`` continues it. So does the
         upload if ``error`` is one that a resumption heals.
         """
         if self._completion is None or self._visible_already:

@@ -101,7 +101,7 @@ NAMED = (
         "resume = False",
         (
             "tests/run/test_eager_upload.py::test_an_early_upload_that_failed_and_cannot_be_aborted_is"
-            "_gone_on_with"
+            "_resumed"
         ),
     ),
     (

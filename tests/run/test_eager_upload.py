@@ -75,7 +75,7 @@ async def test_an_upload_to_the_place_that_the_iso_named_is_dropped_when_the_gue
     ]
 
 
-async def test_an_early_upload_that_failed_and_cannot_be_aborted_is_gone_on_with(
+async def test_an_early_upload_that_failed_and_cannot_be_aborted_is_resumed(
     tmp_path: Path,
 ) -> None:
     script = exported_at_once(tmp_path, guest_says("debian", "12"), after_s=1.0)

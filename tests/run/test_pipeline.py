@@ -354,7 +354,7 @@ async def test_a_fault_of_the_machine_during_the_eager_upload_leaves_packer_alon
     assert runner.processes[0].signals == []
     [message] = [w.message for w in bench.events.heard if isinstance(w, Warned)]
     assert "refused by the test" in message
-    assert "begins anew" in message
+    assert "starts over" in message
     assert services.budget.buffers.in_use_bytes == 0
 
 

@@ -173,5 +173,5 @@ def index() -> None:
 @index.command("rebuild", cls=Command)
 @_PLACE
 def rebuild(**given: Any) -> int:
-    """Write the index anew from what is published."""
+    """Rebuild the index from what is published."""
     return _run("rebuild_index", given)

@@ -31,7 +31,7 @@ from asyncpipe.text.format import utc_text
 
 _TELL_S = 5.0
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF})
-# Set by terminals that fold their lines anew when they become narrower, as xterm does not.
+# Set by terminals that fold their lines again when they become narrower, as xterm does not.
 _REFLOWING = frozenset(
     {
         "ALACRITTY_WINDOW_ID",

@@ -24,7 +24,7 @@ class Style:
     ``units``: names of the templates of this run, in order. ``colour``: ANSI colours are wanted
     (NO_COLOR and FORCE_COLOR are the command line's matter). ``quiet``: 1 leaves Packer's lines
     out, 2 shows warnings and ends only. ``verbose``: 1 adds what the guest's evidence says.
-    ``reflows``: the terminal folds its lines anew when it becomes narrower.
+    ``reflows``: the terminal folds its lines again when it becomes narrower.
     """
 
     units: tuple[str, ...]

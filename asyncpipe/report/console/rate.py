@@ -14,7 +14,7 @@ class RateMeter:
         self._samples: deque[tuple[float, int]] = deque(maxlen=256)
 
     def add(self, now_s: float, total_bytes: int) -> None:
-        """Take a sample; a total that fell (a new file) starts anew."""
+        """Take a sample; a total that fell (a new file) starts over."""
         samples = self._samples
         if samples and total_bytes < samples[-1][1]:
             samples.clear()

@@ -34,7 +34,7 @@ _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 class Region:
     """The lines at the cursor, the last one without an end; replaced as a whole.
 
-    ``reflows``: the terminal folds lines anew when it becomes narrower. Where it does not and we
+    ``reflows``: the terminal folds lines again when it becomes narrower. Where it does not and we
     went up by the rows that they would fold to, lines of the log would be erased.
     """
 

@@ -39,7 +39,7 @@ _COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
 
 
 class RenewableCredentials(AioCredentials):
-    """Credentials that every client shares and that can be looked up anew."""
+    """Credentials that every client shares and that can be looked up again."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__("", "", "")

@@ -35,7 +35,7 @@ _GONE: Final = 404
 
 
 class TrialUpload:
-    """Begun when first needed, begun anew when a Complete consumed it, aborted at the end."""
+    """Created when first needed, again when a Complete consumed it, aborted at the end."""
 
     def __init__(self, probe: Probe, name: str, mode: ChecksumMode) -> None:
         self._probe = probe

@@ -69,7 +69,7 @@ class PhaseTracker:
         return self._phase
 
     def is_ahead(self, phase: Phase) -> bool:
-        """Tell whether the run has not come to ``phase`` yet."""
+        """Whether the run has yet to reach ``phase``."""
         return _RANK.get(phase, -1) > _RANK[self._phase]
 
     def enter(self, phase: Phase, *, at_s: float, at_utc: str) -> bool:

@@ -29,10 +29,6 @@ _DETAIL_LINES: Final = 12
 _MOST_LINES: Final = 100  # of a diagnostic, its source lines among them
 #: Begin the lines that mean something by themselves, but for those of a phase or of the host.
 TELLING: Final = (r"^Error: .", r"^Build '", *(f"^{re.escape(text)}" for text in _CANCELLED))
-#: Any line of a build.
-OF_A_BUILD: Final = (
-    r"^(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: )?(?:==>| {3}) [^\s:]+(?: \([^)\n]*\))?: "
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,10 @@ from asyncpipe.packer.output_rows import MachineRows
 from asyncpipe.packer.phases import PhaseTracker
 from asyncpipe.text.lines import LineFinder, Lines, walk
 
-_PATTERNS: Final = (
-    *output_lines.TELLING,
-    *phases.TELLING,
-    *host_objects.TELLING,
-    f"^(?:{STRAY})",
+_TELLING: Final = LineFinder(
+    *output_lines.TELLING, *phases.TELLING, *host_objects.TELLING, f"^(?:{STRAY})"
 )
-_TELLING: Final = LineFinder(*_PATTERNS)
-_FIRST: Final = LineFinder(*_PATTERNS, output_lines.OF_A_BUILD)  # until the first line of a build
+_FIRST_LINES: Final = 512  # of a batch that are read before the first line of a build has come
 
 
 @dataclass
@@ -53,7 +49,8 @@ class BuildProgress:
 
     def take_lines(self, lines: Lines) -> None:
         """Take lines of the output; only those that may mean something are read one by one."""
-        finder = _TELLING if self.parser.has_started else _FIRST
+        started = self.parser.has_started
+        numbers = _TELLING.numbers(lines) if started else range(min(len(lines), _FIRST_LINES))
 
         def skip(start: int, end: int) -> None:
             is_rest = start == 0 and end == len(lines)
@@ -63,7 +60,7 @@ class BuildProgress:
 
         walk(
             lines,
-            finder.numbers(lines),
+            numbers,
             take=self.take_line,
             is_attentive=lambda: self.parser.is_attentive or self.host_lines.is_attentive,
             skip=skip,

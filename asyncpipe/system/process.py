@@ -13,7 +13,6 @@ from typing import Final
 
 import anyio
 from anyio.abc import Process
-from anyio.lowlevel import checkpoint
 
 from asyncpipe.errors import UsageError
 from asyncpipe.ports import Command, RunningProcess
@@ -22,7 +21,7 @@ from asyncpipe.text.safe import printable
 
 _RECEIVE_BYTES: Final = 65536
 _GATHER_S: Final = 0.025
-_MUCH_BYTES: Final = 16384  # within that time: some 600 kB/s, twice what Packer prints at most
+_MUCH_BYTES: Final = 60 * 1024  # a pipe that is nearly full: whoever writes was held up
 _REAP_S: Final = 5.0  # after SIGKILL; only a process stuck in the kernel needs longer
 
 
@@ -89,7 +88,7 @@ class _SystemProcess:
         return self._process.returncode
 
     async def receive(self) -> bytes:
-        await checkpoint()
+        await anyio.sleep(self._pace.pause_s(anyio.current_time()))
         while self._output >= 0:
             try:
                 data = os.read(self._output, _RECEIVE_BYTES)

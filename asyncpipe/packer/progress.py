@@ -49,8 +49,7 @@ class BuildProgress:
 
     def take_lines(self, lines: Lines) -> None:
         """Take lines of the output; only those that may mean something are read one by one."""
-        started = self.parser.has_started
-        numbers = _TELLING.numbers(lines) if started else range(min(len(lines), _FIRST_LINES))
+        first = 0 if self.parser.has_started else min(len(lines), _FIRST_LINES)
 
         def skip(start: int, end: int) -> None:
             is_rest = start == 0 and end == len(lines)
@@ -60,7 +59,7 @@ class BuildProgress:
 
         walk(
             lines,
-            numbers,
+            (*range(first), *_TELLING.numbers(lines)),
             take=self.take_line,
             is_attentive=lambda: self.parser.is_attentive or self.host_lines.is_attentive,
             skip=skip,

@@ -12,6 +12,7 @@ between them, and so does the sealed log.
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -88,6 +89,7 @@ class BuildLog:
         self._lock = anyio.Lock()
         self._outgoing = bytearray()  # bounded by the lock: every feed waits until it is written
         self._grown = anyio.Event()
+        self._waits_until_s = math.inf  # the task for unfinished lines; a later due wakes nobody
         self._unseen_since_s: float | None = None
         self._held_since_s: float | None = None
         self._note_redactions = 0
@@ -144,8 +146,10 @@ class BuildLog:
             self._grown = anyio.Event()
             while (due_s := self._due_s()) is not None:
                 if anyio.current_time() < due_s:
+                    self._waits_until_s = due_s
                     with anyio.move_on_at(due_s):  # new output may be due sooner
                         await self._grown.wait()
+                    self._waits_until_s = math.inf
                     self._grown = anyio.Event()
                     await checkpoint()  # what is ready to be read goes first
                 else:
@@ -181,7 +185,9 @@ class BuildLog:
             self._unseen_since_s = None
         elif self._unseen_since_s is None or b"\n" in data:
             self._unseen_since_s = anyio.current_time()
-            self._grown.set()
+            due_s = self._due_s()
+            if due_s is not None and due_s < self._waits_until_s:
+                self._grown.set()
 
     def _take(self, clean: bytes, *, final: bool = False) -> None:
         text = decodable(self._decoder.decode(clean, final))

@@ -59,8 +59,7 @@ async def set_channel(store: ObjectStore, name: str, entry: CatalogEntry) -> tup
         UsageError: no name of a channel.
         ObjectMissingError: the version is gone, or was pruned at this very moment.
     """
-    if not store_keys.is_name(name):
-        raise UsageError(f"{name!r} cannot name a channel.", hint="Use letters, digits, . _ -")
+    store_keys.require_name(name)
     key = store_keys.channel_key(entry.short_id, name)
     await _require(store, entry)
     wanted = encode_pointer(entry)

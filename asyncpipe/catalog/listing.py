@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from asyncpipe.catalog.read import BAD, read_index, read_pointer, read_version
+from asyncpipe.catalog.revocation import newest_good, revocation_of
 from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
@@ -69,13 +71,42 @@ async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
     return await _follow(store, key, short_id, f"No version of {short_id}")
 
 
-async def resolve(store: ObjectStore, reference: str) -> CatalogEntry:
+async def resolve(
+    store: ObjectStore,
+    reference: str,
+    *,
+    revoked: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
+) -> CatalogEntry:
     """Find ``debian12`` (latest), ``debian12:stable`` (a channel) or ``debian12@TIMESTAMP``.
 
+    A name that leads to a revoked version leads to the newest older one that is good, which is
+    reported to ``warn``; ``revoked`` takes what is named.
+
     Raises:
-        UsageError: the text is not a reference.
+        UsageError: the text is not a reference, or what it names is revoked.
         ObjectMissingError: nothing is published under it.
     """
+    entry = await _named(store, reference)
+    found = None if revoked else await revocation_of(store, entry)
+    if found is None:
+        return entry
+    name = f"{entry.short_id}@{entry.timestamp}"
+    why = f"was revoked{f' by {found.by}' if found.by else ''}: {found.reason}"
+    if "@" in reference:
+        raise UsageError(f"{name} {why}", hint="--revoked takes it all the same.")
+    listing = await list_versions(store, entry.short_id)
+    older = await newest_good(store, listing.versions, entry.timestamp)
+    if older is None:
+        raise UsageError(
+            f"{reference} is {name}, which {why}; no older version is good.",
+            hint="--revoked takes it all the same.",
+        )
+    warn(f"{reference} named {name}, which {why}; {older.short_id}@{older.timestamp} is taken")
+    return older
+
+
+async def _named(store: ObjectStore, reference: str) -> CatalogEntry:
     if "@" in reference:
         short_id, _, timestamp = reference.partition("@")
         if not store_keys.is_timestamp(timestamp):

@@ -93,7 +93,8 @@ def update(do_apply: bool) -> int:  # noqa: FBT001 - click's
             f"There is no {starter.RECORD} here.",
             hint="Go to the repository's top folder, or lay the files with: asyncpipe init",
         )
-    files = starter.files_of(known.templates, known.ci, __version__)
+    there = [name for name in known.templates if name in starter.available()]
+    files = starter.files_of(there, known.ci, __version__)
     found = list(starter.changes(root, files, known.files))
     for one in found:
         if one.kind is Kind.EDITED:

@@ -4,8 +4,10 @@ templates/{place}/{timestamp}/{place}.xva, metadata.json, build.log
 templates/{place}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
 templates/{place}/latest.json
 templates/{place}/channels/{name}.json
+templates/{place}/history/{channel}/{timestamp}-{token}.json    each change of a channel
 templates/{place}/place.json    which template fills it (catalog/place.py)
 templates/index.json
+revoked/{place}/{timestamp}.json    why a version must not be used
 failed/{unit}/{timestamp}/metadata.json, build.log
 .asyncpipe-probe/{random}    while a destination is asked what it honours
 .asyncpipe-uploads/          in a folder: what is not published yet
@@ -26,6 +28,7 @@ METADATA_NAME: Final = "metadata.json"
 LOG_NAME: Final = "build.log"
 INDEX_KEY: Final = "templates/index.json"
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
+REVOKED_ROOT: Final = "revoked/"
 PROBE_ROOT: Final = ".asyncpipe-probe/"
 WORK_FOLDER: Final = ".asyncpipe-uploads"  # where the directory store keeps what is not published
 
@@ -41,6 +44,8 @@ _TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
 _FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
 _LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
+
+_REVOKED = re.compile(rf"revoked/({_NAME})/({_TIMESTAMP})\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,28 @@ def place_key(short_id: str) -> str:
 def channel_key(short_id: str, channel: str) -> str:
     """The pointer of a channel."""
     return f"templates/{short_id}/channels/{channel}.json"
+
+
+def revoked_key(short_id: str, timestamp: str) -> str:
+    """The mark of a version that was taken back."""
+    return f"{REVOKED_ROOT}{short_id}/{timestamp}.json"
+
+
+def parse_revoked_key(key: str) -> tuple[str, str] | None:
+    """Recognise that mark: (short id, timestamp)."""
+    matched = _REVOKED.fullmatch(key)
+    return (matched[1], matched[2]) if matched else None
+
+
+def history_key(short_id: str, channel: str, timestamp: str, token: str) -> str:
+    """One change of a channel."""
+    return f"templates/{short_id}/history/{channel}/{timestamp}-{token}.json"
+
+
+def require_name(text: str) -> None:
+    """Raise UsageError for what cannot name a channel."""
+    if not is_name(text):
+        raise UsageError(f"{text!r} cannot name a channel.", hint="Use letters, digits, . _ -")
 
 
 def parse_version_key(key: str) -> VersionKey | None:

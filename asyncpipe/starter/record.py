@@ -8,7 +8,9 @@ from typing import Final
 import msgspec
 
 from asyncpipe.errors import UsageError
+from asyncpipe.starter.files import CI_FILES
 from asyncpipe.system.files import replace_file
+from asyncpipe.text.safe import printable
 
 RECORD: Final = ".asyncpipe-files.json"
 _MOST_BYTES: Final = 1024 * 1024
@@ -40,6 +42,10 @@ def read_record(root: Path) -> Record | None:
         raise UsageError(f"{RECORD} cannot be read: {error}.") from error
     if record.schema_version != 1:
         raise UsageError(f"{RECORD} was written by a newer asyncpipe.", hint="Use that one.")
+    foreign = [one for one in record.files if Path(one).is_absolute() or ".." in Path(one).parts]
+    if foreign or record.ci not in CI_FILES:
+        what = foreign[0] if foreign else record.ci
+        raise UsageError(f"{RECORD} names {printable(what, 100)}, which asyncpipe never laid.")
     return record
 
 

@@ -62,9 +62,14 @@ def changes(
         if file is not None and (before == file.body or laid.get(path) == file.sha256_hex):
             continue
         kind = Kind.GONE if file is None else Kind.CHANGED
-        if hashlib.sha256(before).hexdigest() != laid.get(path):
+        if hashlib.sha256(before).hexdigest() != laid.get(path) or _leads_away(root, target):
             kind = Kind.EDITED
         yield Change(path=path, kind=kind, before=before, file=file)
+
+
+def _leads_away(root: Path, target: Path) -> bool:
+    """Whether a link stands there, or on the way there: what it leads to is not ours to change."""
+    return target.resolve() != root.resolve() / target.relative_to(root)
 
 
 def apply(root: Path, found: list[Change]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -65,6 +66,17 @@ def test_both_programs_are_installed_and_run(machine: Machine) -> None:
     assert "Nothing to change" in machine.run("~/tools/bin/asyncpipe update").stdout
 
 
+def the_testers_way_to_the_index() -> dict[str, str]:
+    """Index, certificates and proxies, which are of this machine and no user's."""
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "SSL_CERT_")) or name.lower().endswith("_proxy")
+    }
+    return {"PIP_FIND_LINKS": ""} | found
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.heavy("github")
 @pytest.mark.real_packer
 @needs_packer
@@ -72,6 +84,8 @@ def test_the_wheels_dependencies_from_the_index_are_enough(machine: Machine) -> 
     """The README's commands with nothing of this test environment."""
     for name in ("PYTHONPATH", "PIP_NO_INDEX"):
         del machine.environment[name]
+    machine.environment |= the_testers_way_to_the_index()
+    machine.environment["PIP_FIND_LINKS"] += f" {machine.wheel.parent}"
     (machine.folder / "tools/python3").unlink()
     base = getattr(sys, "_base_executable", sys.executable)
     (machine.folder / "tools/python3").symlink_to(base)

@@ -224,7 +224,43 @@ def test_update_does_not_bring_back_what_was_removed(
     assert not (repository / "templates/demo/demo.pkr.hcl").exists()
 
 
-@pytest.mark.parametrize("text", ["{", '{"schema_version": 2}', '{"schema_version": "x"}'])
+def test_update_never_follows_a_link_out_of_the_repository(older: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.sh"
+    ours = older / "provisioning/provision.sh"
+    ours.rename(outside)
+    ours.symlink_to(outside)
+    assert run(["update", "--apply"]) == 0
+    assert outside.read_text(encoding="utf-8") == "# older\n"
+
+
+def test_update_shows_that_a_template_is_no_longer_ours(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["init"])
+    record = json.loads(Path(RECORD).read_bytes())
+    record["templates"].append("debian/9")
+    Path("templates/debian/9").mkdir()
+    _was(repository, record, "templates/debian/9/x.pkr.hcl", "# older\n")
+    Path(RECORD).write_text(json.dumps(record), encoding="utf-8")
+    capsys.readouterr()
+    assert run(["update"]) == 0
+    assert "--- a/templates/debian/9/x.pkr.hcl" in capsys.readouterr().out
+
+
+RECORD_OF = '{"version": "1", "templates": [], "ci": "%s", "files": {"%s": ""}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"schema_version": 2}',
+        '{"schema_version": "x"}',
+        RECORD_OF % ("github", "../../etc/passwd"),
+        RECORD_OF % ("github", "/etc/passwd"),
+        RECORD_OF % ("travis", "x"),
+    ],
+)
 def test_a_broken_record_is_said(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(RECORD).write_text(text, encoding="utf-8")
     assert run(["update"]) == 2

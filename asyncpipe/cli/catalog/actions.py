@@ -18,10 +18,10 @@ import click
 from msgspec import to_builtins
 
 from asyncpipe import catalog
-from asyncpipe.cli.catalog import reading
+from asyncpipe.cli.catalog import reading, releasing
 from asyncpipe.cli.catalog.said import Said, table
 from asyncpipe.cli.progress import watched, watched_stream
-from asyncpipe.errors import AsyncpipeError, ObjectMissingError, UsageError
+from asyncpipe.errors import AsyncpipeError, ObjectMissingError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import StoreOptions
@@ -81,19 +81,25 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
         listing = await catalog.list_versions(watched_store, template, fresh=fresh)
     versions = listing.versions
     names, warnings = await catalog.names_of(store, {entry.short_id for entry in versions})
+    revoked = await catalog.revoked_folders(store, template)
     rows = [
         (
             f"{entry.short_id}@{entry.timestamp}",
             size_text(entry.xva.size_bytes),
             entry.os.release or entry.os.version or "",
             entry.os.arch or "",
-            ", ".join(names.get(entry.folder_key, ())),
+            ", ".join([*names.get(entry.folder_key, ()), *_marks(entry, revoked)]),
         )
         for entry in versions
     ]
     document = {
         "versions": [
-            {**to_builtins(entry), "names": names.get(entry.folder_key, [])} for entry in versions
+            {
+                **to_builtins(entry),
+                "names": names.get(entry.folder_key, []),
+                "revoked": entry.folder_key in revoked,
+            }
+            for entry in versions
         ]
     }
     nothing = f"No version of {template} is published" if template else "Nothing is published"
@@ -106,8 +112,10 @@ async def _list(store: ObjectStore, *, template: str | None, fresh: bool) -> Sai
 
 
 async def _show(store: ObjectStore, *, template: str) -> Said:
-    entry = await catalog.resolve(store, template)
+    warnings: list[str] = []
+    entry = await catalog.resolve(store, template, warn=warnings.append)
     return Said(
+        warnings=tuple(warnings),
         text=f"{entry.short_id}@{entry.timestamp}\n{store.url_of(entry.xva.key)}\n"
         f"{size_text(entry.xva.size_bytes)}  sha256:{entry.xva.sha256_hex}",
         document={"version": to_builtins(entry), "url": store.url_of(entry.xva.key)},
@@ -115,13 +123,16 @@ async def _show(store: ObjectStore, *, template: str) -> Said:
 
 
 async def _pull(
-    store: ObjectStore, *, template: str, output: Path | None, verify_xva: bool
+    store: ObjectStore, *, template: str, output: Path | None, verify_xva: bool, revoked: bool
 ) -> Said:
-    entry = await catalog.resolve(store, template)
+    warnings: list[str] = []
+    entry = await catalog.resolve(store, template, revoked=revoked, warn=warnings.append)
     path = await anyio.to_thread.run_sync(_output, output, entry)
     async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
         validator = XvaValidator() if verify_xva else None
         pulled = await catalog.pull(watched_store, entry, path, validator=validator)
+    if "sha256" not in pulled.verified:
+        warnings.append("the version was published without a SHA-256: only its size was compared")
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
     size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
     return Said(
@@ -133,30 +144,21 @@ async def _pull(
             "resumed_bytes": pulled.resumed_bytes,
             "verified": list(pulled.verified),
         },
-        warnings=()
-        if "sha256" in pulled.verified
-        else ("the version was published without a SHA-256: only its size was compared",),
+        warnings=tuple(warnings),
     )
 
 
 async def _set_channel(store: ObjectStore, *, name: str, version: str) -> Said:
-    short_id, channel = _channel_name(name)
+    short_id, channel = releasing.channel_name(name)
     if store_keys.is_timestamp(version):
         reference = f"{short_id}@{version}"
     else:
         reference = short_id if version == "latest" else f"{short_id}:{version}"
-    entry = await catalog.resolve(store, reference)
-    await store.probe()  # finds out whether the store honours compare-and-swap
-    warnings = await catalog.set_channel(store, channel, entry)
-    return Said(
-        text=f"{name} is {entry.short_id}@{entry.timestamp}",
-        document={"channel": channel, "version": to_builtins(entry)},
-        warnings=warnings,
-    )
+    return await releasing.promote(store, template=reference, channel=channel, reason="")
 
 
 async def _unset_channel(store: ObjectStore, *, name: str) -> Said:
-    await catalog.unset_channel(store, *_channel_name(name))
+    await catalog.unset_channel(store, *releasing.channel_name(name))
     return Said(text=f"{name} was removed", document={"unset": name})
 
 
@@ -224,18 +226,15 @@ async def _rebuild(store: ObjectStore) -> Said:
     )
 
 
+def _marks(entry: CatalogEntry, revoked: frozenset[str]) -> list[str]:
+    return ["REVOKED"] if entry.folder_key in revoked else []
+
+
 def _output(output: Path | None, entry: CatalogEntry) -> Path:
     name = f"{entry.short_id}.xva"  # never a name that only the store's metadata chose
     if output is None:
         return Path(name)
     return output / name if output.is_dir() else output
-
-
-def _channel_name(name: str) -> tuple[str, str]:
-    short_id, colon, channel = name.partition(":")
-    if not colon:
-        raise UsageError(f"{name!r} names no channel.", hint="Write TEMPLATE:CHANNEL.")
-    return short_id, channel
 
 
 def _stamp_before(seconds: float) -> str:
@@ -247,6 +246,10 @@ _ACTIONS: Mapping[str, Action] = {
     "diff": reading.diff,
     "logs": reading.logs,
     "sbom": reading.sbom,
+    "promote": releasing.promote,
+    "rollback": releasing.rollback,
+    "revoke": releasing.revoke,
+    "history": releasing.history,
     "list_versions": _list,
     "show": _show,
     "pull": _pull,

@@ -60,6 +60,7 @@ def latest(**given: Any) -> int:
     flag_value=False,
     help="Do not look whether the XVA is whole and importable.",
 )
+@shared.REVOKED
 @_PLACE
 def pull(**given: Any) -> int:
     """Fetch a published XVA; size, SHA-256 and structure are checked before it gets its name.
@@ -114,6 +115,48 @@ def logs(**given: Any) -> int:
 def sbom(**given: Any) -> int:
     """Print the packages of a version as a software bill of materials."""
     return _run("sbom", given)
+
+
+_REASON = click.option("--reason", default="", metavar="TEXT", help="Why; history shows it.")
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@click.option("--channel", required=True, metavar="NAME", help="The channel that names it then.")
+@_REASON
+@_PLACE
+def promote(**given: Any) -> int:
+    """Let a channel name a version, and remember who did it, when and why."""
+    return _run("promote", given)
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="TEMPLATE:CHANNEL", shell_complete=_published)
+@_REASON
+@_PLACE
+def rollback(**given: Any) -> int:
+    """Let a channel name again the good version that it named before."""
+    return _run("rollback", given)
+
+
+@click.command(cls=Command)
+@click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
+@click.option("--reason", required=True, metavar="TEXT", help="Shown to whoever asks for it.")
+@_PLACE
+def revoke(**given: Any) -> int:
+    """Take a version back: no name leads to it, pull and import refuse it.
+
+    Its files stay until prune removes them; the revocation itself stays for good.
+    """
+    return _run("revoke", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL]", shell_complete=_published)
+@_PLACE
+def history(**given: Any) -> int:
+    """Show who moved the channels of TEMPLATE, when, from where to where, and why."""
+    return _run("history", given)
 
 
 @click.group()

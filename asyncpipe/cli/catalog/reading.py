@@ -11,6 +11,7 @@ from asyncpipe.cli.catalog.said import Said, table
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.model.documents.release import Revocation, as_document
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import counted, size_text
 
@@ -23,11 +24,13 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     entry, document = await _version(store, template)
     named, warnings = await catalog.names_of(store, [entry.short_id])
     names = named.get(entry.folder_key, [])
+    revocation = await catalog.revocation_of(store, entry)
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
     source, ci = build["source"], build["ci"] or {}
     rows = [
         ("version", f"{entry.short_id}@{entry.timestamp}"),
+        ("revoked", _revoked(revocation)),
         ("named by", ", ".join(names) or "nothing"),
         ("system", os["pretty_name"] or os["release"] or os["version"]),
         ("architecture", os["arch"]),
@@ -49,7 +52,11 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     ]
     return Said(
         text=table([(name, str(value or _UNKNOWN)) for name, value in rows]),
-        document={"version": document, "names": names},
+        document={
+            "version": document,
+            "names": names,
+            "revoked": as_document(revocation) if revocation else None,
+        },
         warnings=tuple(warnings),
     )
 
@@ -84,7 +91,7 @@ async def logs(store: ObjectStore, *, template: str, failed: bool) -> Said:
     if failed:
         folder = await _newest_failure(store, template)
     else:
-        folder = (await catalog.resolve(store, template)).folder_key
+        folder = (await catalog.resolve(store, template, revoked=True)).folder_key
     key = f"{folder}/{store_keys.LOG_NAME}"
     body = (await store.get(key, max_bytes=_MAX_LOG_BYTES)).body
     text = body.decode("utf-8", "replace").removesuffix("\n")
@@ -105,7 +112,7 @@ async def sbom(store: ObjectStore, *, template: str, form: str) -> Said:
 
 
 async def _version(store: ObjectStore, name: str) -> tuple[CatalogEntry, dict[str, Any]]:
-    entry = await catalog.resolve(store, name)
+    entry = await catalog.resolve(store, name, revoked=True)  # reading about it harms nobody
     document = await catalog.read_metadata(store, entry)
     if document is None:
         raise ObjectMissingError(f"There is no metadata {store.url_of(entry.metadata_key)}.")
@@ -126,6 +133,13 @@ async def _newest_failure(store: ObjectStore, unit: str) -> str:
             hint="Name the template as the build did: its summary and failed/ have the name.",
         )
     return max(folders)
+
+
+def _revoked(revocation: Revocation | None) -> str:
+    if revocation is None:
+        return "no"
+    by = f", by {revocation.by}" if revocation.by else ""
+    return f"YES: {revocation.reason} ({revocation.revoked_utc or 'no date'}{by})"
 
 
 def _packages(document: Mapping[str, Any]) -> str | None:

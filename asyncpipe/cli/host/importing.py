@@ -44,7 +44,7 @@ Outcome = Imported | AsyncpipeError
 
 def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
     """Import to every host; returns the exit code."""
-    what, as_json = given.pop("what"), given.pop("as_json")
+    what, as_json, revoked = (given.pop(name) for name in ("what", "as_json", "revoked"))
     hosts, username = given.pop("hosts"), given.pop("username")
     options = ImportOptions(**{name: given.pop(name) for name in _OPTIONS})
     settings = Settings.of(given, environment=environment)
@@ -52,7 +52,8 @@ def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
         access_of_environment(environment, settings.host_trust, address=address, username=username)
         for address in dict.fromkeys(hosts)
     ]
-    outcomes = anyio.run(_run, what, accesses, options, settings)
+    running = partial(_run, what, accesses, options, settings, revoked=revoked)
+    outcomes = anyio.run(running)
     if outcomes is None:
         return EXIT_CANCELLED
     if as_json:
@@ -64,12 +65,17 @@ def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
 
 
 async def _run(
-    what: str, accesses: Sequence[HostAccess], options: ImportOptions, settings: Settings
+    what: str,
+    accesses: Sequence[HostAccess],
+    options: ImportOptions,
+    settings: Settings,
+    *,
+    revoked: bool,
 ) -> dict[str, Outcome] | None:
     """Every host's outcome; None when cancelled."""
     found: dict[str, Outcome] = {}
     done = False
-    async with cancelled_by_signals(), _source(what, settings) as source:
+    async with cancelled_by_signals(), _source(what, settings, revoked=revoked) as source:
         board = Board([access.address for access in accesses], source.size_bytes)
         try:
             async with anyio.create_task_group() as tasks:
@@ -103,7 +109,7 @@ async def _one(
 
 
 @asynccontextmanager
-async def _source(what: str, settings: Settings) -> AsyncGenerator[ImportSource]:
+async def _source(what: str, settings: Settings, *, revoked: bool) -> AsyncGenerator[ImportSource]:
     if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
         async with open_source(what) as found:
             if found.size_bytes is None:
@@ -122,8 +128,8 @@ async def _source(what: str, settings: Settings) -> AsyncGenerator[ImportSource]
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        entry = await catalog.resolve(store, what)
-        entry = await catalog.resolve(store, f"{entry.short_id}@{entry.timestamp}")
+        entry = await catalog.resolve(store, what, revoked=revoked, warn=_warn)
+        entry = await catalog.resolve(store, f"{entry.short_id}@{entry.timestamp}", revoked=True)
 
         @asynccontextmanager
         async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:
@@ -144,6 +150,10 @@ async def _source(what: str, settings: Settings) -> AsyncGenerator[ImportSource]
 async def _opened(url: str) -> AsyncGenerator[AsyncIterator[memoryview]]:
     async with open_source(url) as source, aclosing(source.pieces) as pieces:
         yield pieces
+
+
+def _warn(text: str) -> None:
+    click.echo(f"asyncpipe: {clean(text)}", err=True)
 
 
 # -- what is said -------------------------------------------------------------------------------

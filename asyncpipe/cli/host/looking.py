@@ -143,7 +143,7 @@ async def _latest(short_ids: set[str], settings: Settings) -> dict[str, str]:
         ) as store:
             for short_id in sorted(short_ids):
                 try:
-                    entry = await catalog.latest(store, short_id)
+                    entry = await catalog.resolve(store, short_id)
                 except (ObjectMissingError, UsageError):
                     continue
                 latest[short_id] = f"{entry.short_id}@{entry.timestamp}"

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Final
 
-import hyperscan
-
-FROM_START: Final = hyperscan.HS_FLAG_SOM_LEFTMOST  # report where a match begins; costs more
-ONCE: Final = hyperscan.HS_FLAG_SINGLEMATCH  # report that a pattern matches, not how often
-EACH_LINE: Final = hyperscan.HS_FLAG_MULTILINE  # ``^`` and ``$`` match at every line
+# Flags of Hyperscan (hs_compile.h); it is imported where a scanner is made, since that takes time.
+FROM_START: Final = 256  # report where a match begins; costs more
+ONCE: Final = 8  # report that a pattern matches, not how often
+EACH_LINE: Final = 4  # ``^`` and ``$`` match at every line
 
 Hit = tuple[int, int, int]
 OnHit = Callable[[int, int, int, int, object], bool | None]
@@ -28,7 +27,10 @@ class Scanner:
     """A compiled set of patterns; one scan at a time, from any thread."""
 
     def __init__(self, patterns: Sequence[bytes], flags: Sequence[int]) -> None:
+        import hyperscan  # noqa: PLC0415
+
         self._lock = threading.Lock()
+        self._terminated = hyperscan.ScanTerminated
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
             expressions=list(patterns), ids=list(range(len(patterns))), flags=list(flags)
@@ -66,7 +68,7 @@ class Scanner:
         try:
             with self._lock:
                 self._database.scan(text, match_event_handler=take)
-        except hyperscan.ScanTerminated:
+        except self._terminated:
             pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 
 from asyncpipe.detect.guest import MARK
 from asyncpipe.model.events import (
@@ -21,10 +22,10 @@ from asyncpipe.model.events import (
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published, Tally
 from asyncpipe.text.format import counted, duration_text, size_text
-from asyncpipe.text.safe import clean, is_printable_ascii, place_text
+from asyncpipe.text.safe import clean, place_text
+from asyncpipe.text.scan import ONCE, Scanner
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
-_OURS = "asyncpipe"  # begins them, and the guest's lines of evidence
 
 
 def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str | None:
@@ -50,10 +51,16 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
 
 def _output(text: str, *, verbose: int) -> str | None:
     """The lines of a build; looked at one by one only where one may not be shown as it is."""
-    if is_printable_ascii(text) and _OURS not in text.lower():
+    if not _looked_at().which(text.encode("utf-8", "surrogatepass")):
         return text
     shown = [guests(line) for line in text.split("\n") if verbose or MARK not in line]
     return "\n".join(shown) if shown else None
+
+
+@cache
+def _looked_at() -> Scanner:
+    """Find what ``clean`` changes, or what begins as our own lines and those of evidence do."""
+    return Scanner([rb"[^\x20-\x7e\n]", rb"(?i)asyncpipe"], [ONCE, ONCE])
 
 
 def guests(text: str) -> str:

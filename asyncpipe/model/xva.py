@@ -90,6 +90,7 @@ class XvaReport:
     firmware: str | None = None  # "bios", "uefi"; old exports do not say
     disks: tuple[XvaDisk, ...] = ()
     networks: tuple[str, ...] = ()
+    loaded_drives: tuple[str, ...] = ()  # names of the images in CD drives, which it lacks
     product_brand: str | None = None
     product_version: str | None = None
     xapi_version: str | None = None  # "1.20": a host with a lower one refuses the import

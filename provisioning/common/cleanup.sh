@@ -4,7 +4,7 @@
 # Does:     removes the build's user, its rights and its SSH exception; SSH host keys; every
 #           authorized_keys, history and known secret; machine-id, random seeds, DHCP leases, network
 #           and udev leftovers; cloud-init's state; installers' traces; logs, caches, temporary files;
-#           old kernels. Then trims or zeroes free space, because an XVA leaves zero chunks out.
+#           old kernels; what leftovers.tsv lists. Then trims or zeroes free space, because an XVA leaves zero chunks out.
 #           A second run changes nothing. verify_image.sh proves the result.
 # Variables: BUILD_USER        the build's user, default packer
 #           ZERO_FREE_SPACE   auto (default: if trimming does not work), always, never; in a tree that
@@ -13,6 +13,7 @@
 # shellcheck source=provisioning/common/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD_USER=${BUILD_USER:-packer}
 ZERO=${ZERO_FREE_SPACE:-auto}
 
@@ -42,8 +43,6 @@ packages() {
             apt_get autoremove --purge
             apt_get clean
             rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/lib/dpkg/*-old
-            rm -f /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf /etc/systemd/system/snapd.service.d/snap_proxy.conf
-            rm -rf /etc/apt/auth.conf /etc/apt/auth.conf.d/*
             ;;
         redhat)
             dnf_run clean all >/dev/null
@@ -53,9 +52,28 @@ packages() {
     esac
 }
 
+# leftovers: each file of the list, found by its pattern.
+leftovers() {
+    local pattern what path
+    while IFS=$'\t' read -r pattern what; do
+        [[ $pattern == /* ]] || continue
+        while read -r path; do
+            rm -rf "$path" || die "$path ($what) cannot be removed"
+        done < <(compgen -G "$pattern" || true)
+    done <"$here/leftovers.tsv"
+}
+
+# The place at Red Hat's subscription management is the build's.
+subscription() {
+    local identity
+    identity=$(compgen -G '/etc/pki/consumer/cert.pem' || true)
+    [ -n "$identity" ] || return 0
+    timeout 120 subscription-manager unregister >/dev/null 2>&1 ||
+        say "could not unregister from the subscription management: remove this build's system there"
+    timeout 60 subscription-manager clean >/dev/null 2>&1 || true
+}
+
 build_user() {
-    rm -f /etc/sudoers.d/asyncpipe-build /etc/sudoers.d/90-cloud-init-users /etc/ssh/sshd_config.d/00-asyncpipe-build.conf
-    rm -f /etc/systemd/system/asyncpipe-announce.service /etc/systemd/system/*.wants/asyncpipe-announce.service
     if id "$BUILD_USER" >/dev/null 2>&1; then
         # -f: the user is logged in, this very script is its work.
         userdel --force --remove "$BUILD_USER" >/dev/null 2>&1 || true
@@ -65,31 +83,32 @@ build_user() {
     fi
     rm -rf "/home/${BUILD_USER:?}" "/var/mail/$BUILD_USER" "/var/spool/mail/$BUILD_USER"
     usermod --password '*' root
-    rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid-
 }
 
 secrets() {
     local home
-    rm -f /etc/ssh/ssh_host_*
     for home in /root /home/*; do
         [ -d "$home" ] || continue
         rm -rf "$home/.ssh" "$home/.gnupg" "$home/.cache" "$home/.config/pip" "$home/.pip" "$home/.ansible"
         rm -f "$home"/.*_history "$home"/.wget-hsts "$home"/.lesshst "$home"/.viminfo "$home"/.netrc "$home"/.pgpass \
             "$home"/.Xauthority "$home"/.sudo_as_admin_successful "$home"/late.sh
     done
-    rm -f /root/anaconda-ks.cfg /root/original-ks.cfg /root/install.log* /etc/pip.conf /etc/profile.d/*proxy*.sh
-    rm -rf /etc/pki/consumer/*.pem /etc/pki/entitlement/*.pem
     sed -i -E '/^[[:space:]]*(export[[:space:]]+)?(https?|ftp|all|no)_proxy=/Id' /etc/environment 2>/dev/null || true
 }
 
 identity() {
-    rm -f /etc/machine-info /etc/mailname /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /boot/efi/loader/random-seed
     # Empty and present: the next start makes a new one, on a read-only /etc too.
     put /etc/machine-id 0444 </dev/null
     if [ -d /var/lib/dbus ]; then
         ln -sfn /etc/machine-id /var/lib/dbus/machine-id
     fi
     put /etc/hostname 0644 <<<localhost
+    if [ -f /etc/iscsi/initiatorname.iscsi ]; then
+        case $OS_FAMILY in
+            debian) put /etc/iscsi/initiatorname.iscsi 0600 <<<GenerateName=yes ;;
+            redhat) rm -f /etc/iscsi/initiatorname.iscsi ;; # iscsi-init.service makes a new one
+        esac
+    fi
     put /etc/hosts 0644 <<'HOSTS'
 127.0.0.1 localhost
 ::1 localhost ip6-localhost ip6-loopback
@@ -99,24 +118,15 @@ HOSTS
 }
 
 network() {
-    rm -f /etc/udev/rules.d/70-persistent-* /etc/udev/rules.d/75-persistent-*
-    rm -rf /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/dhcpcd/* /var/lib/NetworkManager/* /var/lib/systemd/network/* /run/systemd/netif/leases/*
-    rm -f /etc/NetworkManager/system-connections/* /etc/sysconfig/network-scripts/ifcfg-e* /etc/netplan/*
-    rm -f /etc/network/interfaces.d/*
-    if [ -f /etc/network/interfaces ]; then
-        # cloud-init describes the real interfaces beside it.
-        put /etc/network/interfaces 0644 <<'CONF'
-source /etc/network/interfaces.d/*
-
-auto lo
-iface lo inet loopback
-CONF
-    fi
+    rm -rf /run/systemd/netif/leases/* /etc/network/interfaces
     if [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ]; then
         if mountpoint -q /etc/resolv.conf; then
             die "/etc/resolv.conf is mounted from elsewhere and cannot be removed"
         fi
         rm -f /etc/resolv.conf
+    fi
+    if [ "$OS_FAMILY" = debian ]; then
+        ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
     fi
     sed -i '/[[:space:]]\/media\/cdrom[0-9]*[[:space:]]/d' /etc/fstab 2>/dev/null || true
 }
@@ -125,8 +135,6 @@ cloud_init() {
     have cloud-init || return 0
     cloud-init clean --logs --seed >/dev/null 2>&1 || true
     rm -rf /var/lib/cloud/* /run/cloud-init/* /var/log/cloud-init*
-    rm -f /etc/cloud/cloud.cfg.d/*subiquity* /etc/cloud/cloud.cfg.d/*curtin* /etc/cloud/cloud.cfg.d/*installer* \
-        /etc/cloud/cloud.cfg.d/00_debconf* /etc/cloud/cloud-init.disabled /etc/ssh/sshd_config.d/50-cloud-init.conf
 }
 
 logs() {
@@ -134,15 +142,13 @@ logs() {
         journalctl --quiet --rotate || true
         journalctl --quiet --vacuum-time=1s || true
     fi
-    rm -rf /var/log/journal/* /run/log/journal/* /var/log/installer /var/log/anaconda /var/log/audit/audit.log.* \
-        /var/crash/* /var/lib/systemd/coredump/* /var/lib/systemd/timers/*
+    rm -rf /var/log/journal/* /run/log/journal/* /var/log/audit/audit.log.* /var/lib/systemd/timers/*
     find /var/log -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.old' -o -name '*.[0-9]' -o -name '*-[0-9]*' \) -delete
     find /var/log -type f -exec truncate --size=0 {} +
 }
 
 temporary_files() {
     find /tmp /var/tmp -mindepth 1 -xdev -delete 2>/dev/null || true
-    rm -rf /var/lib/update-notifier/* /var/backups/*
 }
 
 # zero MOUNTPOINT: the file fills the file system for a moment; nothing else runs any more.
@@ -191,14 +197,16 @@ require_choice ZERO_FREE_SPACE "$ZERO" auto always never
 begin
 old_kernels
 packages
+subscription
 cloud_init
 build_user
 secrets
 network
 identity
-labels
 logs
 temporary_files
+leftovers
+labels
 free_space
 sync
 say "done: the next log-in is to a new machine"

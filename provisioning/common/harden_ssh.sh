@@ -62,12 +62,19 @@ LoginGraceTime 60
 ClientAliveInterval 300
 ClientAliveCountMax 3
 LogLevel VERBOSE
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostKey /etc/ssh/ssh_host_rsa_key
+CONF
+    # In release 8 the system's crypto policy is on sshd's command line, which wins over every file.
+    if [ "$OS_FAMILY:$OS_MAJOR" != redhat:8 ]; then
+        cat <<CONF
 KexAlgorithms $(known kex "${KEX[@]}")
 Ciphers $(known cipher "${CIPHERS[@]}")
 MACs $(known mac "${MACS[@]}")
 HostKeyAlgorithms $(known key-sig "${KEYS[@]}")
 PubkeyAcceptedAlgorithms $(known key-sig "${KEYS[@]}")
 CONF
+    fi
     if [ "$PROFILE" = strict ]; then
         printf '%s\n' "DisableForwarding yes" "Banner /etc/issue.net" "ClientAliveCountMax 1"
     fi
@@ -75,7 +82,7 @@ CONF
 
 # The strict profile's second ClientAliveCountMax would lose to the first: the last line given wins here.
 last_value_of_each() {
-    tac | awk '/^#/ || !seen[$1]++' | tac
+    tac | awk '/^#/ || $1 == "HostKey" || !seen[$1]++' | tac
 }
 
 # accepted FILE: would sshd start with this drop-in before all others?

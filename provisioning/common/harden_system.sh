@@ -9,11 +9,14 @@
 #           What was set is listed with its references in /usr/share/asyncpipe/hardening-report.txt.
 #           References: ANSSI-BP-028 v2.0 (R..) and the chapters of the CIS benchmarks.
 # Variables: HARDENING_PROFILE  minimal, baseline (default) or strict
+#           ALLOW_FORWARDING   true: packets may be forwarded, which containers, Kubernetes and
+#                              routers need; false (default): they are refused
 # Needs:    root, the package mirrors. Each setting is a file of its own; a second run changes nothing.
 # shellcheck source=provisioning/common/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 PROFILE=${HARDENING_PROFILE:-baseline}
+FORWARDING=${ALLOW_FORWARDING:-false}
 REPORT=/usr/share/asyncpipe/hardening-report.txt
 LINES=()
 
@@ -34,12 +37,17 @@ did() {
 
 firewall_debian() {
     install_packages nftables
-    local rules
+    local rules forward=drop adverts="nd-router-advert, "
+    [ "$FORWARDING" = false ] || forward=accept
+    # systemd-networkd reads router advertisements itself, whatever the kernel's accept_ra says.
+    ! at_least strict || adverts=
     rules=$(mktemp)
-    cat >"$rules" <<'NFT'
+    cat >"$rules" <<NFT
 #!/usr/sbin/nft -f
 # Written by provisioning/common/harden_system.sh: in come SSH and what the network itself needs.
-flush ruleset
+# Only this table is replaced: those of container engines stay.
+table inet filter
+delete table inet filter
 
 table inet filter {
     chain input {
@@ -47,7 +55,7 @@ table inet filter {
         iif "lo" accept
         ct state vmap { established : accept, related : accept, invalid : drop }
         ip protocol icmp icmp type { destination-unreachable, time-exceeded, parameter-problem, echo-request } accept
-        icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept
+        icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, ${adverts}nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept
         udp sport 67 udp dport 68 accept
         ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
         tcp dport 22 ct state new accept
@@ -55,7 +63,7 @@ table inet filter {
     }
 
     chain forward {
-        type filter hook forward priority filter; policy drop;
+        type filter hook forward priority filter; policy $forward;
     }
 
     chain output {
@@ -82,20 +90,40 @@ firewall_redhat() {
     if firewall-offline-cmd --quiet --zone=public --query-service=cockpit; then
         firewall-offline-cmd --quiet --zone=public --remove-service-from-zone=cockpit
     fi
+    if at_least strict && ! firewall-offline-cmd --quiet --zone=public --query-icmp-block=router-advertisement; then
+        firewall-offline-cmd --quiet --zone=public --add-icmp-block=router-advertisement
+    fi
+    if [ "$FORWARDING" = true ] && ! firewall-offline-cmd --quiet --zone=public --query-forward; then
+        firewall-offline-cmd --quiet --zone=public --add-forward
+    fi
     enable_unit firewalld.service
 }
 
 firewall() {
     "firewall_$OS_FAMILY"
-    did "ANSSI R79, CIS Host Based Firewall" "inbound refused except SSH, ICMP and DHCP"
+    did "ANSSI R79, CIS Host Based Firewall" "inbound refused except SSH, ICMP and DHCP; forwarding $([ "$FORWARDING" = true ] && echo allowed || echo refused)"
 }
 
 # --- kernel ---------------------------------------------------------------------------------------
 
+# The files are read in the order of their names, whatever their folders: the distribution's own
+# 99-protect-links.conf and 99-sysctl.conf come before this one.
+SYSCTL_FILE=/etc/sysctl.d/99-zz-asyncpipe.conf
+
 kernel_settings() {
-    local file=/etc/sysctl.d/90-asyncpipe.conf
-    {
-        cat <<'SYSCTL'
+    rm -f /etc/sysctl.d/90-asyncpipe.conf
+    sysctl_lines | put "$SYSCTL_FILE" 0644
+    did "ANSSI R9, R11, R12, R14, CIS Network Parameters" "$(grep -c = "$SYSCTL_FILE") kernel settings"
+    if started; then
+        /usr/lib/systemd/systemd-sysctl 2>/dev/null || say "some kernel settings are not known to this kernel"
+    fi
+    if at_least strict; then
+        start_parameters
+    fi
+}
+
+sysctl_lines() {
+    cat <<'SYSCTL'
 kernel.dmesg_restrict = 1
 kernel.kptr_restrict = 2
 kernel.randomize_va_space = 2
@@ -106,51 +134,55 @@ fs.protected_fifos = 2
 fs.protected_regular = 2
 fs.suid_dumpable = 0
 SYSCTL
-        if at_least baseline; then
-            cat <<'SYSCTL'
+    forwarding_lines
+    at_least baseline || return 0
+    cat <<'SYSCTL'
 kernel.perf_event_paranoid = 3
-kernel.yama.ptrace_scope = 1
 kernel.unprivileged_bpf_disabled = 1
 net.core.bpf_jit_harden = 2
-net.ipv4.ip_forward = 0
 net.ipv4.tcp_syncookies = 1
 net.ipv4.tcp_rfc1337 = 1
 net.ipv4.icmp_echo_ignore_broadcasts = 1
 net.ipv4.icmp_ignore_bogus_error_responses = 1
-net.ipv4.conf.all.accept_redirects = 0
-net.ipv4.conf.default.accept_redirects = 0
-net.ipv4.conf.all.secure_redirects = 0
-net.ipv4.conf.default.secure_redirects = 0
-net.ipv4.conf.all.send_redirects = 0
-net.ipv4.conf.default.send_redirects = 0
-net.ipv4.conf.all.accept_source_route = 0
-net.ipv4.conf.default.accept_source_route = 0
-net.ipv4.conf.all.log_martians = 1
-net.ipv4.conf.default.log_martians = 1
-net.ipv4.conf.all.rp_filter = 1
-net.ipv4.conf.default.rp_filter = 1
-net.ipv6.conf.all.forwarding = 0
-net.ipv6.conf.all.accept_redirects = 0
-net.ipv6.conf.default.accept_redirects = 0
-net.ipv6.conf.all.accept_source_route = 0
-net.ipv6.conf.default.accept_source_route = 0
 SYSCTL
-        fi
-        if at_least strict; then
-            cat <<'SYSCTL'
+    per_interface 0 ipv4.conf.{accept_redirects,secure_redirects,send_redirects,accept_source_route} \
+        ipv6.conf.{accept_redirects,accept_source_route}
+    if ! at_least strict; then
+        # 0 keeps the offers of other machines' DHCP, which a machine without an address sees, out of the log.
+        printf '%s\n' "kernel.yama.ptrace_scope = 1"
+        per_interface 0 ipv4.conf.log_martians
+        return 0
+    fi
+    cat <<'SYSCTL'
 kernel.yama.ptrace_scope = 2
 kernel.kexec_load_disabled = 1
-net.ipv6.conf.all.accept_ra = 0
-net.ipv6.conf.default.accept_ra = 0
 SYSCTL
-        fi
-    } | put "$file" 0644
-    did "ANSSI R9, R11, R12, R14, CIS Network Parameters" "$(grep -c = "$file") kernel settings"
-    if started; then
-        sysctl --quiet --load "$file" 2>/dev/null || say "some kernel settings are not known to this kernel"
-    fi
-    if at_least strict; then
-        start_parameters
+    per_interface 1 ipv4.conf.log_martians
+    per_interface 0 ipv6.conf.accept_ra
+}
+
+# per_interface VALUE FAMILY.conf.NAME...: a glob reaches each interface, also one that appears later,
+# which "all" does not; "all" and "default" are named because another file's explicit line would win
+# over a glob.
+per_interface() {
+    local value=$1 name which
+    shift
+    for name; do
+        for which in all default '*'; do
+            printf 'net.%s.%s.%s = %s\n' "${name%.*}" "$which" "${name##*.}" "$value"
+        done
+    done
+}
+
+# Engines for containers switch forwarding on themselves, Kubernetes asks for it; replies may leave by
+# another interface than the one the kernel would choose, which the strict filter would drop.
+forwarding_lines() {
+    if [ "$FORWARDING" = true ]; then
+        printf '%s\n' "net.ipv4.ip_forward = 1" "net.ipv6.conf.all.forwarding = 1"
+        per_interface 2 ipv4.conf.rp_filter
+    elif at_least baseline; then
+        printf '%s\n' "net.ipv4.ip_forward = 0" "net.ipv6.conf.all.forwarding = 0"
+        per_interface 1 ipv4.conf.rp_filter
     fi
 }
 
@@ -257,17 +289,34 @@ accounts() {
         mask=077
     fi
     login_def UMASK "$mask"
+    umask_of_sessions "$mask"
     put /etc/profile.d/90-asyncpipe.sh 0644 <<PROFILE
 # Written by provisioning/common/harden_system.sh.
 if [ "\$(id -u)" -ge 1000 ]; then umask $mask; fi
 $(at_least strict && printf '%s' 'readonly TMOUT=900; export TMOUT' || true)
 PROFILE
-    did "ANSSI R36, CIS User Accounts and Environment" "umask $mask for people$(at_least strict && printf ', idle shells end after 15 minutes' || true)"
+    did "ANSSI R36, CIS User Accounts and Environment" "umask $mask in every session$(at_least strict && printf ', idle shells end after 15 minutes' || true)"
     login_def PASS_WARN_AGE 7
     if at_least strict; then
         login_def PASS_MIN_DAYS 1
     fi
     passwords
+}
+
+# A login shell's profile is not read by 'ssh host command', cron, su and sudo: PAM serves them all.
+# The Red Hat family has pam_umask in postlogin, which reads login.defs.
+umask_of_sessions() {
+    [ "$OS_FAMILY" = debian ] || return 0
+    put /usr/share/pam-configs/asyncpipe-umask 0644 <<PAM
+Name: Set the umask of every session
+Default: yes
+Priority: 0
+Session-Type: Additional
+Session:
+	optional pam_umask.so umask=0$1 nousergroups
+PAM
+    # Without --force PAM's files are left alone where an administrator has changed them.
+    pam-auth-update --package --enable asyncpipe-umask
 }
 
 passwords() {
@@ -372,10 +421,12 @@ report() {
         printf '%s\n' "${LINES[@]}"
     } | put "$REPORT" 0644
     printf '%s\n' "$PROFILE" | put /usr/share/asyncpipe/hardening-profile 0644
+    printf '%s\n' "$FORWARDING" | put /usr/share/asyncpipe/forwarding 0644
     cat "$REPORT"
 }
 
 require_choice HARDENING_PROFILE "$PROFILE" minimal baseline strict
+require_choice ALLOW_FORWARDING "$FORWARDING" true false
 begin
 require_space / 256
 package_lists

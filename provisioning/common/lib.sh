@@ -38,6 +38,18 @@ require_root() {
     [ "$(id -u)" -eq 0 ] || die "must be run by root"
 }
 
+# Nothing is begun on a system whose settings cannot be written.
+require_writable_etc() {
+    local probe
+    probe=$(mktemp /etc/.asyncpipe.XXXXXX 2>/dev/null) || die "/etc is read-only: remount the root file system with write access"
+    rm -f "$probe"
+}
+
+# True in a guest of Xen; /proc/xen is there only where somebody mounted it.
+xen_guest() {
+    [ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ]
+}
+
 # require_choice NAME VALUE ALLOWED...
 require_choice() {
     local name=$1 value=$2 allowed
@@ -67,13 +79,20 @@ detect_os() {
     OS_MAJOR=${OS_VERSION%%.*}
     case "$OS_ID:$OS_VERSION" in
         debian:12 | debian:13 | ubuntu:22.04 | ubuntu:24.04 | ubuntu:26.04) OS_FAMILY=debian ;;
-        almalinux:9* | almalinux:10* | rocky:9* | rocky:10*) OS_FAMILY=redhat ;;
-        *) die "'${OS_ID:-?} ${OS_VERSION:-?}' is not supported: Debian 12 and 13, Ubuntu 22.04, 24.04 and 26.04, AlmaLinux and Rocky Linux 9 and 10 are" ;;
+        almalinux:8* | almalinux:9* | almalinux:10* | rocky:8* | rocky:9* | rocky:10*) OS_FAMILY=redhat ;;
+        centos:9 | centos:10 | ol:9* | ol:10* | rhel:9* | rhel:10*) OS_FAMILY=redhat ;;
+        *) die "'${OS_ID:-?} ${OS_VERSION:-?}' is not supported: Debian 12 and 13, Ubuntu 22.04, 24.04 and 26.04, AlmaLinux and Rocky Linux 8 to 10, CentOS Stream, Oracle Linux and RHEL 9 and 10 are" ;;
     esac
     export OS_ID OS_VERSION OS_MAJOR OS_FAMILY
 }
 
 begin() {
+    begin_reading
+    require_writable_etc
+}
+
+# For a script that changes nothing.
+begin_reading() {
     require_root
     detect_os
     say "begins on $OS_ID $OS_VERSION"

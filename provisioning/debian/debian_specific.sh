@@ -1,9 +1,9 @@
 #!/bin/bash
 # What Debian and Ubuntu need as templates on XCP-ng.
 #
-# Does:     cloud-init for the NoCloud drive that Xen Orchestra attaches, growth of the root file
-#           system, SSH host keys made on first boot, a console in Xen Orchestra and on hvc0,
-#           security updates (on or off).
+# Does:     the network by netplan and systemd-networkd, in place of ifupdown and its DHCP clients;
+#           a machine that resolves its own name; SSH host keys made on first boot; a console in
+#           Xen Orchestra and on hvc0; security updates (on or off).
 # Variables: AUTOMATIC_UPDATES  true (default) or false
 # Needs:    root, the package mirrors; after update_system.sh.
 # shellcheck source=provisioning/common/lib.sh
@@ -11,33 +11,54 @@
 
 AUTOMATIC_UPDATES=${AUTOMATIC_UPDATES:-true}
 
-cloud_init() {
-    install_packages cloud-init cloud-guest-utils python3
-    rm -f /etc/cloud/cloud-init.disabled
-    # With None last in a list of two, cloud-init also runs without a drive and sets up DHCP.
-    put /etc/cloud/cloud.cfg.d/90-asyncpipe.cfg 0644 <<'CFG'
-datasource_list: [NoCloud, None]
-disable_root: true
-ssh_pwauth: false
-ssh_deletekeys: true
-preserve_hostname: false
-growpart:
-  mode: auto
-  devices: ["/"]
-resize_rootfs: true
-CFG
+# cloud-init's fallback asks for DHCPv6 too, for which ifupdown finds no client in Debian 13: it fails,
+# and systemd stops the client for IPv4 with it. So what manages the network here is systemd-networkd.
+network() {
+    local name wanted=(netplan.io libnss-myhostname) gone=() clients=()
+    # In Ubuntu 22.04 it is a part of systemd.
+    if package_offered systemd-resolved; then
+        wanted+=(systemd-resolved)
+    fi
+    install_packages "${wanted[@]}"
+    for name in ifupdown dhcpcd resolvconf openresolv; do
+        if package_installed "$name"; then
+            gone+=("$name")
+        fi
+    done
+    # cloud-init needs one of these in some releases, to ask clouds; none of them is started.
+    for name in isc-dhcp-client dhcpcd-base; do
+        if package_installed "$name"; then
+            clients+=("$name")
+        fi
+    done
+    if [ "${#gone[@]}" -gt 0 ]; then
+        say "removes ${gone[*]}"
+        apt_get purge "${gone[@]}" || die "could not remove ${gone[*]}"
+    fi
+    if [ "${#clients[@]}" -gt 0 ]; then
+        apt-mark auto "${clients[@]}" >/dev/null
+        apt_get autoremove --purge || die "could not remove ${clients[*]}"
+    fi
+    systemctl --quiet enable systemd-networkd.service systemd-resolved.service
 }
 
-# Without ifupdown or netplan cloud-init has nobody to write the network's configuration for.
-network() {
-    if [ "$OS_ID" = ubuntu ]; then
-        install_packages netplan.io
-    elif ! package_installed netplan.io; then
-        case $OS_VERSION in
-            12) install_packages ifupdown isc-dhcp-client ;;
-            *) install_packages ifupdown dhcpcd-base ;;
-        esac
+# without_services COMMAND...: packages neither start nor stop a service, so that the build's
+# connection outlives the change of what manages it; the names it resolves by stay too.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d kept='' servers failed=0
+    [ ! -e "$policy" ] || kept=$(cat "$policy")
+    servers=$(cat /etc/resolv.conf 2>/dev/null || true)
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+    ("$@") || failed=1
+    rm -f "$policy"
+    [ -z "$kept" ] || put "$policy" 0755 <<<"$kept"
+    if [ "$(cat /etc/resolv.conf 2>/dev/null || true)" != "$servers" ]; then
+        rm -f /etc/resolv.conf
+        put /etc/resolv.conf 0644 <<<"$servers"
     fi
+    return "$failed"
 }
 
 # Debian makes host keys when openssh-server is installed, and never again.
@@ -52,7 +73,8 @@ ConditionPathExistsGlob=!/etc/ssh/ssh_host_*_key
 
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/ssh-keygen -A
+ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
+ExecStart=/usr/bin/ssh-keygen -q -t rsa -b 3072 -N "" -f /etc/ssh/ssh_host_rsa_key
 
 [Install]
 WantedBy=multi-user.target
@@ -79,7 +101,8 @@ updates() {
         install_packages unattended-upgrades
         on=1
     fi
-    put /etc/apt/apt.conf.d/20auto-upgrades 0644 <<CONF
+    rm -f /etc/apt/apt.conf.d/20auto-upgrades
+    put /etc/apt/apt.conf.d/99-zz-asyncpipe 0644 <<CONF
 APT::Periodic::Update-Package-Lists "$on";
 APT::Periodic::Unattended-Upgrade "$on";
 CONF
@@ -90,8 +113,7 @@ begin
 [ "$OS_FAMILY" = debian ] || die "this script is for Debian and Ubuntu, not for $OS_ID"
 require_space / 512
 package_lists
-network
-cloud_init
+without_services network || die "the network's packages could not be changed: see the messages above"
 host_keys
 console
 updates

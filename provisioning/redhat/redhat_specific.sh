@@ -1,9 +1,9 @@
 #!/bin/bash
-# What AlmaLinux and Rocky Linux need as templates on XCP-ng.
+# What the Red Hat family needs as templates on XCP-ng.
 #
-# Does:     cloud-init for the NoCloud drive that Xen Orchestra attaches, growth of the root file
-#           system, Xen's drivers in the initial RAM disk, a console in Xen Orchestra and on hvc0,
-#           security updates (on or off). Host keys are made by the distribution on each start.
+# Does:     Xen's drivers in the initial RAM disk, no memory kept for kdump, a console in Xen Orchestra
+#           and on hvc0, boot entries that follow a clone's machine-id, security updates (on or off).
+#           The distribution makes host keys on each start.
 # Variables: AUTOMATIC_UPDATES  true (default) or false
 # Needs:    root, the package mirrors; after update_system.sh.
 # shellcheck source=provisioning/common/lib.sh
@@ -11,22 +11,58 @@
 
 AUTOMATIC_UPDATES=${AUTOMATIC_UPDATES:-true}
 
-cloud_init() {
-    install_packages cloud-init cloud-utils-growpart chrony
-    rm -f /etc/cloud/cloud-init.disabled
-    # With None last in a list of two, cloud-init also runs without a drive and sets up DHCP.
-    put /etc/cloud/cloud.cfg.d/90-asyncpipe.cfg 0644 <<'CFG'
-datasource_list: [NoCloud, None]
-disable_root: true
-ssh_pwauth: false
-ssh_deletekeys: true
-preserve_hostname: false
-growpart:
-  mode: auto
-  devices: ["/"]
-resize_rootfs: true
-CFG
-    enable_unit chronyd.service
+# kdump reserves memory at each start, in a template for nothing: it is not enabled.
+crash_kernel() {
+    if [ -f /etc/kdump.conf ] && ! grep -qx 'auto_reset_crashkernel no' /etc/kdump.conf; then
+        sed -i '/^auto_reset_crashkernel/d' /etc/kdump.conf
+        printf 'auto_reset_crashkernel no\n' >>/etc/kdump.conf
+    fi
+    ! have grubby || grubby --update-kernel=ALL --remove-args=crashkernel
+}
+
+# Boot entries are named after the machine-id of the installation. In a clone, which has another one,
+# an update would add entries beside them, and removing the old kernel would leave its entry behind.
+boot_entries() {
+    [ -d /boot/loader/entries ] || return 0
+    if package_installed dracut-config-rescue; then
+        dnf_run remove dracut-config-rescue || die "could not remove dracut-config-rescue"
+    fi
+    put /usr/libexec/asyncpipe-boot-entries 0755 <<'SCRIPT'
+#!/bin/bash
+# Renames the boot entries of the machine that was cloned; a second run finds none.
+set -euo pipefail
+read -r id </etc/machine-id
+[[ $id =~ ^[0-9a-f]{32}$ ]]
+for entry in /boot/loader/entries/*.conf; do
+    name=${entry##*/}
+    [[ $name =~ ^[0-9a-f]{32}- ]] || continue
+    new=$id-${name#*-}
+    [ "$name" != "$new" ] || continue
+    mv "$entry" "/boot/loader/entries/$new"
+    if [ "$(grub2-editenv - list 2>/dev/null | sed -n 's/^saved_entry=//p')" = "${name%.conf}" ]; then
+        grub2-editenv - set "saved_entry=${new%.conf}"
+    fi
+done
+SCRIPT
+    put /etc/systemd/system/asyncpipe-boot-entries.service 0644 <<'UNIT'
+[Unit]
+Description=Name the boot entries after this machine
+RequiresMountsFor=/boot
+ConditionPathExists=/boot/loader/entries
+
+[Service]
+Type=oneshot
+ExecStart=/usr/libexec/asyncpipe-boot-entries
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+    systemctl --quiet enable asyncpipe-boot-entries.service
+}
+
+# sshd offers ed25519 and RSA keys only: the third would be made for nobody.
+host_keys() {
+    systemctl --quiet mask sshd-keygen@ecdsa.service
 }
 
 # An initial RAM disk holds the drivers of the machine it was made on only: a disk installed under
@@ -71,11 +107,13 @@ CONF
 
 require_choice AUTOMATIC_UPDATES "$AUTOMATIC_UPDATES" true false
 begin
-[ "$OS_FAMILY" = redhat ] || die "this script is for AlmaLinux and Rocky Linux, not for $OS_ID"
+[ "$OS_FAMILY" = redhat ] || die "this script is for the Red Hat family, not for $OS_ID"
 require_space / 512
 package_lists
-cloud_init
 initial_ramdisk
+crash_kernel
+boot_entries
+host_keys
 console
 updates
 say "done"

@@ -2,13 +2,16 @@
 # Installs the guest agent, which reports address, memory and system to XAPI and Xen Orchestra.
 #
 # Does:     takes the agent from the source asked for, enables its service and sees it run. 'auto'
-#           tries the distribution (EPEL for the Red Hat family), then XenServer's releases. The
-#           distribution's package is taken from 7.30 on only: earlier ones do not know interfaces
-#           named enX0 and report no address.
+#           tries the distribution (EPEL for the Red Hat family), then the guest tools image if one is
+#           in a drive, then XenServer's release if its SHA-256 is given. The distribution's package is
+#           taken from 7.30 on only: earlier ones do not know interfaces named enX0 and report no
+#           address. Nothing is installed from a download whose SHA-256 was not given and compared.
+#           With --check: says whether a source can serve, before anything is changed.
 # Variables: XEN_TOOLS_SOURCE   auto (default), distribution, release, url, iso
 #           XEN_TOOLS_RELEASE  version of the release, default 8.4.0
 #           XEN_TOOLS_URL      package to download for 'url' (.deb or .rpm)
-#           XEN_TOOLS_SHA256   SHA-256 of the package for 'url' (required) and 'release' (optional)
+#           XEN_TOOLS_SHA256   SHA-256 of the package for 'url' and 'release', required with both; the
+#                              release has two packages for the Red Hat family: both sums, a blank between
 #           http_proxy, https_proxy (optional)
 # Needs:    root, the package mirrors; for 'iso' the guest tools image in a drive of the VM.
 # shellcheck source=provisioning/common/lib.sh
@@ -63,30 +66,35 @@ from_distribution() {
     return 1
 }
 
-# fetch URL FILE [SHA256]
+# fetch URL FILE SHA256
 fetch() {
     install_packages curl ca-certificates
     timeout 300 curl --fail --silent --show-error --location --proto '=https' --tlsv1.2 \
         --connect-timeout 30 --retry 3 --output "$2" "$1" || return 1
-    [ -z "${3:-}" ] || printf '%s  %s\n' "$3" "$2" | sha256sum --check --quiet ||
-        die "$1 does not have the SHA-256 $3: nothing was installed"
+    printf '%s  %s\n' "$3" "$2" | sha256sum --check --quiet >/dev/null 2>&1 ||
+        die "$1 has the SHA-256 $(sha256sum <"$2" | cut -d ' ' -f 1), not $3: nothing was installed"
 }
 
 install_files() {
     case $OS_FAMILY in
         debian) apt_get install --no-install-recommends "$@" ;;
-        redhat) dnf_run --nogpgcheck install "$@" ;;
+        redhat) dnf_run install "$@" ;;
     esac || die "could not install $*"
 }
 
 from_release() {
-    local base=https://github.com/xenserver/xe-guest-utilities/releases/download/v$RELEASE files=() file
+    local base=https://github.com/xenserver/xe-guest-utilities/releases/download/v$RELEASE files=() sums i
+    read -r -a sums <<<"${XEN_TOOLS_SHA256:-}"
     case $OS_FAMILY in
         debian) files=("xe-guest-utilities_$RELEASE-1_amd64.deb") ;;
         redhat) files=("xe-guest-utilities-$RELEASE-1.x86_64.rpm" "xe-guest-utilities-xenstore-$RELEASE-1.x86_64.rpm") ;;
     esac
-    for file in "${files[@]}"; do
-        fetch "$base/$file" "$work/$file" "$([ "$file" = "${files[0]}" ] && printf '%s' "${XEN_TOOLS_SHA256:-}")" || return 1
+    if [ "${#sums[@]}" -ne "${#files[@]}" ]; then
+        say "passes over the release: XEN_TOOLS_SHA256 has ${#sums[@]} of the ${#files[@]} sum(s) of ${files[*]}"
+        return 1
+    fi
+    for i in "${!files[@]}"; do
+        fetch "$base/${files[i]}" "$work/${files[i]}" "${sums[i]}" || return 1
     done
     install_files "${files[@]/#/$work/}"
 }
@@ -115,7 +123,7 @@ from_iso() {
 install_agent() {
     local source
     case $SOURCE in
-        auto) set -- distribution release ;;
+        auto) set -- distribution iso release ;;
         *) set -- "$SOURCE" ;;
     esac
     for source; do
@@ -124,7 +132,32 @@ install_agent() {
             return 0
         fi
     done
-    die "found no guest agent for $OS_ID $OS_VERSION in: $*. Set XEN_TOOLS_URL and XEN_TOOLS_SHA256, or attach the guest tools image and use 'iso'"
+    no_agent "$@"
+}
+
+# A build must not fail for this after the whole upgrade.
+check() {
+    local drive name version
+    if [ "$SOURCE" != auto ] || installed_agent >/dev/null || [ -n "${XEN_TOOLS_SHA256:-}" ] || [ "$OS_FAMILY" = redhat ]; then
+        return 0
+    fi
+    for drive in /dev/sr*; do
+        if [ -b "$drive" ] && blkid "$drive" >/dev/null 2>&1; then
+            return 0
+        fi
+    done
+    package_lists
+    for name in "${AGENTS[@]}"; do
+        version=$(offered_version "$name")
+        if [ -n "$version" ] && new_enough "${version#*:}"; then
+            return 0
+        fi
+    done
+    no_agent distribution iso release
+}
+
+no_agent() {
+    die "found no guest agent for $OS_ID $OS_VERSION in: $*. Attach the guest tools image (tools_iso_name), or set XEN_TOOLS_SHA256 (guest_agent_sha256) to the sum of XenServer's release $RELEASE, or XEN_TOOLS_URL too for a package of yours"
 }
 
 enable_agent() {
@@ -133,7 +166,7 @@ enable_agent() {
     for unit in xen-guest-agent.service xe-linux-distribution.service xe-daemon.service; do
         if unit_exists "$unit" || [ -x "/etc/init.d/${unit%.service}" ]; then
             systemctl --quiet enable "$unit"
-            if started && [ -d /proc/xen ]; then
+            if started && xen_guest; then
                 systemctl restart "$unit"
                 systemctl is-active --quiet "$unit" || die "$unit is installed and does not run: see journalctl -u $unit"
                 say "$unit runs"
@@ -151,7 +184,19 @@ if [ "$SOURCE" = url ]; then
     [[ ${XEN_TOOLS_URL:-} == https://*.@(deb|rpm) ]] || die "XEN_TOOLS_URL must be an https:// URL that ends in .deb or .rpm"
     [[ ${XEN_TOOLS_SHA256:-} =~ ^[0-9a-f]{64}$ ]] || die "XEN_TOOLS_SHA256 must hold the package's SHA-256, 64 lower-case hex digits"
 fi
+sums_of_64_digits='^[0-9a-f]{64}( [0-9a-f]{64})?$'
+if [ "$SOURCE" = release ] || [ -n "${XEN_TOOLS_SHA256:-}" ]; then
+    [[ ${XEN_TOOLS_SHA256:-} =~ $sums_of_64_digits ]] || die "XEN_TOOLS_SHA256 must hold the package's SHA-256, 64 lower-case hex digits"
+fi
 begin
+case ${1:-} in
+    "") ;;
+    --check)
+        check
+        exit 0
+        ;;
+    *) die "unknown argument '$1'; there is only --check" ;;
+esac
 require_space / 128
 if name=$(installed_agent); then
     say "$name $(package_version "$name") is installed"

@@ -15,10 +15,14 @@ locals {
       "BUILD_USER=${var.build_username}",
       "HARDENING_PROFILE=${var.hardening_profile}",
       "AUTOMATIC_UPDATES=${var.automatic_updates}",
+      "ALLOW_FORWARDING=${var.allow_forwarding}",
+      "NTP_SERVERS=${join(" ", var.ntp_servers)}",
+      "CLOUD_INIT_DATASOURCES=${join(" ", var.cloud_init_datasources)}",
       "XEN_TOOLS_SOURCE=${var.guest_agent_source}",
       "XEN_TOOLS_URL=${var.guest_agent_url}",
       "XEN_TOOLS_SHA256=${var.guest_agent_sha256}",
     ],
+    local.family_env,
     var.http_proxy == "" ? [] : ["http_proxy=${var.http_proxy}", "https_proxy=${var.http_proxy}"],
   )
 }

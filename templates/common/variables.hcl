@@ -56,7 +56,7 @@ variable "vcpus" {
 
 variable "firmware" {
   type        = string
-  description = "bios or uefi. The template can be started with the same firmware only."
+  description = "bios or uefi: what the installer is started by and the VM is set to. The disk starts by both."
   default     = "bios"
 
   validation {
@@ -137,6 +137,17 @@ variable "timezone" {
   }
 }
 
+variable "package_mirror" {
+  type        = string
+  description = "Mirror of the packages, which the template keeps; empty is the vendor's. Debian and Ubuntu: the folder that holds dists; Red Hat family: the one that holds BaseOS and AppStream."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(https?://[^ '\"@]+[^ '\"@/]|cdrom)?$", var.package_mirror))
+    error_message = "A mirror is a plain http:// or https:// URL without user, password and final slash; cdrom takes the packages of a DVD image (Red Hat family)."
+  }
+}
+
 variable "http_proxy" {
   type        = string
   description = "Proxy for packages during the build, such as http://proxy.example:3128; nothing of it stays in the template."
@@ -187,6 +198,34 @@ variable "build_password_hash" {
 
 # --- what is made of the system -----------------------------------------------------------------
 
+variable "allow_forwarding" {
+  type        = bool
+  description = "Let the system forward packets, which containers, Kubernetes and routers need."
+  default     = false
+}
+
+variable "ntp_servers" {
+  type        = list(string)
+  description = "Time servers that the template asks; empty leaves the distribution's, and those that DHCP names."
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.ntp_servers : can(regex("^[A-Za-z0-9.:-]+$", name))])
+    error_message = "A time server is a host name or an address."
+  }
+}
+
+variable "cloud_init_datasources" {
+  type        = list(string)
+  description = "Where a clone looks for its configuration, in this order; None stays last, so that a clone without one starts too."
+  default     = ["NoCloud", "ConfigDrive", "None"]
+
+  validation {
+    condition     = alltrue([for name in var.cloud_init_datasources : can(regex("^[A-Za-z0-9]+$", name))])
+    error_message = "A datasource is one of cloud-init's names, such as NoCloud or CloudStack."
+  }
+}
+
 variable "hardening_profile" {
   type        = string
   description = "minimal, baseline or strict; docs/templates.md lists what each sets."
@@ -223,8 +262,13 @@ variable "guest_agent_url" {
 
 variable "guest_agent_sha256" {
   type        = string
-  description = "SHA-256 of that package; required with guest_agent_url."
+  description = "SHA-256 of that package, or of XenServer's release for the source 'release' (two with a blank between for the Red Hat family): without it nothing is installed from a download."
   default     = ""
+
+  validation {
+    condition     = can(regex("^([0-9a-f]{64}( [0-9a-f]{64})?)?$", var.guest_agent_sha256))
+    error_message = "A SHA-256 has 64 lower-case hex digits."
+  }
 }
 
 # --- one run ------------------------------------------------------------------------------------
@@ -247,10 +291,11 @@ locals {
   run_timestamp = var.run_timestamp != "" ? var.run_timestamp : formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
   vm_name       = var.vm_name != "" ? var.vm_name : "${local.place}-${var.run_id != "" ? var.run_id : local.run_timestamp}"
 
-  # What else than the system tells one image from another: debian12, debian12-uefi, debian12-strict.
+  # What else than the system tells one image from another: debian12, debian12-uefi, debian12-strict, debian12-lvm.
   variants = compact([
     var.firmware == "uefi" ? "uefi" : "",
     var.hardening_profile == "baseline" ? "" : var.hardening_profile,
+    local.family_variant,
   ])
   place = join("-", compact(["${local.os_name}${local.os_version}", local.variant]))
 
@@ -266,6 +311,7 @@ locals {
       "asyncpipe.keyboard=${var.keyboard}",
       "asyncpipe.timezone=${var.timezone}",
     ],
+    local.family_answers,
     var.http_proxy == "" ? [] : ["asyncpipe.proxy=${var.http_proxy}"],
   ))
 }

@@ -65,6 +65,12 @@ variable "clone_template" {
   default     = ""
 }
 
+variable "secure_boot" {
+  type        = bool
+  description = "Start only signed boot loaders and kernels; for firmware uefi, on a pool whose Secure Boot certificates are installed (secureboot-certs install)."
+  default     = false
+}
+
 variable "keep_vm" {
   type        = string
   description = "never, or always: the VM stays at the host. asyncpipe sets it for --on-error keep."
@@ -99,6 +105,19 @@ variable "tools_iso_name" {
   default     = ""
 }
 
+locals {
+  # Arguments that are named replace those of clone_template: with Secure Boot all of them are here.
+  secure_platform = {
+    acpi       = "1"
+    apic       = "true"
+    hpet       = "true"
+    nx         = "true"
+    pae        = "true"
+    secureboot = "true"
+    viridian   = "false"
+  }
+}
+
 # --- the build -----------------------------------------------------------------------------------
 
 locals {
@@ -116,6 +135,7 @@ source "xenserver-iso" "template" {
   vm_tags         = ["asyncpipe", local.place]
   clone_template  = var.clone_template != "" ? var.clone_template : local.clone_template
   firmware        = var.firmware
+  platform_args   = var.secure_boot ? local.secure_platform : {}
   vcpus_max       = var.vcpus
   vcpus_atstartup = var.vcpus
   vm_memory       = var.memory_mb

@@ -12,9 +12,12 @@ import pytest
 
 from tests.e2e.command import LIMIT_S, REPOSITORY, clean_environment
 
-DEBIAN = {"debian-12", "debian-13", "qemu-debian-12"}
+DEBIAN = {"debian-12", "debian-12-lvm", "debian-13", "debian-13-lvm", "qemu-debian-12"}
 UBUNTU = {"ubuntu-22.04", "ubuntu-24.04", "ubuntu-26.04"}
-REDHAT = {"almalinux-9", "almalinux-10", "rocky-9", "rocky-10"}
+REDHAT = {
+    *(f"{name}-{version}" for name in ("almalinux", "rocky") for version in (8, 9, 10)),
+    *("centos-stream-10", "oracle-9", "oracle-10", "rhel-9", "rhel-10"),
+}
 ALL = DEBIAN | UBUNTU | REDHAT
 # with those that a plan has to name
 EVERY = ("templates", "templates/demo", "templates/qemu/debian-12")
@@ -95,6 +98,7 @@ def checkout(committed: Path, tmp_path: Path) -> Checkout:
         ("templates/common/disk-to-xva.sh", {"qemu-debian-12"}),
         ("templates/common/http/debian/preseed.cfg", DEBIAN),
         ("templates/common/http/late.sh", ALL),
+        ("templates/common/http/both_firmwares.sh", ALL),
         ("templates/rocky/9/template.pkr.hcl", {"rocky-9"}),
         ("templates/demo/install.sh", {"demo"}),
     ],

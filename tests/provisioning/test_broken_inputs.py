@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def refused(script: str, **variables: str) -> str:
     ("script", "name", "choices"),
     [
         ("common/harden_system.sh", "HARDENING_PROFILE", "minimal baseline strict"),
+        ("common/harden_system.sh", "ALLOW_FORWARDING", "true false"),
         ("common/harden_ssh.sh", "HARDENING_PROFILE", "minimal baseline strict"),
         ("common/verify_image.sh", "HARDENING_PROFILE", "minimal baseline strict"),
         ("common/cleanup.sh", "ZERO_FREE_SPACE", "auto always never"),
@@ -51,6 +53,28 @@ def test_an_unknown_choice_is_refused_by_name(script: str, name: str, choices: s
 def test_a_user_name_that_is_none_is_refused() -> None:
     said = refused("common/cleanup.sh", BUILD_USER="../../etc")
     assert "BUILD_USER is '../../etc', which is no user name" in said
+
+
+@pytest.mark.parametrize(
+    ("script", "name", "value", "sentence"),
+    [
+        ("common/set_up_cloud_init.sh", "CLOUD_INIT_DATASOURCES", "a]", "set it to names with"),
+        ("common/set_up_clock.sh", "NTP_SERVERS", "a;b", "set it to host names or addresses"),
+        (
+            "redhat/package_sources.sh",
+            "PACKAGE_MIRROR",
+            "http://u:p@m/",
+            "without user and password",
+        ),
+        ("redhat/package_sources.sh", "RHSM_ORGANIZATION", "1", "give both or neither"),
+        ("xen/install_xen_tools.sh", "XEN_TOOLS_SHA256", "abc", "64 lower-case hex digits"),
+        ("xen/install_xen_tools.sh", "XEN_TOOLS_SOURCE", "release", "64 lower-case hex digits"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(
+    script: str, name: str, value: str, sentence: str
+) -> None:
+    assert sentence in refused(script, **{name: value})
 
 
 def test_an_agent_by_url_needs_its_checksum() -> None:
@@ -101,7 +125,13 @@ def state(root: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-SCRIPTS = ["common/harden_system.sh", "debian/debian_specific.sh", "xen/install_xen_tools.sh"]
+SCRIPTS = [
+    "common/harden_system.sh",
+    "common/set_up_clock.sh",
+    "common/set_up_cloud_init.sh",
+    "debian/debian_specific.sh",
+    "xen/install_xen_tools.sh",
+]
 
 
 @pytest.mark.heavy
@@ -133,10 +163,55 @@ def test_an_unsupported_system_is_left_alone(tree: Tree, script: str) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("script", [*SCRIPTS, "common/harden_ssh.sh", "common/cleanup.sh"])
+def test_a_read_only_etc_is_said_before_anything_is_changed(tree: Tree, script: str) -> None:
+    tree.copy_scripts()
+    before = state(tree.root)
+    mount = "mount --bind /etc /etc && mount -o remount,ro,bind /etc"
+    result = tree.run("sh", "-c", f"{mount} && exec bash /var/lib/asyncpipe/{script}")
+    assert result.returncode == 1
+    assert "/etc is read-only: remount the root file system with write access" in result.stdout
+    assert state(tree.root) == before
+
+
+@pytest.mark.heavy
+def test_a_build_that_will_find_no_agent_fails_before_the_upgrade(tree: Tree) -> None:
+    before = state(tree.root)
+    result = tree.provision("update")
+    assert result.returncode == 1
+    assert "found no guest agent for debian 12 in: distribution iso release" in result.stdout
+    assert "tools_iso_name" in result.stdout
+    assert "update_system.sh" not in result.stdout
+    assert state(tree.root) == before
+
+
+@pytest.mark.heavy
+def test_an_agent_with_another_sum_is_not_installed(tree: Tree) -> None:
+    tree.write(
+        "usr/local/bin/curl",
+        '#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\necho agent >"$2"\n',
+        0o755,
+    )
+    try:
+        result = tree.script(
+            "xen/install_xen_tools.sh",
+            XEN_TOOLS_SOURCE="url",
+            XEN_TOOLS_URL="https://mirror.example/agent.deb",
+            XEN_TOOLS_SHA256="0" * 64,
+        )
+    finally:
+        (tree.root / "usr/local/bin/curl").unlink()
+    assert result.returncode == 1
+    digest = hashlib.sha256(b"agent\n").hexdigest()
+    assert f"has the SHA-256 {digest}, not {'0' * 64}: nothing was installed" in result.stdout
+    assert tree.run("dpkg-query", "-W", "xe-guest-utilities").returncode != 0
+
+
+@pytest.mark.heavy
 def test_a_script_of_the_other_family_refuses(tree: Tree) -> None:
     result = tree.script("redhat/redhat_specific.sh")
     assert result.returncode == 1
-    assert "is for AlmaLinux and Rocky Linux, not for debian" in result.stdout
+    assert "is for the Red Hat family, not for debian" in result.stdout
 
 
 @pytest.mark.heavy

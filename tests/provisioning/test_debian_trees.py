@@ -1,4 +1,4 @@
-"""The provisioning runs for real in Debian 12 and 13, twice, and is looked at from outside."""
+"""The provisioning runs for real in Debian 12, 13 and Ubuntu 24.04, twice, seen from outside."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ pytestmark = pytest.mark.heavy
 
 SECRET = "invented-build-secret"
 MARK = "asyncpipe-evidence/1 "
+SYSTEMS = {"bookworm": ("debian", "12"), "trixie": ("debian", "13"), "noble": ("ubuntu", "24.04")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provisioned:
     tree: Tree
+    suite: str
     profile: str
     first: str
     second: str
@@ -28,8 +30,8 @@ class Provisioned:
 
 @pytest.fixture(
     scope="module",
-    params=[("bookworm", "baseline"), ("trixie", "strict")],
-    ids=["debian12-baseline", "debian13-strict"],
+    params=[("bookworm", "baseline"), ("trixie", "strict"), ("noble", "baseline")],
+    ids=["debian12-baseline", "debian13-strict", "ubuntu24.04-baseline"],
 )
 def provisioned(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -40,7 +42,7 @@ def provisioned(
     leave_traces(tree)
     first = chain(tree, profile)
     second = chain(tree, profile)
-    yield Provisioned(tree=tree, profile=profile, first=first, second=second)
+    yield Provisioned(tree=tree, suite=suite, profile=profile, first=first, second=second)
     shutil.rmtree(folder)
 
 
@@ -62,6 +64,23 @@ def leave_traces(tree: Tree) -> None:
         "var/log/dpkg.log.1",
         "etc/netplan/00-installer-config.yaml",
         "var/lib/systemd/random-seed",
+        "etc/nvme/hostid",
+        "etc/nvme/hostnqn",
+        "etc/iscsi/initiatorname.iscsi",
+        "etc/multipath/wwids",
+        "etc/lvm/devices/system.devices",
+        "etc/hostid",
+        "etc/krb5.keytab",
+        "etc/salt/minion_id",
+        "etc/popularity-contest.conf",
+        "var/lib/chrony/drift",
+        "var/lib/ubuntu-advantage/private/machine-token.json",
+        "var/spool/cron/crontabs/packer",
+        "var/mail/packer",
+        "var/backups/passwd.bak",
+        "etc/cloud/cloud.cfg.d/99-installer.cfg",
+        "etc/network/interfaces",
+        "boot/loader/entries/0123-0-rescue.conf",
     ):
         tree.write(path, f"{SECRET}\n", 0o600)
     tree.write("etc/apt/apt.conf.d/95proxy", f"# {SECRET}\n")
@@ -89,15 +108,16 @@ def test_the_second_run_changes_nothing(provisioned: Provisioned) -> None:
 
 def test_the_evidence_is_whole_and_tells_the_system(provisioned: Provisioned) -> None:
     lines = evidence(provisioned.second)
-    version = {"baseline": "12", "strict": "13"}[provisioned.profile]
+    name, version = SYSTEMS[provisioned.suite]
     assert lines[0] == "begin"
     assert lines[-1] == f"end {len(lines) - 2}"
-    assert "os-release ID=debian" in lines
+    assert f"os-release ID={name}" in lines
     assert f'os-release VERSION_ID="{version}"' in lines
     assert "arch x86_64" in lines
     assert f"hardening-profile {provisioned.profile}" in lines
     assert "agent xe-guest-utilities 8.4.0-1" in lines
-    assert any(re.fullmatch(rf"debian-version {version}\.\d+", line) for line in lines)
+    told = any(re.fullmatch(rf"debian-version {version}\.\d+", line) for line in lines)
+    assert told is (name == "debian")
     assert any(re.fullmatch(r"kernel \S+", line) for line in lines)
     packages = [line for line in lines if line.startswith("package ")]
     assert len(packages) > 100
@@ -162,11 +182,52 @@ def test_the_firewall_parses_and_leaves_ssh(provisioned: Provisioned) -> None:
 
 def test_cloud_init_reads_its_configuration(provisioned: Provisioned) -> None:
     result = provisioned.tree.run(
-        "cloud-init", "schema", "--config-file", "/etc/cloud/cloud.cfg.d/90-asyncpipe.cfg"
+        "cloud-init", "schema", "--config-file", "/etc/cloud/cloud.cfg.d/99-zz-asyncpipe.cfg"
     )
     # The file has no "#cloud-config" head, because it is a system's file: only that may be said.
     assert "cannot be parsed" not in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_what_manages_the_network_is_systemd_networkd(provisioned: Provisioned) -> None:
+    tree = provisioned.tree
+    for name in ("ifupdown", "dhcpcd", "resolvconf"):
+        assert tree.run("dpkg-query", "-W", "-f", "${db:Status-Status}", name).stdout != "installed"
+    assert str((tree.root / "etc/resolv.conf").readlink()).endswith("resolve/stub-resolv.conf")
+    assert not (tree.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_the_switch_for_containers_lets_packets_through(provisioned: Provisioned) -> None:
+    tree = provisioned.tree
+    changed = [
+        "etc/nftables.conf",
+        "etc/sysctl.d/99-zz-asyncpipe.conf",
+        "usr/share/asyncpipe/forwarding",
+        "usr/share/asyncpipe/hardening-report.txt",
+    ]
+    before = {name: (tree.root / name).read_bytes() for name in changed}
+    profile = provisioned.profile
+    try:
+        result = tree.script(
+            "common/harden_system.sh", HARDENING_PROFILE=profile, ALLOW_FORWARDING="true"
+        )
+        assert result.returncode == 0, result.stdout[-2000:]
+        assert "forwarding allowed" in result.stdout
+        result = tree.script(
+            "common/verify_image.sh",
+            "--settings",
+            HARDENING_PROFILE=profile,
+            ALLOW_FORWARDING="true",
+        )
+        assert "all settings are in force" in result.stdout, result.stdout[-2000:]
+    finally:
+        for name, text in before.items():
+            (tree.root / name).write_bytes(text)
+        tree.run("apt-get", "clean")
+        for path in (tree.root / "var/lib/apt/lists").glob("*_*"):
+            path.unlink()
+        shutil.rmtree(tree.root / "var/lib/asyncpipe")
+        (tree.root / "etc/resolv.conf").unlink()
 
 
 def test_the_report_says_what_was_set(provisioned: Provisioned) -> None:
@@ -214,6 +275,24 @@ def _away(path: str) -> Callable[[Tree], Undo]:
     return mutate
 
 
+def _content(path: str, text: str) -> Callable[[Tree], Undo]:
+    def mutate(tree: Tree) -> Undo:
+        file = tree.root / path
+        before = file.read_bytes() if file.exists() else None
+        file.write_text(text)
+        return file.unlink if before is None else lambda: file.write_bytes(before)
+
+    return mutate
+
+
+def _disabled(unit: str) -> Callable[[Tree], Undo]:
+    def mutate(tree: Tree) -> Undo:
+        assert tree.run("systemctl", "--quiet", "disable", unit).returncode == 0
+        return lambda: tree.run("systemctl", "--quiet", "enable", unit)
+
+    return mutate
+
+
 def _machine_id(tree: Tree) -> Undo:
     file = tree.root / "etc/machine-id"
     file.write_text("0123456789abcdef0123456789abcdef\n")
@@ -226,10 +305,93 @@ def _machine_id(tree: Tree) -> Undo:
         (_new_file("etc/ssh/ssh_host_rsa_key"), "an SSH host key is left"),
         (_machine_id, "/etc/machine-id must be there and empty"),
         (_away("etc/machine-id"), "/etc/machine-id must be there and empty"),
-        (_new_file("root/.ssh/authorized_keys"), "authorized keys are left"),
+        (_new_file("root/.ssh/authorized_keys"), "an authorized key is left"),
         (_new_file("var/lib/dhcp/dhclient.leases"), "a lease is left"),
         (_new_file("var/lib/cloud/data/instance-id"), "cloud-init's state is left"),
         (_new_file("etc/netplan/50-cloud-init.yaml"), "a network configuration of the build"),
+        (_new_file("etc/nvme/hostnqn"), "the NVMe qualified name is left"),
+        (_new_file("etc/iscsi/initiatorname.iscsi"), "the iSCSI initiator's name is left"),
+        (_new_file("etc/lvm/devices/system.devices"), "a disk known to LVM is left"),
+        (_new_file("usr/sbin/policy-rc.d"), "the refusal to start services is left"),
+        (
+            _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "datasource_list: [None]\n"),
+            "cloud-init's datasource_list is 'None', not 'NoCloud ConfigDrive None'",
+        ),
+        (
+            _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "network: {config: disabled}\n"),
+            "no network of the build's is 'auto False'",
+        ),
+        (
+            _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "ssh_genkeytypes: [ecdsa]\n"),
+            "cloud-init's ssh_genkeytypes is 'ecdsa'",
+        ),
+        (_away("etc/cloud/ds-identify.cfg"), "cloud-init does not start without a drive"),
+        (
+            _new_file("etc/sysctl.d/99-zzz.conf", "fs.protected_fifos = 1\n"),
+            "the kernel's setting fs.protected_fifos is '1', not '2'",
+        ),
+        (
+            _new_file("etc/sysctl.d/99-zzz.conf", "net.ipv4.conf.all.rp_filter = 0\n"),
+            "the kernel's setting net.ipv4.conf.all.rp_filter is '0', not '1'",
+        ),
+        (
+            _new_file("etc/sysctl.d/99-zzz.conf", "net/ipv4/conf/*/accept_redirects = 1\n"),
+            "the kernel's setting net.ipv4.conf.enX9.accept_redirects is '1', not '0'",
+        ),
+        (
+            _new_file("etc/ssh/sshd_config.d/00-a.conf", "X11Forwarding yes\n"),
+            "sshd does not say 'x11forwarding no'",
+        ),
+        (
+            _new_file("etc/ssh/sshd_config.d/00-a.conf", "HostKey /etc/ssh/ssh_host_ecdsa_key\n"),
+            "sshd uses a host key that is neither ed25519 nor RSA",
+        ),
+        (
+            _new_file("etc/apt/apt.conf.d/99-zzz", 'APT::Periodic::Unattended-Upgrade "0";\n'),
+            "apt's APT::Periodic::Unattended-Upgrade is",
+        ),
+        (_edit("etc/nsswitch.conf", "myhostname", ""), "a machine cannot resolve its own name"),
+        (
+            _disabled("systemd-timesyncd.service"),
+            "nothing keeps the clock",
+        ),
+        (
+            _disabled("systemd-networkd.service"),
+            "systemd-networkd is not enabled",
+        ),
+        (
+            _away("etc/systemd/system/multi-user.target.wants/asyncpipe-host-keys.service"),
+            "nobody makes SSH host keys on first boot",
+        ),
+        (
+            _edit("etc/pam.d/common-session", "pam_umask.so umask=", "pam_umask.so umask=022 #"),
+            "the umask of",
+        ),
+        (
+            _new_file("etc/security/limits.d/99-zzz.conf", "* hard core unlimited\n"),
+            "the limit of core dumps is 'unlimited', not '0'",
+        ),
+        (
+            _new_file("etc/systemd/system/tmp.mount.d/zzz.conf", "[Mount]\nOptions=mode=1777\n"),
+            "/tmp is not mounted nosuid",
+        ),
+        (
+            _new_file("etc/systemd/coredump.conf.d/zzz.conf", "[Coredump]\nStorage=external\n"),
+            "the storage of core dumps is 'external', not 'none'",
+        ),
+        (_content("etc/locale.conf", "LANG=xx_YY.UTF-8\n"), "the locale xx_YY.UTF-8 of"),
+        (
+            _edit("etc/nftables.conf", "priority filter; policy drop;", "priority filter;"),
+            "the firewall lets everything in",
+        ),
+        (
+            _edit(
+                "etc/nftables.conf",
+                "hook forward priority filter; policy drop;",
+                "hook forward priority filter;",
+            ),
+            "the firewall's policy for forwarding is not drop",
+        ),
         (_new_file("etc/sudoers.d/asyncpipe-build", "# x\n"), "a right of the build is left"),
         (_new_file("root/.bash_history"), "a history is left"),
         (_new_file("var/lib/systemd/random-seed"), "a random seed is left"),
@@ -256,7 +418,7 @@ def _machine_id(tree: Tree) -> Undo:
             _away("etc/systemd/system/sysinit.target.wants/nftables.service"),
             "the firewall is not enabled",
         ),
-        (_away("etc/sysctl.d/90-asyncpipe.conf"), "kernel settings are missing"),
+        (_away("etc/sysctl.d/99-zz-asyncpipe.conf"), "the kernel's setting kernel.kptr_restrict"),
         (
             _away("etc/systemd/system/multi-user.target.wants/xe-linux-distribution.service"),
             "no Xen guest agent is enabled",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.provisioning.trees import Tree, bare_tree
+from tests.provisioning.trees import Tree, agent_repository, bare_tree
 from tests.templates.needs import REPO
 
 pytestmark = pytest.mark.heavy
@@ -79,3 +79,41 @@ def test_the_installers_last_act_fails_without_its_values(tree: Tree) -> None:
     result = late(tree, "quiet asyncpipe.user=builder\n")
     assert result.returncode == 1
     assert "asyncpipe.http are not on the kernel's command line" in result.stdout
+
+
+_XEN = (
+    "mount -t tmpfs tmpfs /sys && mkdir /sys/hypervisor && echo {kind} >/sys/hypervisor/type && "
+    "bash /var/lib/asyncpipe/xen/install_xen_tools.sh"
+)
+
+
+@pytest.fixture
+def agent(tree: Tree) -> Iterator[None]:
+    """An agent whose service is there; dpkg's records say that it is installed."""
+    agent_repository(tree)
+    installed = tree.run("sh", "-c", "apt-get -qq update && apt-get -qq install xe-guest-utilities")
+    assert installed.returncode == 0, installed.stdout
+    yield
+    tree.run("apt-get", "-qq", "--yes", "purge", "xe-guest-utilities")
+
+
+@pytest.mark.usefixtures("agent")
+def test_in_a_guest_of_xen_the_agent_must_run(tree: Tree) -> None:
+    said = started(tree, _XEN.format(kind="xen"))
+    assert said.returncode == 0, said.stdout
+    # The recording systemctl knows every unit, so that the first name is taken.
+    assert "systemctl restart xen-guest-agent.service" in said.stdout
+    assert "xen-guest-agent.service runs" in said.stdout
+    dead = "printf '#!/bin/sh\\necho known; [ $1 != is-active ]\\n' >/usr/local/bin/systemctl && "
+    result = tree.run("sh", "-c", _STARTED + dead + _XEN.format(kind="xen"))
+    (tree.root / "usr/local/bin/systemctl").unlink()
+    assert result.returncode == 1
+    assert "is installed and does not run: see journalctl -u" in result.stdout
+
+
+@pytest.mark.usefixtures("agent")
+def test_elsewhere_the_agent_is_enabled_and_not_started(tree: Tree) -> None:
+    said = started(tree, _XEN.format(kind="kvm"))
+    assert said.returncode == 0, said.stdout
+    assert "it is not started, because this is not a running Xen guest" in said.stdout
+    assert "systemctl restart" not in said.stdout

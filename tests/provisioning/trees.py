@@ -6,9 +6,11 @@ left. No init runs in a tree: services can be enabled there, not started.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from tests.templates.needs import REPO, cache_dir, need_root, program
 PACKAGES = "systemd,systemd-sysv,openssh-server,sudo,ca-certificates,dbus,iproute2"
 AGENT = "xe-guest-utilities"
 TIMEOUT_S = 900
+UBUNTU = ("jammy", "noble")
+_KEYRING = "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb"
+_KEYRING_SHA256 = "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8"
 SHARED_SCRIPTS = ("provision.sh", "common", "xen")  # templates/common/provisioning.hcl
 
 # Mounts what a started system has, then becomes the command in the tree. $1 is the tree.
@@ -34,6 +39,11 @@ for name in null zero full random urandom tty; do
     mount --bind "/dev/$name" "$tree/dev/$name"
 done
 ln -s /proc/self/fd "$tree/dev/fd"
+for name in $DEVICES; do
+    : >"$tree/$name"
+    mount --bind "$name" "$tree/$name"
+done
+[ -z "$DEVICES" ] || mount -t sysfs -o ro sysfs "$tree/sys"
 exec chroot "$tree" /usr/bin/env -i HOME=/root \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 """
@@ -42,6 +52,7 @@ exec chroot "$tree" /usr/bin/env -i HOME=/root \
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     root: Path
+    devices: tuple[str, ...] = ()  # block devices that the tree may see, and /sys with them
 
     def run(
         self, *command: str, network: bool = True, **environment: str
@@ -57,6 +68,7 @@ class Tree:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=TIMEOUT_S,
+            env={**os.environ, "DEVICES": " ".join(self.devices)},
         )
 
     def provision(
@@ -103,7 +115,7 @@ class Tree:
 def debian_tree(suite: str, folder: Path) -> Tree:
     """A fresh tree of that suite, with a stand-in for the guest agent in a local repository."""
     tree = bare_tree(suite, folder)
-    _agent_repository(tree)
+    agent_repository(tree)
     return tree
 
 
@@ -120,17 +132,55 @@ def bare_tree(suite: str, folder: Path) -> Tree:
 
 def _debootstrap(suite: str, archive: Path) -> None:
     debootstrap = program("debootstrap", "debootstrap", install=True)
-    mirror = os.environ.get("ASYNCPIPE_TEST_DEBIAN_MIRROR", "http://deb.debian.org/debian")
     root = archive.with_suffix(".tree")
     _run("rm", "-rf", str(root))
-    _run(debootstrap, "--variant=minbase", f"--include={PACKAGES}", suite, str(root), mirror)
+    source = _ubuntu(archive.parent) if suite in UBUNTU else _debian()
+    options = ["--variant=minbase", f"--include={PACKAGES}", *source.options]
+    _run(debootstrap, *options, suite, str(root), source.mirror, *source.script)
+    if suite in UBUNTU:
+        pockets = (
+            f"deb {source.mirror} {suite}{p} main universe\n" for p in ("", "-updates", "-security")
+        )
+        (root / "etc/apt/sources.list").write_text("".join(pockets))
     partial = archive.with_suffix(".partial")
     _run("tar", "-C", str(root), "-cf", str(partial), ".")
     partial.rename(archive)
     _run("rm", "-rf", str(root))
 
 
-def _agent_repository(tree: Tree) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    mirror: str
+    options: tuple[str, ...] = ()
+    script: tuple[str, ...] = ()
+
+
+def _debian() -> _Source:
+    default = "http://deb.debian.org/debian"
+    return _Source(mirror=os.environ.get("ASYNCPIPE_TEST_DEBIAN_MIRROR", default))
+
+
+def _ubuntu(cache: Path) -> _Source:
+    """Ubuntu's archive, with the keyring that it publishes itself, known by its digest."""
+    default = "http://archive.ubuntu.com/ubuntu"
+    mirror = os.environ.get("ASYNCPIPE_TEST_UBUNTU_MIRROR", default)
+    package = cache / Path(_KEYRING).name
+    if not package.exists():
+        with urllib.request.urlopen(f"{mirror}/{_KEYRING}", timeout=60) as answer:
+            package.write_bytes(answer.read())
+    assert hashlib.sha256(package.read_bytes()).hexdigest() == _KEYRING_SHA256, package
+    folder = cache / "ubuntu-keyring"
+    _run("dpkg-deb", "--extract", str(package), str(folder))
+    keyring = folder / "usr/share/keyrings/ubuntu-archive-keyring.gpg"
+    return _Source(
+        mirror=mirror,
+        options=(f"--keyring={keyring}", "--components=main,universe"),
+        # Debian's debootstrap names no newer release of Ubuntu; they are all made alike.
+        script=("/usr/share/debootstrap/scripts/gutsy",),
+    )
+
+
+def agent_repository(tree: Tree) -> None:
     """The agent comes from outside of Debian: here is a package of its name with its service."""
     package = tree.root / "srv/agent/package"
     tree.write(

@@ -30,7 +30,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("release", ["RHEL9", "RHEL10"])
+@pytest.mark.parametrize("release", ["RHEL8", "RHEL9", "RHEL10"])
 def test_the_kickstart_is_valid_for_the_release(release: str) -> None:
     result = run(VENV / "ksvalidator", "-e", "-v", release, HTTP / "redhat" / "ks.cfg")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -47,7 +47,14 @@ def test_the_kickstart_s_scripts_are_sound_shell(section: str, tmp_path: Path) -
     assert result.returncode == 0, result.stdout
 
 
-def test_the_kickstart_s_include_is_valid_for_both_releases(tmp_path: Path) -> None:
+DISK_COMMANDS = (
+    "lsblk() { printf 'fd0 disk\\nxvda disk\\nsr0 rom\\n'; }\n"
+    'wipefs() { :; }\nudevadm() { :; }\nparted() { echo "parted $*" >&2; }\n'
+)
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_the_kickstart_s_include_is_valid_for_every_release(tmp_path: Path, firmware: str) -> None:
     """What %pre writes, with the values of a boot command, is a kickstart too."""
     text = (HTTP / "redhat" / "ks.cfg").read_text()
     pre = re.search(r"^%pre [^\n]*\n(.*?)^%end", text, re.DOTALL | re.MULTILINE)
@@ -56,20 +63,29 @@ def test_the_kickstart_s_include_is_valid_for_both_releases(tmp_path: Path) -> N
         "inst.text asyncpipe.http=http://192.0.2.1:8000 asyncpipe.user=packer"
         " asyncpipe.hash=:6:salt:ha/sh. asyncpipe.locale=fr_FR.UTF-8 asyncpipe.keyboard=fr"
         " asyncpipe.timezone=Europe/Paris asyncpipe.proxy=http://proxy.example:3128"
-        " asyncpipe.mirror=https://mirror.example/9\n"
+        " asyncpipe.mirror=https://mirror.example/9"
+        " asyncpipe.base=BaseOS/x86_64/os/ asyncpipe.appstream=AppStream/x86_64/os/\n"
     )
     script = (
         pre[1]
         .replace("/proc/cmdline", str(tmp_path / "cmdline"))
         .replace("/tmp/asyncpipe.ks", str(tmp_path / "include.ks"))
+        .replace("/tmp/asyncpipe-packages.ks", str(tmp_path / "packages.ks"))
+        .replace("/sys/firmware/efi", str(tmp_path / ("no" if firmware == "bios" else "")))
     )
-    lsblk = "lsblk() { printf 'fd0 disk\\nxvda disk\\nsr0 rom\\n'; }\n"
-    assert run("bash", "-c", lsblk + script).returncode == 0
+    result = run("bash", "-c", DISK_COMMANDS + script)
+    assert result.returncode == 0, result.stderr
+    assert "mkpart bios 1MiB 2MiB set 1 bios_grub on" in result.stderr
+    assert "set 2 esp on" in result.stderr
+    assert (tmp_path / "packages.ks").read_text() == "glibc-langpack-fr\n"
     include = (tmp_path / "include.ks").read_text()
     assert "ignoredisk --only-use=xvda\n" in include
+    efi = {"bios": "vfat", "uefi": "efi"}[firmware]
+    assert f"part /boot/efi --fstype={efi} --onpart=xvda2\n" in include
+    assert "part biosboot --fstype=biosboot --onpart=xvda1\n" in include
     assert "--password=$6$salt$ha/sh.\n" in include
     assert "url --url=https://mirror.example/9/BaseOS/x86_64/os/ --proxy=http://" in include
-    for release in ("RHEL9", "RHEL10"):
+    for release in ("RHEL8", "RHEL9", "RHEL10"):
         result = run(VENV / "ksvalidator", "-e", "-v", release, tmp_path / "include.ks")
         assert result.returncode == 0, result.stdout + result.stderr
 
@@ -104,27 +120,58 @@ def test_the_preseed_commands_are_sound_shell(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stdout
 
 
-def test_the_preseed_s_early_command_takes_the_run_s_values(tmp_path: Path) -> None:
+def early_command(tmp_path: Path, cmdline: str, *, efi: bool) -> dict[str, str]:
+    """What the preseed's early command sets, by question."""
     text = (HTTP / "debian" / "preseed.cfg").read_text().replace("\\\n", " ")
     found = re.search(r"^d-i preseed/early_command string\s*(.*)$", text, re.MULTILINE)
     assert found
-    (tmp_path / "cmdline").write_text(
-        "auto=true asyncpipe.user=builder asyncpipe.hash=:2a:10:ab/c."
-        " asyncpipe.timezone=Europe/Paris --- quiet\n"
-    )
+    (tmp_path / "cmdline").write_text(cmdline)
     script = found[1].replace("/proc/cmdline", str(tmp_path / "cmdline"))
-    script = script.replace("/sys/firmware/efi", str(tmp_path))
-    result = run(
-        "dash",
-        "-c",
-        f'debconf-set() {{ echo "$1=$2"; }}\n{script}'.replace(
-            "debconf-set()", "debconf_set()"
-        ).replace("debconf-set ", "debconf_set "),
-    )
-    assert "passwd/username=builder" in result.stdout
-    assert "passwd/user-password-crypted=$2a$10$ab/c." in result.stdout
-    assert "time/zone=Europe/Paris" in result.stdout
-    assert "$iflabel{ gpt } $reusemethod{ } method{ efi }" in result.stdout
+    script = script.replace("/sys/firmware/efi", str(tmp_path if efi else tmp_path / "no"))
+    script = script.replace("debconf-set ", "debconf_set ")
+    result = run("dash", "-ec", f'debconf_set() {{ echo "$1=$2"; }}\n{script}')
+    assert result.returncode == 0, result.stderr
+    return dict(line.split("=", 1) for line in result.stdout.splitlines())
+
+
+CMDLINE = (
+    "auto=true asyncpipe.user=builder asyncpipe.hash=:2a:10:ab/c."
+    " asyncpipe.timezone=Europe/Paris asyncpipe.mirror=https://mirror.example/d/debian"
+    " asyncpipe.security=http://mirror.example/security{} --- quiet\n"
+)
+
+
+@pytest.mark.parametrize("efi", [False, True])
+def test_the_preseed_s_early_command_takes_the_run_s_values(tmp_path: Path, efi: bool) -> None:
+    said = early_command(tmp_path, CMDLINE.format(""), efi=efi)
+    assert said["passwd/username"] == "builder"
+    assert said["passwd/user-password-crypted"] == "$2a$10$ab/c."
+    assert said["time/zone"] == "Europe/Paris"
+    assert said["mirror/protocol"] == "https"
+    assert said["mirror/https/hostname"] == "mirror.example"
+    assert said["mirror/https/directory"] == "/d/debian"
+    assert said["apt-setup/security_host"] == "mirror.example"
+    assert said["apt-setup/security_path"] == "/security"
+
+
+@pytest.mark.parametrize("efi", [False, True])
+@pytest.mark.parametrize("layout", ["plain", "lvm"])
+def test_the_preseed_s_disk_has_a_place_for_both_boot_loaders(
+    tmp_path: Path, layout: str, efi: bool
+) -> None:
+    said = early_command(tmp_path, CMDLINE.format(f" asyncpipe.layout={layout}"), efi=efi)
+    name, _, recipe = said["partman-auto/expert_recipe"].partition(" :: ")
+    assert name == "asyncpipe"
+    parts = " ".join(recipe.split()).removesuffix(" .").split(" . ")
+    assert "method{ biosgrub }" in parts[0]
+    assert "mountpoint{ /boot/efi }" in parts[1]
+    assert ("method{ efi }" in parts[1]) is efi
+    assert "mountpoint{ / }" in parts[-1]
+    assert ("$lvmok{ }" in parts[-1]) is (layout == "lvm")
+    assert (said.get("partman-auto/method") == "lvm") is (layout == "lvm")
+    # Each is: smallest, wished and largest size, file system, options in pairs of braces.
+    for part in parts:
+        assert re.fullmatch(r"\d+ \d+ (-1|\d+) \w+( \$?\w+\{ [^{}]*\})+", part), part
 
 
 @pytest.mark.heavy
@@ -148,7 +195,7 @@ def test_the_autoinstall_keeps_subiquity_s_rules() -> None:
     answers = autoinstall()
     known = {
         *("version", "early-commands", "late-commands", "refresh-installer", "source"),
-        *("locale", "keyboard", "timezone", "network", "proxy", "storage"),
+        *("locale", "keyboard", "timezone", "network", "proxy", "storage", "apt"),
         *("identity", "ssh", "packages", "updates", "shutdown"),
     }
     assert answers["version"] == 1
@@ -171,7 +218,10 @@ def test_the_autoinstall_s_commands_are_sound_shell(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stdout
 
 
-def test_the_autoinstall_s_password_is_none_until_the_run_s_is_put_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_the_autoinstall_s_password_is_none_until_the_run_s_is_put_in(
+    tmp_path: Path, firmware: str
+) -> None:
     """The early command, run on the file as the installer writes it."""
     answers = autoinstall()
     identity = answers["identity"]
@@ -184,9 +234,13 @@ def test_the_autoinstall_s_password_is_none_until_the_run_s_is_put_in(tmp_path: 
     (tmp_path / "cmdline").write_text(
         "autoinstall asyncpipe.user=builder asyncpipe.hash=:6:salt:ha/sh."
         " asyncpipe.locale=fr_FR.UTF-8 asyncpipe.keyboard=fr asyncpipe.timezone=Europe/Paris"
-        " asyncpipe.proxy=http://proxy.example:3128 ---\n"
+        " asyncpipe.proxy=http://proxy.example:3128 asyncpipe.mirror=http://mirror.example/u"
+        " asyncpipe.security=http://mirror.example/s ---\n"
     )
     script = str(commands[1])
+    script = script.replace(
+        "/sys/firmware/efi", str(tmp_path / ("no" if firmware == "bios" else ""))
+    )
     script = script.replace("/proc/cmdline", str(tmp_path / "cmdline"))
     script = script.replace("/autoinstall.yaml", str(written))
     result = run("sh", "-c", script)
@@ -198,6 +252,10 @@ def test_the_autoinstall_s_password_is_none_until_the_run_s_is_put_in(tmp_path: 
     assert changed["timezone"] == "Europe/Paris"
     assert changed["keyboard"] == {"layout": "fr"}
     assert changed["proxy"] == "http://proxy.example:3128"
+    assert changed["apt"]["primary"][0]["uri"] == "http://mirror.example/u"
+    assert changed["apt"]["security"][0]["uri"] == "http://mirror.example/s"
+    devices = {item["id"]: item.get("grub_device") for item in changed["storage"]["config"]}
+    assert (devices["disk"], devices["efi"]) == (firmware == "bios", firmware == "uefi")
 
 
 def test_shellcheck_has_nothing_to_say() -> None:

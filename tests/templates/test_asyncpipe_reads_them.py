@@ -15,14 +15,23 @@ from tests.templates.real_packer import current_packer
 
 SYSTEMS = {
     "templates/debian/12": "debian12",
+    "templates/debian/12-lvm": "debian12",
     "templates/debian/13": "debian13",
+    "templates/debian/13-lvm": "debian13",
     "templates/ubuntu/22.04": "ubuntu22.04",
     "templates/ubuntu/24.04": "ubuntu24.04",
     "templates/ubuntu/26.04": "ubuntu26.04",
+    "templates/almalinux/8": "almalinux8",
     "templates/almalinux/9": "almalinux9",
     "templates/almalinux/10": "almalinux10",
+    "templates/rocky/8": "rocky8",
     "templates/rocky/9": "rocky9",
     "templates/rocky/10": "rocky10",
+    "templates/centos-stream/10": "centos-stream10",
+    "templates/oracle/9": "ol9",
+    "templates/oracle/10": "ol10",
+    "templates/rhel/9": "rhel9",
+    "templates/rhel/10": "rhel10",
     "templates/qemu/debian-12": "debian12",
 }
 
@@ -66,12 +75,12 @@ def test_a_dry_run_shows_what_would_be_built_and_where_it_would_go(tmp_path: Pat
     )
     assert result.returncode == 0, result.stderr
     for folder in folders:
-        system = SYSTEMS[folder]
+        place = SYSTEMS[folder] + ("-lvm" if folder.endswith("-lvm") else "")
         assert f"template     {folder}\n" in result.stdout
-        assert f"published/templates/{system}/" in result.stdout
-        assert f"/{system}.xva\n" in result.stdout
-    assert result.stdout.count("-var=output_directory=") == 9
-    assert result.stdout.count("-var=run_timestamp=") == 9
+        assert f"published/templates/{place}/" in result.stdout
+        assert f"/{place}.xva\n" in result.stdout
+    assert result.stdout.count("-var=output_directory=") == len(folders)
+    assert result.stdout.count("-var=run_timestamp=") == len(folders)
     assert "invented-host-password" not in result.stdout
 
 

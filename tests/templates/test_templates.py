@@ -1,4 +1,4 @@
-"""The nine folders are built the same way; what they share stands once."""
+"""The folders are built the same way; what they share stands once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from tests.templates.needs import REPO
 
 COMMON = REPO / "templates" / "common"
 FOLDERS = {
-    "debian/12": "debian",
-    "debian/13": "debian",
-    "ubuntu/22.04": "ubuntu",
-    "ubuntu/24.04": "ubuntu",
-    "ubuntu/26.04": "ubuntu",
-    "almalinux/9": "redhat",
-    "almalinux/10": "redhat",
-    "rocky/9": "redhat",
-    "rocky/10": "redhat",
+    **{f"debian/{version}": "debian" for version in ("12", "12-lvm", "13", "13-lvm")},
+    **{f"ubuntu/{version}": "ubuntu" for version in ("22.04", "24.04", "26.04")},
+    **{f"almalinux/{version}": "redhat" for version in ("8", "9", "10")},
+    **{f"rocky/{version}": "redhat" for version in ("8", "9", "10")},
+    **{f"oracle/{version}": "redhat" for version in ("9", "10")},
+    **{f"rhel/{version}": "redhat" for version in ("9", "10")},
+    "centos-stream/10": "redhat",
 }
 
 
@@ -56,7 +54,7 @@ def test_a_folder_names_its_system_as_its_path_does(folder: str) -> None:
     locals_ = blocks(REPO / "templates" / folder / "template.pkr.hcl", "locals")[0]
     name, version = folder.split("/")
     assert locals_["os_name"].strip('"') == name
-    assert locals_["os_version"].strip('"') == version
+    assert locals_["os_version"].strip('"') == version.removesuffix("-lvm")
 
 
 def test_the_shared_folder_is_no_template() -> None:

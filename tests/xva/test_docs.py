@@ -15,6 +15,7 @@ WARNINGS = {
     "pad-nonzero",
     "disk-overrun",
     "no-disks",
+    "cd-in-drive",
     "tar-extension",
 }
 

@@ -142,6 +142,34 @@ def test_a_vm_without_disks_warns() -> None:
     assert warned(pack(members_of([]))) == {"no-disks"}
 
 
+def with_cd_drive(image: str, *, empty: str = "0") -> bytes:
+    """A VM whose CD drive names an image; the image's VDI is described, its data is not there."""
+    disks = [disk("Ref:1", MIB)]
+    told = description(disks)
+    objects = told["objects"]
+    assert isinstance(objects, list)
+    drive = {"type": "CD", "empty": empty, "VDI": image, "userdevice": "3"}
+    objects.append({"class": "VBD", "id": "Ref:900", "snapshot": drive})
+    store = {"class": "SR", "id": "Ref:902", "snapshot": {"content_type": "iso"}}
+    name = {"name_label": "debian-12-netinst.iso", "SR": "Ref:902", "virtual_size": "1"}
+    objects.extend([store, {"class": "VDI", "id": "Ref:901", "snapshot": name}])
+    return pack(members_of(disks, value(told).encode()))
+
+
+def test_a_cd_left_in_the_drive_warns_by_its_name() -> None:
+    report = validate(with_cd_drive("Ref:901"))
+    assert report.verdict is Verdict.WARN
+    assert [finding.code for finding in report.warnings] == ["cd-in-drive"]
+    assert 'holds "debian-12-netinst.iso"' in report.warnings[0].message
+    assert report.loaded_drives == ("debian-12-netinst.iso",)
+
+
+@pytest.mark.parametrize(("image", "empty"), [("Ref:901", "1"), ("OpaqueRef:NULL", "0")])
+def test_an_empty_cd_drive_is_fine(image: str, empty: str) -> None:
+    report = validate(with_cd_drive(image, empty=empty))
+    assert (report.verdict, report.loaded_drives) == (Verdict.ACCEPT, ())
+
+
 def test_padding_that_is_not_zero_warns() -> None:
     members = members_of([disk("Ref:1", MIB)])
     data = bytearray(pack(members))

@@ -137,7 +137,8 @@ async def _pull(
     size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
     return Said(
         text=f"{pulled.path}: {size}{resumed}, verified: {verified}\n"
-        f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}",
+        f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}\n"
+        "Then make a template of it; clones let people in by a cloud-init drive only.",
         document={
             "version": to_builtins(pulled.entry),
             "path": str(pulled.path),

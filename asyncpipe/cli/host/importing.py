@@ -225,6 +225,7 @@ def _say(address: str, outcome: Outcome) -> None:
         return
     how = "was there" if outcome.was_there else f"imported in {duration_text(outcome.duration_s)}"
     click.echo(f"{clean(address)}: {outcome.vm_name} {how}  {outcome.vm_uuid}")
+    click.echo("  clones let people in by a cloud-init drive only")
     for name in outcome.renamed:
         click.echo(f"{clean(address)}: the older one is now {name}")
 

@@ -53,7 +53,10 @@ def print_vm_json(url: str, report: XvaReport) -> None:
         {"number": number, "name": disk.name, "virtual_size_bytes": disk.virtual_size_bytes}
         for number, disk in enumerate(report.disks)
     ]
-    shown = {key: known[key] for key in (*kept, "xapi_version")} | {"disks": disks}
+    shown = {key: known[key] for key in (*kept, "xapi_version")} | {
+        "disks": disks,
+        "loaded_drives": list(report.loaded_drives),
+    }
     click.echo(json.dumps({"file": name_of(url), **shown}, ensure_ascii=False))
 
 
@@ -69,5 +72,7 @@ def print_vm(report: XvaReport) -> None:
     click.echo(f"From     {version} (a host with an older xapi refuses the import)")
     for network in report.networks:
         click.echo(f"Network  {network}")
+    for image in report.loaded_drives:
+        click.echo(f"CD       {image} (not in the XVA: eject it after the import)")
     for number, disk in enumerate(report.disks):
         click.echo(f"Disk {number:<3} {size_text(disk.virtual_size_bytes):>10}  {disk.name}")

@@ -88,6 +88,7 @@ def _published(outcome: Published) -> Iterator[str]:
     yield f"log:      {publication.log.url}"
     yield f"sha256:   {publication.xva.digests.sha256_hex}"
     yield f"use it:   {import_command(publication)}"
+    yield "then:     make a template of it; clones let people in by a cloud-init drive only"
     if not publication.pointer_moved:
         yield "note:     latest.json still points to another version"
 

@@ -216,9 +216,8 @@ class Archive:
         self.facts = self._ova.finish()
         self._ova = None
         self.sequence = ChunkSequence(self.facts.disks)
-        if not self.facts.disks:
-            message = "ova.xml declares no disks: a VM without any, or nothing to boot from"
-            self._warn("no-disks", BLOCK, "ova.xml", message)
+        for code, message in self.facts.warnings():
+            self._warn(code, BLOCK, "ova.xml", message)
 
     def _extension_data(self, view: memoryview) -> int:
         at_bytes = self.offset_bytes - len(self._block)

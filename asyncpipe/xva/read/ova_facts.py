@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +10,7 @@ from asyncpipe.text.safe import printable
 from asyncpipe.xva.reject import RejectError
 
 _MEMBER: Final = "ova.xml"
+_NO_IMAGE: Final = frozenset({"", "OpaqueRef:NULL", "NULL", "Ref:NULL"})
 _VERSION_FIELDS: Final = (
     "hostname",
     "date",
@@ -46,11 +48,25 @@ class OvaFacts:
     version: dict[str, str]
     vm: OvaObject
     networks: tuple[str, ...]
+    loaded_drives: tuple[str, ...]  # the image in each CD drive that holds one
 
     @property
     def xapi_version(self) -> str:
         """``major.minor``: import refuses what is newer than the host."""
         return f"{int(self.version['xapi_major'])}.{int(self.version['xapi_minor'])}"
+
+    def warnings(self) -> Iterator[tuple[str, str]]:
+        """Codes and messages of what imports and may still surprise."""
+        if not self.disks:
+            message = "ova.xml declares no disks: a VM without any, or nothing to boot from"
+            yield "no-disks", message
+        for image in self.loaded_drives[:1]:
+            shown = printable(image, 100)
+            message = (
+                f'a CD drive holds "{shown}", which the XVA does not carry: the VM does not start '
+                "where that image is missing; eject it after the import (xe vm-cd-eject)"
+            )
+            yield "cd-in-drive", message
 
 
 class OvaChecker:
@@ -70,7 +86,11 @@ class OvaChecker:
         """Return the facts; RejectError: ova-fields, ova-dangling, ova-export-vsn."""
         self._check_version()
         return OvaFacts(
-            disks=self._disks(), version=self._version, vm=self._vm(), networks=self._networks()
+            disks=self._disks(),
+            version=self._version,
+            vm=self._vm(),
+            networks=self._networks(),
+            loaded_drives=self._loaded_drives(),
         )
 
     def _reject(self, code: str, message: str) -> RejectError:
@@ -133,6 +153,18 @@ class OvaChecker:
         if not size_bytes:
             raise self._reject("ova-fields", f"ova.xml: {what} is 0")
         return DeclaredDisk(vdi.reference, vdi.fields.get("name_label", ""), size_bytes)
+
+    def _loaded_drives(self) -> tuple[str, ...]:
+        """The images by name, else by reference; an export describes them, without their data."""
+        images = self._by_class.get("VDI", {})
+        found: list[str] = []
+        for vbd in self._by_class.get("VBD", {}).values():
+            reference = vbd.fields.get("VDI", "").strip()
+            if vbd.fields.get("type") != "CD" or _true(vbd, "empty") or reference in _NO_IMAGE:
+                continue
+            image = images.get(reference)
+            found.append((image.fields.get("name_label") if image else "") or reference)
+        return tuple(found)
 
     def _networks(self) -> tuple[str, ...]:
         networks = self._by_class.get("network", {})

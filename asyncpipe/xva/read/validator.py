@@ -177,6 +177,7 @@ class XvaValidator:
             firmware=_text(vm.get("firmware")),
             disks=_disks(archive),
             networks=tuple(_shown(name) for name in facts.networks) if facts else (),
+            loaded_drives=tuple(_shown(name) for name in facts.loaded_drives) if facts else (),
             product_brand=_text(version.get("product_brand")),
             product_version=_text(version.get("product_version")),
             xapi_version=facts.xapi_version if facts else None,

@@ -24,4 +24,6 @@ locals {
   os_title       = "AlmaLinux 10"
   clone_template = "Red Hat Enterprise Linux 10"
   package_mirror = "https://repo.almalinux.org/almalinux/10"
+  base_path      = "BaseOS/x86_64/os/"
+  appstream_path = "AppStream/x86_64/os/"
 }

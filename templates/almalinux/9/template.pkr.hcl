@@ -24,4 +24,6 @@ locals {
   os_title       = "AlmaLinux 9"
   clone_template = "AlmaLinux 9"
   package_mirror = "https://repo.almalinux.org/almalinux/9"
+  base_path      = "BaseOS/x86_64/os/"
+  appstream_path = "AppStream/x86_64/os/"
 }

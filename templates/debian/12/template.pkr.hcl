@@ -22,5 +22,6 @@ locals {
   os_name        = "debian"
   os_version     = "12"
   os_title       = "Debian 12 (bookworm)"
+  layout         = "plain"
   clone_template = "Debian Bookworm 12"
 }

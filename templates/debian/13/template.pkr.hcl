@@ -22,5 +22,6 @@ locals {
   os_name        = "debian"
   os_version     = "13"
   os_title       = "Debian 13 (trixie)"
+  layout         = "plain"
   clone_template = "Debian Bookworm 12"
 }

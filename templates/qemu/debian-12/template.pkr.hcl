@@ -52,6 +52,7 @@ locals {
   os_name    = "debian"
   os_version = "12"
   os_title   = "Debian 12 (bookworm)"
+  layout     = "plain"
   variant    = var.variant != "" ? var.variant : join("-", concat(["qemu"], local.variants))
   production = false # made without a hypervisor: a plan builds it when it is named
   disk       = "${var.output_directory}/disk/${local.vm_name}.raw"

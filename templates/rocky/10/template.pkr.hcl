@@ -24,4 +24,6 @@ locals {
   os_title       = "Rocky Linux 10"
   clone_template = "Red Hat Enterprise Linux 10"
   package_mirror = "https://download.rockylinux.org/pub/rocky/10"
+  base_path      = "BaseOS/x86_64/os/"
+  appstream_path = "AppStream/x86_64/os/"
 }

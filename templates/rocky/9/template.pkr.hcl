@@ -24,4 +24,6 @@ locals {
   os_title       = "Rocky Linux 9"
   clone_template = "Rocky Linux 9"
   package_mirror = "https://download.rockylinux.org/pub/rocky/9"
+  base_path      = "BaseOS/x86_64/os/"
+  appstream_path = "AppStream/x86_64/os/"
 }

@@ -1,0 +1,29 @@
+# AlmaLinux 8. The other files of this folder are links to templates/common.
+
+variable "iso_mirror" {
+  type        = string
+  description = "Where the vendor's installation images are, or a mirror with the same folders."
+  default     = "https://repo.almalinux.org/almalinux"
+}
+
+variable "iso_path" {
+  type        = string
+  description = "The image's path below the mirror."
+  default     = "8/isos/x86_64/AlmaLinux-8.10-x86_64-boot.iso"
+}
+
+variable "iso_checksum_path" {
+  type        = string
+  description = "Path of the vendor's file of sums below the mirror."
+  default     = "8/isos/x86_64/CHECKSUM"
+}
+
+locals {
+  os_name        = "almalinux"
+  os_version     = "8"
+  os_title       = "AlmaLinux 8"
+  clone_template = "AlmaLinux 8"
+  package_mirror = "https://repo.almalinux.org/almalinux/8"
+  base_path      = "BaseOS/x86_64/os/"
+  appstream_path = "AppStream/x86_64/os/"
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,14 @@ from asyncpipe.packer import host_objects, phases
 from asyncpipe.packer import lines as output_lines
 from asyncpipe.packer.causes import RECENT_LINES, STRAY, Causes
 from asyncpipe.packer.host_objects import HostLines
-from asyncpipe.packer.lines import BuildLine, BuildStarted, Cancelled, Parser, PhaseEntered
+from asyncpipe.packer.lines import (
+    PREFIXED,
+    BuildLine,
+    BuildStarted,
+    Cancelled,
+    Parser,
+    PhaseEntered,
+)
 from asyncpipe.packer.output_rows import MachineRows
 from asyncpipe.packer.phases import PhaseTracker
 from asyncpipe.text.lines import LineFinder, Lines, walk
@@ -23,7 +31,7 @@ from asyncpipe.text.lines import LineFinder, Lines, walk
 _TELLING: Final = LineFinder(
     *output_lines.TELLING, *phases.TELLING, *host_objects.TELLING, f"^(?:{STRAY})"
 )
-_FIRST_LINES: Final = 512  # of a batch that are read before the first line of a build has come
+_OF_A_BUILD: Final = re.compile(f"^{PREFIXED.pattern}", re.MULTILINE)
 
 
 @dataclass
@@ -49,7 +57,7 @@ class BuildProgress:
 
     def take_lines(self, lines: Lines) -> None:
         """Take lines of the output; only those that may mean something are read one by one."""
-        first = 0 if self.parser.has_started else min(len(lines), _FIRST_LINES)
+        first = () if self.parser.has_started else _first_of_a_build(lines)
 
         def skip(start: int, end: int) -> None:
             is_rest = start == 0 and end == len(lines)
@@ -59,7 +67,7 @@ class BuildProgress:
 
         walk(
             lines,
-            (*range(first), *_TELLING.numbers(lines)),
+            sorted({*first, *_TELLING.numbers(lines)}),
             take=self.take_line,
             is_attentive=lambda: self.parser.is_attentive or self.host_lines.is_attentive,
             skip=skip,
@@ -121,6 +129,11 @@ class BuildProgress:
             now = iso_utc(datetime.now(UTC))
             self.tracker.enter(phase, at_s=anyio.current_time(), at_utc=now)
             self.on_phase(phase)
+
+
+def _first_of_a_build(lines: Lines) -> tuple[int, ...]:
+    match = _OF_A_BUILD.search(lines.text)
+    return (lines.text.count("\n", 0, match.start()),) if match else ()
 
 
 def iso_utc(moment: datetime) -> str:

@@ -90,7 +90,8 @@ def escaped(text: str) -> str:
     """Return ``text`` with everything that acts written out; tabs and newlines stay."""
     if is_plain(text):
         return text
-    text = _LONG_RUN.sub(_counted, text)
+    if not text.isascii() or _long_runs().which(text.encode()):
+        text = _LONG_RUN.sub(_counted, text)
     if text.isascii() and (len(text) - len(text.translate(_CONTROLS))) * 16 < len(text):
         return _DROPPED.sub(lambda found: found[0].translate(_written_out()), text)
     return text.translate(_written_out())
@@ -139,6 +140,15 @@ def is_plain(text: str) -> bool:
 def is_printable_ascii(lines: str) -> bool:
     """Whether ``clean`` would leave each of these lines as it is, but for its length."""
     return lines.isascii() and lines.replace("\n", "").isprintable()
+
+
+@cache
+def _long_runs() -> Scanner:
+    """Find what ``_LONG_RUN`` does in ASCII, ten times as fast."""
+    from asyncpipe.text.scan import ONCE, Scanner, literal  # noqa: PLC0415
+
+    patterns = [literal(bytes([control])) + b"{4}" for control in _CONTROLS]
+    return Scanner([b"|".join(patterns)], [ONCE])
 
 
 @cache

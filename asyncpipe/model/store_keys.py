@@ -26,6 +26,7 @@ from asyncpipe.errors import UsageError
 
 METADATA_NAME: Final = "metadata.json"
 LOG_NAME: Final = "build.log"
+CLAIM_NAME: Final = "claim.json"
 INDEX_KEY: Final = "templates/index.json"
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"

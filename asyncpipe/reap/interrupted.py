@@ -132,7 +132,8 @@ def _is_of_run(key: str, timestamp: str) -> bool:
 
 def _folders_of(run: KnownRun) -> frozenset[str]:
     """Folders the run may have written to: other runs may share its timestamp, not its units."""
-    named = [unit.folder_key for unit in run.record.units.values()]
+    units = run.record.units.values()
+    named = [key for unit in units for key in (unit.folder_key, unit.claimed_key)]
     failed = [store_keys.failed_folder_key(unit, run.record.timestamp) for unit in run.record.units]
     return frozenset(
         key

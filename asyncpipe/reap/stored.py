@@ -79,6 +79,8 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
         whole = f"{folder_key}/{store_keys.METADATA_NAME}" in keys
         for key in [] if dry_run or whole else keys:
             await store.delete(key)
+        if not dry_run and not whole:
+            await _leave_place(store, folder_key)
     except UploadError as error:
         problem = printable(error.message)
         return Finding(
@@ -92,6 +94,15 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
         begun_utc=begun_utc,
         size_bytes=size_bytes,
     )
+
+
+async def _leave_place(store: ObjectStore, folder_key: str) -> None:
+    """Free a place in which nothing stands but the note of who took it."""
+    root, name, _ = folder_key.split("/")
+    place = store_keys.place_key(name)
+    keys = [info.key async for info in store.list(f"{root}/{name}/")]
+    if keys == [place]:
+        await store.delete(place)
 
 
 async def _remove_probes(

@@ -106,17 +106,24 @@ class RunJournal:
         known = self.units.get(unit)
         return known.state if known else None
 
-    async def open(self, templates: Mapping[str, str]) -> None:
+    async def open(
+        self, templates: Mapping[str, str], claimed: Mapping[str, str] | None = None
+    ) -> None:
         """Make the folder with the journal in it; cancelled, both are there or neither is.
 
         ``templates`` are the paths of all planned units by name: ``--resume`` builds those too
-        whose turn never came. What is known of a unit already stays.
+        whose turn never came. ``claimed`` are the folders that they hold at the destination: of a
+        run that is killed ``reap`` ends the claims too. What is known of a unit already stays.
 
         Raises:
             UsageError: the folder cannot be made.
         """
         planned = {
-            unit: UnitRecord(state=UnitState.PLANNED, template=template)
+            unit: UnitRecord(
+                state=UnitState.PLANNED,
+                template=template,
+                claimed_key=(claimed or {}).get(unit, ""),
+            )
             for unit, template in templates.items()
         }
         self._keep({**planned, **self.units})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -114,6 +115,22 @@ class TestRules:
         assert "matrix.job.name" in group["group"]
         assert "ref" not in group["group"]
         assert (group["queue"], group["cancel-in-progress"]) == ("max", False)
+
+    def test_what_an_environment_holds_is_read_in_steps_only(self) -> None:
+        """Outside of steps `vars` has those of the repository alone."""
+        for path in WORKFLOWS:
+            document = load(path)
+            jobs = document["jobs"].values()
+            around = [
+                {k: v for k, v in job.items() if k not in {"steps", "secrets"}} for job in jobs
+            ]
+            assert "vars." not in json.dumps([document.get("env"), around])
+
+    def test_the_store_of_one_s_own_reaches_every_step_that_speaks_to_it(self) -> None:
+        for name, step in steps():
+            if "$/" in step.get("uses", ""):
+                wanted = {"AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS"}
+                assert wanted <= step["env"].keys(), name
 
     def test_owners_are_asked_for_all_that_runs_with_secrets(self) -> None:
         owned = (ROOT / ".github/CODEOWNERS").read_text()

@@ -38,6 +38,7 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_directory: str = ""
     output_directory: str = ""
     folder_key: str = ""  # where it publishes
+    claimed_key: str = ""  # the folder that it claimed before the build
     instance_uuids: tuple[str, ...] = ()  # VMs that Packer created
     vdis: tuple[str, ...] = ()  # disks and images at the host: uuids, or references of XAPI
     disk_names: tuple[str, ...] = ()  # of disks that were begun

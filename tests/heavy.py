@@ -38,7 +38,10 @@ class Group:
 GROUPS: Final = (
     Group(name="xva", budget_s=240, what="archives of many GiB", folders=("xva",)),
     Group(
-        name="crash", budget_s=480, what="kill -9 at random, 1,000 parts", folders=("upload", "e2e")
+        name="crash",
+        budget_s=1500,
+        what="kill -9 at random, 1,000 parts",
+        folders=("upload", "e2e"),
     ),
     Group(
         name="stores",

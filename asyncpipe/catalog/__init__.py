@@ -5,7 +5,7 @@ from asyncpipe.catalog.compare import Change, Difference, compare
 from asyncpipe.catalog.history import History, Why, before, history, move_channel
 from asyncpipe.catalog.listing import Listing, latest, list_versions, rebuild_index, resolve
 from asyncpipe.catalog.naming import names_of
-from asyncpipe.catalog.place import Claimant, look_at_place, take_place
+from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
 from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.pull import Pulled, pull
@@ -38,6 +38,7 @@ __all__ = [
     "entry_of",
     "history",
     "latest",
+    "leave_place",
     "list_versions",
     "look_at_place",
     "move_channel",

@@ -68,6 +68,19 @@ async def take_place(store: ObjectStore, name: str, claimant: Claimant) -> tuple
     return tuple(dict.fromkeys(warnings))
 
 
+async def leave_place(store: ObjectStore, name: str, claimant: Claimant) -> None:
+    """Give a place back that ``claimant`` was the first to take, if nothing came to be there."""
+    key = store_keys.place_key(name)
+    known = _decoded(await _read(store, key), store.url_of(key))
+    is_ours = known is not None and known.template.is_same(claimant.template)
+    if known is None or not is_ours or known.since != claimant.timestamp:
+        return
+    claim = f"{store_keys.folder_key(name, claimant.timestamp)}/{store_keys.CLAIM_NAME}"
+    keys = {info.key async for info in store.list(f"templates/{name}/")}
+    if not keys - {key, claim}:
+        await store.delete(key)
+
+
 async def look_at_place(store: ObjectStore, name: str, claimant: Claimant) -> None:
     """Refuse as ``take_place`` would, and change nothing."""
     await _judge(store, name, await _read(store, store_keys.place_key(name)), claimant)

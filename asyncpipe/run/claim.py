@@ -2,7 +2,8 @@
 
 Two runs that begin in the same second would write to the same folder; one of them would find that
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
-the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
+the run ends. ``reap`` removes what a killed run leaves: a folder without metadata.json, or a claim
+beside it.
 
 A place is claimed for a template permanently: two templates whose versions alternate in one place
 would look like one. A system that only the guest knows has its place claimed before publishing.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,11 +23,11 @@ from asyncpipe import catalog
 from asyncpipe.errors import DestinationTakenError, UploadError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.run import RunFacts
+from asyncpipe.model.store_keys import CLAIM_NAME
 from asyncpipe.ports import ObjectStore
 from asyncpipe.run.plan import published_name
 from asyncpipe.run.provenance import filler_of
 
-CLAIM_NAME: Final = "claim.json"
 _TYPE: Final = "application/json"
 _MAX_BYTES: Final = 4096
 _RELEASE_S: Final = 2.0  # a cancelled step has seconds
@@ -58,27 +59,44 @@ async def claimed(
                         await store.delete(key)
 
 
-async def take_places(
-    store: ObjectStore, plans: Iterable[BuildPlan], facts: RunFacts, *, take_over: bool
-) -> tuple[str, ...]:
-    """Take the places that are known before the builds; returns warnings.
+@asynccontextmanager
+async def placed(
+    store: ObjectStore,
+    plans: Iterable[BuildPlan],
+    facts: RunFacts,
+    *,
+    take_over: bool,
+    is_published: Callable[[str], bool],
+) -> AsyncIterator[tuple[str, ...]]:
+    """Hold the places that are known before the builds; yields warnings.
+
+    On the way out, which is bounded, a place that nobody had before and where nothing was
+    published is free again.
 
     Raises:
         DestinationTakenError: another template fills one of them.
     """
-    warnings: list[str] = []
-    for plan in plans:
-        name = published_name(plan.static_identity, plan.unit, plan.variant)
-        claimant = claimant_of(plan, facts, take_over=take_over)
-        if claimant is not None and plan.static_identity.os_type is not None:
-            warnings += await catalog.take_place(store, name, claimant)
-    return tuple(warnings)
+    wanted = [
+        (plan.unit, published_name(plan.static_identity, plan.unit, plan.variant), claimant)
+        for plan in plans
+        if plan.static_identity.os_type is not None
+        and (claimant := claimant_of(plan, facts, take_over=take_over)) is not None
+    ]
+    try:
+        found = [await catalog.take_place(store, name, claimant) for _, name, claimant in wanted]
+        yield tuple(warning for warnings in found for warning in warnings)
+    finally:
+        with anyio.move_on_after(_RELEASE_S, shield=True):
+            for unit, name, claimant in wanted:
+                if not is_published(unit):
+                    with contextlib.suppress(UploadError):
+                        await catalog.leave_place(store, name, claimant)
 
 
 async def take_place_found_late(
     store: ObjectStore, plan: BuildPlan, name: str, facts: RunFacts, *, take_over: bool
 ) -> tuple[str, ...]:
-    """Take the place ``name`` where it was not known before the build; as ``take_places``."""
+    """Take the place ``name`` where it was not known before the build; as ``placed``."""
     planned = published_name(plan.static_identity, plan.unit, plan.variant)
     claimant = claimant_of(plan, facts, take_over=take_over)
     if claimant is None or (name == planned and plan.static_identity.os_type is not None):

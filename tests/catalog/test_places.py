@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.catalog import Claimant, look_at_place, take_place
+from asyncpipe.catalog import Claimant, leave_place, look_at_place, take_place
 from asyncpipe.errors import DestinationTakenError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import (
@@ -82,6 +82,26 @@ async def test_a_place_where_nothing_came_to_be_is_free() -> None:
     await store.put(f"templates/debian12/{NEW}/claim.json", b"{}", content_type="x/x")  # DB's own
     assert await take_place(store, "debian12", of(DB, NEW)) == ()
     assert await filler(store) == DB
+
+
+async def test_a_first_run_that_published_nothing_leaves_no_trace() -> None:
+    store = MemoryStore()
+    await take_place(store, "debian12", of(WEB))
+    claim = f"templates/debian12/{NEW}/claim.json"
+    await store.put(claim, b"{}", content_type="x/x")
+    await leave_place(store, "debian12", of(WEB))
+    assert set(store.objects) == {claim}
+
+
+async def test_a_place_that_was_there_before_or_is_in_use_is_not_given_back() -> None:
+    store = MemoryStore()
+    await take_place(store, "debian12", of(WEB, OLD))
+    await leave_place(store, "debian12", of(WEB, NEW))  # an earlier run took it
+    await leave_place(store, "debian12", of(DB, OLD))
+    assert await filler(store) == WEB
+    await store.put(f"templates/debian12/{MIDDLE}/claim.json", b"{}", content_type="x/x")
+    await leave_place(store, "debian12", of(WEB, OLD))  # another run of it builds meanwhile
+    assert await filler(store) == WEB
 
 
 async def test_a_place_in_which_another_run_builds_is_not_free() -> None:

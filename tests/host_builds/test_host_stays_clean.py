@@ -107,7 +107,7 @@ def test_killed_and_without_credentials_what_may_remain_is_named(
     bench.more = {**bench.more, "PKR_VAR_remote_password": "", "ASYNCPIPE_HOST_PASSWORD": ""}
     ended = _reaped(bench)
     assert ended.code == 40, ended.out
-    (uuid,) = bench.journal()["units"]["small"]["instance_uuids"]
+    uuid = xapi.record("VM", bench.left()[0][0])["uuid"]
     assert f"xe vm-uninstall force=true uuid={uuid}" in ended.out
     assert "The host's password is missing" in ended.out
 

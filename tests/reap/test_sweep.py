@@ -117,6 +117,24 @@ async def test_half_published_folders_go_and_whole_young_or_named_ones_stay() ->
     }
 
 
+async def test_a_place_in_which_nothing_is_left_is_free_again() -> None:
+    store = MemoryStore()
+    whole = "templates/debian12/20261102T000000Z"
+    for name in ("debian12", "debian12-web"):
+        await _put(store, f"templates/{name}/place.json")
+        await _put(store, f"templates/{name}/20261101T000000Z/claim.json")  # of a killed run
+    await _put(store, f"{whole}/debian12.xva")
+    await _put(store, f"{whole}/metadata.json")
+    await _sweep(store, dry_run=True)
+    assert len(store.objects) == 6
+    await _sweep(store)
+    assert set(store.objects) == {
+        "templates/debian12/place.json",
+        f"{whole}/debian12.xva",
+        f"{whole}/metadata.json",
+    }
+
+
 @pytest.mark.parametrize("body", [b"?", b"{}", b" " * (2 << 20)])
 async def test_a_pointer_that_cannot_be_read_saves_every_folder_of_its_template(
     body: bytes,
@@ -140,6 +158,17 @@ async def test_a_folder_named_with_escapes_is_named_all_the_same() -> None:
     channel = encode_pointer(entry).replace(b"/", b"\\/").replace(b"debian", b"deb\\u0069an")
     await _put(store, "templates/debian12/channels/stable.json", body=channel)
     assert (await _sweep(store)).findings == ()
+
+
+async def test_the_claim_of_a_run_that_was_killed_after_it_had_published_goes() -> None:
+    store = MemoryStore()
+    for stamp, touched_utc in (("20261101T000000Z", OLD), ("20261123T000000Z", YOUNG)):
+        for name in ("debian12.xva", "metadata.json", "claim.json"):
+            await _put(store, f"templates/debian12/{stamp}/{name}", touched_utc)
+    reaped = await _sweep(store)
+    assert [(one.kind, one.removed) for one in reaped.findings] == [(Kind.CLAIM, True)]
+    assert len(store.objects) == 5
+    assert "templates/debian12/20261101T000000Z/claim.json" not in store.objects
 
 
 async def test_a_dry_run_changes_nothing() -> None:

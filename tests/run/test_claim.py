@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from asyncpipe.model.store import ObjectInfo
-from asyncpipe.run.claim import CLAIM_NAME, claimed
+from asyncpipe.model.store_keys import CLAIM_NAME
+from asyncpipe.run.claim import claimed
 from asyncpipe.testing.store import MemoryStore
 
 pytestmark = pytest.mark.anyio

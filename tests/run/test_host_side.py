@@ -14,7 +14,8 @@ import trio.testing
 from asyncpipe.errors import HostUnreachableError
 from asyncpipe.model.build import HostObjects, UploadedImage
 from asyncpipe.model.clean_up import CleanUp
-from asyncpipe.run.host.beside import BuildHost, HostSide
+from asyncpipe.run.host.beside import HostSide
+from asyncpipe.run.host.parties import BuildHost
 from asyncpipe.testing.pool import FakePool
 from tests.metadata import documents as make
 
@@ -87,6 +88,22 @@ async def test_a_host_that_is_slow_to_clean_up_is_told_with_the_seconds_left() -
     assert outcome is not None
     assert outcome.clean_up is CleanUp.UNKNOWN
     assert "may still be at the host: the host did not answer within 60 s" in outcome.sentences[0]
+
+
+async def test_a_host_that_takes_no_mark_does_not_keep_the_journal_from_being_written() -> None:
+    desk = Desk()
+    side = desk.side()
+    made, side.objects = side.objects, HostObjects()
+    desk.pool.hang("mark_vdi")
+    image = UploadedImage(name="x.iso", vdi_ref="OpaqueRef:1")
+    with anyio.fail_after(10):
+        async with side.followed():
+            side.take(replace(made, vm_uuid="", uploads=(image,)))
+            await anyio.sleep(1)
+            side.take(replace(made, uploads=(image,)))
+            await anyio.sleep(1)
+            assert desk.told.journal["instance_uuids"] == (made.vm_uuid,)
+            assert desk.told.journal["vdis"] == ("OpaqueRef:1",)
 
 
 async def test_a_host_that_is_quick_is_not_spoken_of() -> None:

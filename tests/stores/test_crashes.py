@@ -45,7 +45,9 @@ def opened(name: str, folder: Path) -> Iterator[Place]:
     [
         ("directory", 5),
         *(
-            pytest.param(name, ROUNDS, marks=[pytest.mark.heavy, pytest.mark.timeout(3000)])
+            pytest.param(
+                name, ROUNDS, marks=[pytest.mark.heavy("crash"), pytest.mark.timeout(3000)]
+            )
             for name in ("minio", "directory", "swift")
         ),
     ],

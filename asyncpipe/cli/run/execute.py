@@ -37,7 +37,7 @@ from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore, Reporter
 from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
-from asyncpipe.run.claim import claimed, take_places
+from asyncpipe.run.claim import claimed, placed
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -103,7 +103,7 @@ async def execute(
         await store.probe()
         if not await _enter(prepared, store, stack, built):
             return None
-        await _take_places(prepared, store, facts)
+        await _take_places(prepared, store, facts, stack)
         earlier_urls = await _begin(prepared, store)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
@@ -210,14 +210,16 @@ async def _enter(
     return is_free
 
 
-async def _take_places(prepared: Prepared, store: ObjectStore, facts: RunFacts) -> None:
-    left = [
-        one
-        for one in prepared.plans
-        if prepared.journal.state_of(one.unit) is not UnitState.PUBLISHED
-    ]
+async def _take_places(
+    prepared: Prepared, store: ObjectStore, facts: RunFacts, stack: AsyncExitStack
+) -> None:
+    def is_published(unit: str) -> bool:
+        return prepared.journal.state_of(unit) is UnitState.PUBLISHED
+
+    left = [one for one in prepared.plans if not is_published(one.unit)]
     take_over = prepared.settings.take_over
-    for warning in await take_places(store, left, facts, take_over=take_over):
+    places = placed(store, left, facts, take_over=take_over, is_published=is_published)
+    for warning in await stack.enter_async_context(places):
         click.echo(f"asyncpipe: {warning}", err=True)
 
 

@@ -16,7 +16,7 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.ports import Pool
 from asyncpipe.reap.at_host import OpenHost
-from asyncpipe.run.host.beside import BuildHost
+from asyncpipe.run.host.parties import BuildHost
 from asyncpipe.settings import Settings
 from asyncpipe.system.groups import ProcessGroups
 

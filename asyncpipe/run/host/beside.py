@@ -7,11 +7,11 @@ Without them everything works, and what could not be asked is said.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -25,10 +25,9 @@ from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
 from asyncpipe.run.host import iso_turn
 from asyncpipe.run.host.files import with_digest, write_login
+from asyncpipe.run.host.parties import BuildHost, Reports
 from asyncpipe.run.host.slow import told_when_slow
 from asyncpipe.text.format import size_text, timestamp_of
-
-OpenPool = Callable[[], AbstractAsyncContextManager[Pool]]
 
 _DIGEST_S: Final = 60.0
 _MARK_S: Final = 30.0
@@ -36,31 +35,6 @@ _SETTLE_S: Final = 60.0
 _SETTLE_SHORT_S: Final = 1.5  # where the runner kills us soon
 _SHORT_GRACE_S: Final = 10.0
 _LOGOUT_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildHost:
-    """The host of a build: its address and how to log in."""
-
-    address: str
-    open: OpenPool
-    end_session: Callable[[str], Awaitable[None]]  # by its reference; bounded, raises nothing
-
-
-class Reports(Protocol):
-    """Who is informed of the host's side of a build."""
-
-    async def note_host(self, **changes: object) -> None:
-        """Write to the journal."""
-        ...
-
-    def warn(self, code: str, message: str) -> None:
-        """Emit and keep a warning."""
-        ...
-
-    def on_waiting(self, what: str, limit_s: float) -> None:
-        """Say what is waited for, and for how long at most."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +67,8 @@ class HostSide:
         retrieved = objects.iso if objects.iso and objects.iso.path else None
         is_new = retrieved is not None and not (self.objects.iso and self.objects.iso.path)
         self.objects = objects
-        self._changed.set()
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
         if retrieved and is_new and self._tasks:
             self._tasks.start_soon(self._digest_iso, retrieved)
 
@@ -120,14 +95,26 @@ class HostSide:
         self._iso = await anyio.to_thread.run_sync(with_digest, iso, abandon_on_cancel=True)
 
     async def _follow(self, scope: anyio.CancelScope) -> None:
+        """A host that is slow to take a mark does not keep the journal from being written."""
         with scope:
-            while True:
-                await self._changed.wait()
-                self._changed = anyio.Event()
-                await self._journal()
-                if self._unmarked:
-                    await self._safely(self._mark_all, limit_s=_MARK_S)
-                await self._tell_of_reused_iso()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._at_changes, self._journal)
+                tasks.start_soon(self._at_changes, self._mark_what_is_new)
+
+    async def _at_changes(self, act: Callable[[], Awaitable[None]]) -> None:
+        seen = HostObjects()
+        while True:
+            changed = self._changed
+            if seen == self.objects:
+                await changed.wait()
+            else:
+                seen = self.objects
+                await act()
+
+    async def _mark_what_is_new(self) -> None:
+        if self._unmarked:
+            await self._safely(self._mark_all, limit_s=_MARK_S)
+        await self._tell_of_reused_iso()
 
     async def _journal(self) -> None:
         seen = self.objects

@@ -43,7 +43,8 @@ for name in $DEVICES; do
     : >"$tree/$name"
     mount --bind "$name" "$tree/$name"
     uuid=$(blkid -s UUID -o value "$name" || true)
-    [ -z "$uuid" ] || { mkdir -p "$tree/dev/disk/by-uuid" && ln -s "$name" "$tree/dev/disk/by-uuid/$uuid"; }
+    mkdir -p "$tree/dev/disk/by-uuid"
+    [ -z "$uuid" ] || ln -s "$name" "$tree/dev/disk/by-uuid/$uuid"
 done
 [ -z "$DEVICES" ] || mount -t sysfs -o ro sysfs "$tree/sys"
 exec chroot "$tree" /usr/bin/env -i HOME=/root \

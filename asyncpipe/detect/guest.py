@@ -8,10 +8,11 @@ that merely occurred in the log. Lines are untrusted: everything kept is bounded
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from asyncpipe.model.identity import GuestFacts, Package
+from asyncpipe.text.lines import LineFinder, Lines, walk
 from asyncpipe.text.safe import printable, without_escapes
 
 MARK: Final = "asyncpipe-evidence/1"
@@ -22,6 +23,13 @@ _MAX_VALUE_CHARS: Final = 300
 _PREFIX = re.compile(r"\A(?:(?:==>|-->)\s+|\s{2,})[^\s:][^:]{0,200}:\s?")
 _STAMP = re.compile(r"\A\d{4}-\d\d-\d\dT[\d:.]{8,15}Z? ")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]{0,60})=(.*)")
+_TELLING: Final = LineFinder(
+    re.escape(MARK),
+    r"(?:^|[\s:])[A-Z][A-Z0-9_]{0,60}=",
+    r"Microsoft Windows",
+    r"OS Version:",
+    bytes_per_hit=40,  # a line of evidence is longer: the mark, the build's name, a word
+)
 
 
 class GuestCollector:
@@ -34,11 +42,10 @@ class GuestCollector:
         self._best_loose: dict[str, str] = {}
         self._names: set[str] = set()  # of the os-release files that merely occurred
 
-    def feed_lines(self, lines: Sequence[str]) -> None:
+    def feed_lines(self, lines: Lines) -> None:
         """Take a batch of lines; most lines of a build state no fact about the guest."""
-        for line in lines:
-            if "=" in line or MARK in line or self._loose:
-                self.feed_line(line)
+        numbers = _TELLING.numbers(lines)
+        walk(lines, numbers, take=self.feed_line, is_attentive=lambda: bool(self._loose))
 
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it, with or without the build's name in front."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 
+from asyncpipe.text.lines import LineFinder, Lines, walk
 from asyncpipe.text.safe import without_escapes
 
 _MAX_CHARS = 2000
+_TELLING = LineFinder(r": Retrieving ")
 _SAID = re.compile(r"==> [^\s:][^:]{0,200}: (Retrieving |Trying )?(\S*)(.*)")
 
 
@@ -20,6 +22,12 @@ class MediumCollector:
     def __init__(self) -> None:
         self.url: str | None = None
         self._is_open: bool | None = None  # None: not begun
+
+    def feed_lines(self, lines: Lines) -> None:
+        """Take a batch of lines."""
+        if self._is_open is not False:
+            numbers = _TELLING.numbers(lines)
+            walk(lines, numbers, take=self.feed_line, is_attentive=lambda: self._is_open is True)
 
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it."""

@@ -34,8 +34,11 @@ class TemplateStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputLine:
-    """One redacted line of Packer's output without its newline, bounded to 8 KiB."""
+class OutputLines:
+    """Redacted lines of Packer's output that came at once, each bounded to 8 KiB.
+
+    ``text`` has newlines between them and none at its end.
+    """
 
     name: ClassVar[str] = "build.output"
     unit: str
@@ -134,7 +137,7 @@ class RunFinished:
 Event = (
     RunStarted
     | TemplateStarted
-    | OutputLine
+    | OutputLines
     | PhaseChanged
     | Waiting
     | IdentityChanged

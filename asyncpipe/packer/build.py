@@ -38,7 +38,7 @@ async def run(
     if hears.on_session:
         log = Overheard(log=log, hear=hears.on_session)
     progress = BuildProgress(hears.on_phase, hears.on_host)
-    log.subscribe(progress.take_line, whole_lines=True)
+    log.subscribe_batches(progress.take_lines, whole_lines=True)
     if hears.on_line:
         log.subscribe(hears.on_line)
     packer_log = plan.run_directory / PACKER_LOG_NAME

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
-from asyncpipe.packer.lines import BuildErrored, BuildLine, Diagnostic, OutputEvent
+from asyncpipe.packer.lines import (
+    PREFIXED,
+    BuildErrored,
+    BuildLine,
+    Diagnostic,
+    OutputEvent,
+    build_line,
+)
 from asyncpipe.text.safe import printable
 
 _MOST_LINES: Final = 12
+_MOST_ERRORS: Final = 100  # builds of one run that failed
 _LINE_CHARS: Final = 500
-_RECENT: Final = 40  # lines of the builds that are kept
+RECENT_LINES: Final = 200  # that are kept
+_RECENT: Final = 40  # of them lines of the builds
 _CONTEXT: Final = 5  # of them shown, those that sound like an error first
 
 _TELLING: Final = re.compile(
@@ -19,9 +29,10 @@ _TELLING: Final = re.compile(
     r"|no such|not found|no space|must be unique|forcing hard shutdown|panic|aborting|killed",
     re.IGNORECASE,
 )
-_STRAY: Final = re.compile(
+STRAY: Final = (
     r"\* .|flag provided but not defined|!+ PACKER CRASH|panic: |fatal error: |Packer crashed!"
 )
+_STRAY: Final = re.compile(STRAY)
 # Says that there was an error, or cleans up after one; the cause stands before it.
 _EPILOGUE: Final = re.compile(
     r"Provisioning step had errors|Destroy(?:ing|ed) V|Deleting output directory|Step \"|aborted: "
@@ -36,15 +47,17 @@ class Causes:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._errored: list[BuildErrored] = []
-        self._recent: deque[BuildLine] = deque(maxlen=_RECENT)
-        self._before_error: list[BuildLine] = []
+        self._recent: deque[str] = deque(maxlen=RECENT_LINES)
+        self._before_error: list[str] = []
         self._stray: list[str] = []
-        self._last: deque[str] = deque(maxlen=_CONTEXT)
+
+    def pass_over(self, lines: Iterable[str]) -> None:
+        """Take lines that mean nothing by themselves; the last ``RECENT_LINES`` of them do."""
+        self._recent.extend(lines)
 
     def take(self, line: str, events: list[OutputEvent]) -> None:
         """Take one line and what it meant."""
-        if line.strip():
-            self._last.append(line)
+        self._recent.append(line)
         if _STRAY.match(line) and len(self._stray) < _MOST_LINES:
             self._stray.append(line)
         for event in events:
@@ -52,10 +65,9 @@ class Causes:
 
     def take_event(self, event: OutputEvent) -> None:
         """Take an event that no line belongs to (the end closes a diagnostic)."""
-        if isinstance(event, BuildLine):
-            self._recent.append(event)
-        elif isinstance(event, BuildErrored):
-            self._errored.append(event)
+        if isinstance(event, BuildErrored):
+            if len(self._errored) < _MOST_ERRORS:
+                self._errored.append(event)
             self._before_error = self._before_error or list(self._recent)
         elif isinstance(event, Diagnostic) and len(self.diagnostics) < _MOST_LINES:
             self.diagnostics.append(event)
@@ -67,8 +79,11 @@ class Causes:
         causes += [] if self.diagnostics else self._stray
         causes += self._context()
         causes += [f"{e.build_name}: {e.error}" for e in self._errored if e.error in _HALTED]
-        bounded = [printable(line.strip(), _LINE_CHARS) for line in causes or self._last]
+        bounded = [printable(line.strip(), _LINE_CHARS) for line in causes or self._last()]
         return tuple(dict.fromkeys(bounded))[:_MOST_LINES]
+
+    def _last(self) -> list[str]:
+        return [line for line in self._recent if line.strip()][-_CONTEXT:]
 
     def _telling_errors(self) -> list[BuildErrored]:
         return [error for error in self._errored if error.error not in _HALTED]
@@ -82,7 +97,7 @@ class Causes:
         names = {error.build_name for error in self._errored}
         lines = [
             line
-            for line in self._before_error
+            for line in _of_builds(self._before_error)[-_RECENT:]
             if line.build_name.split(" (")[0] in names and not _EPILOGUE.match(line.text)
         ]
         telling = [line for line in lines if _TELLING.search(line.text)]
@@ -93,3 +108,8 @@ class Causes:
         room = _CONTEXT - len(first)
         shown = [*first, *(last[-room:] if room else [])]
         return [f"{line.build_name}: {line.text}" for line in shown]
+
+
+def _of_builds(lines: list[str]) -> list[BuildLine]:
+    matches = map(PREFIXED.match, lines)
+    return [build_line(match) for match in matches if match]

@@ -38,6 +38,11 @@ class HostLines:
         self._tracker = PhaseTracker(at_s=0.0, at_utc="")
         self._cleaning = ""  # the clean-up step that a following error line belongs to
 
+    @property
+    def is_attentive(self) -> bool:
+        """Whether the next line means something, whatever stands in it."""
+        return bool(self._cleaning)
+
     def take(self, text: str, *, said: bool) -> bool:
         """Take a line less Packer's prefix, ``said`` with ``==>``; return whether it was new."""
         before, phase = self.objects, self._tracker.phase
@@ -162,4 +167,10 @@ _BEGINNINGS: Final = tuple(
         (r"Creating disk \d+ \((.+)\) with size .*", _disk),
         (rf"Created instance '({_UUID})'", _instance),
     )
+)
+#: The least of these, and of what the clean-up says, behind Packer's prefix.
+TELLING: Final = (
+    r": XAPI client session established|: Trying \S| => /|: Attemping to find VDI '",
+    r": Step: Upload VDI '|: PUT '|: Step: Create Instance|: Creating disk \d|: Created instance '",
+    r": Destroy(?:ing|ed) V|: Deleting output dir|: Can't (?:get|destroy) VDI '",
 )

@@ -26,6 +26,9 @@ _CANCELLED: Final = (
     "Cancelling build after receiving ",
 )
 _DETAIL_LINES: Final = 12
+_MOST_LINES: Final = 100  # of a diagnostic, its source lines among them
+#: Begin the lines that mean something by themselves, but for those of a phase or of the host.
+TELLING: Final = (r"^Error: .", r"^Build '", *(f"^{re.escape(text)}" for text in _CANCELLED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +110,14 @@ class Parser:
             return [*self.finish(), Cancelled()]
         if line.startswith("==> "):  # a summary ends whatever was open
             return self.finish()
+        return self._further(line)
+
+    def _further(self, line: str) -> list[OutputEvent]:
+        """Take a line that may belong to an open diagnostic."""
         if self._diagnostic:
             self._diagnostic.take(line)
+            if self._diagnostic.is_full:
+                return self.finish()
         return []
 
     def finish(self) -> list[OutputEvent]:
@@ -116,17 +125,32 @@ class Parser:
         open_, self._diagnostic = self._diagnostic, None
         return [open_.closed()] if open_ else []
 
+    @property
+    def is_attentive(self) -> bool:
+        """Whether the next line means something, whatever stands in it."""
+        return self._diagnostic is not None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether a line of a build has come."""
+        return self._started
+
     def _build_line(self, match: re.Match[str]) -> list[OutputEvent]:
-        name, text, said = match["name"], match["text"], match["mark"] == "==>"
+        line = build_line(match)
         events: list[OutputEvent] = []
         if not self._started:
             self._started = True
-            events.append(BuildStarted(build_name=name))
-        events.append(BuildLine(build_name=name, text=text, said=said))
-        phase = phase_of(text) if said else None
+            events.append(BuildStarted(build_name=line.build_name))
+        events.append(line)
+        phase = phase_of(line.text) if line.said else None
         if phase:
-            events.append(PhaseEntered(build_name=name, phase=phase))
+            events.append(PhaseEntered(build_name=line.build_name, phase=phase))
         return events
+
+
+def build_line(match: re.Match[str]) -> BuildLine:
+    """Return what ``PREFIXED`` matched."""
+    return BuildLine(build_name=match["name"], text=match["text"], said=match["mark"] == "==>")
 
 
 class _OpenDiagnostic:
@@ -137,8 +161,15 @@ class _OpenDiagnostic:
         self._detail: list[str] = []
         self._file = ""
         self._line: int | None = None
+        self._taken = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more lines than a diagnostic has were taken."""
+        return self._taken >= _MOST_LINES
 
     def take(self, line: str) -> None:
+        self._taken += 1
         place = None if self._file else _PLACE.match(line)
         if place:
             self._file, self._line = place["file"], int(place["line"])

@@ -44,6 +44,10 @@ _ORDER: Final = (Phase.START, *dict(_BEGINNINGS), Phase.STOPPING)
 _RANK: Final = {phase: rank for rank, phase in enumerate(_ORDER)}
 
 
+#: Of Packer's prefix and what follows, in a line that begins a phase.
+TELLING: Final = tuple(f": (?:{pattern})" for _, pattern in _BEGINNINGS)
+
+
 def phase_of(text: str) -> Phase | None:
     """Return the phase that begins with this line (less Packer's prefix), or None."""
     match = _EXPRESSION.match(text)
@@ -64,9 +68,13 @@ class PhaseTracker:
         """The present phase."""
         return self._phase
 
+    def is_ahead(self, phase: Phase) -> bool:
+        """Whether the run has yet to reach ``phase``."""
+        return _RANK.get(phase, -1) > _RANK[self._phase]
+
     def enter(self, phase: Phase, *, at_s: float, at_utc: str) -> bool:
         """Enter ``phase``; False when the run is there already, or past it."""
-        if _RANK.get(phase, -1) <= _RANK[self._phase]:
+        if not self.is_ahead(phase):
             return False
         self._end(at_s)
         self._phase, self._since_s, self._since_utc = phase, at_s, at_utc

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Final
 
 import anyio
 
 from asyncpipe.model.build import BuildExit, HostObjects, Phase
-from asyncpipe.packer.causes import Causes
+from asyncpipe.packer import host_objects, phases
+from asyncpipe.packer import lines as output_lines
+from asyncpipe.packer.causes import RECENT_LINES, STRAY, Causes
 from asyncpipe.packer.host_objects import HostLines
-from asyncpipe.packer.lines import BuildLine, BuildStarted, Cancelled, Parser, PhaseEntered
+from asyncpipe.packer.lines import (
+    PREFIXED,
+    BuildLine,
+    BuildStarted,
+    Cancelled,
+    Parser,
+    PhaseEntered,
+)
 from asyncpipe.packer.output_rows import MachineRows
 from asyncpipe.packer.phases import PhaseTracker
+from asyncpipe.text.lines import LineFinder, Lines, walk
+
+_TELLING: Final = LineFinder(
+    *output_lines.TELLING, *phases.TELLING, *host_objects.TELLING, f"^(?:{STRAY})"
+)
+_OF_A_BUILD: Final = re.compile(f"^{PREFIXED.pattern}", re.MULTILINE)
 
 
 @dataclass
 class BuildProgress:
-    """What the output has said so far; ``take_line`` is a subscriber of the build log."""
+    """What the output has said so far; ``take_lines`` is a subscriber of the build log."""
 
     on_phase: Callable[[Phase], None]
     on_host: Callable[[HostObjects], None] | None = None
@@ -37,6 +54,24 @@ class BuildProgress:
 
     def __post_init__(self) -> None:
         self.tracker = PhaseTracker(at_s=self.started_s, at_utc=iso_utc(self.started))
+
+    def take_lines(self, lines: Lines) -> None:
+        """Take lines of the output; only those that may mean something are read one by one."""
+        first = () if self.parser.has_started else _first_of_a_build(lines)
+
+        def skip(start: int, end: int) -> None:
+            is_rest = start == 0 and end == len(lines)
+            self.causes.pass_over(
+                lines.last(RECENT_LINES) if is_rest else lines[max(start, end - RECENT_LINES) : end]
+            )
+
+        walk(
+            lines,
+            sorted({*first, *_TELLING.numbers(lines)}),
+            take=self.take_line,
+            is_attentive=lambda: self.parser.is_attentive or self.host_lines.is_attentive,
+            skip=skip,
+        )
 
     def take_line(self, line: str) -> None:
         """Take one line of the output."""
@@ -90,9 +125,15 @@ class BuildProgress:
             self.on_host(self.host)
 
     def _enter(self, phase: Phase) -> None:
-        now = iso_utc(datetime.now(UTC))
-        if self.tracker.enter(phase, at_s=anyio.current_time(), at_utc=now):
+        if self.tracker.is_ahead(phase):
+            now = iso_utc(datetime.now(UTC))
+            self.tracker.enter(phase, at_s=anyio.current_time(), at_utc=now)
             self.on_phase(phase)
+
+
+def _first_of_a_build(lines: Lines) -> tuple[int, ...]:
+    match = _OF_A_BUILD.search(lines.text)
+    return (lines.text.count("\n", 0, match.start()),) if match else ()
 
 
 def iso_utc(moment: datetime) -> str:

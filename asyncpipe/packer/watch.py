@@ -16,6 +16,7 @@ from asyncpipe.packer.host_objects import SessionsHeard
 from asyncpipe.packer.progress import BuildProgress
 from asyncpipe.ports import RunningProcess
 from asyncpipe.text.format import duration_text
+from asyncpipe.text.lines import Lines
 
 DRAIN_S: Final = 2.0  # for the end of the output after the exit: a descendant may hold the pipe
 _NOTHING_MADE_S: Final = 1.0  # the grace where there is nothing at the host to remove
@@ -37,7 +38,13 @@ class Log(Protocol):
         ...
 
     def subscribe(self, callback: Callable[[str], None], *, whole_lines: bool = False) -> None:
-        """Deliver lines."""
+        """Deliver lines, one by one."""
+        ...
+
+    def subscribe_batches(
+        self, callback: Callable[[Lines], None], *, whole_lines: bool = False
+    ) -> None:
+        """Deliver the lines that came at once."""
         ...
 
 
@@ -74,8 +81,14 @@ class Overheard:
         await self.log.note(text)
 
     def subscribe(self, callback: Callable[[str], None], *, whole_lines: bool = False) -> None:
-        """Deliver lines."""
+        """Deliver lines, one by one."""
         self.log.subscribe(callback, whole_lines=whole_lines)
+
+    def subscribe_batches(
+        self, callback: Callable[[Lines], None], *, whole_lines: bool = False
+    ) -> None:
+        """Deliver the lines that came at once."""
+        self.log.subscribe_batches(callback, whole_lines=whole_lines)
 
 
 class Stopped(Enum):

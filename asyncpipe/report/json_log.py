@@ -17,7 +17,7 @@ from asyncpipe.model.events import (
     Event,
     ExportGrew,
     IdentityChanged,
-    OutputLine,
+    OutputLines,
     RunFinished,
     TemplateFinished,
     TemplateStarted,
@@ -108,6 +108,10 @@ class JsonPrinter:
         return True
 
     def _emit(self, event: Event) -> None:
+        if isinstance(event, OutputLines):
+            for line in event.text.split("\n"):
+                self._log.info(event.name, unit=event.unit, text=clean(line))
+            return
         values = _values(event)
         if isinstance(event, Warned):
             self._log.warning(event.name, **values)
@@ -132,8 +136,6 @@ def open_json_log(
 
 def _values(event: Event) -> dict[str, object]:
     match event:
-        case OutputLine():
-            return {"unit": event.unit, "text": clean(event.text)}
         case TemplateStarted():
             system = _system(event.identity)
             return {"unit": event.unit, "template_path": event.template_path, **system}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from asyncpipe.model.events import Event, ExportGrew, OutputLine, UploadProgress
+from asyncpipe.model.events import Event, ExportGrew, OutputLines, UploadProgress
 
 _MAX_LINES = 4096
 _MAX_LINE_CHARACTERS = 1024 * 1024  # of all waiting lines together
@@ -40,13 +40,9 @@ class Mailbox:
         """Take one event; returns at once."""
         with self._changed:
             match event:
-                case OutputLine():
-                    if not self._has_room(event):
-                        self._left_out[event.unit] += 1
+                case OutputLines():
+                    if not self._take_lines(event):
                         return
-                    self._lines += 1
-                    self._characters += len(event.text)
-                    self._events.append(event)
                 case UploadProgress():
                     self._progress[event.name, event.unit, event.key] = event
                     return  # the next tick shows it
@@ -70,7 +66,7 @@ class Mailbox:
                 self._changed.wait(timeout_s)
             batch = Batch(
                 events=(*self._progress.values(), *self._events),
-                left_out=dict(self._left_out),
+                left_out=dict(+self._left_out),
                 closed=self._closed,
             )
             self._events.clear()
@@ -79,6 +75,18 @@ class Mailbox:
             self._lines = self._characters = 0
             return batch
 
-    def _has_room(self, line: OutputLine) -> bool:
-        characters = self._characters + len(line.text)
-        return self._lines < _MAX_LINES and characters <= _MAX_LINE_CHARACTERS
+    def _take_lines(self, event: OutputLines) -> bool:
+        """Take as many of the lines as there is room for; whether it was any."""
+        count, room = event.text.count("\n") + 1, _MAX_LINES - self._lines
+        kept = event
+        if count > room > 0:
+            kept = replace(event, text="\n".join(event.text.split("\n", room)[:room]))
+        if room == 0 or self._characters + len(kept.text) > _MAX_LINE_CHARACTERS:
+            self._left_out[event.unit] += count
+            return False
+        taken = min(count, room)
+        self._left_out[event.unit] += count - taken
+        self._lines += taken
+        self._characters += len(kept.text)
+        self._events.append(kept)
+        return True

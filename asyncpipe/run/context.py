@@ -7,7 +7,7 @@ of them found out and a later one needs.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildExit, BuildPlan, Phase
 from asyncpipe.model.documents.run_state import UnitState
-from asyncpipe.model.events import IdentityChanged, OutputLine, PhaseChanged, Waiting, Warned
+from asyncpipe.model.events import IdentityChanged, OutputLines, PhaseChanged, Waiting, Warned
 from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
@@ -39,6 +39,7 @@ from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.system.disk import Disk
 from asyncpipe.text import mask
+from asyncpipe.text.lines import Lines
 from asyncpipe.text.mask import Redactor
 
 _LOG_TAIL_LINES = 40
@@ -120,7 +121,7 @@ class RunContext:
         ) as log:
             # apart: a defect in one listener must not silence the other
             log.subscribe_batches(self.guest.feed_lines, whole_lines=True)
-            log.subscribe(self.medium.feed_line, whole_lines=True)
+            log.subscribe_batches(self.medium.feed_lines, whole_lines=True)
             log.subscribe_batches(self.on_lines)
             try:
                 yield log
@@ -128,12 +129,11 @@ class RunContext:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_SEAL_S):
                     self.sealed = self.sealed or await log.seal()
 
-    def on_lines(self, lines: Sequence[str]) -> None:
+    def on_lines(self, lines: Lines) -> None:
         """Take masked lines of Packer's output."""
-        self.tail += lines[-_LOG_TAIL_LINES:]
+        self.tail += lines.last(_LOG_TAIL_LINES)
         del self.tail[:-_LOG_TAIL_LINES]
-        for line in lines:
-            self.services.reporter.emit(OutputLine(unit=self.unit, text=line))
+        self.services.reporter.emit(OutputLines(unit=self.unit, text=lines.text))
 
     def on_phase(self, phase: Phase) -> None:
         """Emit the phase."""
@@ -224,6 +224,7 @@ class RunContext:
                 facts=self.services.facts,
                 host=self.host.outcome,
                 made=self.host.objects,
+                known=self.services.secrets,
             )
         )
 
@@ -237,6 +238,7 @@ class RunContext:
             sealed=self.sealed,
             xva_report=self.xva_report,
             checks=xva.checks,
+            known=self.services.secrets,
         )
         return metadata.encode(self.document)
 

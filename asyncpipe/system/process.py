@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -12,7 +13,6 @@ from typing import Final
 
 import anyio
 from anyio.abc import Process
-from anyio.lowlevel import checkpoint
 
 from asyncpipe.errors import UsageError
 from asyncpipe.ports import Command, RunningProcess
@@ -20,6 +20,8 @@ from asyncpipe.system import proc
 from asyncpipe.text.safe import printable
 
 _RECEIVE_BYTES: Final = 65536
+_GATHER_S: Final = 0.025
+_MUCH_BYTES: Final = 60 * 1024  # a pipe that is nearly full: whoever writes was held up
 _REAP_S: Final = 5.0  # after SIGKILL; only a process stuck in the kernel needs longer
 
 
@@ -46,12 +48,36 @@ class SystemProcessRunner:
                 await _await_end_of(running.pid)
 
 
+class Pace:
+    """How long small pieces of output are gathered, so that a line costs no wake-up of its own.
+
+    What comes after a quiet waits for nothing, what follows it for 25 ms at most. Where much
+    comes, nothing waits either.
+    """
+
+    def __init__(self) -> None:
+        self._since_s = -math.inf
+        self._bytes = 0
+
+    def took(self, size_bytes: int, now_s: float) -> None:
+        """Count what was read."""
+        if now_s >= self._since_s + _GATHER_S:
+            self._since_s, self._bytes = now_s, 0
+        self._bytes += size_bytes
+
+    def pause_s(self, now_s: float) -> float:
+        """Return how long to wait before what has come is read."""
+        is_much = self._bytes >= _MUCH_BYTES
+        return 0.0 if is_much else max(0.0, self._since_s + _GATHER_S - now_s)
+
+
 class _SystemProcess:
     """One child; it leads a session, so that its pid names its group and its session."""
 
     def __init__(self, process: Process, output: int) -> None:
         self._process = process
         self._output = output  # the read end, not blocking; -1 once closed
+        self._pace = Pace()
 
     @property
     def pid(self) -> int:
@@ -62,12 +88,16 @@ class _SystemProcess:
         return self._process.returncode
 
     async def receive(self) -> bytes:
-        await checkpoint()
+        await anyio.sleep(self._pace.pause_s(anyio.current_time()))
         while self._output >= 0:
             try:
-                return os.read(self._output, _RECEIVE_BYTES)
+                data = os.read(self._output, _RECEIVE_BYTES)
             except BlockingIOError:
                 await anyio.wait_readable(self._output)
+                await anyio.sleep(self._pace.pause_s(anyio.current_time()))
+            else:
+                self._pace.took(len(data), anyio.current_time())
+                return data
         return b""
 
     async def wait(self) -> int:

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from asyncpipe.text.scan import Scanner
 
 # ECMA-48, 7 and 8 bits: CSI sequences; OSC, DCS, SOS, PM and APC strings; two-character escapes.
 # A string without its end is not a sequence: it hides nothing of what follows. It holds no control,
 # so that each character is read twice at most, whatever introducers follow one another.
-_ESCAPE_SEQUENCES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[ -/]*[0-~]"
+_STRING: Final = r"[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
+_SEVEN_BITS: Final = re.compile(
+    rf"(?:\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_](?:{_STRING})?+|[ -/]*+[0-~]))++"
 )
+_EIGHT_BITS: Final = re.compile(rf"\x9b[0-?]*+[ -/]*+[@-~]|[\x90\x98\x9d-\x9f]{_STRING}")
 _USERINFO = re.compile(
     r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s@]*(?::[^/?#\s]*)?@"
 )
@@ -29,9 +33,18 @@ _ACTIVE: Final = (
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_RUN: Final = re.compile(rf"([{_ACTIVE}])\1*")
-_DROPPED: Final = re.compile(rf"[{_ACTIVE}]")
-_LONGEST_PLAIN_RUN: Final = 3
+_CONTROLS: Final = dict.fromkeys([*range(9), *range(0x0B, 0x20), 0x7F])
+_LONG_RUN: Final = re.compile(rf"([{_ACTIVE}])\1{{3,}}")
+_DROPPED: Final = re.compile(rf"[{_ACTIVE}]++")
+#: Of it, in UTF-8, what is no control in seven bits; Unicode's other format characters too.
+INVISIBLE: Final = (
+    rb"(?:\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xc2[\x80-\x9f\xad]"
+    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])"
+    rb"|\xcd\x8f|\xd8[\x80-\x85\x9c]|\xdb\x9d|\xdc\x8f"
+    rb"|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])|\xe3\x85\xa4"
+    rb"|\xf0(?:\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])|\xf3\xa0[\x80-\x87][\x80-\xbf])"
+)
+_SHORT_CHARS: Final = 512  # below, no scanner is worth its call
 # Drawn as nothing though they are letters or marks: comparisons that follow a culture skip them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 
@@ -55,7 +68,11 @@ def bounded(text: str, limit: int) -> str:
 
 def without_escapes(text: str) -> str:
     """Return ``text`` without the escape sequences of terminals; a lone control stays."""
-    return text if text.isprintable() else _ESCAPE_SEQUENCES.sub("", text)
+    if text.isprintable():
+        return text
+    if not text.isascii():
+        text = _EIGHT_BITS.sub("", text)
+    return _SEVEN_BITS.sub("", text) if "\x1b" in text else text
 
 
 def without_userinfo(text: str) -> str:
@@ -71,33 +88,110 @@ def _escape(char: str) -> str:
 
 def escaped(text: str) -> str:
     """Return ``text`` with everything that acts written out; tabs and newlines stay."""
-    return text if is_plain(text) else _RUN.sub(_written_out, text)
+    if is_plain(text):
+        return text
+    if not text.isascii() or _long_runs().which(text.encode()):
+        text = _LONG_RUN.sub(_counted, text)
+    if text.isascii() and (len(text) - len(text.translate(_CONTROLS))) * 16 < len(text):
+        return _DROPPED.sub(lambda found: found[0].translate(_written_out()), text)
+    return text.translate(_written_out())
 
 
-def for_console(line: str, limit_chars: int) -> str:
-    """Return one line as a person should see it, at most ``limit_chars`` long.
+def for_console(text: str, limit_chars: int) -> str:
+    """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
     itself by carriage returns the last text remains.
     """
-    if not is_plain(line):
-        line = without_escapes(line[: 8 * limit_chars])
-        painted = [part for part in line.split("\r") if part.strip("\0 \t")]
-        line = _DROPPED.sub("", painted[-1] if painted else "")
-    return bounded(line, limit_chars)
+    if not is_plain(text):
+        text = without_escapes(text)
+        if "\r" in text:
+            lines = text.split("\n")
+            text = "\n".join([_last_painted(line) if "\r" in line else line for line in lines])
+        text = text.translate(_CONTROLS) if text.isascii() else _DROPPED.sub("", text)
+    if _has_longer_line(text, limit_chars):
+        text = "\n".join([bounded(line, limit_chars) for line in text.split("\n")])
+    return text
+
+
+def _last_painted(line: str) -> str:
+    return line.rstrip("\r\0 \t").rpartition("\r")[2]
+
+
+def _has_longer_line(text: str, limit_chars: int) -> bool:
+    start = 0
+    while len(text) - start > limit_chars:
+        newline = text.rfind("\n", start, start + limit_chars + 1)
+        if newline < 0:
+            return True
+        start = newline + 1
+    return False
 
 
 def is_plain(text: str) -> bool:
     """Whether nothing in ``text`` acts; newlines and tabs may be there."""
-    return (text.isascii() and text.isprintable()) or _DROPPED.search(text) is None
+    if text.isascii() and text.isprintable():
+        return True
+    if len(text) < _SHORT_CHARS:
+        return _DROPPED.search(text) is None
+    return not _acting().which(text.encode("utf-8", "surrogatepass"))
 
 
-def _written_out(match: re.Match[str]) -> str:
-    char, count = match.group(1), len(match.group())
-    code = ord(char)
+def is_printable_ascii(lines: str) -> bool:
+    """Whether ``clean`` would leave each of these lines as it is, but for its length."""
+    return lines.isascii() and lines.replace("\n", "").isprintable()
+
+
+@cache
+def _long_runs() -> Scanner:
+    """Find what ``_LONG_RUN`` does in ASCII, ten times as fast."""
+    from asyncpipe.text.scan import ONCE, Scanner, literal  # noqa: PLC0415
+
+    patterns = [literal(bytes([control])) + b"{4}" for control in _CONTROLS]
+    return Scanner([b"|".join(patterns)], [ONCE])
+
+
+@cache
+def _acting() -> Scanner:
+    """Find what acts in a long text; it may find a little more than ``_DROPPED``."""
+    from asyncpipe.text.scan import ONCE, Scanner  # noqa: PLC0415 - costs time at the start
+
+    patterns = [rb"[\x00-\x08\x0b-\x1f\x7f]", INVISIBLE + rb"|\xf3\xa0"]
+    return Scanner(patterns, [ONCE] * len(patterns))
+
+
+def decodable(text: str) -> str:
+    r"""Return ``text``, decoded with ``surrogateescape``, with ``\xNN`` for what is no UTF-8."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.translate(_BYTES)
+    return text
+
+
+def _counted(run: re.Match[str]) -> str:
+    return f"{_written(ord(run[1]))}{{{len(run[0])}}}"
+
+
+def _written(code: int) -> str:
     width = 2 if code < 0x100 else 4 if code < 0x10000 else 8
-    written = f"\\{'xuU'[width // 4]}{code:0{width}x}"
-    return written * count if count <= _LONGEST_PLAIN_RUN else f"{written}{{{count}}}"
+    return f"\\{'xuU'[width // 4]}{code:0{width}x}"
+
+
+@cache
+def _written_out() -> dict[int, str]:
+    """Return how each character is written; ASCII is in it because a miss takes longer."""
+    table = {code: chr(code) for code in range(128)}
+    for first, last in re.findall(r"(.)(?:-(.))?", _ACTIVE, re.DOTALL):
+        table |= {code: _written(code) for code in range(ord(first), ord(last or first) + 1)}
+    return table
+
+
+_BYTES: Final = {code: chr(code) for code in range(128)} | {
+    0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)
+}
 
 
 def clean(text: str, *, limit: int = 8192) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
-import hyperscan
-
-FROM_START: Final = hyperscan.HS_FLAG_SOM_LEFTMOST  # report where a match begins; costs more
-ONCE: Final = hyperscan.HS_FLAG_SINGLEMATCH  # report that a pattern matches, not how often
+# Flags of Hyperscan (hs_compile.h); it is imported where a scanner is made, since that takes time.
+FROM_START: Final = 256  # report where a match begins; costs more
+ONCE: Final = 8  # report that a pattern matches, not how often
+EACH_LINE: Final = 4  # ``^`` and ``$`` match at every line
 
 Hit = tuple[int, int, int]
 OnHit = Callable[[int, int, int, int, object], bool | None]
+
+
+_END: Final = itemgetter(2)
 
 
 class TooManyHitsError(Exception):
@@ -23,7 +27,10 @@ class Scanner:
     """A compiled set of patterns; one scan at a time, from any thread."""
 
     def __init__(self, patterns: Sequence[bytes], flags: Sequence[int]) -> None:
+        import hyperscan  # noqa: PLC0415
+
         self._lock = threading.Lock()
+        self._terminated = hyperscan.ScanTerminated
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
             expressions=list(patterns), ids=list(range(len(patterns))), flags=list(flags)
@@ -44,6 +51,7 @@ class Scanner:
         self._scan(text, take)
         if len(hits) > most:
             raise TooManyHitsError
+        hits.sort(key=_END)
         return hits
 
     def which(self, text: bytes) -> set[int]:
@@ -60,7 +68,7 @@ class Scanner:
         try:
             with self._lock:
                 self._database.scan(text, match_event_handler=take)
-        except hyperscan.ScanTerminated:
+        except self._terminated:
             pass
 
 

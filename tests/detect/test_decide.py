@@ -245,3 +245,9 @@ def test_conflicts_are_bounded() -> None:
     media = [seen(Weight.DECLARED, "debian", "12")]
     media += [seen(Weight.ISO_NAME, "debian", str(number)) for number in range(13, 63)]
     assert len(determine_os_info(media).conflicts) == 20
+
+
+def test_confidence_falls_with_a_missing_series_and_with_a_conflict_and_has_two_decimals() -> None:
+    asked = seen(Weight.DECLARED, "debian", None)
+    assert determine_os_info([asked]).confidence == 0.76
+    assert determine_os_info([asked, seen(Weight.ISO_NAME, "ubuntu", None)]).confidence == 0.46

@@ -8,7 +8,7 @@ import sys
 
 from asyncpipe.model.build import Phase
 from asyncpipe.model.events import (
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     RunStarted,
@@ -42,7 +42,7 @@ def main() -> None:
             console.emit(TemplateStarted(unit=unit, template_path=hostile, identity=DEBIAN))
             console.emit(PhaseChanged(unit=unit, phase=Phase.PROVISION))
             for line in (*lines, *secrets):
-                console.emit(OutputLine(unit=unit, text=line))
+                console.emit(OutputLines(unit=unit, text=line))
                 console.emit(Warned(unit=unit, code="x", message=line))
         for outcome in outcomes:
             console.emit(TemplateFinished(unit=outcome.unit, outcome=outcome))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncpipe.model.events import OutputLine, Warned
+from asyncpipe.model.events import OutputLines, Warned
 from asyncpipe.report import github
 from asyncpipe.report.json_log import JsonPrinter
 from tests.github.runner_standin import (
@@ -149,9 +149,9 @@ def test_what_we_say_in_a_command_arrives_as_we_said_it(data: str, title: str) -
 def test_the_json_log_is_no_command_either_and_loses_nothing(text: str, hostile: str) -> None:
     printer = JsonPrinter()
     warned = Warned(unit="u", code="x", message=hostile + text)
-    written = printer.show((OutputLine(unit="u", text=hostile), warned), {}, 0.0)
+    written = printer.show((OutputLines(unit="u", text=hostile), warned), {}, 0.0)
     assert parse(written).obeyed == []
-    assert json.loads(written.split("\n")[1])["message"] == hostile + text
+    assert json.loads(written.split("\n")[-2])["message"] == hostile + text
 
 
 def test_the_bracket_alone_stops_commands_too() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from asyncpipe.model.events import Event, OutputLine, RunFinished, RunStarted, TemplateStarted
+from asyncpipe.model.events import Event, OutputLines, RunFinished, RunStarted, TemplateStarted
 from asyncpipe.report.console.printers import Style
 from asyncpipe.report.console.terminal import BoardPrinter
 from tests.report.emulator import Terminal
@@ -28,8 +28,8 @@ def begin(units: tuple[str, ...]) -> tuple[Event, ...]:
     )
 
 
-def line(number: int, text: str = "") -> OutputLine:
-    return OutputLine(unit=UNITS[number % 8], text=f"<{number}>{text}")
+def line(number: int, text: str = "") -> OutputLines:
+    return OutputLines(unit=UNITS[number % 8], text=f"<{number}>{text}")
 
 
 def numbers(rows: list[str]) -> list[int]:
@@ -78,7 +78,7 @@ class Run:
         return rows[:begin], rows[begin:rule], rows[rule + 1 :]
 
 
-def batches(count: int) -> Iterator[tuple[list[OutputLine], float]]:
+def batches(count: int) -> Iterator[tuple[list[OutputLines], float]]:
     """Lines in batches of many sizes and paces; some lines are far longer than a screen is wide."""
     dice = random.Random(7)
     number = 0

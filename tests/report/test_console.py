@@ -15,7 +15,7 @@ from asyncpipe.model.build import Phase
 from asyncpipe.model.events import (
     Event,
     ExportGrew,
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     RunStarted,
@@ -52,23 +52,23 @@ def printed(style: Style, *events: Event) -> str:
 
 class TestPlain:
     def test_one_template_shows_packers_lines_as_printed(self) -> None:
-        line = OutputLine(unit="debian-12", text="==> null.demo: hello")
+        line = OutputLines(unit="debian-12", text="==> null.demo: hello")
         assert "\n==> null.demo: hello\n" in printed(ONE, *started("debian-12"), line)
 
     def test_several_templates_prefix_every_line(self) -> None:
-        events = [OutputLine(unit=unit, text="    x: y") for unit in TWO.units]
+        events = [OutputLines(unit=unit, text="    x: y") for unit in TWO.units]
         text = printed(TWO, *events)
         assert text == "debian-12 |     x: y\nrocky-9 |     x: y\n"
 
     def test_terminal_escapes_of_a_guest_never_reach_the_console(self) -> None:
         hostile = "a\x1b[2J\x1b]0;title\x07b\x00\x9b31mc\rd\u202ee\u2028f"
-        text = printed(ONE, OutputLine(unit="debian-12", text=hostile))
+        text = printed(ONE, OutputLines(unit="debian-12", text=hostile))
         assert text == "abc de f\n"
 
     def test_quiet_leaves_packer_out_and_twice_quiet_the_phases_but_never_ends(self) -> None:
         events = (
             *started("debian-12"),
-            OutputLine(unit="debian-12", text="packer"),
+            OutputLines(unit="debian-12", text="packer"),
             PhaseChanged(unit="debian-12", phase=Phase.BOOT),
             Warned(unit="debian-12", code="end-of-life", message="Debian 12 ends"),
             TemplateFinished(unit="debian-12", outcome=failed("debian-12")),
@@ -131,7 +131,7 @@ class TestTerminal:
         printer = TerminalPrinter(ONE, self.SIZE)
         first = printer.show(started("debian-12"), {}, 0.0)
         assert first.endswith("[start  0.0s  (0.0s in all)]")
-        second = printer.show((OutputLine(unit="debian-12", text="hello"),), {}, 12.0)
+        second = printer.show((OutputLines(unit="debian-12", text="hello"),), {}, 12.0)
         assert second == "\r\x1b[2Khello\n[start  12s  (12s in all)]"
         assert printer.close(12.0) == "\r\x1b[2K"
 
@@ -161,7 +161,7 @@ class TestStalledReader:
                 stdout=stream, style=ONE, is_terminal=False, close_timeout_s=0.05
             ) as console:
                 for _ in range(3000):
-                    console.emit(OutputLine(unit="debian-12", text="x" * 200))
+                    console.emit(OutputLines(unit="debian-12", text="x" * 200))
             thread = console._thread
             assert thread.is_alive()
             reader.close()  # lets the thread go
@@ -173,9 +173,9 @@ class TestStalledReader:
         os.close(read)
         with os.fdopen(write, "w") as stream:
             with open_console(stdout=stream, style=ONE, is_terminal=False) as console:
-                console.emit(OutputLine(unit="debian-12", text="x"))
+                console.emit(OutputLines(unit="debian-12", text="x"))
                 console._thread.join(10)
-                console.emit(OutputLine(unit="debian-12", text="y"))
+                console.emit(OutputLines(unit="debian-12", text="y"))
             assert isinstance(console.problem, BrokenPipeError)
 
 
@@ -185,7 +185,7 @@ def run_against(stream: TextIO, read: Callable[[], bytes]) -> bytes:
     reading = threading.Thread(target=lambda: collected.append(read()))
     with open_console(stdout=stream, style=ONE, is_terminal=False, close_timeout_s=30) as console:
         for _ in range(100_000):
-            console.emit(OutputLine(unit="debian-12", text="a line of output"))
+            console.emit(OutputLines(unit="debian-12", text="a line of output"))
         console.emit(PhaseChanged(unit="debian-12", phase=Phase.EXPORT))
         console.emit(Warned(unit="debian-12", code="disk", message="disk is nearly full"))
         reading.start()

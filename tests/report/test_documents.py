@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from asyncpipe.model.build import Phase
 from asyncpipe.model.events import (
     Event,
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     TemplateFinished,
@@ -106,7 +106,7 @@ class TestJsonLog:
         stream = io.StringIO()
         events: list[Event] = [
             TemplateStarted(unit="u", template_path="templates/u", identity=DEBIAN),
-            OutputLine(unit="u", text='quote " and \x1b[0m escape'),
+            OutputLines(unit="u", text='quote " and \x1b[0m escape'),
             PhaseChanged(unit="u", phase=Phase.EXPORT),
             TemplateFinished(unit="u", outcome=failed("u")),
             RunFinished(run_id="r", outcomes=(failed("u"),), exit_code=20, duration_s=1.0),

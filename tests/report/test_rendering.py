@@ -12,7 +12,7 @@ from asyncpipe.model.build import Phase
 from asyncpipe.model.events import (
     Event,
     ExportGrew,
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     RunStarted,
@@ -38,8 +38,8 @@ def phase(unit: str, entered: Phase) -> PhaseChanged:
     return PhaseChanged(unit=unit, phase=entered)
 
 
-def line(unit: str, text: str) -> OutputLine:
-    return OutputLine(unit=unit, text=text)
+def line(unit: str, text: str) -> OutputLines:
+    return OutputLines(unit=unit, text=text)
 
 
 def grown(unit: str, size_mib: int) -> ExportGrew:

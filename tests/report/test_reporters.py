@@ -15,7 +15,7 @@ from asyncpipe.model.events import (
     Event,
     ExportGrew,
     IdentityChanged,
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     RunStarted,
@@ -34,7 +34,7 @@ UNIT = "debian-12"
 EVENTS: tuple[Event, ...] = (
     RunStarted(run_id="r1", units=(UNIT,), destination="s3://images/"),
     TemplateStarted(unit=UNIT, template_path="templates/debian", identity=DEBIAN),
-    OutputLine(unit=UNIT, text="\x1b[31mhello\udcff ::error::"),
+    OutputLines(unit=UNIT, text="\x1b[31mhello\udcff ::error::"),
     PhaseChanged(unit=UNIT, phase=Phase.EXPORT),
     IdentityChanged(unit=UNIT, identity=DEBIAN),
     ExportGrew(unit=UNIT, size_bytes=1 << 40),
@@ -43,7 +43,7 @@ EVENTS: tuple[Event, ...] = (
     TemplateFinished(unit=UNIT, outcome=published()),
     TemplateFinished(unit="never-begun", outcome=failed()),
     RunFinished(run_id="r1", outcomes=(published(), failed()), exit_code=4, duration_s=1.0),
-    OutputLine(unit=UNIT, text="after the end"),
+    OutputLines(unit=UNIT, text="after the end"),
 )
 
 Open = Callable[[TextIO], AbstractContextManager[Reporter]]
@@ -98,7 +98,7 @@ def test_every_kind_of_event_is_taken_in_any_order(opened: Open) -> None:
 def test_a_reader_that_reads_nothing_makes_no_event_wait(opened: Open) -> None:
     with pipe(reader_stays=True) as stream, opened(stream) as reporter:
         for _ in range(5_000):
-            reporter.emit(OutputLine(unit=UNIT, text="x" * 200))
+            reporter.emit(OutputLines(unit=UNIT, text="x" * 200))
         for event in EVENTS:
             reporter.emit(event)
 

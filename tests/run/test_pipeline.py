@@ -12,7 +12,7 @@ import pytest
 
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
 from asyncpipe.model.documents.catalog import Filler, encode_place
-from asyncpipe.model.events import OutputLine, PhaseChanged, Warned
+from asyncpipe.model.events import OutputLines, PhaseChanged, Warned
 from asyncpipe.model.publication import Failed, Published
 from asyncpipe.model.template import Location, Variable
 from asyncpipe.run.pipeline import process_template
@@ -113,7 +113,7 @@ async def test_no_secret_reaches_the_log_the_console_or_the_metadata(tmp_path: P
     assert SECRET.encode() not in everything
     assert SECRET not in repr(outcome)
     assert SECRET not in repr(bench.events.heard)
-    assert any(isinstance(e, OutputLine) and "****" in e.text for e in bench.events.heard)
+    assert any(isinstance(e, OutputLines) and "****" in e.text for e in bench.events.heard)
 
 
 async def test_the_guest_wins_over_the_iso_and_decides_the_place(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ async def _reached(bench: Bench, phase: str) -> None:
     """Wait until the run is where the test wants to cut it."""
     while True:
         heard = bench.events.heard
-        if phase == "building" and any(isinstance(e, OutputLine) for e in heard):
+        if phase == "building" and any(isinstance(e, OutputLines) for e in heard):
             return
         if phase == "uploading" and any(
             isinstance(e, PhaseChanged) and e.phase == "verify" for e in heard

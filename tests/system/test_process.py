@@ -15,7 +15,7 @@ import pytest
 
 from asyncpipe.errors import UsageError
 from asyncpipe.ports import Command, ProcessRunner, RunningProcess
-from asyncpipe.system.process import SystemProcessRunner
+from asyncpipe.system.process import Pace, SystemProcessRunner
 from asyncpipe.testing.processes import Script, ScriptedProcessRunner
 
 pytestmark = pytest.mark.anyio
@@ -204,3 +204,35 @@ async def test_a_descendant_in_a_group_of_its_own_is_found_by_its_session(tmp_pa
             await process.wait()
             assert process.group_alive()
         assert not process.group_alive()
+
+
+async def test_a_line_arrives_though_nothing_follows_it(tmp_path: Path) -> None:
+    command = Command(
+        argv=("sh", "-c", "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two"),
+        cwd=tmp_path,
+        environment=dict(os.environ),
+    )
+    with anyio.fail_after(30):
+        async with SystemProcessRunner().start(command) as process:
+            assert await process.receive() == b"one\n"
+            (tmp_path / "go").touch()
+            assert await process.receive() == b"two\n"
+            assert await process.receive() == b""
+
+
+def test_the_first_line_waits_for_nothing_and_those_after_it_25_ms_at_most() -> None:
+    pace = Pace()
+    assert pace.pause_s(0.0) == 0
+    pace.took(80, 0.0)
+    assert pace.pause_s(0.005) == pytest.approx(0.02)
+    pace.took(80, 0.025)
+    assert pace.pause_s(0.026) == pytest.approx(0.024)
+    assert pace.pause_s(10.0) == 0
+
+
+def test_much_output_waits_for_nothing() -> None:
+    pace = Pace()
+    pace.took(65_536, 0.0)
+    assert pace.pause_s(0.001) == 0
+    pace.took(10, 0.030)
+    assert pace.pause_s(0.031) > 0

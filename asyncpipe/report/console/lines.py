@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 
 from asyncpipe.detect.guest import MARK
 from asyncpipe.model.events import (
     Event,
     IdentityChanged,
-    OutputLine,
+    OutputLines,
     PhaseChanged,
     RunFinished,
     RunStarted,
@@ -22,12 +23,13 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Outcome, Published, Tally
 from asyncpipe.text.format import counted, duration_text, size_text
 from asyncpipe.text.safe import clean, place_text
+from asyncpipe.text.scan import ONCE, Scanner
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
 
 
 def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str | None:
-    """Return the line that a log shows for this event, without prefix; None = nothing.
+    """Return what a log shows for this event, without prefix or last newline; None = nothing.
 
     Args:
         event: what happened.
@@ -36,9 +38,8 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         verbose: 1 adds the guest's lines of evidence, and what they say while they grow.
     """
     match event:
-        case OutputLine():
-            is_hidden = quiet or (MARK in event.text and not verbose)
-            return None if is_hidden else guests(event.text)
+        case OutputLines():
+            return None if quiet else _output(event.text, verbose=verbose)
         case Warned():
             return f"{OWN}warning: {clean(event.message)} [{clean(event.code)}]"
         case TemplateFinished():
@@ -46,6 +47,20 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
         case RunStopping():
             return f"{OWN}{clean(event.signal)}: stopping, cleaning up ..."
     return None if quiet > 1 else _beginning(event, elapsed_s=elapsed_s, verbose=verbose)
+
+
+def _output(text: str, *, verbose: int) -> str | None:
+    """The lines of a build; looked at one by one only where one may not be shown as it is."""
+    if not _looked_at().which(text.encode("utf-8", "surrogatepass")):
+        return text
+    shown = [guests(line) for line in text.split("\n") if verbose or MARK not in line]
+    return "\n".join(shown) if shown else None
+
+
+@cache
+def _looked_at() -> Scanner:
+    """Find what ``clean`` changes, or what begins as our own lines and those of evidence do."""
+    return Scanner([rb"[^\x20-\x7e\n]", rb"(?i)asyncpipe"], [ONCE, ONCE])
 
 
 def guests(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from asyncpipe.model.events import Event, OutputLine, RunFinished, RunStarted
+from asyncpipe.model.events import Event, OutputLines, RunFinished, RunStarted
 from asyncpipe.report.console import board
 from asyncpipe.report.console.lines import OWN, count_text, line_of, unit_of
 from asyncpipe.report.console.progress import RunProgress, State
@@ -88,7 +88,7 @@ class PlainPrinter:
             quiet=self.style.quiet,
             verbose=self.style.verbose,
         )
-        return "" if line is None else self.line(unit, line, guest=isinstance(event, OutputLine))
+        return "" if line is None else self.line(unit, line, guest=isinstance(event, OutputLines))
 
     def left_out(self, unit: str, count: int) -> str:
         """Say that lines were dropped for want of a reader."""
@@ -98,10 +98,13 @@ class PlainPrinter:
         return self.line(unit, f"{OWN}{count} {lines} left out here; build.log has them all")
 
     def line(self, unit: str, text: str, *, guest: bool = False) -> str:
-        """One whole line with its prefix."""
+        """One whole line with its prefix; several where they are a guest's."""
         if self.style.colour and not guest:
             text = styled(text, _style_of(text), colour=True)
-        return f"{clean(unit)} | {text}\n" if self.style.many and unit else f"{text}\n"
+        if not (self.style.many and unit):
+            return f"{text}\n"
+        prefix = f"{clean(unit)} | "
+        return prefix + text.replace("\n", f"\n{prefix}") + "\n"
 
     def ending(self, event: RunFinished) -> str:
         """The closing table, whole, how many ended how, and what a cancelled run leaves."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from asyncpipe.model.events import Event, RunFinished, RunStarted, TemplateStarted
+from asyncpipe.model.events import Event, OutputLines, RunFinished, RunStarted, TemplateStarted
 from asyncpipe.report.console import board
 from asyncpipe.report.console.printers import PlainPrinter, Style
 from asyncpipe.report.console.progress import State
@@ -114,7 +114,9 @@ class BoardPrinter(PlainPrinter):
         self._region = Region(reflows=style.reflows)
         self._tail: deque[str] = deque()  # whole lines that are not printed above it yet
         self._is_live = False
-        self._next_draw_s = 0.0
+        self._next_draw_s = self._next_table_s = 0.0
+        self._table_key: tuple[int, int, bool] | None = None
+        self._drawn_table: tuple[str, ...] = ()
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
         """Take the new lines into the tail and draw, unless that was done a moment ago."""
@@ -128,6 +130,8 @@ class BoardPrinter(PlainPrinter):
             self._is_live = True
         elif isinstance(event, RunFinished):
             self._is_live = False
+        if not isinstance(event, OutputLines):
+            self._next_table_s = now_s
         return super().text_of(event, now_s)
 
     def tick(self, now_s: float) -> str:
@@ -148,17 +152,30 @@ class BoardPrinter(PlainPrinter):
         self._next_draw_s = now_s + _BUSY_PERIOD_S
         table = self._table(columns, lines, now_s)
         room = _tail_room(lines, len(table)) if len(table) > 1 else 0
-        gone = [self._tail.popleft() for _ in range(len(self._tail) - room)]
+        gone = self._past(len(self._tail) - room)
         region = (*table, *(cut(line, columns - 1) for line in self._tail))
         region = (*region[:-1], *(cut(line, columns - 1 - _ECHO_CELLS) for line in region[-1:]))
         if not gone and region == self._region.lines:
             return ""
-        above = self._region.erased(columns) + "".join(f"{line}\n" for line in gone)
+        above = self._region.erased(columns) + gone
         below = self._region.drawn(region)
         return above + (f"{_WRAP_OFF}{below}{_WRAP_ON}" if below else "")
 
+    def _past(self, count: int) -> str:
+        """Take lines out of the tail that are printed for good."""
+        gone = [self._tail.popleft() for _ in range(count)]
+        return "\n".join([*gone, ""]) if gone else ""
+
     def _table(self, columns: int, lines: int, now_s: float) -> tuple[str, ...]:
-        """The board and its rule; one line where a board has no room; nothing when all is over."""
+        """The board and its rule, drawn anew when it is old enough or the terminal changed."""
+        key = (columns, lines, self._is_live)
+        if now_s >= self._next_table_s or key != self._table_key:
+            self._next_table_s, self._table_key = now_s + _REDRAW_PERIOD_S, key
+            self._drawn_table = self._new_table(columns, lines, now_s)
+        return self._drawn_table
+
+    def _new_table(self, columns: int, lines: int, now_s: float) -> tuple[str, ...]:
+        """One line where a board has no room; nothing when all is over."""
         if not self._is_live:
             return ()
         rows = self.progress.rows(now_s)

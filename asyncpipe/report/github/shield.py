@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
-from asyncpipe.text.safe import clean
+from asyncpipe.text.safe import clean, is_printable_ascii
 
 # With their look-alikes: no comparison that folds width or composition finds more than these.
 _LEADING = re.compile(r"^(\s*)(?=[:\uff1a\ufe55\ufe13\u2236]{2}|[\u2237\u2a74])")
@@ -62,13 +62,16 @@ class Shield:
         self._new_token = token
         self._token: str | None = None
 
-    def guest(self, line: str, *, prefix: str = "") -> str:
-        """One untrusted line, inside a bracket, with its newline."""
+    def guest(self, lines: str, *, prefix: str = "") -> str:
+        """Untrusted lines, inside a bracket, with their newlines."""
         opening = ""
         if self._token is None:
             self._token = self._new_token()
             opening = f"::stop-commands::{self._token}\n"
-        return f"{opening}{neutralised(prefix + line)}\n"
+        if all(_acts_nowhere(text) for text in (prefix, lines)):
+            return opening + prefix + lines.replace("\n", f"\n{prefix}") + "\n"
+        safe = (neutralised(prefix + line) for line in lines.split("\n"))
+        return opening + "".join(f"{line}\n" for line in safe)
 
     def own(self, line: str) -> str:
         """One command of ours, outside any bracket, with its newline."""
@@ -80,6 +83,10 @@ class Shield:
             return ""
         closing, self._token = f"::{self._token}::\n", None
         return closing
+
+
+def _acts_nowhere(lines: str) -> bool:
+    return is_printable_ascii(lines) and "##[" not in lines and "::" not in lines
 
 
 def _data(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import structlog
 
-from asyncpipe.text.safe import for_console, is_plain
+from asyncpipe.text.lines import Lines
+from asyncpipe.text.safe import for_console
 
 logger = structlog.get_logger()
 
@@ -17,7 +18,7 @@ LINE_LIMIT_CHARS: Final = 8192  # of a line for subscribers
 _PARTIAL_AGAIN_S: Final = 1.0  # a progress bar that repaints without newlines is shown this often
 
 Subscriber = Callable[[str], None]
-BatchSubscriber = Callable[[Sequence[str]], None]
+BatchSubscriber = Callable[[Lines], None]
 
 
 def each_line(callback: Subscriber) -> BatchSubscriber:
@@ -25,7 +26,7 @@ def each_line(callback: Subscriber) -> BatchSubscriber:
     return partial(_each, callback)
 
 
-def _each(callback: Subscriber, lines: Sequence[str]) -> None:
+def _each(callback: Subscriber, lines: Lines) -> None:
     for line in lines:
         callback(line)
 
@@ -61,7 +62,7 @@ class Audience:
             rest = first
         self._grow(rest)
 
-    def _tell_all(self, lines: Sequence[str]) -> None:
+    def _tell_all(self, lines: Lines) -> None:
         _tell(self._whole, lines)
         _tell(self._live, lines)
 
@@ -96,15 +97,12 @@ class Audience:
             _tell(self._live, _fit(line[shown:]))
 
 
-def _fit(body: str) -> list[str]:
-    """Return the lines of ``body`` as subscribers get them; one look where nothing is to do."""
-    lines = body.split("\n")
-    if is_plain(body) and max(map(len, lines)) <= LINE_LIMIT_CHARS:
-        return lines
-    return [for_console(line, LINE_LIMIT_CHARS) for line in lines]
+def _fit(body: str) -> Lines:
+    """Return the lines of ``body`` as subscribers get them."""
+    return Lines(for_console(body, LINE_LIMIT_CHARS))
 
 
-def _tell(callbacks: list[BatchSubscriber], lines: Sequence[str]) -> None:
+def _tell(callbacks: list[BatchSubscriber], lines: Lines) -> None:
     for callback in tuple(callbacks):
         try:
             callback(lines)

@@ -12,6 +12,7 @@ between them, and so does the sealed log.
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from asyncpipe.run.log.audience import (
 )
 from asyncpipe.run.log.file import BoundedFile, StampedText
 from asyncpipe.text.mask import Redactor
+from asyncpipe.text.safe import decodable
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # of build.log; a real build writes a few MiB
 _OVERDUE_S: Final = 2.0  # what may be the beginning of a secret is held back for as long
@@ -81,12 +83,13 @@ class BuildLog:
         self._file = file
         self._redactor = redactor
         self._now = now
-        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._writer = StampedText()
         self._audience = Audience()
         self._lock = anyio.Lock()
         self._outgoing = bytearray()  # bounded by the lock: every feed waits until it is written
         self._grown = anyio.Event()
+        self._waits_until_s = math.inf  # the task for unfinished lines; a later due wakes nobody
         self._unseen_since_s: float | None = None
         self._held_since_s: float | None = None
         self._note_redactions = 0
@@ -143,8 +146,10 @@ class BuildLog:
             self._grown = anyio.Event()
             while (due_s := self._due_s()) is not None:
                 if anyio.current_time() < due_s:
+                    self._waits_until_s = due_s
                     with anyio.move_on_at(due_s):  # new output may be due sooner
                         await self._grown.wait()
+                    self._waits_until_s = math.inf
                     self._grown = anyio.Event()
                     await checkpoint()  # what is ready to be read goes first
                 else:
@@ -180,10 +185,12 @@ class BuildLog:
             self._unseen_since_s = None
         elif self._unseen_since_s is None or b"\n" in data:
             self._unseen_since_s = anyio.current_time()
-            self._grown.set()
+            due_s = self._due_s()
+            if due_s is not None and due_s < self._waits_until_s:
+                self._grown.set()
 
     def _take(self, clean: bytes, *, final: bool = False) -> None:
-        text = self._decoder.decode(clean, final)
+        text = decodable(self._decoder.decode(clean, final))
         if text:
             self._audience.feed(text)
             self._outgoing += self._writer.stamped(text, self._now())

@@ -41,9 +41,11 @@ class StampedText:
         lines = body[:-1] if ends else body
         self.line_count += lines.count("\n") + (1 if self._at_start else 0)
         if "\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
-            lines = _MANY_EMPTY.sub(_bare, lines)
-        out = lines.replace("\n", "\n" + stamp) + ("\n" if ends else "")
-        out = out.replace("\x01", "\n").replace("\x02", stamp)
+            lines = _MANY_EMPTY.sub(_bare, lines).replace("\n", "\n" + stamp)
+            out = lines.replace("\x01", "\n").replace("\x02", stamp)
+        else:
+            out = lines.replace("\n", "\n" + stamp)
+        out += "\n" if ends else ""
         if self._at_start:
             out = stamp + out
         self._at_start = ends

@@ -13,6 +13,7 @@ from functools import cache, reduce
 from itertools import compress
 from typing import Final
 
+from asyncpipe.text.safe import INVISIBLE
 from asyncpipe.text.scan import ONCE, Scanner
 
 # ECMA-48 in 7 bits and, as UTF-8 has them, in 8. A string's content holds no control, so that each
@@ -26,17 +27,9 @@ _SEVEN_BITS: Final = re.compile(
 _EIGHT_BITS: Final = re.compile(
     rb"(?:\xc2\x9b(?:[0-?]*+[ -/]*+[@-~])?+|(?:\xc2[\x90\x98\x9d-\x9f])++" + _REST + rb")++"
 )
-# C0 but tab and newline; DEL; C1; what draws nothing (Unicode's Cf, fillers, variation selectors,
-# tags).
+# C0 but tab and newline; DEL.
 _CONTROL_BYTES: Final = bytes(set(range(0x20)) - {0x09, 0x0A}) + b"\x7f"
-_INVISIBLE: Final = (
-    rb"(?:\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xc2[\x80-\x9f\xad]"
-    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])"
-    rb"|\xcd\x8f|\xd8[\x80-\x85\x9c]|\xdb\x9d|\xdc\x8f"
-    rb"|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])|\xe3\x85\xa4"
-    rb"|\xf0(?:\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])|\xf3\xa0[\x80-\x87][\x80-\xbf])"
-)
-_INVISIBLES: Final = re.compile(_INVISIBLE + rb"++")
+_INVISIBLES: Final = re.compile(INVISIBLE + rb"++")
 _STRUCK: Final = re.compile(rb"(?:[^\x80-\xff\x08\n]|[\xc2-\xf4][\x80-\xbf]{1,3})\x08")
 #: An escape sequence or a character of UTF-8 whose end is still to come.
 _UNFINISHED: Final = re.compile(
@@ -54,7 +47,7 @@ _SIGNS: Final = (
     rb"\x08",
     rb"\x1b",
     rb"\xc2[\x90\x98\x9b\x9d-\x9f]",
-    _INVISIBLE,
+    INVISIBLE,
     rb"PRIVATE KEY|PuTTY-User-Key-File",
 )
 _CONTROL, _BACKSPACE, _ESCAPE, _C1, _DRAWS_NOTHING, KEY_SIGN = range(len(_SIGNS))
@@ -154,8 +147,8 @@ class View:
 
 
 _STAGES: Final = (
+    (_C1, _Stage(_EIGHT_BITS)),  # first: its strings may end in seven bits
     (_ESCAPE, _Stage(_SEVEN_BITS)),
-    (_C1, _Stage(_EIGHT_BITS)),
     (_CONTROL, _Controls()),
     (_DRAWS_NOTHING, _Stage(_INVISIBLES)),
 )

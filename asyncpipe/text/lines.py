@@ -1,0 +1,113 @@
+"""Some lines as one text, looked at one by one only where something may stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Final, overload
+
+from asyncpipe.text.scan import EACH_LINE, Scanner, TooManyHitsError
+
+_FREE_HITS: Final = 512  # of any text
+_BYTES_PER_HIT: Final = 128  # and of more text, one more for each so many bytes
+_LOOKED_AT: Final = 256  # lines at each end of a text that is full of what may mean something
+_ATTENTIVE_LINES: Final = 400  # of one text: those that are taken because of one before them
+
+
+class Lines(Sequence[str]):
+    """Lines that came at once; ``text`` has newlines between them and none at its end."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def _each(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def data(self) -> bytes:
+        """The text in UTF-8."""
+        return self.text.encode("utf-8", "backslashreplace")
+
+    def last(self, count: int) -> list[str]:
+        """Return the last lines; quicker than a slice."""
+        return self.text.rsplit("\n", count)[-count:]
+
+    @cached_property
+    def _count(self) -> int:
+        return self.text.count("\n") + 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._each[index]
+
+
+class LineFinder:
+    """Finds the lines in which one of some patterns of Hyperscan's matches; ``^`` begins a line."""
+
+    def __init__(self, *patterns: str, bytes_per_hit: int = _BYTES_PER_HIT) -> None:
+        self._patterns = [pattern.encode() for pattern in patterns]
+        self._bytes_per_hit = bytes_per_hit
+
+    @cached_property
+    def _scanner(self) -> Scanner:
+        return Scanner(self._patterns, [EACH_LINE] * len(self._patterns))
+
+    def numbers(self, lines: Lines) -> Iterable[int]:
+        """Return the numbers of these lines, ascending.
+
+        Of a text with more of them than any build prints, the first and the last lines.
+        """
+        data = lines.data
+        try:
+            hits = self._scanner.hits(data, _FREE_HITS + len(data) // self._bytes_per_hit)
+        except TooManyHitsError:
+            return _ends(len(lines))
+        return _numbers(data, hits)
+
+
+def walk(
+    lines: Lines,
+    numbers: Iterable[int],
+    *,
+    take: Callable[[str], None],
+    is_attentive: Callable[[], bool],
+    skip: Callable[[int, int], None] = lambda _start, _end: None,
+) -> None:
+    """Call ``take`` with the lines of these numbers, and with those after one while attentive.
+
+    ``skip`` is called with the numbers of all others: from the first to behind the last.
+    """
+    count, position, room = len(lines), 0, _ATTENTIVE_LINES
+    for number in (*numbers, count):
+        while position < number and room and is_attentive():
+            take(lines[position])
+            position, room = position + 1, room - 1
+        if position < number:
+            skip(position, number)
+        if position <= number < count:
+            take(lines[number])
+            position = number + 1
+
+
+def _numbers(data: bytes, hits: Sequence[tuple[int, int, int]]) -> list[int]:
+    numbers: list[int] = []
+    number = counted = 0
+    for _, _, end in hits:
+        number += data.count(b"\n", counted, end)
+        counted = max(counted, end)
+        if not numbers or numbers[-1] != number:
+            numbers.append(number)
+    return numbers
+
+
+def _ends(count: int) -> Iterable[int]:
+    if count <= 2 * _LOOKED_AT:
+        return range(count)
+    return (*range(_LOOKED_AT), *range(count - _LOOKED_AT, count))

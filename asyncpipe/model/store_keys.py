@@ -25,8 +25,8 @@ from typing import Final
 from asyncpipe.errors import UsageError
 
 METADATA_NAME: Final = "metadata.json"
+CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
-CLAIM_NAME: Final = "claim.json"
 INDEX_KEY: Final = "templates/index.json"
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"

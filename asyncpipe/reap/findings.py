@@ -66,6 +66,7 @@ class Kind(StrEnum):
     PROCESS = "process"
     UPLOAD = "upload"
     FOLDER = "half-published"
+    CLAIM = "claim"
     FILES = "files"
     PROBE = "probe"
     VM = "vm"

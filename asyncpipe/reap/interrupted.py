@@ -22,7 +22,7 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.reap import at_host, local
 from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
-from asyncpipe.reap.stored import abort, remove_folder
+from asyncpipe.reap.stored import abort, remove_claim, remove_folder
 from asyncpipe.text.format import moment_of, utc_text
 from asyncpipe.text.safe import printable
 from asyncpipe.upload.journal import read_journal
@@ -95,6 +95,8 @@ async def _store_part(
             keys = [info.key async for info in store.list(f"{folder}/")]
             if keys and f"{folder}/{store_keys.METADATA_NAME}" not in keys:
                 found.append(await remove_folder(store, folder, dry_run=dry_run))
+            elif f"{folder}/{store_keys.CLAIM_NAME}" in keys:
+                found.append(await remove_claim(store, folder, dry_run=dry_run))
     except UploadError as error:
         advice = f"asyncpipe reap --run {run.folder}"
         problem = printable(error.message)

@@ -41,8 +41,9 @@ async def sweep(
         for one in old:
             found = await abort(store, one.handle, bounds, dry_run=dry_run)
             findings.append(replace(found, begun_utc=_begun_utc(one)))
-    halves, warnings = await _half_published(store, before_utc)
+    halves, claims, warnings = await _half_published(store, before_utc)
     findings += [await remove_folder(store, folder, dry_run=dry_run) for folder in halves]
+    findings += [await remove_claim(store, folder, dry_run=dry_run) for folder in claims]
     findings += await _remove_probes(store, before_utc, dry_run=dry_run)
     if isinstance(store, HasRemains):  # last: what was removed just now leaves none
         remains = await store.remains(before_utc)
@@ -94,6 +95,18 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
         begun_utc=begun_utc,
         size_bytes=size_bytes,
     )
+
+
+async def remove_claim(store: ObjectStore, folder_key: str, *, dry_run: bool) -> Finding:
+    """Remove the claim that a run left whose version is whole: nobody needs it any more."""
+    key, problem = f"{folder_key}/{store_keys.CLAIM_NAME}", ""
+    try:
+        if not dry_run:
+            await store.delete(key)
+    except UploadError as error:
+        problem = printable(error.message)
+    removed = not dry_run and not problem
+    return Finding(kind=Kind.CLAIM, what=store.url_of(key), removed=removed, problem=problem)
 
 
 async def _leave_place(store: ObjectStore, folder_key: str) -> None:
@@ -184,21 +197,27 @@ class _Listed:
         self.newest[key.folder_key] = max(touched, self.newest.get(key.folder_key, touched))
 
 
-async def _half_published(store: ObjectStore, before_utc: datetime) -> tuple[list[str], list[str]]:
-    """Folders of ours without metadata.json, untouched since the bound, that nothing names.
+async def _half_published(
+    store: ObjectStore, before_utc: datetime
+) -> tuple[list[str], list[str], list[str]]:
+    """Folders of ours, untouched since the bound: half published, and whole with a claim; warnings.
 
-    A pointer that cannot be read may name any folder of its template: those stay, with a warning.
+    Half published is what has no metadata.json and is named by nothing. A pointer that cannot be
+    read may name any folder of its template: those stay, with a warning.
     """
     halves: list[str] = []
+    claims: list[str] = []
     warnings: list[str] = []
     for root in store_keys.ROOTS:
         listed = _Listed()
         async for info in store.list(root):
             listed.add(info, before_utc)
-        found = [
-            folder
-            for folder, names in listed.names.items()
-            if store_keys.METADATA_NAME not in names and listed.newest[folder] < before_utc
+        old = {key: one for key, one in listed.names.items() if listed.newest[key] < before_utc}
+        found = [key for key, names in old.items() if store_keys.METADATA_NAME not in names]
+        claims += [
+            key
+            for key, names in old.items()
+            if {store_keys.METADATA_NAME, store_keys.CLAIM_NAME} <= names
         ]
         named, unreadable = await _named_by(store, listed.pointers) if found else (set(), {})
         warnings += unreadable.values()
@@ -207,7 +226,7 @@ async def _half_published(store: ObjectStore, before_utc: datetime) -> tuple[lis
             for folder in found
             if folder not in named and folder.split("/")[1] not in unreadable
         ]
-    return halves, warnings
+    return halves, claims, warnings
 
 
 async def _named_by(

@@ -2,7 +2,8 @@
 
 Two runs that begin in the same second would write to the same folder; one of them would find that
 out only at its end. ``claim.json`` is created there only if the folder is empty, and removed when
-the run ends. A killed run leaves a folder without metadata.json, which ``reap`` removes.
+the run ends. ``reap`` removes what a killed run leaves: a folder without metadata.json, or a claim
+beside it.
 
 A place is claimed for a template permanently: two templates whose versions alternate in one place
 would look like one. A system that only the guest knows has its place claimed before publishing.

@@ -15,6 +15,7 @@ import pytest
 from asyncpipe.system import lock
 from asyncpipe.text.format import timestamp_of
 from tests.e2e.command import Desk
+from tests.e2e.zygote import running_zygote
 from tests.s3_standin.server import running_standin
 from tests.stores.small_servers import running_small
 
@@ -63,9 +64,18 @@ def test_every_version_of_two_publishers_stands(name: str, versions: int, tmp_pa
         failed: list[str] = []
 
         def publish(desk: Desk) -> None:
-            for _ in range(versions):
-                done = desk.run("publish", "debian-12.xva", "--destination", place.destination)
-                failed.extend([f"{done.code}: {done.err}"] if done.code else [])
+            output = desk.folder / "output"
+            with running_zygote("asyncpipe.cli.main", "asyncpipe.cli.run.finished") as zygote:
+                for _ in range(versions):
+                    child = zygote.fork(
+                        "asyncpipe.cli.main:run",
+                        (["publish", "debian-12.xva", "--destination", place.destination],),
+                        folder=desk.folder,
+                        environment=desk.environment,
+                        output=output,
+                    )
+                    code = child.wait()
+                    failed.extend([f"{code}: {output.read_text()}"] if code else [])
 
         lanes = [threading.Thread(target=publish, args=(desk,)) for desk in desks]
         for lane in lanes:

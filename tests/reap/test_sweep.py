@@ -160,6 +160,17 @@ async def test_a_folder_named_with_escapes_is_named_all_the_same() -> None:
     assert (await _sweep(store)).findings == ()
 
 
+async def test_the_claim_of_a_run_that_was_killed_after_it_had_published_goes() -> None:
+    store = MemoryStore()
+    for stamp, touched_utc in (("20261101T000000Z", OLD), ("20261123T000000Z", YOUNG)):
+        for name in ("debian12.xva", "metadata.json", "claim.json"):
+            await _put(store, f"templates/debian12/{stamp}/{name}", touched_utc)
+    reaped = await _sweep(store)
+    assert [(one.kind, one.removed) for one in reaped.findings] == [(Kind.CLAIM, True)]
+    assert len(store.objects) == 5
+    assert "templates/debian12/20261101T000000Z/claim.json" not in store.objects
+
+
 async def test_a_dry_run_changes_nothing() -> None:
     store = MemoryStore()
     await _begin(store, XVA, OLD)

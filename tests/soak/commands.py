@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e import many
-from tests.e2e.command import LIMIT_S, Desk, Ended
+from tests.e2e.command import Desk, Ended
 from tests.e2e.zygote import Forked, Zygote
 from tests.soak.places import Place, packer_is_here
 
 FILES: Final = {"debian-12": 1, "rocky-9": 7, "ubuntu-24.04": 23}  # MiB
 _LONGEST_S: Final = 4.0  # until a disturbance comes; most commands have ended by then
+_HANGS_S: Final = 600.0  # a machine may be busy: what runs longer hangs
 _CANCELLED, _KILLED = 130, -signal.SIGKILL
 # What a store that spoils bytes, or is away, may end a command with.
 _STORE_FAILED: Final = frozenset({0, 4, 40, 41, 42})
@@ -119,7 +120,10 @@ class Lane:
             environment={**self.desk.environment, **more},
             output=output,
         )
-        timers = [threading.Timer(delay_s, disturb, (child,)), threading.Timer(LIMIT_S, child.kill)]
+        timers = [
+            threading.Timer(delay_s, disturb, (child,)),
+            threading.Timer(_HANGS_S, child.kill),
+        ]
         for timer in timers:
             timer.start()
         code = child.wait()

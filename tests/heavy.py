@@ -68,7 +68,12 @@ GROUPS: Final = (
         folders=("text", "catalog", "metadata", "reap"),
     ),
     Group(name="faults", budget_s=900, what="errno at every await", folders=("faults", "run")),
-    Group(name="github", budget_s=900, what="whole workflows", folders=("github",)),
+    Group(
+        name="github",
+        budget_s=2400,
+        what="whole workflows by nektos/act, jobs killed at random",
+        folders=("github",),
+    ),
     Group(name="soak", budget_s=1500, what="random runs, faults and kills", folders=("soak",)),
     Group(name="mutation", budget_s=3600, what="mutants that must not live", folders=("mutation",)),
     Group(name="boot", budget_s=5400, what="images booted in QEMU", folders=("boot",)),

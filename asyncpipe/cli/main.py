@@ -115,9 +115,10 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="asyncpipe")
 @click.option("--debug", is_flag=True, help="Show tracebacks of failures.")
 @click.pass_context
-def asyncpipe(ctx: click.Context, debug: bool) -> None:  # noqa: FBT001 - click passes it so
+def asyncpipe(ctx: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - click's
     """Build XCP-ng/XenServer templates with Packer, verify the XVA, publish to S3."""
-    ctx.obj = {"debug": debug}
+    if ctx.obj is True:  # see ``run``
+        _hide_secrets()
 
 
 def main() -> None:
@@ -127,7 +128,7 @@ def main() -> None:
     gc.begin()
     arguments: list[str] = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
-    code = run(arguments, debug=debug)
+    code = run(arguments, debug=debug, owns_process=True)
     gc.leave()
     sys.exit(code)
 
@@ -160,14 +161,31 @@ def _guard_output() -> None:
     sys.stderr = guarded(sys.stderr, github=github)
 
 
-def run(arguments: list[str], *, debug: bool = False) -> int:
-    """Run one command line; returns the exit code. ``debug``: a failure's traceback comes too."""
+def _hide_secrets() -> None:
+    """Before any command, and so before its first child: no process may read our secrets."""
+    from asyncpipe.system import environment
+    from asyncpipe.text.secrets import is_secret_name, is_withheld
+
+    for refused in environment.hide(lambda name: is_secret_name(name) or is_withheld(name)):
+        _say(f"asyncpipe: {refused}")
+
+
+def run(arguments: list[str], *, debug: bool = False, owns_process: bool = False) -> int:
+    """Run one command line; returns the exit code.
+
+    Args:
+        arguments: of the command line.
+        debug: a failure's traceback comes too.
+        owns_process: nothing else runs in this process, so it may be closed to others' looks.
+    """
     if "_ASYNCPIPE_COMPLETE" in os.environ:
         from asyncpipe.cli import completion  # noqa: F401 - registers our bash
     # --debug may stand anywhere: people add it at the end of the line they just ran
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        result: Any = asyncpipe.main(args=arguments, prog_name="asyncpipe", standalone_mode=False)
+        result: Any = asyncpipe.main(
+            args=arguments, prog_name="asyncpipe", standalone_mode=False, obj=owns_process
+        )
     except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_CANCELLED
     except click.ClickException as error:

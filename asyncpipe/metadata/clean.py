@@ -10,7 +10,7 @@ from typing import Final
 from asyncpipe.model.template import Template
 from asyncpipe.text import mask
 from asyncpipe.text.safe import printable, without_userinfo
-from asyncpipe.text.secrets import is_secret_name, texts_of
+from asyncpipe.text.secrets import Secrets, is_secret_name, texts_of
 from asyncpipe.text.secrets import secrets_of as values_secret
 
 MAX_ITEMS: Final = 20_000  # packages: a full desktop has about 3,000
@@ -31,7 +31,13 @@ def secrets_of(template: Template) -> frozenset[str]:
     )
 
 
-def cleaned(document: dict[str, object], secrets: frozenset[str]) -> dict[str, object]:
+def known_from(template: Template) -> Secrets:
+    """Return the secrets of a template as the mask takes them."""
+    texts = sorted(secrets_of(template))
+    return values_secret({}, {str(at): text for at, text in enumerate(texts)})
+
+
+def cleaned(document: dict[str, object], known: Secrets) -> dict[str, object]:
     """Return ``document`` as plain JSON values that are fit to be published.
 
     Every text is masked as the build log is: known secrets in all their forms, and what shows as
@@ -39,7 +45,6 @@ def cleaned(document: dict[str, object], secrets: frozenset[str]) -> dict[str, o
     """
     texts: list[str] = []
     plain = {key: _plain(value, texts, 1) for key, value in document.items()}
-    known = values_secret({}, {str(at): text for at, text in enumerate(sorted(secrets))})
     lines = "\n".join(text.replace("\n", _NEWLINE) for text in texts)
     masked = iter(mask.text(lines, known).split("\n"))
     return {key: _filled(value, masked) for key, value in plain.items()}

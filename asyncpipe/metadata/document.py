@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
-from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, secrets_of, without_whole
+from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, known_from, secrets_of, without_whole
 from asyncpipe.metadata.iso import iso_of, public_url
 from asyncpipe.metadata.private import private_values, without_host
 from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects
@@ -19,7 +19,7 @@ from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
 from asyncpipe.model.template import Template, Unknown
 from asyncpipe.text.safe import printable
-from asyncpipe.text.secrets import is_secret_name
+from asyncpipe.text.secrets import NO_SECRETS, Secrets, is_secret_name
 
 SCHEMA_VERSION: Final = 1
 
@@ -38,8 +38,12 @@ def draft(
     facts: RunFacts,
     host: HostOutcome | None = None,
     made: HostObjects | None = None,
+    known: Secrets = NO_SECRETS,
 ) -> Document:
-    """Say all that is known before the files are sent; ``build_exit`` None = Packer never ran."""
+    """Say all that is known before the files are sent; ``build_exit`` None = Packer never ran.
+
+    ``known`` holds the secrets of the run; those of its template are masked in any case.
+    """
     document: Document = {
         "schema_version": SCHEMA_VERSION,
         "status": "draft",
@@ -62,7 +66,7 @@ def draft(
         "verified": [],
         "failure": None,
     }
-    return cleaned(document, secrets_of(plan.template))
+    return cleaned(document, known.joined(known_from(plan.template)))
 
 
 def complete(
@@ -73,6 +77,7 @@ def complete(
     sealed: SealedLog,
     xva_report: Mapping[str, object] | None,
     checks: Sequence[str],
+    known: Secrets = NO_SECRETS,
 ) -> Document:
     """Add what is known once XVA and log are at the store; ``checks``: what was verified."""
     added: Document = {
@@ -82,7 +87,7 @@ def complete(
         "xva": xva_report,
         "verified": sorted(set(checks)),
     }
-    return {**document, **cleaned(added, frozenset())}
+    return {**document, **cleaned(added, known)}
 
 
 def failed(
@@ -93,6 +98,7 @@ def failed(
     sealed: SealedLog | None,
     xva_report: Mapping[str, object] | None,
     template: Template,
+    known: Secrets = NO_SECRETS,
 ) -> Document:
     """Add how it failed; what is published then is the log and this."""
     added: Document = {
@@ -101,7 +107,7 @@ def failed(
         "log": _log(sealed) if sealed else None,
         "xva": xva_report,
     }
-    return {**document, **cleaned(added, frozenset())}
+    return {**document, **cleaned(added, known)}
 
 
 def _os(identity: OsIdentity) -> Document:

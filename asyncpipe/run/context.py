@@ -224,6 +224,7 @@ class RunContext:
                 facts=self.services.facts,
                 host=self.host.outcome,
                 made=self.host.objects,
+                known=self.services.secrets,
             )
         )
 
@@ -237,6 +238,7 @@ class RunContext:
             sealed=self.sealed,
             xva_report=self.xva_report,
             checks=xva.checks,
+            known=self.services.secrets,
         )
         return metadata.encode(self.document)
 

@@ -228,6 +228,7 @@ async def _publish_failure(context: RunContext, text: str, exit_code: int) -> st
             sealed=context.sealed,
             xva_report=context.xva_report,
             template=context.plan.template,
+            known=context.services.secrets,
         )
         return await publish.publish_failure(
             context.destination, folder_key, context.sealed, metadata.encode(document)

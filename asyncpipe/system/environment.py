@@ -32,22 +32,39 @@ def with_home() -> dict[str, str]:
     return environment
 
 
-def hide(is_secret: Callable[[str], bool]) -> None:
+def hide(is_secret: Callable[[str], bool]) -> tuple[str, ...]:
     """Take the values of secret variables out of /proc/PID/environ; ours stay in ``os.environ``.
 
     Then no process of the same user may look into this one (its memory, descriptors and
     environment), nor does it leave a core file. Root may look into any memory: what a build must
-    not know does not belong on a machine where it is root. Where /proc or prctl refuse, nothing
-    changes.
+    not know does not belong on a machine where it is root.
+
+    Returns:
+        What the system refused, a sentence each: the rest is done all the same.
     """
+    refused = []
     try:
         _blank(is_secret)
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    except (OSError, AttributeError, ValueError, IndexError):
-        return
+    except (OSError, ValueError, IndexError) as error:
+        refused.append(f"{_SELF}/environ keeps the secrets that this process began with: {error}")
+    if problem := _forbid_looks():
+        refused.append(f"other processes of this user may look into this one: {problem}")
+    return tuple(refused)
+
+
+def _forbid_looks() -> str:
+    """Make this process not dumpable; returns why not."""
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        done = libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+    except (OSError, AttributeError) as error:
+        return str(error)
+    return "" if done else os.strerror(ctypes.get_errno())
 
 
 def _blank(is_secret: Callable[[str], bool]) -> None:
+    if not any(value and is_secret(name) for name, value in os.environ.items()):
+        return
     fields = (_SELF / "stat").read_bytes().rpartition(b")")[2].split()
     start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
     with (_SELF / "mem").open("r+b", buffering=0) as memory:

@@ -61,6 +61,8 @@ def lines() -> Iterator[list[str]]:
         program, *words = words_of(line)
         if program.endswith("build-template"):
             words = ["build", *words]
+        if not words:
+            continue
         text = " ".join(words)
         elsewhere = words[0] in {"host", "import", "iso-check"} or "COMMAND" in words
         if text in seen or text in INCOMPLETE or elsewhere:

@@ -19,6 +19,7 @@ from tests.github.workflow_standin import Ran, Runner
 
 pytestmark = [
     pytest.mark.real_packer,
+    pytest.mark.timeout(900),  # several whole workflows, also on a busy machine
     pytest.mark.skipif(shutil.which("packer") is None, reason="no Packer on this machine"),
 ]
 CALLER = ROOT / ".github/workflows/build-templates.yml"
@@ -216,9 +217,21 @@ def test_a_lost_plan_is_no_green_run(repository: Repository) -> None:
         assert ended.stdout.startswith("::error") is not green
 
 
+def test_the_check_of_every_weekday_passes_and_names_what_is_wrong(repository: Repository) -> None:
+    (repository.workspace / "bin").symlink_to(ROOT / "bin")
+    path = ROOT / ".github/workflows/iso-check.yml"
+    done = repository.run("schedule", path=path)
+    assert results(done) == {"check": ["success"]}, told(done)
+    repository.variables = {}
+    done = repository.run("schedule", path=path)
+    assert results(done) == {"check": ["failure"]}
+    (error,) = done["check"][0].steps["Check what a build would need"].annotations["error"]
+    assert "ASYNCPIPE_DESTINATION" in error.data
+
+
 def test_every_workflow_is_run_by_a_test_or_runs_the_tests() -> None:
-    run_here = {"build-templates.yml", "templates.yml"}
-    others = {"ci.yml", "nightly.yml", "zizmor.yml", "iso-check.yml"}  # test_workflows.py
+    run_here = {"build-templates.yml", "templates.yml", "iso-check.yml"}
+    others = {"ci.yml", "nightly.yml", "zizmor.yml", "release.yml"}  # two of them by test_act.py
     assert {path.name for path in WORKFLOWS} == run_here | others
 
 

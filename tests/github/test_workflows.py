@@ -117,7 +117,7 @@ class TestRules:
         assert (group["queue"], group["cancel-in-progress"]) == ("max", False)
 
     def test_what_an_environment_holds_is_read_in_steps_only(self) -> None:
-        """Outside of steps `vars` has those of the repository alone."""
+        """Before a job has its environment, `vars` holds those of the repository alone."""
         for path in WORKFLOWS:
             document = load(path)
             jobs = document["jobs"].values()

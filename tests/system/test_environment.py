@@ -68,3 +68,32 @@ def test_a_child_of_the_same_user_may_not_look_into_us_at_all() -> None:
     assert "memory refused" in after
     assert "memory refused" not in before
     assert "inherited sesame" in after
+
+
+_REFUSED = """
+import ctypes, os
+from asyncpipe.system.environment import hide
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # so that /proc/self/mem is root's
+print(*hide(lambda name: name == "MY_TOKEN"), sep="\\n")
+print(*hide(lambda name: name == "NOT_SET"), sep="\\n")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_the_system_refuses_is_said_unless_nothing_was_secret() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", _REFUSED],
+        cwd=root,
+        env={"MY_TOKEN": "sesame", "PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    said = done.stdout.splitlines()
+    assert len([line for line in said if line]) == 1, said
+    assert "/proc/self/environ keeps the secrets that this process began with" in said[0]
+    assert "Permission denied" in said[0]
+    assert "sesame" not in done.stdout

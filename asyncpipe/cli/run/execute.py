@@ -42,11 +42,10 @@ from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
-from asyncpipe.system import environment
 from asyncpipe.system.files import make_folder
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
-from asyncpipe.text.secrets import is_secret_name, is_withheld
+from asyncpipe.text import mask
 from asyncpipe.upload.budget import Budget
 
 NEXT_SECOND_S = 1.0  # a run's timestamp has whole seconds
@@ -58,7 +57,6 @@ def run_build(settings: Settings) -> int:
         raise UsageError(
             "No template was named.", hint="Write for example: asyncpipe build templates/debian/12"
         )
-    environment.hide(lambda name: is_secret_name(name) or is_withheld(name))
     return anyio.run(_run, settings)
 
 
@@ -67,7 +65,8 @@ async def _run(settings: Settings) -> int:
     async with cancelled_by_signals() as announcer:
         prepared = await prepare(settings)
         if settings.dry_run:
-            click.echo(report.dry_run(prepared.plans, settings.destination), nl=False)
+            shown = report.dry_run(prepared.plans, settings.destination)
+            click.echo(mask.text(shown, prepared.secrets), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
             await furnish_plugins(prepared)

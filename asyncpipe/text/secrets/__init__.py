@@ -52,6 +52,16 @@ class Secrets:
     forms: tuple[bytes, ...] = field(default=(), repr=False)
     values: tuple[str, ...] = field(default=(), repr=False)  # as they are, one line each
 
+    def joined(self, other: Secrets) -> Secrets:
+        """Return what both know."""
+        if set(other.forms) <= set(self.forms):
+            return self  # an engine for these forms is mostly there already
+        forms = {*self.forms, *other.forms}
+        return Secrets(
+            forms=tuple(sorted(forms, key=_longest_first)),
+            values=tuple(sorted({*self.values, *other.values})),
+        )
+
 
 NO_SECRETS: Final = Secrets()
 
@@ -71,7 +81,7 @@ def secrets_of(environment: Mapping[str, str], sensitive: Mapping[str, str]) -> 
     forms = {form for line in values for form in forms_of(line)}
     bounded = {form[:_LONGEST_FORM_BYTES] for form in forms}
     return Secrets(
-        forms=tuple(sorted(bounded, key=lambda form: (-len(form), form))),
+        forms=tuple(sorted(bounded, key=_longest_first)),
         values=tuple(sorted(values)),
     )
 
@@ -102,6 +112,10 @@ def texts_of(value: object) -> Iterator[str]:
     elif isinstance(value, Iterable) and not isinstance(value, bytes):
         for inner in value:
             yield from texts_of(inner)
+
+
+def _longest_first(form: bytes) -> tuple[int, bytes]:
+    return -len(form), form
 
 
 def _values(environment: Mapping[str, str], sensitive: Mapping[str, str]) -> Iterator[str]:

@@ -90,7 +90,8 @@ def _acts_nowhere(lines: str) -> bool:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    whole = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return whole.replace("##[", "##\\[")  # the older form, which is read anywhere in a line
 
 
 def _property(text: str) -> str:

@@ -73,10 +73,10 @@ def test_an_authority_of_ones_own_is_named_by_an_option_or_by_variables(
 
     ended = desk.run(*publish, "--ca-bundle", str(authority.bundle))
     assert ended.code == 0, ended.all
-    assert any(key.endswith("/debian12-demo.xva") for key in standin.objects())
+    assert any(key.endswith("/debian12.xva") for key in standin.objects())
     for name in ("AWS_CA_BUNDLE", "ASYNCPIPE_CA_BUNDLE"):
         desk.environment[name] = str(authority.bundle)
         listed = desk.run("list", "--destination", standin.destination)
         del desk.environment[name]
         assert listed.code == 0, listed.all
-        assert "debian12-demo" in listed.out
+        assert "debian12" in listed.out

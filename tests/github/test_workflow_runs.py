@@ -19,6 +19,7 @@ from tests.github.workflow_standin import Ran, Runner
 
 pytestmark = [
     pytest.mark.real_packer,
+    pytest.mark.timeout(900),  # several whole workflows, also on a busy machine
     pytest.mark.skipif(shutil.which("packer") is None, reason="no Packer on this machine"),
 ]
 CALLER = ROOT / ".github/workflows/build-templates.yml"

@@ -42,6 +42,9 @@ ln -s /proc/self/fd "$tree/dev/fd"
 for name in $DEVICES; do
     : >"$tree/$name"
     mount --bind "$name" "$tree/$name"
+    uuid=$(blkid -s UUID -o value "$name" || true)
+    mkdir -p "$tree/dev/disk/by-uuid"
+    [ -z "$uuid" ] || ln -s "$name" "$tree/dev/disk/by-uuid/$uuid"
 done
 [ -z "$DEVICES" ] || mount -t sysfs -o ro sysfs "$tree/sys"
 exec chroot "$tree" /usr/bin/env -i HOME=/root \

@@ -140,8 +140,8 @@ class Lane:
         else:
             return
         self.ended[f"{command[0]} --resume: {again.code}"] += 1
-        # a run that was killed before it had written anything cannot be resumed
-        if again.code not in {0, 2, 4} or "Traceback" in again.all:
+        # killed before it had written anything (2), or only the template that fails was left (20)
+        if again.code not in {0, 2, 4, 20} or "Traceback" in again.all:
             self.findings.append(
                 f"{self.place.name}: {' '.join(command)}, resumed, ended with {again.code}:"
                 f" {again.all[-1500:]}"

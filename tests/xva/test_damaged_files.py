@@ -7,7 +7,9 @@ import zlib
 import pytest
 
 from asyncpipe.model.xva import Verdict
+from asyncpipe.xva.read import chunks
 from asyncpipe.xva.read.validator import XvaValidator, validate
+from asyncpipe.xva.reject import RejectError
 from tests.xva.damage import ALL
 from tests.xva.damaging import GOOD, HTTP, Damage, inserted, pair
 from tests.xva.samples import in_pieces, pack
@@ -92,3 +94,12 @@ def test_http_in_the_data_of_a_guest_is_no_failed_export() -> None:
     finding = validate(GOOD[:place] + log).rejection
     assert finding is not None
     assert finding.code == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [(b"ABCDEF0123456789", "wrong case"), (b"0000000000000000", "is damaged")],
+)
+def test_a_checksum_in_the_wrong_case_is_not_called_damaged(stored: bytes, words: str) -> None:
+    with pytest.raises(RejectError, match=words):
+        chunks.compare(stored, b"abcdef0123456789", 0, "Ref:1/00000000.xxhash")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncpipe.model.xva import ChunkChecksum, Compression, Verdict, report_to_dict
+from asyncpipe.xva.read import sequence
 from asyncpipe.xva.read.validator import XvaValidator, validate
 from tests.xva.samples import (
     MIB,
@@ -22,6 +23,7 @@ from tests.xva.samples import (
     disk_members,
     in_pieces,
     members_of,
+    offset_of,
     pack,
     value,
 )
@@ -203,6 +205,30 @@ def test_harmless_pax_headers_warn() -> None:
     record = b"30 mtime=1700000000.123456789\n"
     members.insert(1, Member("PaxHeaders/x", record, kind=b"x"))
     assert warned(pack(members)) == {"tar-extension"}
+
+
+def test_a_global_pax_header_without_a_path_renames_nothing() -> None:
+    members = members_of([disk("Ref:1", 2 * MIB)])
+    members.insert(1, Member("PaxHeaders/g", b"20 comment=exported\n", kind=b"g"))
+    assert warned(pack(members)) == {"tar-extension"}
+
+
+@pytest.mark.parametrize(("silence", "verdict"), [(3, Verdict.ACCEPT), (4, Verdict.REJECT)])
+def test_a_silence_may_last_days_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, silence: int, verdict: Verdict
+) -> None:
+    monkeypatch.setattr(sequence, "_MAX_EMPTY_CHUNKS", 3)
+    made = disk("Ref:1", 3 * MIB, keep_alive_before={1: silence, 2: silence})
+    assert validate(pack(members_of([made]))).verdict is verdict
+
+
+def test_padding_that_is_not_zero_is_named_with_its_byte() -> None:
+    members = members_of([disk("Ref:1", MIB)])
+    data = bytearray(pack(members))
+    at_bytes = offset_of(members, 1) - 2
+    data[at_bytes] = 1
+    [finding] = validate(bytes(data)).findings
+    assert (finding.code, finding.offset_bytes) == ("pad-nonzero", at_bytes)
 
 
 def test_metadata_alone_can_be_allowed() -> None:

@@ -53,15 +53,6 @@ _LONGEST_JUDGED: Final = 200
 # Behind "Authorization: ": a format, and words of which none can be Base64 or a token.
 _PLACEHOLDER: Final = re.compile(rb"(?:[\w-]+ )?[%<{$].*")
 _PROSE: Final = re.compile(rb"(?:[Bb]asic|[a-z]+) [a-z ,.]+\W*")
-# Names of credentials and of modules where others have a secret.
-_NAMES_ONLY: Final = re.compile(
-    rb"(?i)(?:(?:load|import|condition|assert)credential(?:encrypted)?|pkcs11:token)=\Z"
-)
-_LOOSE: Final = re.compile(rb"[\w>]=[ \t]+\Z")  # "Password= is ignored" is prose
-_COUNT: Final = re.compile(rb"(?i)(?:token|key|secret|credential|password)s\W{1,4}\Z")
-_LONGEST_JUDGED: Final = 200
-# Credentials of a header: letters with digits or of mixed case, or Base64 to its end.
-_TOKEN: Final = re.compile(rb"(?=\S*\d)\S{6,}|\S*[a-z][A-Z]\S{4,}|\S{6,}=|\S{24,}")
 
 
 def assigned(text: bytes, begin: int, end: int) -> bool:

@@ -31,6 +31,7 @@ from tests.text.leaks import (
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIMIT_S: Final = 240.0
+_SHOWN: Final = 8  # characters that give a secret away
 _PACKER: Final = """\
 import os, shutil, sys, time
 where = os.environ["SCRIPTED"]
@@ -277,19 +278,23 @@ def _listening(posted: list[str]) -> Iterator[int]:
 
 def found_in(texts: dict[str, str], secrets: Sequence[str]) -> list[str]:
     """Return where a secret, or its first or last eight characters, can be read in any form."""
-    readable = {name: text + "\n" + _undone(text) for name, text in texts.items()}
-    everything = "\n".join(readable.values())
     source = random.Random(0)
-    leaks = []
+    needles: dict[str, str] = {}
     for value in secrets:
-        needles = {value[:8]: "its beginning", value[-8:]: "its end"}
+        needles |= {value[:_SHOWN]: f"the beginning of {value!r}"}
+        needles |= {value[-_SHOWN:]: f"the end of {value!r}"}
         for form in (*FORMS, *BASE64):
             needle = core_of(form, written_as(form, value, source))
-            needles.setdefault(needle, form)
-        for needle, form in needles.items():
-            if needle in everything:
-                places = [name for name, text in readable.items() if needle in text]
-                leaks.append(f"{value!r} as {form} in {places}: {needle!r}")
+            needles.setdefault(needle, f"{value!r} as {form}")
+    starting: dict[str, list[str]] = {}
+    for needle in needles:
+        starting.setdefault(needle[:_SHOWN], []).append(needle)
+    leaks = []
+    for name, text in texts.items():
+        readable = text + "\n" + _undone(text)
+        there = {readable[at : at + _SHOWN] for at in range(len(readable))}
+        found = [n for start in starting.keys() & there for n in starting[start] if n in readable]
+        leaks += [f"{needles[needle]} in {name}: {needle!r}" for needle in found]
     return leaks
 
 

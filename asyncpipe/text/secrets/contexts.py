@@ -32,8 +32,10 @@ _HARMLESS: Final = re.compile(
     | (?:true|false|yes|no|on|off|none|null|nil|undefined|unset|set|empty|required|optional|hidden
         |redacted|sensitive|masked|prompt|changed|updated|disabled|enabled|unknown|default|file
         |plain|md5|sha\d+|shadow|auto|ok|failed|expired|invalid|missing|wrong|incorrect|given
-        |created|generated|random|string|number|bool|object|str|bytes|any|basic|bearer|mac)
+        |created|generated|random|string|number|bool|object|str|bytes|any|basic|bearer|mac
+        |amd64|arm64|armhf|armel|i386|ppc64el|s390x|riscv64|mips64el)
       [.,;:!)\]]*
+    | `.* | [A-Za-z_]\w*(?:\.\w+)+\(.*
     | (?:~|\.{1,2})?/(?:etc|root|home|var|usr|tmp|run|opt|srv|mnt|dev|proc|boot|lib|bin|media)/.*
     | \.{1,2}/.* | ~/.* | [A-Za-z]:\\.* | (?:file|env|https?|s3)(?::|://).*""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
@@ -41,8 +43,16 @@ _HARMLESS: Final = re.compile(
 _STRONG: Final = re.compile(
     rb"(?=[^\s]*\d)(?=[^\s]*[A-Za-z])[^\s]{6,}|[^\s]{4,}[!@#$%^&*+=?][^\s]*"
 )
+# Names of credentials and of modules where others have a secret.
+_NAMES_ONLY: Final = re.compile(
+    rb"(?i)(?:(?:load|import|condition|assert)credential(?:encrypted)?|pkcs11:token)=\Z"
+)
+_LOOSE: Final = re.compile(rb"[\w>]=[ \t]+\Z")  # "Password= is ignored" is prose
 _COUNT: Final = re.compile(rb"(?i)(?:token|key|secret|credential|password)s\W{1,4}\Z")
 _LONGEST_JUDGED: Final = 200
+# Behind "Authorization: ": a format, and words of which none can be Base64 or a token.
+_PLACEHOLDER: Final = re.compile(rb"(?:[\w-]+ )?[%<{$].*")
+_PROSE: Final = re.compile(rb"(?:[Bb]asic|[a-z]+) [a-z ,.]+\W*")
 
 
 def assigned(text: bytes, begin: int, end: int) -> bool:
@@ -56,10 +66,46 @@ def assigned(text: bytes, begin: int, end: int) -> bool:
     value = text[begin:end]
     if _HARMLESS.fullmatch(value):
         return False
-    if value.isdigit() and _COUNT.search(text[max(0, begin - 16) : begin]):
+    if value.rstrip(b".,;:)").isdigit() and _COUNT.search(text[max(0, begin - 16) : begin]):
         return False  # how many there are
-    before = text[max(0, begin - 6) : begin].rstrip(b" \t")
-    return before.endswith((b"=", b">", b'"', b"'")) or _STRONG.match(value) is not None
+    behind = text[max(0, begin - 32) : begin]
+    if _NAMES_ONLY.search(behind) or _closes_a_quote(text, begin):
+        return False
+    is_telling = behind.rstrip(b" \t").endswith((b"=", b">", b'"', b"'"))
+    is_loose = _LOOSE.search(behind) is not None
+    return (is_telling and not is_loose) or _STRONG.match(value) is not None
+
+
+def _closes_a_quote(text: bytes, begin: int) -> bool:
+    """Whether ``"Password:",`` ends a quotation where ``password: "x`` begins a value."""
+    if text[begin - 1 : begin] != b'"' or text[begin : begin + 1] not in b",.;:)":
+        return False
+    line = text[max(0, begin - _LONGEST_JUDGED, text.rfind(b"\n", 0, begin) + 1) : begin - 1]
+    return line.count(b'"') % 2 == 1
+
+
+def in_element(text: bytes, begin: int, end: int) -> bool:
+    """Whether what follows a tag is its content: ``<pwd.h>, then`` and ``<token>.x`` are prose."""
+    value = text[begin : min(end, begin + _LONGEST_JUDGED)]
+    if _HARMLESS.fullmatch(value):
+        return False
+    is_closed = text[end : end + 2] == b"</"
+    return is_closed or (b" " not in value and value[:1] not in b".,;:)")
+
+
+def after_scheme(text: bytes, begin: int, end: int) -> bool:
+    """Whether the value of an Authorization header is one, and no sentence about such headers."""
+    value = text[begin : min(end, begin + _LONGEST_JUDGED)]
+    if _PLACEHOLDER.fullmatch(value) or _HARMLESS.fullmatch(value):
+        return False
+    return text[begin - 1 : begin] in b"\"'" or _PROSE.fullmatch(value) is None
+
+
+def after_option(text: bytes, begin: int, end: int) -> bool:
+    """Whether an option's value is a secret; behind a blank it must not read as prose."""
+    if text[begin - 1 : begin] in b" \t":
+        return strong(text, begin, end)
+    return not_harmless(text, begin, end)
 
 
 def strong(text: bytes, begin: int, end: int) -> bool:
@@ -110,7 +156,14 @@ _ASSIGNMENTS: Final = (
         rb"(?i)" + _NAME + _END + rb"\\?[\"']?" + _GAP + rb"(?:=>|:=|[:=])" + _GAP + _QUOTE,
         accept=assigned,
     ),
-    _after("xml-element", rb"(?i)" + _NAME + rb"[^<>\n]*>(?:<Value>)?", extent=_TO_TAG),
+    _after(
+        "xml-element",
+        rb"(?i)<(?:[\w:.-]*" + _NAME + rb"[\w:.-]*(?:[ \t][^<>\n]*)?"
+        rb"|\w[^<>\n]*[ \t](?:name|key|id|property)=[\"'][^\"'<>\n]*" + _NAME + rb"[^<>\n]*)>"
+        rb"(?:<Value>)?",
+        extent=_TO_TAG,
+        accept=in_element,
+    ),
     _after("xml-plist", rb"(?i)" + _NAME + rb"</key>" + _GAP + rb"<string>", extent=_TO_TAG),
     _after(
         "option",
@@ -140,13 +193,17 @@ _ASSIGNMENTS: Final = (
     _after("suse-code", rb"\bSUSEConnect\b[^\n|;]*[ \t]-r[ \t]*" + _QUOTE),
     _after("openssl-pass", rb"[ \t]-pass(?:in|out)?[ \t]+" + _QUOTE + rb"pass:"),
     _after("rdp", rb"(?i)\b[xw]?freerdp\b[^\n|;]*[ \t]/p:" + _QUOTE),
-    _after("preseed", rb"\bpassw(?:or)?d(?:-again|-crypted)?[ \t]+(?:password|string)[ \t]+"),
+    _after("preseed", rb"[/-]passw(?:or)?d(?:-again|-crypted)?[ \t]+(?:password|string)[ \t]+"),
     _after(
         "kickstart",
         rb"\brootpw[ \t]+(?:--(?:plaintext|iscrypted|allow-ssh|lock)[ \t]+)*",
         first=rb"[^\s\"'\\&<>-]",
     ),
-    _after("kickstart-user", rb"\b(?:user|bootloader|sshpw)\b[^\n]*--password[= ]" + _QUOTE),
+    _after(
+        "kickstart-user",
+        rb"\b(?:user|bootloader|sshpw)\b[^\n]*--password[= ]" + _QUOTE,
+        accept=after_option,
+    ),
     _after(
         "secure-string",
         rb"(?i)ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?[\"']",
@@ -177,6 +234,7 @@ _HEADERS: Final = (
         "authorization",
         rb"(?i)authorization\\?[\"']?" + _GAP + rb"[:=]" + _GAP + _QUOTE,
         extent=_TO_LINE_END,
+        accept=after_scheme,
     ),
     _after(
         "bearer", rb"(?i)\bbearer[ \t]+", first=rb"[\w.~+/-]", least=16, extent=_WORD, accept=None

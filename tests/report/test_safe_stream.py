@@ -88,9 +88,10 @@ def test_no_command_prints_a_command_of_a_folders_name(tmp_path: Path, command: 
     assert "\x1b[2J" not in printed
     commands = [line for line in printed.splitlines() if line.lstrip().startswith("::")]
     # annotations of ours, each on one line and escaped: why it failed, what a check found
-    ours = f"::error title=asyncpipe {command}%3A exit code ", "::warning title=x-add-mask-boo-"
+    ours = (f"::error title=asyncpipe {command}%3A exit code ",)
+    if command == "check":
+        ours += ("::error title=x-add-mask-boo-", "::warning title=x-add-mask-boo-")
     assert all(line.startswith(ours) for line in commands)
-    assert not [line for line in commands if line.startswith("::warning") and command != "check"]
 
 
 def test_a_traceback_shows_no_secret_of_the_environment(tmp_path: Path) -> None:

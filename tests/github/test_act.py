@@ -62,6 +62,22 @@ def test_actionlint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_actionlint_finds_nothing_in_the_workflow_that_init_lays(tmp_path: Path) -> None:
+    laid = tmp_path / ".github/workflows"
+    laid.mkdir(parents=True)
+    shutil.copy(ROOT / "asyncpipe/starter/ci/github.yml", laid / "templates.yml")
+    own = ["-config-file", str(ROOT / ".github/actionlint.yaml")]  # the runner's labels
+    done = subprocess.run(
+        [go_tool(*ACTIONLINT), *own, ".github/workflows/templates.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_weekly_run_publishes_everything_with_its_defaults(tmp_path: Path) -> None:
     bench = Bench(tmp_path, [DEBIAN, ROCKY])
     done = bench.run("schedule", BUILD)

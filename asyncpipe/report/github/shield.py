@@ -27,7 +27,12 @@ def neutralised(text: str) -> str:
 
     ``##[x]`` becomes ``##\[x]`` wherever it stands, a leading ``::`` becomes ``\::``.
     """
-    return _LEADING.sub(r"\1\\", _LEGACY.sub(r"\1\\\2", clean(text)))
+    return _LEADING.sub(r"\1\\", without_legacy(clean(text)))
+
+
+def without_legacy(text: str) -> str:
+    r"""Return ``text`` with each ``##[`` broken up as ``##\[``."""
+    return _LEGACY.sub(r"\1\\\2", text)
 
 
 def command(name: str, data: str, properties: Mapping[str, str] | None = None) -> str:

@@ -117,6 +117,8 @@ class Ran:
 def run_group(group: Group, arguments: Sequence[str], *, limit_s: float) -> Ran:
     """Run one group to its end or to ``limit_s``."""
     started_s = time.monotonic()
+    # a shell starts what it runs in the background with SIGINT ignored, and pytest inherits that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         argv = [sys.executable, "-m", "pytest", "-m", f"heavy_{group.name}"]

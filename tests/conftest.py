@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests import heavy
@@ -12,8 +14,17 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _take_signals()
     for group in heavy.GROUPS:
         config.addinivalue_line("markers", f"heavy_{group.name}: {group.what}")
+
+
+def _take_signals() -> None:
+    """Undo what nohup, or a shell that starts a job in the background, lets its children ignore."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # First, since -m deselects by the marks that are set here.

@@ -154,6 +154,14 @@ def test_the_json_log_is_no_command_either_and_loses_nothing(text: str, hostile:
     assert json.loads(written.split("\n")[-2])["message"] == hostile + text
 
 
+def test_a_secret_is_named_to_the_runner_as_it_is_and_an_annotation_quotes_no_command() -> None:
+    legacy = "pw##[set-output name=x]y"
+    assert parse("\n".join(github.mask_commands([legacy]))).masks == {legacy}
+    said = github.annotation("error", f"denied: {legacy}", title=legacy)
+    assert "##[" not in said
+    assert [one.name for one in parse(said).obeyed] == ["error"]
+
+
 def test_the_bracket_alone_stops_commands_too() -> None:
     shield = github.Shield()
     raw = "::set-output name=forged::x\n##[error]x\n::stop-commands::abcdefgh\n"

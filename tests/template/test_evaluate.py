@@ -128,6 +128,11 @@ def test_values_that_grow_without_bound_become_unknown(tmp_path: Path) -> None:
     assert evaluate(tmp_path, *patterns) == [UNKNOWN]
 
 
+@pytest.mark.parametrize("call", ['index(["a"], "b")', "pow(10, 1000)", "pow(0, -1)"])
+def test_a_call_without_an_answer_is_unknown_and_no_error(tmp_path: Path, call: str) -> None:
+    assert evaluate(tmp_path, call) == [UNKNOWN]
+
+
 def test_endless_work_ends_with_a_warning(tmp_path: Path) -> None:
     evaluate(tmp_path, "[for a in range(1000) : [for b in range(1000) : a + b]]")
     assert any("too long" in warning for warning in template.load(tmp_path).warnings)

@@ -87,6 +87,7 @@ TRUE: Final = (
     ('<string name="db_password">two words</string>', "two words"),
     ("Authorization: hunterhunter", "hunterhunter"),
     ("Authorization: Bearer hunterhunterhunter", "hunterhunter"),
+    ("Authorization: Basic " + "abc" * 8, "abcabc"),
     ("Authorization: Basic aHVudGVyOmh1bnRlcg==", "aHVudGVy"),
     ("user --name=x --password=hunter --plaintext", "hunter"),
     ("user --name=x --password hunter2x --plaintext", "hunter2x"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from asyncpipe.model.publication import Failed, Outcome
-from asyncpipe.report.github.shield import command
+from asyncpipe.report.github.shield import command, without_legacy
 from asyncpipe.text.safe import bounded, clean
 
 MAX_PER_TYPE = 10  # actions/runner ExecutionContext.cs, _maxCountPerIssueType: more are dropped
@@ -57,7 +57,8 @@ def annotation(
     """
     text = "\n".join(clean(one, limit=1000) for one in lines if one)
     place = {"file": clean(_relative(file, workspace)), "line": str(line or "")}
-    return command(kind, bounded(text, _MAX_MESSAGE), {**place, "title": clean(title)})
+    said = command(kind, bounded(text, _MAX_MESSAGE), {**place, "title": clean(title)})
+    return without_legacy(said)  # what it quotes is no command to any runner
 
 
 def at_most(kind: str, commands: Sequence[str]) -> Iterator[str]:

@@ -27,7 +27,12 @@ def neutralised(text: str) -> str:
 
     ``##[x]`` becomes ``##\[x]`` wherever it stands, a leading ``::`` becomes ``\::``.
     """
-    return _LEADING.sub(r"\1\\", _LEGACY.sub(r"\1\\\2", clean(text)))
+    return _LEADING.sub(r"\1\\", without_legacy(clean(text)))
+
+
+def without_legacy(text: str) -> str:
+    r"""Return ``text`` with each ``##[`` broken up as ``##\[``."""
+    return _LEGACY.sub(r"\1\\\2", text)
 
 
 def command(name: str, data: str, properties: Mapping[str, str] | None = None) -> str:
@@ -90,8 +95,7 @@ def _acts_nowhere(lines: str) -> bool:
 
 
 def _data(text: str) -> str:
-    whole = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return whole.replace("##[", "##\\[")  # the older form, which is read anywhere in a line
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -52,7 +52,7 @@ _COUNT: Final = re.compile(rb"(?i)(?:token|key|secret|credential|password)s\W{1,
 _LONGEST_JUDGED: Final = 200
 # Behind "Authorization: ": a format, and words of which none can be Base64 or a token.
 _PLACEHOLDER: Final = re.compile(rb"(?:[\w-]+ )?[%<{$].*")
-_PROSE: Final = re.compile(rb"(?:[Bb]asic|[a-z]+) [a-z ,.]+\W*")
+_PROSE: Final = re.compile(rb"(?:[Bb]asic|[a-z]{1,14})(?: [a-z]{1,14}[,.]?)+\W*")
 
 
 def assigned(text: bytes, begin: int, end: int) -> bool:

@@ -227,7 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._server.closing.wait(slow_s)
         length = len(answer.body)
         if answer.file is not None:
-            length = answer.file.stat().st_size - answer.start_bytes
+            size_bytes = answer.file.stat().st_size
+            length = (answer.end_bytes or size_bytes) - answer.start_bytes
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -242,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         with answer.file.open("rb") as file:
             file.seek(answer.start_bytes)
             sent_bytes = 0
-            while piece := file.read(_CHUNK_BYTES):
+            while piece := file.read(min(_CHUNK_BYTES, length - sent_bytes)):
                 self.wfile.write(piece)
                 sent_bytes += len(piece)
                 if rule and rule.kind is Kind.CUT_ANSWER and sent_bytes >= rule.after_bytes:

@@ -60,7 +60,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     file: Path | None = None
-    start_bytes: int = 0
+    start_bytes: int = 0  # of the file
+    end_bytes: int | None = None  # None: the file's end
 
 
 def _operation_of(request: Request) -> str:
@@ -134,13 +135,15 @@ def checksum_headers(checksums: Mapping[str, str]) -> dict[str, str]:
 def apply_range(request: Request, answer: Answer, size_bytes: int) -> None:
     """Cut the answer to what was asked for."""
     text = request.headers.get("range", "")
-    start = int(text.removeprefix("bytes=").rstrip("-")) if text else 0
-    if text and start >= size_bytes:
+    if not text:
+        return
+    first, _, last = text.removeprefix("bytes=").partition("-")
+    start, end = int(first), min(int(last) + 1 if last else size_bytes, size_bytes)
+    if start >= end:
         raise S3Error(416, "InvalidRange")
-    if text:
-        answer.status = 206
-        answer.headers["Content-Range"] = f"bytes {start}-{size_bytes - 1}/{size_bytes}"
-    answer.start_bytes = start
+    answer.status = 206
+    answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
+    answer.start_bytes, answer.end_bytes = start, end
 
 
 def part_entry(number: int, part: Stored) -> str:

@@ -16,9 +16,9 @@ class Operations:
 
     def __init__(self, storage: Storage, profile: Profile) -> None:
         self.storage = storage
-        self.profile = profile
         self.lifecycle: bytes | None = None
-        objects, uploads = Objects(storage, profile), Uploads(storage, profile)
+        self._objects = objects = Objects(storage, profile)
+        self._uploads = uploads = Uploads(storage, profile)
         self._by_name: dict[str, Callable[[Request], Answer]] = {
             "CreateBucket": self._create_bucket,
             "HeadBucket": lambda _: Answer(),
@@ -35,6 +35,15 @@ class Operations:
             "AbortMultipartUpload": uploads.abort,
             "ListParts": uploads.list_parts,
         }
+
+    @property
+    def profile(self) -> Profile:
+        """How the server behaves; a test may change it while it serves."""
+        return self._objects.profile
+
+    @profile.setter
+    def profile(self, profile: Profile) -> None:
+        self._objects.profile = self._uploads.profile = profile
 
     def perform(self, request: Request) -> Answer:
         """Do it; S3Error when refused."""

@@ -70,7 +70,7 @@ def test_the_environment_names_a_host_of_its_own_first() -> None:
 
 @pytest.mark.parametrize(
     ("environment", "words"),
-    [({}, "No host is named"), ({"ASYNCPIPE_HOST": "one"}, "no password for the host")],
+    [({}, "No host is named"), ({"ASYNCPIPE_HOST": "one"}, "password is missing")],
 )
 def test_what_is_missing_is_named(environment: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):

@@ -126,7 +126,11 @@ class TestImport:
             ({"ASYNCPIPE_HOST_PASSWORD": "wrong-word"}, 42, "user name or the password"),
             ({"ASYNCPIPE_HOST_CA": ""}, 2, "is not trusted"),
             ({"ASYNCPIPE_HOST": "127.0.0.1:1"}, 50, "connection refused"),
-            ({"ASYNCPIPE_HOST_PASSWORD": "", "PKR_VAR_remote_password": ""}, 2, "password is missing"),
+            (
+                {"ASYNCPIPE_HOST_PASSWORD": "", "PKR_VAR_remote_password": ""},
+                2,
+                "password is missing",
+            ),
         ],
     )
     def test_bad_input_is_one_sentence(

@@ -27,7 +27,7 @@ class Ahead:
 
     range_bytes: int = 8 * _MIB
     connections: int = 4
-    window: int = 6  # ranges on their way or waiting for their turn
+    window: int = 4  # ranges on their way or waiting for their turn
     stall_s: float = 20.0  # without a byte; then the rest of the range is requested again
 
 

@@ -316,3 +316,25 @@ def test_the_guest_cannot_say_what_packer_retrieved(forged: str) -> None:
     before, after = [forged], [*RETRIEVING, "==> xenserver-iso.vm: Creating VM", forged]
     assert tried(before) is None
     assert tried(after) == tried(RETRIEVING)
+
+
+@pytest.mark.parametrize(
+    ("os_type", "media"),
+    [
+        ("azure-stack-hci", {"AzureStackHCI_17784.1408_EN-US.iso": "20h2", "AzureStackHCI_20348.587_en-us.iso": "21h2", "AzureLocal23H2.25398.469.LCM.12.2411.1.3034_x64_en-us.iso": "23h2"}),
+        ("macos", {"Install macOS Ventura.iso": "13", "macOS_Sonoma_14.5.iso": "14", "macos-15.1-sequoia.iso": "15"}),
+        ("alt", {"alt-virtualization-pve-11.0-x86_64.iso": "11.0", "alt-server-v-10.2-x86_64.iso": "10.2", "alt-pve-8.2-x86_64.iso": "8.2"}),
+        ("slackware", {"slackware64-15.0-install-dvd.iso": "15.0", "slackware-14.2-install-d1.iso": "14.2", "slackware64-current-install-dvd.iso": "current"}),
+        ("hyperbola", {"hyperbola-milky-way-v0.4.3-dual.iso": "0.4", "hyperbola-milky-way-v0.4-core.iso": "0.4", "hypertalking-milky-way-v0.4-core.iso": "0.4"}),
+        ("opensuse-tumbleweed", {"openSUSE-Tumbleweed-GNOME-Live-x86_64-Current.iso": "rolling", "openSUSE-Tumbleweed-DVD-aarch64-Snapshot20260101-Media.iso": "rolling", "openSUSE-Tumbleweed-NET-x86_64-Current.iso": "rolling"}),
+        ("kylin", {"Kylin-Desktop-V10-SP1-HWE-Release-2303-X86_64.iso": "10.1", "Kylin-Server-V11-2503-Release-x86_64.iso": "11", "Kylin-Server-10-SP2-Release-Build09-20210524-x86_64.iso": "10.2"}),
+        ("redos", {"redos-MUROM-7.3.2-20221027.0-Everything-x86_64-DVD1.iso": "7.3", "redos-8-20240218.1-Everything-x86_64-DVD1.iso": "8", "RED-OS-8.0.iso": "8.0"}),
+        ("astra", {"installation-1.7.5.9-16.10.23_16.58.iso": "1.7", "alse-1.8.1.6-installer.iso": "1.8", "orel-2.12.46.iso": "2.12"}),
+        ("solaris", {"sol-11_4-text-x86.iso": "11.4", "sol-11_4_42_111-text-x86.iso": "11.4", "sol-11_4-ai-x86.iso": "11.4"}),
+        ("ubuntu", {"jammy-amd64.iso": "22.04", "noble-live-server-amd64.iso": "24.04", "focal-server-cloudimg-amd64.img": "20.04"}),
+    ],
+)  # fmt: skip
+def test_media_that_were_misread_name_their_system(os_type: str, media: dict[str, str]) -> None:
+    found = {name: read_medium(name) for name in media}
+    assert {one.os_type if one else None for one in found.values()} == {os_type}
+    assert {name: one.os_version if one else None for name, one in found.items()} == media

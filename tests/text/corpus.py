@@ -216,7 +216,7 @@ CONTEXTS: Final = (
         secret=_BASIC + "=",
     ),
     _context(
-        "npmrc", "//registry.npmjs.org/:_auth" + "Token=", "_authToken=${NPM_TOKEN}", secret=_BASIC
+        "npmrc", "//registry.example.org/:_auth" + "Token=", "_authToken=${NPM_TOKEN}", secret=_BASIC
     ),
     _context(
         "kubeconfig",
@@ -314,7 +314,7 @@ CONTEXTS: Final = (
     _context(
         "url-password-slash",
         "https://me:",
-        "https://registry.npmjs.org:443/@scope/x",
+        "https://registry.example.org:443/@scope/x",
         "@h/x",
         "pa/" + PASSWORD,
     ),

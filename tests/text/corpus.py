@@ -216,7 +216,10 @@ CONTEXTS: Final = (
         secret=_BASIC + "=",
     ),
     _context(
-        "npmrc", "//registry.example.org/:_auth" + "Token=", "_authToken=${NPM_TOKEN}", secret=_BASIC
+        "npmrc",
+        "//registry.example.org/:_auth" + "Token=",
+        "_authToken=${NPM_TOKEN}",
+        secret=_BASIC,
     ),
     _context(
         "kubeconfig",

@@ -31,7 +31,7 @@ from asyncpipe.xva.read.validator import XvaValidator
 
 _BUFFER_BYTES: Final = 1024 * 1024
 _MOST_VECTORS: Final = 512  # of one write; IOV_MAX is 1024
-_ZEROS: Final = bytes(1024 * 1024)
+_ZEROS: Final = bytes(512)
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -56,7 +56,7 @@ async def pull(
     Raises:
         UsageError: ``path`` exists, or there is no room for it.
         ChecksumError: what came is not what was published; nothing is left under ``path``.
-        ArtifactError: ``validator`` rejects it; nothing is left under ``path``.
+        XvaInvalidError: ``validator`` rejects it; nothing is left under ``path``.
     """
     entry = await read_version(store, entry.folder_key)
     token = (entry.xva.sha256_hex or entry.timestamp)[:16]
@@ -154,8 +154,8 @@ class _Sink:
 
 
 def _is_zeros(piece: bytes) -> bool:
-    """Compare with zeros: data differ within the first bytes, so this costs data nothing."""
-    return piece == _ZEROS[: len(piece)] if len(piece) <= len(_ZEROS) else not any(piece)
+    """Look at the beginning first, so that data is not compared, nor zeros copied for it."""
+    return piece.startswith(_ZEROS[: len(piece)]) and not piece.strip(b"\0")
 
 
 def _write_all(descriptor: int, pieces: Sequence[bytes], at_bytes: int) -> None:

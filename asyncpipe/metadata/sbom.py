@@ -45,20 +45,7 @@ def spdx(document: Mapping[str, Any]) -> dict[str, object]:
     os, tool = document["os"], document["build"]["tool"]
     digest = document["files"]["xva"]["sha256_hex"]
     packages = [
-        {
-            "SPDXID": f"SPDXRef-Package-{number}",
-            "name": package["name"],
-            "versionInfo": package["version"],
-            "downloadLocation": "NOASSERTION",
-            "filesAnalyzed": False,
-            "externalRefs": [
-                {
-                    "referenceCategory": "PACKAGE-MANAGER",
-                    "referenceType": "purl",
-                    "referenceLocator": _purl(package, os["type"] or "linux"),
-                }
-            ],
-        }
+        _spdx_package(number, package, os["type"] or "linux")
         for number, package in enumerate(document["packages"], 1)
     ]
     image = {
@@ -87,6 +74,22 @@ def spdx(document: Mapping[str, Any]) -> dict[str, object]:
             {**described, "relatedSpdxElement": "SPDXRef-Image"},
             *({**contained, "relatedSpdxElement": one["SPDXID"]} for one in packages),
         ],
+    }
+
+
+def _spdx_package(number: int, package: Mapping[str, str], os_type: str) -> dict[str, object]:
+    reference = {
+        "referenceCategory": "PACKAGE-MANAGER",
+        "referenceType": "purl",
+        "referenceLocator": _purl(package, os_type),
+    }
+    return {
+        "SPDXID": f"SPDXRef-Package-{number}",
+        "name": package["name"],
+        "versionInfo": package["version"],
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "externalRefs": [reference],
     }
 
 

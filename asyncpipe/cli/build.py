@@ -101,6 +101,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
 )
 @shared.PACKER
 @shared.NO_INIT
+@shared.EXPIRES
 @setting(
     "packer_environment",
     "--packer-environment",

@@ -57,10 +57,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "promote": ("catalog.commands", "promote", "Let a channel name a version."),
     "rollback": ("catalog.commands", "rollback", "Let a channel name what it named before."),
     "revoke": ("catalog.commands", "revoke", "Take a bad version back."),
+    "expire": ("catalog.commands", "expire", "Give a version an end."),
     "history": ("catalog.commands", "history", "Show who moved the channels, and why."),
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
-    "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
+    "index": ("catalog.commands", "index", "Rebuild or repair the catalogue."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }

@@ -29,6 +29,10 @@ def _published(ctx: click.Context, parameter: click.Parameter, typed: str) -> An
 @click.command("list", cls=Command)
 @click.argument("template", required=False, shell_complete=_published)
 @click.option("--fresh", is_flag=True, help="Look at the objects, not at the index.")
+@click.option(
+    "--os", "system", metavar="NAME", help="Only this system: debian, debian12 or debian12.7."
+)
+@click.option("--failed", is_flag=True, help="List failed builds, of TEMPLATE or of all.")
 @_PLACE
 def list_(**given: Any) -> int:
     """List what is published, of TEMPLATE (debian12) or all, newest first."""
@@ -60,7 +64,7 @@ def latest(**given: Any) -> int:
     flag_value=False,
     help="Do not look whether the XVA is whole and importable.",
 )
-@shared.REVOKED
+@shared.BAD
 @_PLACE
 def pull(**given: Any) -> int:
     """Fetch a published XVA; size, SHA-256 and structure are checked before it gets its name.
@@ -152,6 +156,17 @@ def revoke(**given: Any) -> int:
 
 
 @click.command(cls=Command)
+@click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
+@click.option("--in", "in_s", type=DURATION, metavar="TIME", help="From now on: 90d, 12h.")
+@click.option("--never", is_flag=True, help="The version has no end any more.")
+@_REASON
+@_PLACE
+def expire(**given: Any) -> int:
+    """Give a version an end; after it no name leads to it, and pull and import refuse it."""
+    return _run("expire", given)
+
+
+@click.command(cls=Command)
 @click.argument("template", metavar="TEMPLATE[:CHANNEL]", shell_complete=_published)
 @_PLACE
 def history(**given: Any) -> int:
@@ -218,3 +233,13 @@ def index() -> None:
 def rebuild(**given: Any) -> int:
     """Rebuild the index from what is published."""
     return _run("rebuild_index", given)
+
+
+@index.command("repair", cls=Command)
+@_PLACE
+def repair(**given: Any) -> int:
+    """Repair the index and damaged or missing latest.json, from what is published and good.
+
+    Reads only what differs, where rebuild reads the metadata of every version.
+    """
+    return _run("repair_index", given)

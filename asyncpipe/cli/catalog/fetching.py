@@ -31,11 +31,19 @@ async def where(store: ObjectStore, *, template: str) -> Said:
 
 
 async def pull(
-    store: ObjectStore, *, template: str, output: Path | None, verify_xva: bool, revoked: bool
+    store: ObjectStore,
+    *,
+    template: str,
+    output: Path | None,
+    verify_xva: bool,
+    revoked: bool,
+    expired: bool,
 ) -> Said:
     """Fetch an XVA and say what was verified."""
     warnings: list[str] = []
-    entry = await catalog.resolve(store, template, revoked=revoked, warn=warnings.append)
+    entry = await catalog.resolve(
+        store, template, revoked=revoked, expired=expired, warn=warnings.append
+    )
     path = await anyio.to_thread.run_sync(_output, output, entry)
     async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
         validator = XvaValidator() if verify_xva else None

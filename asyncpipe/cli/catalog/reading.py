@@ -24,13 +24,15 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     entry, document = await _version(store, template)
     named, warnings = await catalog.names_of(store, [entry.short_id])
     names = named.get(entry.folder_key, [])
-    revocation = await catalog.revocation_of(store, entry)
+    standing = await catalog.standing_of(store, entry)
+    revocation = standing.revocation
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
     source, ci = build["source"], build["ci"] or {}
     rows = [
         ("version", f"{entry.short_id}@{entry.timestamp}"),
         ("revoked", _revoked(revocation)),
+        ("expires", _expires(standing)),
         ("named by", ", ".join(names) or "nothing"),
         ("system", os["pretty_name"] or os["release"] or os["version"]),
         ("architecture", os["arch"]),
@@ -56,6 +58,8 @@ async def show(store: ObjectStore, *, template: str) -> Said:
             "version": document,
             "names": names,
             "revoked": as_document(revocation) if revocation else None,
+            "expires_utc": standing.expires_utc,
+            "expired": standing.is_expired,
         },
         warnings=tuple(warnings),
     )
@@ -140,6 +144,14 @@ def _revoked(revocation: Revocation | None) -> str:
         return "no"
     by = f", by {revocation.by}" if revocation.by else ""
     return f"YES: {revocation.reason} ({revocation.revoked_utc or 'no date'}{by})"
+
+
+def _expires(standing: catalog.Standing) -> str:
+    return (
+        f"EXPIRED: {standing.expires_utc}"
+        if standing.is_expired
+        else str(standing.expires_utc or "never")
+    )
 
 
 def _packages(document: Mapping[str, Any]) -> str | None:

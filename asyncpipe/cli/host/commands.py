@@ -49,7 +49,7 @@ _HOSTS = options(
     is_flag=True,
     help="Name the template by NAME alone; the one that has the name gets its version's.",
 )
-@shared.REVOKED
+@shared.BAD
 @shared.AS_JSON
 @HOST
 @shared.DESTINATION

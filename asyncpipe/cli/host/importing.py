@@ -44,7 +44,8 @@ Outcome = Imported | AsyncpipeError
 
 def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
     """Import to every host; returns the exit code."""
-    what, as_json, revoked = (given.pop(name) for name in ("what", "as_json", "revoked"))
+    what, as_json = given.pop("what"), given.pop("as_json")
+    allowed = {name: given.pop(name) for name in ("revoked", "expired")}
     hosts, username = given.pop("hosts"), given.pop("username")
     options = ImportOptions(**{name: given.pop(name) for name in _OPTIONS})
     settings = Settings.of(given, environment=environment)
@@ -52,7 +53,7 @@ def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
         access_of_environment(environment, settings.host_trust, address=address, username=username)
         for address in dict.fromkeys(hosts)
     ]
-    running = partial(_run, what, accesses, options, settings, revoked=revoked)
+    running = partial(_run, what, accesses, options, settings, allowed)
     outcomes = anyio.run(running)
     if outcomes is None:
         return EXIT_CANCELLED
@@ -69,13 +70,12 @@ async def _run(
     accesses: Sequence[HostAccess],
     options: ImportOptions,
     settings: Settings,
-    *,
-    revoked: bool,
+    allowed: Mapping[str, bool],
 ) -> dict[str, Outcome] | None:
     """Every host's outcome; None when cancelled."""
     found: dict[str, Outcome] = {}
     done = False
-    async with cancelled_by_signals(), _source(what, settings, revoked=revoked) as source:
+    async with cancelled_by_signals(), _source(what, settings, allowed) as source:
         board = Board([access.address for access in accesses], source.size_bytes)
         try:
             async with anyio.create_task_group() as tasks:
@@ -109,7 +109,9 @@ async def _one(
 
 
 @asynccontextmanager
-async def _source(what: str, settings: Settings, *, revoked: bool) -> AsyncGenerator[ImportSource]:
+async def _source(
+    what: str, settings: Settings, allowed: Mapping[str, bool]
+) -> AsyncGenerator[ImportSource]:
     if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
         async with open_source(what) as found:
             if found.size_bytes is None:
@@ -128,7 +130,7 @@ async def _source(what: str, settings: Settings, *, revoked: bool) -> AsyncGener
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        entry = await catalog.resolve(store, what, revoked=revoked, warn=_warn)
+        entry = await catalog.resolve(store, what, **allowed, warn=_warn)
         entry = await catalog.resolve(store, f"{entry.short_id}@{entry.timestamp}", revoked=True)
 
         @asynccontextmanager

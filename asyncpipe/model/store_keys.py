@@ -1,6 +1,7 @@
 """The keys of a destination, relative to its prefix: how they are built and recognised.
 
 templates/{place}/{timestamp}/{place}.xva, metadata.json, build.log
+templates/{place}/{timestamp}/provenance.dsse.json, provenance.sigstore.json    if it is signed
 templates/{place}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
 templates/{place}/latest.json
 templates/{place}/channels/{name}.json
@@ -27,6 +28,8 @@ from asyncpipe.errors import UsageError
 METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
+PROVENANCE_NAME: Final = "provenance.dsse.json"  # signed with a key
+KEYLESS_NAME: Final = "provenance.sigstore.json"  # signed by an identity
 INDEX_KEY: Final = "templates/index.json"
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"

@@ -30,7 +30,8 @@ from asyncpipe.model.publication import Publication
 from asyncpipe.model.store import ObjectInfo, crc64nvme_base64
 from asyncpipe.model.transfer import FileDigests, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.retry import Retries, RetryPolicy
+from asyncpipe.retry import Retries, RetryPolicy, repeated
+from asyncpipe.run.origin.attest import JSON_TYPE, Attestation, SignedObject, small_object
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import crc64nvme
 from asyncpipe.upload.request import UploadRequest
@@ -39,7 +40,6 @@ from asyncpipe.upload.source import FinishedFile
 
 XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
-METADATA_TYPE = "application/json"
 _TAKE_BACK_S = 4.0  # a cancelled step has seconds
 _MAX_METADATA_BYTES = 16 * 1024 * 1024
 _COMMIT_S = 4.0  # how long a cancelled step waits for the answer to metadata.json
@@ -82,10 +82,15 @@ async def publish(
     xva: StagedObjectSession,
     log: SealedLog,
     compose: Compose,
+    *,
+    attestation: Attestation | None = None,
 ) -> Publication:
     """Make the version visible under ``folder_key``; ``compose(xva, log)`` gives metadata.json.
 
+    ``attestation`` signs metadata.json; the signed statement is stored before it.
+
     Raises:
+        SignatureError: it could not be signed. Nothing of this version is left visible.
         DestinationTakenError: something already exists under this timestamp.
         UploadError: the store failed. Nothing of this version is left visible, or a warning names
             it.
@@ -107,7 +112,19 @@ async def publish(
                 sent_log = await _same_log(store, log_target.key, log)
             made.append(xva)
             sent_xva = await xva.complete()
-            metadata = await commit.write(compose(sent_xva, sent_log))
+            body = compose(sent_xva, sent_log)
+            provenance: PublishedObject | None = None
+            if attestation is not None:
+                body = await commit.standing(body)
+                signed = SignedObject(
+                    store,
+                    f"{folder_key}/{attestation.name}",
+                    await attestation.sign(body),
+                    destination.options.retry,
+                )
+                made.append(signed)
+                provenance = await signed.complete()
+            metadata = await commit.write(body)
         except BaseException as error:
             await _undo(destination, commit, made, error)
             raise
@@ -117,6 +134,7 @@ async def publish(
         xva=sent_xva,
         metadata=metadata,
         log=sent_log,
+        provenance=provenance,
     )
 
 
@@ -207,6 +225,22 @@ class _Commit:
         """True if nobody knows whether it is there."""
         return self.may_be_visible and self._written is None
 
+    async def standing(self, body: bytes) -> bytes:
+        """Return what an interrupted run of this very version had written, else ``body``.
+
+        Raises:
+            DestinationTakenError: another version stands there.
+        """
+        try:
+            stored = await repeated(
+                lambda: self._store.get(self._key, max_bytes=_MAX_METADATA_BYTES), self._retry
+            )
+        except ObjectMissingError:
+            return body
+        _require_ours(stored.body, body, self.url)
+        self._begun = True
+        return stored.body
+
     async def write(self, body: bytes) -> PublishedObject:
         """Write it; raises what that failed with, or the cancellation once the answer is known."""
         self._begun = True
@@ -247,7 +281,7 @@ async def put_once(
     retries = Retries(retry)
     while True:
         try:
-            info = await store.put(key, body, content_type=METADATA_TYPE, create_only=True)
+            info = await store.put(key, body, content_type=JSON_TYPE, create_only=True)
         except DestinationTakenError:
             info = await _ours(store, key, body)
         except TransientStoreError as error:
@@ -256,17 +290,21 @@ async def put_once(
             except (ObjectMissingError, TransientStoreError):
                 await retries.pause(error)
                 continue
-        return _small(store, key, body, info)
+        return small_object(store, key, body, info)
 
 
 async def _ours(store: ObjectStore, key: str, body: bytes) -> ObjectInfo:
     stored = await store.get(key, max_bytes=_MAX_METADATA_BYTES)
-    if stored.body != body and not _names_same_files(stored.body, body):
+    _require_ours(stored.body, body, store.url_of(key))
+    return stored.info
+
+
+def _require_ours(theirs: bytes, ours: bytes, url: str) -> None:
+    if theirs != ours and not _names_same_files(theirs, ours):
         raise DestinationTakenError(
-            f"{store.url_of(key)} already exists and is another object.",
+            f"{url} already exists and is another object.",
             hint="Each run has a timestamp of its own; start a new run.",
         )
-    return stored.info
 
 
 def _names_same_files(theirs: bytes, ours: bytes) -> bool:
@@ -276,22 +314,6 @@ def _names_same_files(theirs: bytes, ours: bytes) -> bool:
     except (ValueError, KeyError, TypeError):
         return False
     return bool(files) and files == json.loads(ours).get("files")
-
-
-def _small(store: ObjectStore, key: str, body: bytes, info: ObjectInfo) -> PublishedObject:
-    digests = FileDigests(
-        size_bytes=len(body),
-        sha256_hex=hashlib.sha256(body).hexdigest(),
-        crc64nvme_base64=crc64nvme_base64(crc64nvme(body)),
-    )
-    return PublishedObject(
-        key=key,
-        url=store.url_of(key),
-        digests=digests,
-        info=info,
-        checks=("create-only",),
-        part_count=1,
-    )
 
 
 async def _undo(

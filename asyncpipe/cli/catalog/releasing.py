@@ -16,7 +16,7 @@ from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.documents.release import Revocation, as_document
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run.provenance import github_facts
+from asyncpipe.run.origin.run_facts import github_facts
 from asyncpipe.text.format import timestamp_of, utc_text
 
 _ROLLBACK = "rolled back"

@@ -36,8 +36,9 @@ from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore, Reporter
-from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
+from asyncpipe.run import artifact, pipeline, plan, scheduler
 from asyncpipe.run.claim import claimed, placed
+from asyncpipe.run.origin import run_facts
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -88,7 +89,7 @@ async def execute(
     settings = prepared.settings
     report.configure_logging(settings)
     ending = _Ending(prepared)
-    facts = await provenance.gather(
+    facts = await run_facts.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
     )
     async with (

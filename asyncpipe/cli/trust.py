@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
 from asyncpipe.errors import UsageError
-from asyncpipe.provenance.keys import MAX_KEY_BYTES, read_public_key, read_signing_key
-from asyncpipe.provenance.signer import KeySigner, Signer
-from asyncpipe.provenance.verify import Trust
 from asyncpipe.settings import Settings
 from asyncpipe.system.files import read_regular
 
+if TYPE_CHECKING:
+    from asyncpipe.model.documents.catalog import CatalogEntry
+    from asyncpipe.ports import ObjectStore
+    from asyncpipe.provenance.verify import Trust, Verified
+    from asyncpipe.run.origin.attest import Signer
+
+# What makes and checks signatures takes long to import: only a command that does either pays.
+
+_MAX_KEY_BYTES: Final = 64 * 1024
 KEY_VARIABLE: Final = "ASYNCPIPE_SIGNING_KEY"
 PASSWORD_VARIABLE: Final = "ASYNCPIPE_SIGNING_KEY_PASSWORD"  # noqa: S105 - its name
 TRUST_OPTIONS: Final = ("require_signature", "keys", "identity", "issuer")
@@ -41,6 +46,9 @@ async def signer_of(settings: Settings) -> Signer | None:
         pem, origin = text.encode("utf-8", "replace"), KEY_VARIABLE
     else:
         return None
+    from asyncpipe.provenance.keys import read_signing_key
+    from asyncpipe.provenance.signer import KeySigner
+
     return KeySigner(read_signing_key(pem, origin=origin, password=password))
 
 
@@ -64,16 +72,23 @@ def trust_of(given: dict[str, Any], *, always: bool = False) -> Trust | None:
         return None
     if files and identity:
         raise UsageError("--key and --identity exclude each other.")
-    return Trust(keys=_public_keys(files or ()), identity=identity or "", issuer=issuer or "")
+    from asyncpipe.provenance.keys import read_public_key
+    from asyncpipe.provenance.verify import Trust
+
+    keys = tuple(read_public_key(read_key_file(path), origin=str(path)) for path in files or ())
+    return Trust(keys=keys, identity=identity or "", issuer=issuer or "")
 
 
-def _public_keys(files: Sequence[Path]) -> tuple[Any, ...]:
-    return tuple(read_public_key(read_key_file(path), origin=str(path)) for path in files)
+async def checked(store: ObjectStore, entry: CatalogEntry, trust: Trust) -> Verified:
+    """Check the signature of ``entry``; raises as `provenance.verify.verified_version`."""
+    from asyncpipe.provenance.verify import verified_version
+
+    return await verified_version(store, entry, trust)
 
 
 def read_key_file(path: Path) -> bytes:
     """Read a file that should hold a key; UsageError."""
     try:
-        return read_regular(path, max_bytes=MAX_KEY_BYTES)
+        return read_regular(path, max_bytes=_MAX_KEY_BYTES)
     except OSError as error:
         raise UsageError(f"The key {path} cannot be read: {error.strerror or error}.") from error

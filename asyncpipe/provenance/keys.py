@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from asyncpipe.errors import UsageError
 
-MAX_KEY_BYTES: Final = 64 * 1024
 _MAKE_ONE: Final = "asyncpipe key new makes a pair."
 _PEM: Final = serialization.Encoding.PEM
 _SPKI: Final = serialization.PublicFormat.SubjectPublicKeyInfo

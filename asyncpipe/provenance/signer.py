@@ -1,30 +1,10 @@
-"""Who signs a statement: a key of ours, or an identity that sigstore vouches for."""
+"""Sign statements with a key."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from asyncpipe.model.store_keys import PROVENANCE_NAME
 from asyncpipe.provenance.envelope import sealed
 from asyncpipe.provenance.keys import SigningKey
-
-
-class Signer(Protocol):
-    """Signs statements."""
-
-    @property
-    def object_name(self) -> str:
-        """What the signed statement is called beside metadata.json."""
-        ...
-
-    @property
-    def who(self) -> str:
-        """Who signs, as metadata.json says it: ``ed25519:<key id>`` or ``sigstore``."""
-        ...
-
-    async def sign(self, statement: bytes) -> bytes:
-        """Return the object to be stored; SignatureError."""
-        ...
 
 
 class KeySigner:

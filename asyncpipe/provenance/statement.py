@@ -1,7 +1,7 @@
 """``metadata.json`` -> an in-toto statement with SLSA provenance, and what it says of a version.
 
 Formats: in-toto/attestation spec/v1/statement.md and resource_descriptor.md;
-slsa.dev/spec/v1.0/provenance. docs/provenance.md says what our build type's parameters mean.
+slsa.dev/spec/v1.0/provenance. docs/signatures.md says what our build type's parameters mean.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -214,7 +214,8 @@ class RunContext:
     def draft(self) -> dict[str, Any]:
         """The metadata as far as it is known without the files."""
         if self._built is not None:
-            return dict(self._built.draft)
+            parent = self.services.parent
+            return {**self._built.draft, **({"parent": asdict(parent)} if parent else {})}
         return dict(
             metadata.draft(
                 plan=self.plan,

@@ -9,8 +9,8 @@ from asyncpipe.model.build import BuildPlan, ParentVersion
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
-from asyncpipe.provenance import Signer
 from asyncpipe.run.host.parties import BuildHost
+from asyncpipe.run.origin.attest import Signer
 from asyncpipe.run.state import RunJournal
 from asyncpipe.text.secrets import Secrets
 from asyncpipe.upload.budget import Budget

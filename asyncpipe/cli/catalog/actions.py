@@ -65,6 +65,7 @@ _ACTIONS: Mapping[str, Action] = {
     "list_versions": listed.list_versions,
     "show": fetching.where,
     "pull": fetching.pull,
+    "verify": fetching.verify,
     "set_channel": channels.set_channel,
     "unset_channel": channels.unset_channel,
     "list_channels": channels.list_channels,

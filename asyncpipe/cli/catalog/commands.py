@@ -8,7 +8,8 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command, options
-from asyncpipe.cli.options.values import DURATION, PATH
+from asyncpipe.cli.options.trust import REQUIRE_SIGNATURE, TRUST
+from asyncpipe.cli.options.values import DURATION, GATES, PATH
 
 _PLACE = options(shared.AS_JSON, shared.DESTINATION, shared.STORE)
 
@@ -61,6 +62,7 @@ def latest(**given: Any) -> int:
     help="Do not look whether the XVA is whole and importable.",
 )
 @shared.REVOKED
+@REQUIRE_SIGNATURE
 @_PLACE
 def pull(**given: Any) -> int:
     """Fetch a published XVA; size, SHA-256 and structure are checked before it gets its name.
@@ -124,6 +126,14 @@ _REASON = click.option("--reason", default="", metavar="TEXT", help="Why; histor
 @click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
 @click.option("--channel", required=True, metavar="NAME", help="The channel that names it then.")
 @_REASON
+@click.option(
+    "--require",
+    type=GATES,
+    default=(),
+    metavar="GATE,...",
+    help="Refuse a version without these: signature (give --key or --identity), boot-test.",
+)
+@TRUST
 @_PLACE
 def promote(**given: Any) -> int:
     """Let a channel name a version, and remember who did it, when and why."""

@@ -5,16 +5,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from asyncpipe.errors import DestinationTakenError
 from asyncpipe.model.store import ObjectInfo, crc64nvme_base64
 from asyncpipe.model.transfer import FileDigests, PublishedObject, Target
 from asyncpipe.ports import ObjectStore
-from asyncpipe.provenance import Signer, statement_of
+from asyncpipe.provenance.statement import statement_of
 from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.upload.digests import crc64nvme
 
 JSON_TYPE = "application/json"
+
+
+class Signer(Protocol):
+    """Signs statements."""
+
+    @property
+    def object_name(self) -> str:
+        """What the signed statement is called beside metadata.json."""
+        ...
+
+    @property
+    def who(self) -> str:
+        """Who signs, as metadata.json says it: ``ed25519:<key id>`` or ``sigstore``."""
+        ...
+
+    async def sign(self, statement: bytes) -> bytes:
+        """Return the object to be stored; SignatureError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

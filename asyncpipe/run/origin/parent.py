@@ -37,6 +37,18 @@ async def known_parent(store: ObjectStore, version: str) -> tuple[ParentVersion,
     return ParentVersion(version=version, sha256_hex=entry.xva.sha256_hex or None), warning
 
 
+async def named_parent(store: ObjectStore, name: str) -> ParentVersion:
+    """Return the version that ``name`` (debian12, debian12:stable) leads to now.
+
+    Raises:
+        UsageError: it is revoked.
+        ObjectMissingError: there is none.
+    """
+    entry = await catalog.resolve(store, name)
+    version = f"{entry.short_id}@{entry.timestamp}"
+    return ParentVersion(version=version, sha256_hex=entry.xva.sha256_hex or None)
+
+
 def _texts(template: Template) -> Iterator[str]:
     for source in template.sources:
         for name in _NAMES:

@@ -18,6 +18,8 @@ EXIT_ISO_GONE = 61
 EXIT_ISO_CHANGED = 62
 EXIT_ISO_WRONGLY_SIGNED = 63
 EXIT_ISO_UNREACHABLE = 64
+EXIT_OUTDATED = 65
+EXIT_NOT_JUDGED = 66
 EXIT_CANCELLED = 130
 
 # What each code means, in the words of reports and of docs/exit-codes.md.
@@ -42,6 +44,8 @@ MEANINGS: Mapping[int, str] = {
     EXIT_ISO_CHANGED: "iso-check: the sum of an ISO changed",
     EXIT_ISO_WRONGLY_SIGNED: "iso-check: a list of sums is wrongly signed",
     EXIT_ISO_UNREACHABLE: "iso-check: a list of sums cannot be fetched",
+    EXIT_OUTDATED: "outdated: a template has a reason to be built again",
+    EXIT_NOT_JUDGED: "outdated: a template could not be judged",
     EXIT_CANCELLED: "cancelled",
 }
 

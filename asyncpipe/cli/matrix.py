@@ -15,14 +15,10 @@ from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asyncpipe.errors import TemplateError
     from asyncpipe.run import shares
     from asyncpipe.settings import Settings
 
-_GIT_S = 60.0
-_MAX_DIFF_BYTES = 64 * 1024 * 1024
 _CATALOG_S = 60.0  # a store that takes longer is not waited for: durations are a help, no more
 _MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limits
 
@@ -108,6 +104,7 @@ async def _pieces(
     from asyncpipe.errors import TemplateError
     from asyncpipe.run import shares
     from asyncpipe.run.units import collisions, discover, load
+    from asyncpipe.run.units.git_changes import changed_files
 
     root = Path.cwd()
     templates = []
@@ -119,7 +116,7 @@ async def _pieces(
     units = load.units_of(settings, templates, root, say=_say)
     collisions.refuse_shared_places(units)
     if changed_since:
-        files = await _changed_files(changed_since, root, settings.environment)
+        files = await changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}
         names = set(shares.changed(loaded, files, root))
         units = [unit for unit in units if unit.name in names]
@@ -137,26 +134,6 @@ async def _pieces(
 
 def _say(sentence: str) -> None:
     click.echo(f"asyncpipe: {sentence}", err=True)
-
-
-async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
-    from asyncpipe.errors import UsageError
-    from asyncpipe.ports import Command
-    from asyncpipe.system.capture import capture
-    from asyncpipe.system.process import SystemProcessRunner
-
-    # --end-of-options: a name that begins with a dash is a name; --relative: paths from here
-    arguments = ("--name-only", "--no-renames", "--relative", "-z", "--end-of-options", ref, "--")
-    command = Command(argv=("git", "diff", *arguments), cwd=root, environment=environment)
-    answer = await capture(
-        SystemProcessRunner(), command, timeout_s=_GIT_S, max_bytes=_MAX_DIFF_BYTES
-    )
-    if answer.return_code != 0:
-        raise UsageError(
-            f"git does not know the commit {ref!r}, or this folder is not a checkout.",
-            hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
-        )
-    return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:

@@ -13,10 +13,13 @@ import click
 from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option
+from asyncpipe.cli.outdated.asked import INDEXES, OLDER_THAN, asked_of
 
 if TYPE_CHECKING:
+    from asyncpipe.cli.outdated.asked import Asked
     from asyncpipe.errors import TemplateError
     from asyncpipe.run import shares
+    from asyncpipe.run.units.load import Unit
     from asyncpipe.settings import Settings
 
 _CATALOG_S = 60.0  # a store that takes longer is not waited for: durations are a help, no more
@@ -35,6 +38,16 @@ _MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limi
     help="Only what a change since this commit touches.",
 )
 @click.option(
+    "--outdated",
+    cls=Option,
+    envvar=f"{PREFIX}OUTDATED",
+    show_envvar=True,
+    is_flag=True,
+    help="Only what `asyncpipe outdated` has a reason for, and what was never published.",
+)
+@OLDER_THAN
+@INDEXES
+@click.option(
     "--runners",
     "job_count",
     cls=Option,
@@ -50,7 +63,7 @@ _MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limi
 @shared.BUILD_TIMEOUT
 @shared.DESTINATION
 @shared.STORE
-def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
+def matrix(changed_since: str | None, job_count: int, *, outdated: bool, **given: Any) -> int:
     """Print which TEMPLATEs [default: templates] to build in which job, as a JSON list.
 
     The list has one object per job ({"name", "runner", "units", "templates", "only", "expected_s",
@@ -68,6 +81,7 @@ def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
     from asyncpipe.settings import Settings
 
     given["templates"] = given["templates"] or ("templates",)
+    asked = asked_of(given)
     settings = Settings.of(given, environment=dict(os.environ))
     refuse_workspace(settings)
     limits = Limits(
@@ -76,7 +90,7 @@ def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
         build_timeout_s=settings.build_timeout_s,
     )
     broken: list[TemplateError] = []
-    pieces = anyio.run(_pieces, settings, changed_since, broken)
+    pieces = anyio.run(_pieces, settings, changed_since, asked if outdated else None, broken)
     return _show(pieces, job_count, limits, broken)
 
 
@@ -99,7 +113,10 @@ def _show(
 
 
 async def _pieces(
-    settings: Settings, changed_since: str | None, broken: list[TemplateError]
+    settings: Settings,
+    changed_since: str | None,
+    asked: Asked | None,
+    broken: list[TemplateError],
 ) -> list[shares.Piece]:
     from asyncpipe.errors import TemplateError
     from asyncpipe.run import shares
@@ -120,6 +137,8 @@ async def _pieces(
         loaded = {unit.name: unit.template for unit in units}
         names = set(shares.changed(loaded, files, root))
         units = [unit for unit in units if unit.name in names]
+    if asked is not None:
+        units = await _with_reason(units, settings, asked)
     known = await _durations(settings)
     return [
         shares.Piece(
@@ -130,6 +149,25 @@ async def _pieces(
         )
         for unit in units
     ]
+
+
+async def _with_reason(units: Sequence[Unit], settings: Settings, asked: Asked) -> list[Unit]:
+    """Those whose latest version is outdated, or that have none; warns of what is not judged."""
+    from asyncpipe.cli.outdated.examine import examine, is_outdated
+    from asyncpipe.stores.open import open_store
+
+    async with open_store(
+        settings.destination, environment=settings.environment, options=settings.store
+    ) as store:
+        places = {unit.place for unit in units}
+        found = await examine(store, asked, settings, Path.cwd(), among=places)
+    for one in found:
+        if one.problem and not is_outdated(one):
+            text = f"{one.entry.short_id} is not planned, for it could not be judged: {one.problem}"
+            _say(text)
+            step.warn("matrix", text)
+    fresh = {one.entry.short_id for one in found if not is_outdated(one)}
+    return [unit for unit in units if unit.place not in fresh]
 
 
 def _say(sentence: str) -> None:

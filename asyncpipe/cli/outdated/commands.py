@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,39 +12,15 @@ import click
 
 from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
-from asyncpipe.cli.options.command import PREFIX, Command, Option, options, setting
-from asyncpipe.cli.options.values import DURATION, PATH, VARIABLE
-from asyncpipe.errors import EXIT_NOT_JUDGED, EXIT_OUTDATED, UsageError
+from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.outdated.asked import INDEXES, OLDER_THAN, Asked, asked_of
+from asyncpipe.errors import EXIT_NOT_JUDGED, EXIT_OUTDATED, ObjectMissingError
 
 if TYPE_CHECKING:
-    from asyncpipe.cli.outdated.examine import Asked, Examined
+    from asyncpipe.cli.outdated.examine import Examined
     from asyncpipe.settings import Settings
 
 _SHOWN: Final = 12  # packages of a template in the table; --json has them all
-
-INDEXES = options(
-    setting(
-        "mirrors",
-        "--mirror",
-        variable="MIRRORS",
-        multiple=True,
-        type=VARIABLE,
-        metavar="ARCHIVE=URL",
-        section="Indexes",
-        help="Where to read an archive: debian, debian-security, ubuntu, almalinux, rocky, "
-        "centos-stream.",
-    ),
-    setting(
-        "keyrings",
-        "--keyring",
-        variable="KEYRINGS",
-        multiple=True,
-        type=PATH,
-        metavar="FILE",
-        section="Indexes",
-        help="Keys that may sign the indexes, in place of the distributions' that are installed.",
-    ),
-)
 
 
 def _published(ctx: click.Context, parameter: click.Parameter, typed: str) -> Any:
@@ -61,16 +37,7 @@ def _published(ctx: click.Context, parameter: click.Parameter, typed: str) -> An
     shell_complete=_published,
 )
 @click.option("--security", is_flag=True, help="Of the updates only those that fix security.")
-@click.option(
-    "--older-than",
-    "older_than_s",
-    cls=Option,
-    envvar=f"{PREFIX}OLDER_THAN",
-    show_envvar=True,
-    type=DURATION,
-    metavar="TIME",
-    help="What is older has a reason too, for example 30d.",
-)
+@OLDER_THAN
 @INDEXES
 @shared.AS_JSON
 @shared.DESTINATION
@@ -90,7 +57,7 @@ def outdated(template: str | None, *, as_json: bool, **given: Any) -> int:
     from asyncpipe.cli.outdated.examine import is_outdated
     from asyncpipe.settings import Settings
 
-    asked = asked_of(given, security_only=given.pop("security"))
+    asked = asked_of(given)
     settings = Settings.of(given, environment=dict(os.environ))
     found = anyio.run(_examine, template, asked, settings)
     exit_code = EXIT_NOT_JUDGED if any(one.problem for one in found) else 0
@@ -106,39 +73,19 @@ def outdated(template: str | None, *, as_json: bool, **given: Any) -> int:
     return exit_code
 
 
-def asked_of(given: dict[str, Any], *, security_only: bool) -> Asked:
-    """Take the options of INDEXES and --older-than out of ``given``; raises UsageError."""
-    from asyncpipe.cli.outdated.examine import Asked
-    from asyncpipe.updates.distributions import ARCHIVES
-
-    mirrors = dict(given.pop("mirrors") or ())
-    for name, url in mirrors.items():
-        if name not in ARCHIVES:
-            raise UsageError(
-                f"--mirror {name}: no archive of that name.", hint=f"Known: {', '.join(ARCHIVES)}."
-            )
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"--mirror {name}: the address has to begin with https:// or http://.")
-    keyrings: Sequence[Path] = given.pop("keyrings") or ()
-    for path in keyrings:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such keyring.")
-    return Asked(
-        security_only=security_only,
-        older_than_s=given.pop("older_than_s", None),
-        mirrors=mirrors,
-        keyrings=tuple(keyrings),
-    )
-
-
 async def _examine(template: str | None, asked: Asked, settings: Settings) -> list[Examined]:
+    from asyncpipe.cli.catalog.listed import meant
     from asyncpipe.cli.outdated.examine import examine
     from asyncpipe.stores.open import open_store
 
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        return await examine(store, template, asked, settings, Path.cwd())
+        try:
+            return await examine(store, asked, settings, Path.cwd(), name=template)
+        except ObjectMissingError as error:
+            error.hint = (await meant(store, template) if template else "") or error.hint
+            raise
 
 
 def _document(one: Examined) -> dict[str, Any]:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from asyncpipe import catalog
-from asyncpipe.cli.outdated.fetching import opened_indexes
+from asyncpipe.cli.outdated.asked import Asked
+from asyncpipe.cli.outdated.downloads import opened_indexes
 from asyncpipe.cli.outdated.templates import Changes
 from asyncpipe.errors import AsyncpipeError, ObjectMissingError, UsageError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.identity import Package
 from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
+from asyncpipe.system.environment import with_home
 from asyncpipe.updates import Distribution, Indexes, Lacking, distribution_of, reasons
 from asyncpipe.updates.lacking import installed_of
 from asyncpipe.updates.reasons import Kind, Reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What counts as a reason, and where indexes come from."""
-
-    security_only: bool = False
-    older_than_s: float | None = None
-    mirrors: Mapping[str, str] = field(default_factory=dict)
-    keyrings: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,17 +46,23 @@ def is_outdated(one: Examined) -> bool:
 
 
 async def examine(
-    store: ObjectStore, name: str | None, asked: Asked, settings: Settings, root: Path
+    store: ObjectStore,
+    asked: Asked,
+    settings: Settings,
+    root: Path,
+    *,
+    name: str | None = None,
+    among: Collection[str] | None = None,
 ) -> list[Examined]:
-    """Judge the version that ``name`` names, or the latest of every template.
+    """Judge the version that ``name`` names, or the latest of every template, or of ``among``.
 
     An index that cannot be read is a value, ``problem``: the others are still judged.
 
     Raises:
         UploadError, UsageError: the catalogue cannot be read, or has no such version.
     """
-    found = await _published(store, name)
-    await _compare(found, asked, settings.environment)
+    found = [await _one(store, name)] if name else await _latest(store, among)
+    await _compare(found, asked, with_home())
     changes = Changes(settings=settings, root=root)
     now = datetime.now(UTC)
     for one in found:
@@ -77,21 +75,20 @@ async def examine(
     return found
 
 
-async def _published(store: ObjectStore, name: str | None) -> list[Examined]:
-    if name is not None:
-        return [await _one(store, name)]
+async def _latest(store: ObjectStore, among: Collection[str] | None) -> list[Examined]:
     listing = await catalog.list_versions(store)
     found = []
     for short_id in sorted({entry.short_id for entry in listing.versions}):
+        if among is not None and short_id not in among:
+            continue
         try:
             found.append(await _one(store, short_id))
         except ObjectMissingError:  # removed meanwhile
             continue
         except UsageError as error:  # every version of it was revoked
             newest = next(one for one in listing.versions if one.short_id == short_id)
-            examined = Examined(entry=newest, document={}, problem=error.message)
-            examined.reasons.append(Reason(kind=Kind.REVOKED, text=error.message))
-            found.append(examined)
+            revoked = [Reason(kind=Kind.REVOKED, text=error.message)]
+            found.append(Examined(entry=newest, document={}, reasons=revoked))
     return found
 
 
@@ -130,7 +127,7 @@ async def _judge(indexes: Indexes, distribution: Distribution, several: Sequence
 
 def _distribution(one: Examined, mirrors: Mapping[str, str]) -> Distribution | None:
     """Whose packages a version has; sets its ``problem`` where that is not known."""
-    if one.problem:
+    if not one.document:  # all versions are revoked: that is reason enough
         return None
     os, guest = one.document["os"], one.document["guest"]
     if not one.document["packages"]:

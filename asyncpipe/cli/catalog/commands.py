@@ -8,7 +8,7 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command, options
-from asyncpipe.cli.options.trust import REQUIRE_SIGNATURE, TRUST
+from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE, TRUST
 from asyncpipe.cli.options.values import DURATION, GATES, PATH
 
 _PLACE = options(shared.AS_JSON, shared.DESTINATION, shared.STORE)
@@ -78,6 +78,24 @@ def pull(**given: Any) -> int:
 def show(**given: Any) -> int:
     """Show everything about a version: system, packages, build, XVA, digests, names."""
     return _run("show_version", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@click.option(
+    "--expires",
+    "expires_s",
+    type=DURATION,
+    default="12h",
+    show_default=True,
+    metavar="TIME",
+    help="How long the address works, at most 7d.",
+)
+@shared.REVOKED
+@_PLACE
+def url(**given: Any) -> int:
+    """Print an address that fetches the XVA without credentials, and what to do with it."""
+    return _run("url", given)
 
 
 @click.command(cls=Command)

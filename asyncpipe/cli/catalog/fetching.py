@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.cli.progress import watched_stream
-from asyncpipe.cli.trust import checked, trust_of
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import size_text

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said, table
-from asyncpipe.cli.trust import checked, trust_of
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry

@@ -10,7 +10,7 @@ import click
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option, options
 from asyncpipe.cli.options.host import HOST, KNOWN_HOSTS
-from asyncpipe.cli.options.trust import REQUIRE_SIGNATURE
+from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE
 from asyncpipe.cli.options.values import TEXT
 
 _HOSTS = options(

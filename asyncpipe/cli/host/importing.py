@@ -16,7 +16,7 @@ import click
 
 from asyncpipe import catalog
 from asyncpipe.cli.run.signals import cancelled_by_signals
-from asyncpipe.cli.trust import checked, trust_of
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.cli.xva.show import name_of
 from asyncpipe.cli.xva.source import open_source
 from asyncpipe.errors import (

@@ -21,7 +21,7 @@ from asyncpipe.cli.options.command import (
     setting,
 )
 from asyncpipe.cli.options.identity import IDENTITY
-from asyncpipe.cli.options.trust import PARENT, SIGNING
+from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,

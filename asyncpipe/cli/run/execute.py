@@ -24,7 +24,7 @@ from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
-from asyncpipe.cli.trust import signer_of
+from asyncpipe.cli.signing.keys import signer_of
 from asyncpipe.errors import (
     EXIT_CANCELLED,
     EXIT_PUBLISHED,

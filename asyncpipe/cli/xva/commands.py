@@ -12,7 +12,7 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
-from asyncpipe.cli.options.trust import TRUST
+from asyncpipe.cli.options.signature import TRUST
 from asyncpipe.cli.options.values import SIZE
 from asyncpipe.cli.progress import Progress
 from asyncpipe.cli.xva.show import name_of, print_report, print_vm, print_vm_json

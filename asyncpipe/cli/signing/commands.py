@@ -31,7 +31,7 @@ def new(output: Path) -> int:
 
     ASYNCPIPE_SIGNING_KEY_PASSWORD encrypts FILE. Nothing is overwritten.
     """
-    from asyncpipe.cli.trust import PASSWORD_VARIABLE
+    from asyncpipe.cli.signing.keys import PASSWORD_VARIABLE
     from asyncpipe.errors import UsageError
     from asyncpipe.provenance.keys import SigningKey
 
@@ -61,7 +61,7 @@ def show(file: Path, *, as_json: bool) -> int:
     """Print the public key of FILE, a private or a public key, and its id."""
     import json
 
-    from asyncpipe.cli.trust import PASSWORD_VARIABLE, read_key_file
+    from asyncpipe.cli.signing.keys import PASSWORD_VARIABLE, read_key_file
     from asyncpipe.provenance.keys import read_public_key, read_signing_key
 
     pem = read_key_file(file)

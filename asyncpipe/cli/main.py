@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "diff": ("catalog.commands", "diff", "Show what changed between two versions."),
     "logs": ("catalog.commands", "logs", "Print a build log."),
     "sbom": ("catalog.commands", "sbom", "Print a bill of materials (CycloneDX, SPDX)."),
+    "outdated": ("outdated.commands", "outdated", "Show which templates lack updates, and why."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
     "import": ("host.commands", "import_", "Stream a published XVA into a host."),
     "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),

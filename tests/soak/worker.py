@@ -118,7 +118,7 @@ def _script(image: bytes, chance: random.Random) -> Script:
 class _Mallinfo2(ctypes.Structure):
     """mallinfo2(3) of glibc."""
 
-    _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]  # noqa: RUF012 - ctypes reads it
+    _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]
 
 
 def _malloc_kib() -> int:

@@ -34,9 +34,9 @@ from asyncpipe.run import log as buildlog
 from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
-from asyncpipe.run.origin.attest import attestation_of
 from asyncpipe.run.origin.materials import read_materials
 from asyncpipe.run.origin.parent import known_parent, parent_named_by
+from asyncpipe.run.publishing.attest import attestation_of
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.system.disk import Disk

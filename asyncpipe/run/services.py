@@ -10,7 +10,7 @@ from asyncpipe.model.run import RunFacts
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run.host.parties import BuildHost
-from asyncpipe.run.origin.attest import Signer
+from asyncpipe.run.publishing.attest import Signer
 from asyncpipe.run.state import RunJournal
 from asyncpipe.text.secrets import Secrets
 from asyncpipe.upload.budget import Budget

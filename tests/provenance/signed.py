@@ -13,7 +13,7 @@ from asyncpipe.provenance.keys import SigningKey
 from asyncpipe.provenance.signer import KeySigner
 from asyncpipe.provenance.statement import statement_of
 from asyncpipe.retry import RetryPolicy
-from asyncpipe.run.origin.attest import SignedObject
+from asyncpipe.run.publishing.attest import SignedObject
 from tests.metadata import documents as make
 from tests.xva.samples import MIB, disk, members_of, pack
 

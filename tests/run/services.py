@@ -14,7 +14,7 @@ from asyncpipe.model.template import Template
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import Command
 from asyncpipe.retry import RetryPolicy
-from asyncpipe.run.origin.attest import Signer
+from asyncpipe.run.publishing.attest import Signer
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import RunJournal
 from asyncpipe.system.logfile import DiskLogFiles

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asyncpipe.model.documents.catalog import CatalogEntry
     from asyncpipe.ports import ObjectStore
     from asyncpipe.provenance.verify import Trust, Verified
-    from asyncpipe.run.origin.attest import Signer
+    from asyncpipe.run.publishing.attest import Signer
 
 # What makes and checks signatures takes long to import: only a command that does either pays.
 

@@ -2,7 +2,7 @@
 
 from asyncpipe.catalog.compare import Change, Difference, compare
 from asyncpipe.catalog.failures import FailedBuild, Failures, list_failures
-from asyncpipe.catalog.fetch.pull import Pulled, pull
+from asyncpipe.catalog.fetch.pull import Pulled, pull, require_image
 from asyncpipe.catalog.fetch.streaming import stream_xva
 from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.index.listing import Listing, list_versions
@@ -11,6 +11,7 @@ from asyncpipe.catalog.index.rebuild import rebuild_index
 from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.read import BAD, read_metadata
+from asyncpipe.catalog.releases.ancestry import revoked_ancestors
 from asyncpipe.catalog.releases.channels import (
     Channel,
     Channels,
@@ -72,9 +73,11 @@ __all__ = [
     "rebuild_index",
     "repair",
     "repoint",
+    "require_image",
     "resolve",
     "revocation_of",
     "revoke",
+    "revoked_ancestors",
     "revoked_folders",
     "set_channel",
     "set_end",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from asyncpipe.catalog.swap import MAX_INDEX_BYTES
 from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError, flattened
@@ -103,6 +105,21 @@ async def read_failure(store: ObjectStore, folder_key: str) -> Failure:
     if found is None:
         raise ObjectMissingError(f"There is no {store.url_of(key)}.")
     return found
+
+
+async def with_statement_digest(store: ObjectStore, entry: CatalogEntry) -> CatalogEntry:
+    """Return ``entry`` with the digest of its signed statement, for a pointer to carry.
+
+    metadata.json cannot hold it: the statement is about metadata.json.
+    """
+    named = entry.provenance
+    if named is None or named.sha256_hex:
+        return entry
+    try:
+        body = (await store.get(named.key, max_bytes=_MAX_METADATA_BYTES)).body
+    except (ObjectMissingError, ObjectTooLargeError):
+        return entry
+    return replace(entry, provenance=replace(named, sha256_hex=hashlib.sha256(body).hexdigest()))
 
 
 async def read_metadata(store: ObjectStore, entry: CatalogEntry) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from asyncpipe.catalog.index.listing import Listing
 from asyncpipe.catalog.index.rebuild import rebuild_index
-from asyncpipe.catalog.read import BAD, each
+from asyncpipe.catalog.read import BAD, each, with_statement_digest
 from asyncpipe.catalog.releases.channels import channels
 from asyncpipe.catalog.releases.standing import Standings, standings
 from asyncpipe.catalog.swap import swap, unguarded_warning
@@ -66,30 +66,33 @@ async def _mend_latest(
     short_id = versions[0].short_id
     key = store_keys.latest_key(short_id)
     there = {entry.timestamp: entry for entry in versions}
+    signed: dict[str, CatalogEntry] = {}  # with the digests of their statements
     chosen: list[CatalogEntry] = []
     stuck = False
 
     def change(body: bytes | None) -> bytes | None:
         nonlocal stuck
-        stuck = False
         chosen.clear()
         named = _named(body, short_id, store.url_of(key))
         now = there.get(named.timestamp) if named else None
-        if named and now and marks.is_good(now):
-            return None
         # a publication that is newer than our look is none of our business
-        if named and named.timestamp > versions[0].timestamp and marks.is_good(named):
+        newer = named is not None and named.timestamp > versions[0].timestamp
+        if named and (now or newer) and marks.is_good(now or named):
             return None
         allowed = [one for one in versions if named is None or one.timestamp < named.timestamp]
         good = next(filter(marks.is_good, allowed), None)
+        stuck = good is None
         if good is None:
-            stuck = True
             return None
         chosen.append(good)
-        wanted = encode_pointer(good)
-        return None if wanted == body else wanted
+        ready = signed.get(good.timestamp)
+        return encode_pointer(ready) if ready else None
 
-    swapped = await swap(store, key, change)
+    while True:
+        swapped = await swap(store, key, change)
+        if not chosen or chosen[0].timestamp in signed:
+            break
+        signed[chosen[0].timestamp] = await with_statement_digest(store, chosen[0])
     if swapped.written and not swapped.guarded:
         warnings.append(unguarded_warning(store, key))
     if stuck:

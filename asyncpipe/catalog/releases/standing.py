@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asyncpipe.catalog.read import BAD, each, read_version
+from asyncpipe.catalog.read import BAD, each, read_version, with_statement_digest
 from asyncpipe.catalog.releases.expiry import UNREADABLE, end_of, has_passed, read_end
 from asyncpipe.catalog.releases.revocation import revocation_of, revoked_folders
 from asyncpipe.errors import ObjectMissingError
@@ -103,7 +103,8 @@ async def newest_good(
     for entry in older:
         if (await standing_of(store, entry)).is_good:
             try:
-                return await read_version(store, entry.folder_key)
+                good = await read_version(store, entry.folder_key)
+                return await with_statement_digest(store, good)
             except (*BAD, ObjectMissingError):
                 continue
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from msgspec import to_builtins
@@ -35,17 +36,18 @@ async def list_versions(
     versions = [entry for entry in listing.versions if system is None or _is(entry, system)]
     names, warnings = await catalog.names_of(store, {entry.short_id for entry in versions})
     marks = await catalog.standings(store, template)
+    inherited = await catalog.revoked_ancestors(store, versions)
+    about = _About(names=names, marks=marks, inherited=inherited, now=datetime.now(UTC))
     if not versions:
         what = f"version of {template}" if template else "version"
         of = f" with the system {system}" if system else ""
         hint = await meant(store, template) if template else ""
         text = f"No {what}{of} is published at {store.url}. {hint}".rstrip()
     else:
-        now = datetime.now(UTC)
-        text = table([_row(one, names, marks, now) for one in versions], header=_COLUMNS)
+        text = table([_row(one, about) for one in versions], header=_COLUMNS)
     return Said(
         text=text,
-        document=lambda: {"versions": [_plain(one, names, marks) for one in versions]},
+        document=lambda: {"versions": [_plain(one, about) for one in versions]},
         warnings=(*listing.warnings, *warnings),
     )
 
@@ -60,36 +62,41 @@ async def meant(store: ObjectStore, name: str) -> str:
     return "" if short_id in known else did_you_mean(short_id, known)
 
 
-def marks_of(entry: CatalogEntry, marks: catalog.Standings, now: datetime) -> list[str]:
-    """Return what speaks against a version, or will: ``REVOKED``, ``expires in 12 days``."""
-    found = ["REVOKED"] if marks.is_revoked(entry) else []
-    end_utc = marks.expires_utc(entry)
-    if catalog.has_passed(end_utc, now):
-        found.append("EXPIRED")
-    elif end_utc is not None:
-        left_s = (datetime.fromisoformat(end_utc) - now).total_seconds()
-        found.append(f"expires in {age_text(left_s)}")
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """What is known of the versions beside the index."""
+
+    names: Mapping[str, list[str]]  # by folder, as the next two
+    marks: catalog.Standings
+    inherited: Mapping[str, str]  # the revoked version that one was built from
+    now: datetime
+
+    def against(self, entry: CatalogEntry) -> list[str]:
+        """What speaks against a version, or will: ``REVOKED``, ``expires in 12 days``."""
+        found = ["REVOKED"] if self.marks.is_revoked(entry) else []
+        ancestor = self.inherited.get(entry.folder_key)
+        if ancestor and not found:
+            found.append(f"BUILT FROM REVOKED {ancestor}")
+        end_utc = self.marks.expires_utc(entry)
+        if catalog.has_passed(end_utc, self.now):
+            found.append("EXPIRED")
+        elif end_utc is not None:
+            left_s = (datetime.fromisoformat(end_utc) - self.now).total_seconds()
+            found.append(f"expires in {age_text(left_s)}")
+        return found
 
 
-def _row(
-    entry: CatalogEntry,
-    names: Mapping[str, list[str]],
-    marks: catalog.Standings,
-    now: datetime,
-) -> tuple[Cell, ...]:
-    against = marks_of(entry, marks, now)
-    bad = not marks.is_good(entry)
-    built = moment_of(entry.timestamp)
+def _row(entry: CatalogEntry, about: _About) -> tuple[Cell, ...]:
+    bad = not about.marks.is_good(entry)
     return (
         Cell(f"{entry.short_id}@{entry.timestamp}", _RED if bad else ""),
-        Cell(age_text((now - built).total_seconds()) if built else "", right=True),
+        Cell(_age_of(entry.timestamp, about.now), right=True),
         Cell(size_text(entry.xva.size_bytes), right=True),
         Cell(" ".join(filter(None, (entry.os.type, entry.os.release or entry.os.version)))),
         Cell(entry.os.arch or ""),
-        _end_of_life(entry, now),
-        Cell(", ".join(names.get(entry.folder_key, ())), _GREEN),
-        Cell(", ".join(against), _RED if bad else _YELLOW),
+        _end_of_life(entry, about.now),
+        Cell(", ".join(about.names.get(entry.folder_key, ())), _GREEN),
+        Cell(", ".join(about.against(entry)), _RED if bad else _YELLOW),
     )
 
 
@@ -116,16 +123,15 @@ def _is(entry: CatalogEntry, system: str) -> bool:
     return bool(of.type) and wanted in {f"{of.type}{version or ''}".lower() for version in versions}
 
 
-def _plain(
-    entry: CatalogEntry, names: Mapping[str, list[str]], marks: catalog.Standings
-) -> dict[str, object]:
-    end_utc = marks.expires_utc(entry)
+def _plain(entry: CatalogEntry, about: _About) -> dict[str, object]:
+    end_utc = about.marks.expires_utc(entry)
     return {
         **to_builtins(entry),
-        "names": names.get(entry.folder_key, []),
-        "revoked": marks.is_revoked(entry),
+        "names": about.names.get(entry.folder_key, []),
+        "revoked": about.marks.is_revoked(entry),
+        "revoked_ancestor": about.inherited.get(entry.folder_key),
         "expires_utc": end_utc,
-        "expired": catalog.has_passed(end_utc),
+        "expired": catalog.has_passed(end_utc, about.now),
         "end_of_life": _date_of(entry),
     }
 

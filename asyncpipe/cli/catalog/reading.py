@@ -26,6 +26,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     names = named.get(entry.folder_key, [])
     standing = await catalog.standing_of(store, entry)
     revocation = standing.revocation
+    ancestor = (await catalog.revoked_ancestors(store, [entry])).get(entry.folder_key)
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
     source, ci = build["source"], build["ci"] or {}
@@ -33,6 +34,8 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         ("version", f"{entry.short_id}@{entry.timestamp}"),
         ("revoked", _revoked(revocation)),
         ("expires", _expires(standing)),
+        ("built from", _parent(entry, ancestor)),
+        ("signed by", (document["provenance"] or {}).get("signer", "nobody")),
         ("named by", ", ".join(names) or "nothing"),
         ("system", os["pretty_name"] or os["release"] or os["version"]),
         ("architecture", os["arch"]),
@@ -60,6 +63,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
             "revoked": as_document(revocation) if revocation else None,
             "expires_utc": standing.expires_utc,
             "expired": standing.is_expired,
+            "revoked_ancestor": ancestor,
         },
         warnings=tuple(warnings),
     )
@@ -93,10 +97,10 @@ async def diff(store: ObjectStore, *, before: str, after: str) -> Said:
 async def logs(store: ObjectStore, *, template: str, failed: bool) -> Said:
     """The build log of a version, or of the newest failed build of a template."""
     if failed:
-        folder = await _newest_failure(store, template)
+        key = await _newest_failure(store, template)
     else:
-        folder = (await catalog.resolve(store, template, revoked=True)).folder_key
-    key = f"{folder}/{store_keys.LOG_NAME}"
+        entry = await catalog.resolve(store, template, revoked=True)
+        key = f"{entry.folder_key}/{store_keys.LOG_NAME}"
     body = (await store.get(key, max_bytes=_MAX_LOG_BYTES)).body
     text = body.decode("utf-8", "replace").removesuffix("\n")
     return Said(text=text, document={"key": key, "lines": text.split("\n")})
@@ -124,19 +128,17 @@ async def _version(store: ObjectStore, name: str) -> tuple[CatalogEntry, dict[st
 
 
 async def _newest_failure(store: ObjectStore, unit: str) -> str:
-    prefix = f"failed/{unit}/"
-    folders = {
-        f"{prefix}{found[1]}"
-        async for info in store.list(prefix)
-        if (found := info.key.removeprefix("failed/").split("/"))[-1] == store_keys.LOG_NAME
-        and len(found) == 3
+    logs = {
+        found: info.key
+        async for info in store.list(f"failed/{unit}/")
+        if (found := store_keys.parse_failed_log(info.key))
     }
-    if not folders:
+    if not logs:
         raise UsageError(
             f"No failed build of {unit} is at {store.url}.",
             hint="Name the template as the build did: its summary and failed/ have the name.",
         )
-    return max(folders)
+    return logs[max(logs)]
 
 
 def _revoked(revocation: Revocation | None) -> str:
@@ -147,10 +149,15 @@ def _revoked(revocation: Revocation | None) -> str:
 
 
 def _expires(standing: catalog.Standing) -> str:
-    return (
-        f"EXPIRED: {standing.expires_utc}"
-        if standing.is_expired
-        else str(standing.expires_utc or "never")
+    when = standing.expires_utc or "never"
+    return f"EXPIRED: {when}" if standing.is_expired else when
+
+
+def _parent(entry: CatalogEntry, ancestor: str | None) -> str:
+    if ancestor is None:
+        return entry.parent or "no published version"
+    return f"{entry.parent}" + (
+        ", which is REVOKED" if ancestor == entry.parent else f", itself of REVOKED {ancestor}"
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from asyncpipe.report.webhook import Message
 
 Document = Mapping[str, object]
 _STYLES: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}  # ECMA-48, SGR
@@ -21,6 +24,7 @@ class Said:
     document: Document | Callable[[], Document] | None = None
     bare: Document | None = None
     warnings: tuple[str, ...] = ()
+    message: Message | None = None  # for a chat, if one was named
 
     def made(self) -> Document:
         """The document."""

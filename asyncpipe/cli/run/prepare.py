@@ -113,7 +113,7 @@ def _journal(settings: Settings, root: Path) -> RunJournal:
         timestamp=timestamp,
         destination=settings.destination,
         variant=settings.variant,
-        expires_s=settings.expires_s,
+        expires_s=settings.lifetime_s,
     )
 
 
@@ -146,7 +146,7 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
         settings.with_variant(journal.variant),
         templates=tuple(templates),
         destination=journal.destination,
-        expires_s=journal.expires_s if settings.expires_s is None else settings.expires_s,
+        lifetime_s=journal.expires_s if settings.lifetime_s is None else settings.lifetime_s,
     )
 
 
@@ -179,7 +179,7 @@ def request_of(
         source=unit.source,
         identity=unit.identity,
         variant=unit.variant,
-        expires_s=settings.expires_s,
+        expires_s=settings.lifetime_s,
         timestamp=timestamp,
         run_id=run_id,
         run_directory=run_directory,

@@ -48,7 +48,7 @@ def age_text(seconds: float) -> str:
     for unit_s, until, unit in (
         (60, 60, "min"),
         (3600, 48, "h"),
-        (_DAY_S, 60, "days"),
+        (_DAY_S, 100, "days"),
         (30.44 * _DAY_S, 24, "months"),
     ):
         if seconds < unit_s * until:

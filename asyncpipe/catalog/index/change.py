@@ -91,7 +91,10 @@ async def _root(index: _Index) -> Root:
     try:
         root = await read_root(index.store)
     except UnreadableError as error:
-        index.warnings.append(f"{error.message} It was made again; {_REBUILD}")
+        why = error.message.removeprefix(
+            f"{index.store.url_of(store_keys.INDEX_KEY)} is unreadable: "
+        )
+        index.broken(store_keys.INDEX_KEY, f"was unreadable and was made again: {why}")
         root = None
     if root is None:
         found = await find_segments(index.store)

@@ -25,9 +25,10 @@ _LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class DownloadError(UsageError):
-    """A file could not be fetched; ``status`` is HTTP's, 0 where there was no answer."""
+    """A file could not be fetched, and ``why``; ``status`` is HTTP's, 0 where there was none."""
 
     status: int = 0
+    why: str = ""
 
 
 class HttpDownloads:
@@ -110,9 +111,10 @@ def _require_small(size_bytes: int, max_bytes: int, url: str) -> None:
 
 
 def _failed(url: str, why: str, status: int = 0) -> DownloadError:
+    shown = printable(without_userinfo(why), 300)
     error = DownloadError(
-        f"{printable(without_userinfo(url), 300)}: {printable(without_userinfo(why), 300)}.",
+        f"{printable(without_userinfo(url), 300)}: {shown}.",
         hint="Behind a proxy set https_proxy; --mirror names another server.",
     )
-    error.status = status
+    error.status, error.why = status, shown
     return error

@@ -38,7 +38,8 @@ def clusters(text: str) -> list[str]:
         return list(text)
     import regex  # noqa: PLC0415 - 60 ms of every start otherwise
 
-    return regex.findall(r"\X", text)
+    found: list[str] = regex.findall(r"\X", text)
+    return found
 
 
 def _by_rune(text: str, *, upper: bool) -> str:

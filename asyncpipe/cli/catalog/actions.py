@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import click
 
-from asyncpipe.cli.catalog import channels, fetching, listed, reading, releasing, upkeep
+from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model.store import StoreOptions
@@ -65,6 +65,8 @@ _ACTIONS: Mapping[str, Action] = {
     "list_versions": listed.list_versions,
     "show": fetching.where,
     "pull": fetching.pull,
+    "verify": fetching.verify,
+    "url": linking.url,
     "set_channel": channels.set_channel,
     "unset_channel": channels.unset_channel,
     "list_channels": channels.list_channels,

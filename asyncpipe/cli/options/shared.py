@@ -21,6 +21,7 @@ from asyncpipe.cli.options.command import (
     setting,
 )
 from asyncpipe.cli.options.identity import IDENTITY
+from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
@@ -332,4 +333,14 @@ REPORTING = options(
     click.option("-v", "--verbose", count=True, help="Say more.", cls=Option, section="Reports"),
     click.option("-q", "--quiet", count=True, help="Say less.", cls=Option, section="Reports"),
 )
-PUBLISHING = options(DESTINATION, WORK_DIRECTORY, IDENTITY, TRANSFER, STORE, OBJECTS, REPORTING)
+PUBLISHING = options(
+    DESTINATION,
+    WORK_DIRECTORY,
+    IDENTITY,
+    PARENT,
+    TRANSFER,
+    STORE,
+    OBJECTS,
+    SIGNING,
+    REPORTING,
+)

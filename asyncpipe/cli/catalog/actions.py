@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import anyio
@@ -46,11 +46,17 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         try:
-            return await action(store, **options)
+            said = await action(store, **options)
         except ObjectMissingError as error:
             for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
+    if said.message is None:
+        return said
+    from asyncpipe.cli.run.notify import post
+
+    problem = await post(settings, said.message)
+    return replace(said, warnings=(*said.warnings, *([problem] if problem else [])))
 
 
 _ACTIONS: Mapping[str, Action] = {

@@ -170,6 +170,7 @@ def rollback(**given: Any) -> int:
 @click.command(cls=Command)
 @click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
 @click.option("--reason", required=True, metavar="TEXT", help="Shown to whoever asks for it.")
+@shared.WEBHOOK
 @_PLACE
 def revoke(**given: Any) -> int:
     """Take a version back: no name leads to it, pull and import refuse it.

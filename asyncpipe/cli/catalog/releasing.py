@@ -18,6 +18,7 @@ from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.documents.release import Revocation, as_document
 from asyncpipe.ports import ObjectStore
+from asyncpipe.report import webhook
 from asyncpipe.run.origin.run_facts import github_facts
 from asyncpipe.text.format import timestamp_of, utc_text
 
@@ -96,6 +97,9 @@ async def revoke(store: ObjectStore, *, version: str, reason: str) -> Said:
         text="\n".join(lines),
         document={"version": to_builtins(entry), "revoked": True, "moved": moved},
         warnings=tuple(warnings),
+        message=webhook.revocation(version, reason=reason, by=mark.by, moved=moved)
+        if is_new
+        else None,
     )
 
 

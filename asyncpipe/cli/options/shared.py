@@ -300,6 +300,22 @@ TRANSFER = options(
 
 # -- what is said -------------------------------------------------------------------------------
 
+WEBHOOK = options(
+    setting(
+        "webhook_url",
+        "--webhook-url",
+        metavar="URL",
+        section="Reports",
+        help="Post a summary to a chat. A secret: prefer the variable.",
+    ),
+    setting(
+        "webhook_format",
+        "--webhook-format",
+        type=OneOf(ChatFormat),
+        section="Reports",
+        help="What the chat reads; auto looks at the address.",
+    ),
+)
 REPORTING = options(
     setting(
         "report",
@@ -309,20 +325,7 @@ REPORTING = options(
         section="Reports",
         help="Write what happened as JSON.",
     ),
-    setting(
-        "webhook_url",
-        "--webhook-url",
-        metavar="URL",
-        section="Reports",
-        help="Post a summary to a chat at the end. A secret: prefer the variable.",
-    ),
-    setting(
-        "webhook_format",
-        "--webhook-format",
-        type=OneOf(ChatFormat),
-        section="Reports",
-        help="What the chat reads; auto looks at the address.",
-    ),
+    WEBHOOK,
     setting(
         "log_format",
         "--log-format",

@@ -231,7 +231,7 @@ def test_the_check_of_every_weekday_passes_and_names_what_is_wrong(repository: R
 
 def test_every_workflow_is_run_by_a_test_or_runs_the_tests() -> None:
     run_here = {"build-templates.yml", "templates.yml", "iso-check.yml"}
-    others = {"ci.yml", "nightly.yml", "zizmor.yml", "release.yml"}  # two of them by test_act.py
+    others = {"ci.yml", "nightly.yml", "zizmor.yml", "release.yml"}  # by test_act.py, by act
     assert {path.name for path in WORKFLOWS} == run_here | others
 
 

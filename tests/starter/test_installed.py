@@ -26,6 +26,7 @@ def test_the_wheel_holds_templates_as_files_and_hashicorps_key(wheel: Path) -> N
     assert f"asyncpipe-{__version__}-" in wheel.name
 
 
+@pytest.mark.heavy("github")
 @pytest.mark.real_packer
 @needs_packer
 def test_a_wheel_an_empty_home_and_a_new_repository_publish_the_demo(machine: Machine) -> None:

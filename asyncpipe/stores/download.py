@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
-import aiofiles
 import aiohttp
+import anyio.to_thread
 
 from asyncpipe.errors import TransientStoreError, UsageError
 from asyncpipe.retry import RetryPolicy, repeated
@@ -74,12 +74,18 @@ async def _save(
     url: str, path: Path, max_bytes: int, on_bytes: Callable[[int, int | None], None]
 ) -> None:
     done = 0
-    async with aiofiles.open(path, "wb") as file, _opened(url) as answer:
-        async for piece in answer.content.iter_chunked(_CHUNK_BYTES):
-            done += len(piece)
-            _require_small(done, max_bytes, url)
-            await file.write(piece)
-            on_bytes(done, answer.content_length)
+    # in threads that a cancellation waits for: no file is opened and lost
+    with await anyio.to_thread.run_sync(_created, path) as file:
+        async with _opened(url) as answer:
+            async for piece in answer.content.iter_chunked(_CHUNK_BYTES):
+                done += len(piece)
+                _require_small(done, max_bytes, url)
+                await anyio.to_thread.run_sync(file.write, piece)
+                on_bytes(done, answer.content_length)
+
+
+def _created(path: Path) -> BinaryIO:
+    return path.open("wb")
 
 
 @asynccontextmanager

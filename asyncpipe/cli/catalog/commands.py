@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import shared
+from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command, options
 from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE, TRUST
 from asyncpipe.cli.options.values import DURATION, GATES, PATH
@@ -65,7 +65,7 @@ def latest(**given: Any) -> int:
     flag_value=False,
     help="Do not look whether the XVA is whole and importable.",
 )
-@shared.BAD
+@lifetime.BAD
 @REQUIRE_SIGNATURE
 @_PLACE
 def pull(**given: Any) -> int:
@@ -95,7 +95,7 @@ def show(**given: Any) -> int:
     metavar="TIME",
     help="How long the address works, at most 7d.",
 )
-@shared.BAD
+@lifetime.BAD
 @_PLACE
 def url(**given: Any) -> int:
     """Print an address that fetches the XVA without credentials, and what to do with it."""

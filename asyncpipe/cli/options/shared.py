@@ -62,19 +62,6 @@ def templates(*, required: bool = False) -> Decorator:
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-BAD = options(
-    click.option("--revoked", is_flag=True, help="Take it although it was revoked, or expired."),
-    click.option("--expired", is_flag=True, help="Take it although it has expired."),
-)
-EXPIRES = setting(
-    "lifetime_s",
-    "--expires",
-    type=DURATION,
-    metavar="TIME",
-    show_default="never",
-    help="After this the version is treated as revoked ones are: 90d.",
-)
-
 DESTINATION = setting(
     "destination", "--destination", metavar="URL", help="s3://bucket/prefix or a folder."
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import click
 
-from asyncpipe.cli.catalog import channels, fetching, listed, reading, releasing, upkeep
+from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model.store import StoreOptions
@@ -46,11 +46,17 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         try:
-            return await action(store, **options)
+            said = await action(store, **options)
         except ObjectMissingError as error:
             for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
+    if said.message is None:
+        return said
+    from asyncpipe.cli.run.notify import post
+
+    problem = await post(settings, said.message)
+    return replace(said, warnings=(*said.warnings, *([problem] if problem else [])))
 
 
 _ACTIONS: Mapping[str, Action] = {
@@ -65,6 +71,8 @@ _ACTIONS: Mapping[str, Action] = {
     "list_versions": listed.list_versions,
     "show": fetching.where,
     "pull": fetching.pull,
+    "verify": fetching.verify,
+    "url": linking.url,
     "set_channel": channels.set_channel,
     "unset_channel": channels.unset_channel,
     "list_channels": channels.list_channels,

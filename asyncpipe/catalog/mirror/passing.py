@@ -49,7 +49,7 @@ async def mirror(
     prune: bool = False,
     on_version: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Mirrored:
-    """Make the target hold what the source holds; ``on_version`` is told done and total.
+    """Make the target hold what the source holds; ``on_version`` gets (done, total).
 
     Raises:
         UsageError: nothing at the source fits.

@@ -75,7 +75,7 @@ async def _mend_latest(
         chosen.clear()
         named = _named(body, short_id, store.url_of(key))
         now = there.get(named.timestamp) if named else None
-        # a publication that is newer than our look is none of our business
+        # a version that was published after the listing may well be newer
         newer = named is not None and named.timestamp > versions[0].timestamp
         if named and (now or newer) and marks.is_good(now or named):
             return None

@@ -117,8 +117,7 @@ def for_console(text: str, limit_chars: int) -> str:
         is_long = len(text) >= _SHORT_CHARS
         text = _without_sequences(text) if is_long else without_escapes(text)
         if "\r" in text:
-            lines = text.split("\n")
-            text = "\n".join([_last_painted(line) if "\r" in line else line for line in lines])
+            text = _last_painted(text)
         if text.isascii():
             text = text.translate(_CONTROLS)
         else:
@@ -128,8 +127,12 @@ def for_console(text: str, limit_chars: int) -> str:
     return text
 
 
-def _last_painted(line: str) -> str:
-    return line.rstrip("\r\0 \t").rpartition("\r")[2]
+def _last_painted(text: str) -> str:
+    """Return of each line that repaints itself the last text."""
+    lines = text.split("\n")
+    return "\n".join(
+        [line.rstrip("\r\0 \t").rpartition("\r")[2] if "\r" in line else line for line in lines]
+    )
 
 
 def _has_longer_line(text: str, limit_chars: int) -> bool:

@@ -57,7 +57,12 @@ def _output(text: str, *, verbose: int) -> str | None:
     found = _looked_at().which(text.encode("utf-8", "surrogatepass"))
     if not found:
         return text
-    if found == {_NAME} and (verbose or MARK not in text):
+    if found == {_NAME}:  # plain lines need no cleaning
+        if not verbose and MARK in text:
+            lines = [line for line in text.split("\n") if MARK not in line]
+            if not lines:
+                return None
+            text = "\n".join(lines)
         return _OURS_LIKE.sub(r"\\", text)
     shown = [guests(line) for line in text.split("\n") if verbose or MARK not in line]
     return "\n".join(shown) if shown else None

@@ -21,7 +21,7 @@ _CLOSE_S: Final = 30.0
 _END_BYTES: Final = 4 * 1024 * 1024  # for the end of a log that exceeds its limit
 _END_PIECES: Final = 64  # in which it is kept, so that it is cut about where it shall
 _MARK: Final = b"[asyncpipe]"
-_MANY_EMPTY: Final = re.compile(rb"\n{4,}")
+_MANY_EMPTY: Final = re.compile(rb"\n\n\n(\n+)")
 
 
 class StampedText:
@@ -46,7 +46,7 @@ class StampedText:
         lines = body[:-1] if end else body
         self.line_count += lines.count(b"\n") + (1 if self._at_start else 0)
         if b"\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
-            lines = _MANY_EMPTY.sub(_bare, lines).replace(b"\n", b"\n" + stamp)
+            lines = _bared(lines).replace(b"\n", b"\n" + stamp)
             lines = lines.replace(b"\x01", b"\n").replace(b"\x02", stamp)
         else:
             lines = lines.replace(b"\n", b"\n" + stamp)
@@ -236,6 +236,8 @@ def _stamp(now: datetime) -> bytes:
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z ".encode()
 
 
-def _bare(run: re.Match[bytes]) -> bytes:
+def _bared(lines: bytes) -> bytes:
     """Mark all but the first of many empty lines, and where the next line begins."""
-    return b"\n\n\n" + b"\x01" * (len(run[0]) - 3) + b"\x02"
+    parts = _MANY_EMPTY.split(lines)
+    parts[1::2] = [b"\n\n\n%b\x02" % (b"\x01" * len(run)) for run in parts[1::2]]
+    return b"".join(parts)

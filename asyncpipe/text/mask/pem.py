@@ -58,6 +58,9 @@ class PemBlock:
             self.is_open = False
 
     def _body(self, line: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        if start == stop:
+            self._others += 1
+            return
         found = [match.span() for match in _BODY.finditer(line, start, stop)]
         found += [match.span() for match in _LABEL.finditer(line, start, stop)]
         if not found and self._others == 0 and start == 0 and stop == len(line):

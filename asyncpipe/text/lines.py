@@ -10,7 +10,7 @@ from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
 _FREE_HITS: Final = 512  # of any text
 _BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
-_LOOKED_AT: Final = 128  # lines at each end of a text that is full of what may mean something
+_LOOKED_AT: Final = 64  # lines at each end of a text that is full of what may mean something
 _ATTENTIVE_LINES: Final = 200  # of one text: those that are taken because of one before them
 
 

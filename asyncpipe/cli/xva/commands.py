@@ -17,9 +17,9 @@ from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.signature import TRUST
 from asyncpipe.cli.options.values import SIZE
 from asyncpipe.cli.progress import Progress
-from asyncpipe.cli.xva.converting import FORMATS, RAW, convert, find_converter, format_of
 from asyncpipe.cli.xva.show import name_of, print_report, print_vm, print_vm_json
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
+from asyncpipe.system.qemu_img import FORMATS, RAW, convert, find_converter, format_of
 from asyncpipe.text.format import size_text
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ import anyio
 
 from asyncpipe.catalog.index.pointer import change_index
 from asyncpipe.catalog.mirror import pointers
-from asyncpipe.catalog.mirror.copying import Way, copy_image, copy_small, read_whole
+from asyncpipe.catalog.mirror.copying import copy_image, copy_small, read_whole
 from asyncpipe.catalog.mirror.selection import Objects, Wanted, places_of, selected
+from asyncpipe.catalog.mirror.uploads import Way
 from asyncpipe.catalog.prune import remove_folder
 from asyncpipe.catalog.read import BAD, read_pointer
 from asyncpipe.catalog.releases.revocation import revoked_folders
@@ -123,7 +124,7 @@ class _Pass:
             for key in keys:  # metadata.json is the last one
                 if key == version.entry.xva.key:
                     async with images:  # one of many gigabytes at a time
-                        self.done.copied_bytes += await copy_image(self.way, version.entry)
+                        self.done.copied_bytes += await copy_image(self.way, version, self._warn)
                 else:
                     sum_hex = version.sums_hex.get(key, "")
                     self.done.copied_bytes += await copy_small(self.way, key, sha256_hex=sum_hex)

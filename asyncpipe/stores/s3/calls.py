@@ -43,6 +43,17 @@ class S3Calls:
         """The ``s3://`` URL of an object."""
         return self.url + key
 
+    async def is_beside(self, other: S3Calls) -> bool:
+        """Whether both are one endpoint that is asked with the same credentials."""
+        mine, theirs = self._clients, other._clients
+        return mine.endpoint == theirs.endpoint and (
+            await mine.credentials.fingerprint() == await theirs.credentials.fingerprint()
+        )
+
+    def copy_source(self, key: str) -> dict[str, str]:
+        """An object of ours, named for a call of another store at this endpoint."""
+        return {"Bucket": self._bucket, "Key": self.prefix + checked_key(key)}
+
     async def presigned(self, operation: str, key: str, expires_s: int) -> str:
         """Sign a request for somebody else to make; nothing is sent."""
         parameters = {"Bucket": self._bucket, "Key": self.prefix + checked_key(key)}

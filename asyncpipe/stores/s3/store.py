@@ -29,6 +29,7 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
+from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.s3.answers import (
     object_info,
     open_upload,
@@ -37,6 +38,7 @@ from asyncpipe.stores.s3.answers import (
 )
 from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.calls import S3Calls
+from asyncpipe.stores.s3.copying import copy_part
 from asyncpipe.stores.s3.creating import create, create_and_look
 from asyncpipe.stores.s3.errors import UnexplainedError
 from asyncpipe.stores.s3.lifecycle import abort_rule_days
@@ -222,6 +224,22 @@ class S3Store:
         part = stored_part({**answer, "PartNumber": number, "Size": body.nbytes})
         self._check_answer(part, digests)
         return part
+
+    async def copy_part(
+        self,
+        handle: UploadHandle,
+        number: int,
+        source: ObjectStore,
+        *,
+        offset_bytes: int,
+        size_bytes: int,
+    ) -> StoredPart | None:
+        """Let the endpoint copy a range of the upload's key at ``source``; None: it cannot."""
+        if not isinstance(source, S3Store):
+            return None
+        there = source._calls  # noqa: SLF001 - another of our own class
+        span = {"offset_bytes": offset_bytes, "size_bytes": size_bytes}
+        return await copy_part(self._calls, there, handle, number, **span)
 
     def _check_answer(self, part: StoredPart, digests: PartDigests) -> None:
         sent = part_checksum(ChecksumMode.CRC64NVME_FULL, digests)["ChecksumCRC64NVME"]

@@ -38,7 +38,6 @@ from asyncpipe.stores.s3.answers import (
 )
 from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.calls import S3Calls
-from asyncpipe.stores.s3.copying import copy_part
 from asyncpipe.stores.s3.creating import create, create_and_look
 from asyncpipe.stores.s3.errors import UnexplainedError
 from asyncpipe.stores.s3.lifecycle import abort_rule_days
@@ -239,7 +238,7 @@ class S3Store:
             return None
         there = source._calls  # noqa: SLF001 - another of our own class
         span = {"offset_bytes": offset_bytes, "size_bytes": size_bytes}
-        return await copy_part(self._calls, there, handle, number, **span)
+        return await self._calls.copy_part(there, handle, number, **span)
 
     def _check_answer(self, part: StoredPart, digests: PartDigests) -> None:
         sent = part_checksum(ChecksumMode.CRC64NVME_FULL, digests)["ChecksumCRC64NVME"]

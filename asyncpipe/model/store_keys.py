@@ -7,6 +7,7 @@ templates/{place}/channels/{name}.json
 templates/{place}/history/{channel}/{timestamp}-{token}.json    each change of a channel
 templates/{place}/place.json    which template fills it (catalog/place.py)
 templates/index.json
+index.html    the page of the catalogue, where it is asked for (catalog/page/)
 revoked/{place}/{timestamp}.json    why a version must not be used
 failed/{unit}/{timestamp}/metadata.json, build.log
 .asyncpipe-probe/{random}    while a destination is asked what it honours
@@ -28,6 +29,7 @@ METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
 INDEX_KEY: Final = "templates/index.json"
+PAGE_KEY: Final = "index.html"  # beside templates/, so that its links are relative
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"
 PROBE_ROOT: Final = ".asyncpipe-probe/"

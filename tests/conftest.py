@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests import heavy
 
@@ -11,6 +13,13 @@ from tests import heavy
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Everything but the adapters runs on both; an area that cannot says so in its own conftest."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def log_settings() -> Iterator[None]:
+    """A command run in this process points structlog at a stream that ends with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.catalog import streaming
-from asyncpipe.catalog.streaming import Ahead, stream_ranges
+from asyncpipe.catalog.fetch import streaming
+from asyncpipe.catalog.fetch.streaming import Ahead, stream_ranges
 from asyncpipe.errors import ChecksumError, TransientStoreError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import StoredBytes

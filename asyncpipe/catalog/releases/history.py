@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.catalog.channels import set_channel
 from asyncpipe.catalog.read import BAD, read_pointer, read_version
-from asyncpipe.catalog.revocation import revocation_of
+from asyncpipe.catalog.releases.channels import set_channel
+from asyncpipe.catalog.releases.revocation import revocation_of
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry

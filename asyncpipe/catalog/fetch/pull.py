@@ -14,8 +14,8 @@ from typing import Final
 
 import anyio.to_thread
 
+from asyncpipe.catalog.fetch.streaming import stream_ranges
 from asyncpipe.catalog.read import read_version
-from asyncpipe.catalog.streaming import stream_ranges
 from asyncpipe.errors import (
     ChecksumError,
     TransientStoreError,

@@ -56,6 +56,7 @@ class Settings:
     dry_run: bool = False
     resume: str | None = None  # a run's folder
     rebuild: bool = False  # in a re-run of a workflow: also what an earlier attempt published
+    page: bool = False  # the page of the catalogue is written again
     report: Path | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_format: ChatFormat = ChatFormat.AUTO

@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
+    "page": ("catalog.commands", "page", "Write the catalogue as a page for people."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }

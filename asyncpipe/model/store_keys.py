@@ -28,6 +28,7 @@ from asyncpipe.errors import UsageError
 METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
+SBOM_NAME: Final = "sbom.cdx.json"  # of versions that the page links to
 INDEX_KEY: Final = "templates/index.json"
 PAGE_KEY: Final = "index.html"  # beside templates/, so that its links are relative
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import os.path
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from asyncpipe.catalog.compare import Change
 from asyncpipe.catalog.page.gather import Overview, TemplateView
 from asyncpipe.model.documents.catalog import CatalogEntry
-from asyncpipe.text.format import moment_of
+from asyncpipe.text.format import duration_text, size_text
 from asyncpipe.text.safe import printable
 
 MAX_BYTES: Final = 1_400_000  # of all JSON; with styles and script the page stays below 1.5 MB
@@ -25,16 +26,26 @@ MAX_CHANGES: Final = 150  # of packages, per template
 MAX_PACKAGES: Final = 5000  # per template, while there is room
 _MAX_TEXT: Final = 200
 _VERSIONS_SHARE: Final = 1_150_000  # what versions may take of it, before packages
+_FEWER: Final = (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)  # versions of a template
 _COMMIT_CHARS: Final = 12
+# How fields of ``catalog.compare`` are written for people.
+_WRITTEN: Final[Mapping[str, Callable[[str], str]]] = {
+    "XVA bytes": lambda text: size_text(float(text)),
+    "build seconds": lambda text: duration_text(float(text)),
+    "commit": lambda text: text[:_COMMIT_CHARS],
+    "template's files": lambda text: text[:_COMMIT_CHARS],
+}
+_SHORTER: Final = {"XVA bytes": "size", "build seconds": "build time"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def columns(overview: Overview) -> dict[str, Any]:
+def columns(overview: Overview, bills: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return what the page embeds; what did not fit is counted in it, never silently gone."""
-    kept = _versions_that_fit(overview.templates)
-    tables = [_template(view, view.versions[:most]) for view, most in zip(*kept, strict=True)]
-    left = MAX_BYTES - _size(tables)
+    tables = _tables(overview.templates)
+    left = MAX_BYTES - _size(tables) - 16 * len(tables)  # for "sbom"
     for view, table in zip(overview.templates, tables, strict=False):
+        if view.current and view.current.folder_key in bills:
+            table["sbom"] = True
         packages = _packages(view)
         cost = _size(packages)
         if packages and cost <= left:
@@ -47,36 +58,31 @@ def columns(overview: Overview) -> dict[str, Any]:
     }
 
 
-def _versions_that_fit(
-    templates: Sequence[TemplateView],
-) -> tuple[Sequence[TemplateView], list[int]]:
-    """Choose how many versions of each template are shown: as many as fit, the same for all."""
+def _tables(templates: Sequence[TemplateView]) -> list[dict[str, Any]]:
+    """Write as many versions of each template as fit, at most the same number of all of them.
+
+    Where not even one of each fits, the last templates are left out.
+    """
     longest = max((len(view.versions) for view in templates), default=0)
-    for most in (longest, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1):
-        if most > longest:
-            continue
-        sizes = [_size(_template(view, view.versions[:most])) for view in templates]
-        if sum(sizes) <= _VERSIONS_SHARE or most == 1:
-            return _templates_that_fit(templates, sizes, most)
-    return (), []
-
-
-def _templates_that_fit(
-    templates: Sequence[TemplateView], sizes: Sequence[int], most: int
-) -> tuple[Sequence[TemplateView], list[int]]:
-    total, count = 0, 0
-    for size in sizes:
-        total += size
-        if total > _VERSIONS_SHARE:
-            break
-        count += 1
-    return templates[:count], [min(most, len(view.versions)) for view in templates[:count]]
+    tables: list[dict[str, Any]] = []
+    sizes: list[int] = []
+    for most in (longest, *(number for number in _FEWER if number < longest)):
+        tables = [_template(view, view.versions[:most]) for view in templates]
+        sizes = [_size(table) for table in tables]
+        if sum(sizes) <= _VERSIONS_SHARE:
+            return tables
+    return [
+        table
+        for table, total in zip(tables, accumulate(sizes), strict=True)
+        if total <= _VERSIONS_SHARE
+    ]
 
 
 def _template(view: TemplateView, versions: Sequence[CatalogEntry]) -> dict[str, Any]:
     newest = view.current or view.versions[0]
     moments = [_epoch_s(entry.timestamp) for entry in versions]
-    prefix = os.path.commonprefix([entry.build.run_url or "" for entry in versions])
+    runs = [entry.build.run_url or "" for entry in versions]
+    prefix = os.path.commonprefix(runs)  # noqa: RUF071 - of texts, and that is wanted
     return _lean(
         {
             "id": view.short_id,
@@ -90,14 +96,14 @@ def _template(view: TemplateView, versions: Sequence[CatalogEntry]) -> dict[str,
             "count": len(view.versions),
             "current": versions.index(view.current) if view.current in versions else None,
             # newest first; each as the seconds that it is older than the one before it
-            "times": [moments[0], *(a - b for a, b in zip(moments, moments[1:], strict=False))],
+            "times": [moments[0], *(a - b for a, b in pairwise(moments))],
             "sizes": [entry.xva.size_bytes for entry in versions],
             "durations": [round(entry.build.duration_s or 0) for entry in versions],
             "digests": "".join(_digest(entry) for entry in versions),
             "commits": " ".join(_word(entry.build.commit) for entry in versions),
             "files": _files(view.short_id, versions),
             "run_prefix": prefix if _is_web(prefix) else "",
-            "runs": [_rest(entry.build.run_url, prefix) for entry in versions] if _is_web(prefix) else [],
+            "runs": [_rest(run, prefix) for run in runs] if _is_web(prefix) else [],
             "names": _by_position(versions, view.names),
             "revoked": _by_position(versions, view.revoked),
             "facts": _facts(view.metadata),
@@ -116,8 +122,7 @@ def _text(text: str | None, limit: int = _MAX_TEXT) -> str | None:
 
 
 def _epoch_s(timestamp: str) -> int:
-    moment = moment_of(timestamp)
-    return int((moment - _EPOCH).total_seconds()) if moment else 0
+    return int((datetime.fromisoformat(timestamp) - _EPOCH).total_seconds())
 
 
 def _digest(entry: CatalogEntry) -> str:
@@ -141,10 +146,9 @@ def _is_web(url: str) -> bool:
     return url.isprintable() and url.startswith(("https://", "http://"))
 
 
-def _rest(url: str | None, prefix: str) -> str:
+def _rest(url: str, prefix: str) -> str:
     """What of a CI run's address follows the common beginning; "" for what is no address."""
-    text = url or ""
-    return text.removeprefix(prefix) if text.isprintable() else ""
+    return url.removeprefix(prefix) if url.isprintable() else ""
 
 
 def _by_position(
@@ -185,7 +189,7 @@ def _changes(view: TemplateView) -> dict[str, Any]:
     packages = view.difference.packages
     return {
         "since": _epoch_s(view.before.timestamp),
-        "fields": [_change(one) for one in view.difference.fields],
+        "fields": [_field(one) for one in view.difference.fields],
         "packages": [_change(one) for one in packages[:MAX_CHANGES]],
         "added": sum(one.before is None for one in packages),
         "removed": sum(one.after is None for one in packages),
@@ -196,6 +200,13 @@ def _changes(view: TemplateView) -> dict[str, Any]:
 
 def _change(change: Change) -> list[str | None]:
     return [_text(change.name), _text(change.before, 100), _text(change.after, 100)]
+
+
+def _field(change: Change) -> list[str | None]:
+    """A change of something else than a package, as people write it."""
+    write = _WRITTEN.get(change.name, lambda text: text)
+    before, after = (write(text) if text else text for text in (change.before, change.after))
+    return _change(Change(name=_SHORTER.get(change.name, change.name), before=before, after=after))
 
 
 def _packages(view: TemplateView) -> list[str]:

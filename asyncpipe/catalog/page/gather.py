@@ -10,10 +10,10 @@ from typing import Any, Final
 import anyio
 
 from asyncpipe.catalog.compare import Difference, compare
-from asyncpipe.catalog.listing import list_versions
-from asyncpipe.catalog.naming import names_of
+from asyncpipe.catalog.index.listing import list_versions
 from asyncpipe.catalog.read import BAD, read_metadata
-from asyncpipe.catalog.revocation import revocation_of, revoked_folders
+from asyncpipe.catalog.releases.naming import names_of
+from asyncpipe.catalog.releases.revocation import revocation_of, revoked_folders
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 

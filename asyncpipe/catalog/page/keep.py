@@ -11,7 +11,7 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
 
 PAGE_TYPE: Final = "text/html; charset=utf-8"
-_RETRY: Final = RetryPolicy(attempts=6)
+_RETRY: Final = RetryPolicy(attempts=6, base_s=0.2, cap_s=3.0)
 
 
 async def keep_page(store: ObjectStore, make: Callable[[], Awaitable[bytes]]) -> int:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 import jinja2
+import markupsafe
 import msgspec
 
 from asyncpipe.catalog.page.columns import columns
@@ -20,7 +21,13 @@ _NOSCRIPT_ROWS = 200
 
 
 def render(
-    overview: Overview, *, destination: str, base_url: str | None, made_utc: str, version: str
+    overview: Overview,
+    *,
+    destination: str,
+    base_url: str | None,
+    bills: frozenset[str] = frozenset(),
+    made_utc: str,
+    version: str,
 ) -> bytes:
     """Return the page, UTF-8, at most about 1.5 MB.
 
@@ -29,6 +36,7 @@ def render(
         destination: what a command line takes for ``--destination``.
         base_url: where the objects are, ending in a slash; "" when they are beside the page, None
             where no link leads to them.
+        bills: folders of versions beside which there is a bill of materials.
         made_utc: RFC 3339.
         version: of asyncpipe.
     """
@@ -37,7 +45,7 @@ def render(
         "destination": printable(destination),
         "base_url": base_url,
         "made_utc": made_utc,
-        **columns(overview),
+        **columns(overview, bills),
     }
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -66,9 +74,9 @@ def json_in_html(value: Mapping[str, Any]) -> str:
     return text
 
 
-def _trusted(text: str) -> Any:
+def _trusted(text: str) -> markupsafe.Markup:
     """Our own assets, and JSON in which nothing is markup."""
-    return jinja2.utils.markupsafe.Markup(text)  # noqa: S704
+    return markupsafe.Markup(text)  # noqa: S704
 
 
 def _asset(name: str) -> str:

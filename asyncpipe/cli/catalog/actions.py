@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import anyio
@@ -15,7 +15,9 @@ import click
 from asyncpipe.cli.catalog import channels, fetching, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
+from asyncpipe.model import store_keys
 from asyncpipe.model.store import StoreOptions
+from asyncpipe.ports import ObjectStore
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 
@@ -33,7 +35,7 @@ def run(action: str, given: dict[str, Any]) -> int:
         click.echo(json.dumps(said.bare, indent=2))
     elif as_json:
         click.echo(json.dumps({"schema_version": 1, **said.document}, indent=2))
-    else:
+    elif said.text:
         click.echo(said.text)
     return 0
 
@@ -46,13 +48,41 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         try:
-            return await action(store, **options)
+            said = await action(store, **options)
         except ObjectMissingError as error:
             for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
+        if action not in _CHANGES:
+            return said
+        return replace(said, warnings=(*said.warnings, *await _refreshed(store)))
 
 
+async def _refreshed(store: ObjectStore) -> tuple[str, ...]:
+    """Let what people read beside the index show the change too."""
+    if await store.head(store_keys.PAGE_KEY) is None:
+        return ()
+    from asyncpipe.cli.catalog import paging
+
+    return await paging.refresh(store)
+
+
+async def _page(store: ObjectStore, **options: Any) -> Said:
+    from asyncpipe.cli.catalog import paging  # Jinja2 takes time that `list` need not wait for
+
+    return await paging.page(store, **options)
+
+
+_CHANGES: frozenset[Action] = frozenset(
+    {
+        releasing.promote,
+        releasing.rollback,
+        releasing.revoke,
+        channels.set_channel,
+        channels.unset_channel,
+        upkeep.prune,
+    }
+)
 _ACTIONS: Mapping[str, Action] = {
     "show_version": reading.show,
     "diff": reading.diff,
@@ -70,4 +100,5 @@ _ACTIONS: Mapping[str, Action] = {
     "list_channels": channels.list_channels,
     "prune": upkeep.prune,
     "rebuild_index": upkeep.rebuild,
+    "page": _page,
 }

@@ -208,6 +208,34 @@ def prune(**given: Any) -> int:
     return _run("prune", given)
 
 
+@click.command(cls=Command)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="FILE",
+    help="Where to; - is stdout [catalogue.html].",
+)
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Write it to the destination, as index.html beside templates/.",
+)
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where browsers reach the destination: links in FILE lead there.",
+)
+@_PLACE
+def page(**given: Any) -> int:
+    """Write the catalogue as one HTML file for people: no server, nothing loaded from elsewhere.
+
+    A published page is written again by builds with --page, and by promote, rollback, revoke,
+    channel and prune.
+    """
+    return _run("page", given)
+
+
 @click.group()
 def index() -> None:
     """The catalogue, templates/index.json."""

@@ -332,4 +332,12 @@ REPORTING = options(
     click.option("-v", "--verbose", count=True, help="Say more.", cls=Option, section="Reports"),
     click.option("-q", "--quiet", count=True, help="Say less.", cls=Option, section="Reports"),
 )
-PUBLISHING = options(DESTINATION, WORK_DIRECTORY, IDENTITY, TRANSFER, STORE, OBJECTS, REPORTING)
+PAGE = setting(
+    "page",
+    "--page",
+    is_flag=True,
+    help="Write the page of the catalogue again (`asyncpipe page --publish`) once it changed.",
+)
+PUBLISHING = options(
+    DESTINATION, PAGE, WORK_DIRECTORY, IDENTITY, TRANSFER, STORE, OBJECTS, REPORTING
+)

@@ -1,7 +1,7 @@
 "use strict";
 // Every text reaches the page by textContent or an attribute that holds no code; no markup is parsed.
 (() => {
-  const SLICE = { templates: 40, versions: 25, packages: 240 };
+  const SLICE = { templates: 40, versions: 10, packages: 240 };
   const DAY = 86400;
   const SOON = 180 * DAY;
   const $ = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@
       if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
       else node.setAttribute(name, value === true ? "" : value);
     }
-    node.append(...children.flat().filter((one) => one !== null && one !== undefined && one !== ""));
+    node.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== ""));
     return node;
   };
   const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
@@ -43,10 +43,13 @@
   };
   const ageText = (s) => {
     const steps = [[DAY * 365, "year"], [DAY * 30, "month"], [DAY, "day"], [3600, "hour"], [60, "minute"]];
-    for (const [length, noun] of steps) if (s >= length * 1.0) return `${count(Math.floor(s / length), noun)}`;
-    return "less than a minute";
+    for (const [length, noun] of steps) if (s >= length) return `${count(Math.floor(s / length), noun)}`;
+    return "";
   };
-  const agoText = (epoch) => (epoch > now + 60 ? "in the future" : `${ageText(Math.max(0, now - epoch))} ago`);
+  const agoText = (epoch) => {
+    const age = ageText(now - epoch);
+    return age ? `${age} ago` : epoch > now + 60 ? "in the future" : "just now";
+  };
   const momentText = (epoch) => new Date(epoch * 1000).toISOString().slice(0, 16).replace("T", " ");
   const stamp = (epoch) => new Date(epoch * 1000).toISOString().replace(/[-:]|\.\d+/g, "");
   const time = (epoch, text) =>
@@ -248,6 +251,7 @@
     lines.push(["Bill of materials", `asyncpipe sbom ${version.reference} ${place}`]);
     return lines;
   };
+  const words = (text) => text.split(" ").map((one, n) => [n ? " " : null, h("span", { class: "word" }, one)]);
   const linksFor = (model, version) => {
     const bill = model.table.sbom && version === model.shown ? urlOf(`${version.folder}/sbom.cdx.json`) : "";
     return h("ul", { class: "links" },
@@ -274,13 +278,13 @@
       }
     }
     choices.sort((a, b) => b[2].length === table.id.length ? 1 : a[2].length - b[2].length);
-    for (const version of versions.slice(0, SLICE.versions)) {
+    for (const version of versions.slice(0, 50)) {
       const mark = version.revoked === undefined ? "" : ", revoked";
       choices.push([`${version.reference}${mark}`, version, version.reference]);
     }
     const draw = ([, version, reference]) => body.replaceChildren(
       ...linesFor(version, reference).map(([what, text]) => h("div", { class: "line" },
-        h("span", {}, what), h("code", {}, text), copyButton(`: ${what}`, () => text))),
+        h("span", {}, what), h("code", {}, words(text)), copyButton(`: ${what}`, () => text))),
       linksFor(model, version),
       version.revoked === undefined ? "" : h("p", { class: "notes" }, "Revoked", version.revoked ? ": " : "", bdi(version.revoked)));
     const pick = h("select", { "aria-label": `Version of ${table.id}`, onchange: () => draw(choices[pick.value]) },
@@ -338,7 +342,7 @@
 
   const packagesOf = (model) => {
     const known = (model.table.facts || {}).packages || 0;
-    const part = h("section", {}, h("h3", {}, `Packages (${known.toLocaleString("en")})`));
+    const part = h("details", { class: "fold" }, h("summary", {}, h("h3", {}, `Packages (${known.toLocaleString("en")})`)));
     if (!model.packages.length) {
       part.append(h("p", { class: "said" }, known ? "The list is too long for this page; it is in the metadata." : "The build reported none."));
       return part;
@@ -400,21 +404,29 @@
     if (!model.good) marks.push(h("span", { class: "pill bad" }, model.shown.revoked === undefined ? "no good version" : "all revoked"));
     else if (model.versions[0].revoked !== undefined) marks.push(h("span", { class: "pill bad" }, "newest revoked"));
     if (model.end !== null && model.end < now) marks.push(h("span", { class: "pill bad" }, "end of life"));
-    else if (model.end !== null && model.end < now + SOON) marks.push(h("span", { class: "pill warn" }, `end of life in ${ageText(model.end - now)}`));
+    else if (model.end !== null && model.end < now + SOON) marks.push(h("span", { class: "pill warn" }, `end of life in ${ageText(model.end - now) || "a minute"}`));
     return marks;
   };
-  const glyph = (text) => Array.from(text.replace(/[^\p{L}\p{N}]/gu, "") || "?").slice(0, 2).join("");
+  const glyph = (text) => {
+    const [first, second = ""] = text.replace(/[^\p{L}\p{N}]/gu, "") || "?";
+    const node = h("span", { class: "glyph", "aria-hidden": "true" }, first.toUpperCase() + second);
+    const sum = Array.from(text).reduce((total, one) => (total * 31 + one.codePointAt(0)) % 9973, 7);
+    node.style.setProperty("--hue", String((sum * 47) % 360));
+    return node;
+  };
   const cardOf = (model, n) => {
     const { table, shown } = model;
+    const digest = shown.digest();
     const panel = h("div", { class: "panel", id: `p${n}`, hidden: true });
     const button = h("button", { type: "button", class: "row", "aria-expanded": "false", "aria-controls": `p${n}` },
-      h("span", { class: "glyph", "aria-hidden": "true" }, glyph(table.type || table.id)),
+      glyph(table.type || table.id),
       h("span", { class: "what" }, h("bdi", { class: "name" }, model.title),
-        h("span", { class: "sub" }, h("bdi", { class: "mono id" }, table.id), " ",
+        h("span", { class: "sub" }, h("bdi", { class: "mono id" }, table.id), " ", table.arch ? bdi(table.arch) : null, " ",
           stateMarks(model), model.channels.map((name) => h("span", { class: "pill" }, bdi(name))),
           model.hit ? h("bdi", { class: "mono" }, model.hit) : null)),
       h("span", { class: "fact" }, time(shown.epoch, agoText(shown.epoch)), h("small", {}, count(table.count, "version"))),
-      h("span", { class: "fact" }, sizeText(shown.size), h("small", {}, table.arch || "")),
+      h("span", { class: "fact" }, sizeText(shown.size),
+        h("small", { class: "mono", title: `sha256:${digest}` }, digest ? `${digest.slice(0, 10)}…` : "no SHA-256")),
       spark(model), h("span", { class: "chev", "aria-hidden": "true" }));
     const card = h("li", { class: "card", "data-id": table.id }, h("h2", {}, button), panel);
     const toggle = (open) => {

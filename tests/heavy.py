@@ -58,8 +58,8 @@ GROUPS: Final = (
     Group(
         name="trees",
         budget_s=2400,
-        what="provisioning in debootstrap trees",
-        folders=("provisioning",),
+        what="provisioning in debootstrap trees; what they lack, compared with apt",
+        folders=("provisioning", "updates"),
     ),
     Group(
         name="random",

@@ -9,7 +9,7 @@ templates/{place}/place.json    which template fills it (catalog/place.py)
 templates/index.json
 index.html    the page of the catalogue, where it is asked for (catalog/page/)
 revoked/{place}/{timestamp}.json    why a version must not be used
-failed/{unit}/{timestamp}/metadata.json, build.log
+failed/{unit}/{timestamp}/metadata.json, build.log; of a run that failed again metadata-2.json ...
 .asyncpipe-probe/{random}    while a destination is asked what it honours
 .asyncpipe-uploads/          in a folder: what is not published yet
 
@@ -20,6 +20,7 @@ taken apart again: ``nixos-24.05`` has a dash and no variant.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +49,8 @@ _TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
 _FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
 _LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
-
+_FAILED_LOG = re.compile(rf"failed/{_NAME}/({_TIMESTAMP})/build(?:-([0-9]{{1,9}}))?\.log")
+_COMMIT_MARK = re.compile(r"metadata(?:-[0-9]{1,9})?\.json")
 _REVOKED = re.compile(rf"revoked/({_NAME})/({_TIMESTAMP})\.json")
 
 
@@ -102,6 +104,23 @@ def folder_key(short_id: str, timestamp: str) -> str:
 def failed_folder_key(unit: str, timestamp: str) -> str:
     """The folder of a failed build's log."""
     return f"failed/{unit}/{timestamp}"
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """The name of a failed attempt's file: ``build.log``, of the second attempt ``build-2.log``."""
+    stem, dot, suffix = name.rpartition(".")
+    return name if attempt == 1 else f"{stem}-{attempt}{dot}{suffix}"
+
+
+def is_whole(names: Collection[str]) -> bool:
+    """Whether the files of a folder have the commit mark, metadata.json, among them."""
+    return any(_COMMIT_MARK.fullmatch(name) for name in names)
+
+
+def parse_failed_log(key: str) -> tuple[str, int] | None:
+    """Recognise the log of a failed build: (timestamp, attempt)."""
+    matched = _FAILED_LOG.fullmatch(key)
+    return (matched[1], int(matched[2] or 1)) if matched else None
 
 
 def xva_key(short_id: str, timestamp: str) -> str:

@@ -41,6 +41,7 @@ XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
 METADATA_TYPE = "application/json"
 _TAKE_BACK_S = 4.0  # a cancelled step has seconds
+_MAX_ATTEMPTS = 100  # of one run that fails again and again
 _MAX_METADATA_BYTES = 16 * 1024 * 1024
 _COMMIT_S = 4.0  # how long a cancelled step waits for the answer to metadata.json
 
@@ -123,15 +124,38 @@ async def publish(
 async def publish_failure(
     destination: Destination, folder_key: str, log: SealedLog | None, metadata: bytes
 ) -> str:
-    """Leave the log and the metadata of a build that was not published; returns the log's URL."""
+    """Leave the log and the metadata of a build that was not published; returns the log's URL.
+
+    A run that fails again after ``--resume`` leaves them beside the earlier ones, under names of
+    their own.
+
+    Raises:
+        UploadError: the store failed.
+    """
+    for attempt in range(1, _MAX_ATTEMPTS):
+        with contextlib.suppress(DestinationTakenError):
+            return await _leave_failure(destination, folder_key, log, metadata, attempt)
+    return await _leave_failure(destination, folder_key, log, metadata, _MAX_ATTEMPTS)
+
+
+async def _leave_failure(
+    destination: Destination, folder_key: str, log: SealedLog | None, metadata: bytes, attempt: int
+) -> str:
+    log_key, key = (
+        f"{folder_key}/{store_keys.attempt_name(name, attempt)}"
+        for name in (store_keys.LOG_NAME, store_keys.METADATA_NAME)
+    )
     if log is not None:
-        target = Target(key=f"{folder_key}/{store_keys.LOG_NAME}", content_type=LOG_TYPE)
-        async with open_upload(_request(destination, target, log)) as session:
-            await _stage_log(session, log)
-            await session.complete()
-    key = f"{folder_key}/{store_keys.METADATA_NAME}"
+        async with open_upload(
+            _request(destination, Target(key=log_key, content_type=LOG_TYPE), log)
+        ) as session:
+            try:
+                await _stage_log(session, log)
+                await session.complete()
+            except DestinationTakenError:
+                await _same_log(destination.store, log_key, log)
     await put_once(destination.store, key, metadata, destination.options.retry)
-    return destination.store.url_of(f"{folder_key}/{store_keys.LOG_NAME}" if log else key)
+    return destination.store.url_of(log_key if log else key)
 
 
 def _request(destination: Destination, target: Target, log: SealedLog) -> UploadRequest:

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -17,7 +18,9 @@ from tests.catalog import overviews
 from tests.page.browser import browser
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
-SYSTEMS = (  # place, type, name, end of life, versions, newest revoked, channels
+SYSTEMS: Final[
+    tuple[tuple[str, str, str, str, int, int, list[str]], ...]
+] = (  # place, type, name, end of life, versions, newest revoked, channels
     ("almalinux10", "almalinux", "AlmaLinux 10.0 (Purple Lion)", "2035-05-31", 14, 0, ["stable"]),
     ("alpine3.22", "alpine", "Alpine Linux v3.22", "2027-05-01", 22, 0, []),
     ("debian12", "debian", "Debian GNU/Linux 12 (bookworm)", "2028-06-30", 60, 0, ["stable"]),

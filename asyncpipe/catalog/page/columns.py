@@ -204,8 +204,8 @@ def _change(change: Change) -> list[str | None]:
 
 def _field(change: Change) -> list[str | None]:
     """A change of something else than a package, as people write it."""
-    write = _WRITTEN.get(change.name, lambda text: text)
-    before, after = (write(text) if text else text for text in (change.before, change.after))
+    write = _WRITTEN.get(change.name, str)
+    before, after = (write(text) if text else None for text in (change.before, change.after))
     return _change(Change(name=_SHORTER.get(change.name, change.name), before=before, after=after))
 
 

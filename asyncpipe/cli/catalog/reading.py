@@ -89,10 +89,10 @@ async def diff(store: ObjectStore, *, before: str, after: str) -> Said:
 async def logs(store: ObjectStore, *, template: str, failed: bool) -> Said:
     """The build log of a version, or of the newest failed build of a template."""
     if failed:
-        folder = await _newest_failure(store, template)
+        key = await _newest_failure(store, template)
     else:
-        folder = (await catalog.resolve(store, template, revoked=True)).folder_key
-    key = f"{folder}/{store_keys.LOG_NAME}"
+        entry = await catalog.resolve(store, template, revoked=True)
+        key = f"{entry.folder_key}/{store_keys.LOG_NAME}"
     body = (await store.get(key, max_bytes=_MAX_LOG_BYTES)).body
     text = body.decode("utf-8", "replace").removesuffix("\n")
     return Said(text=text, document={"key": key, "lines": text.split("\n")})
@@ -120,19 +120,17 @@ async def _version(store: ObjectStore, name: str) -> tuple[CatalogEntry, dict[st
 
 
 async def _newest_failure(store: ObjectStore, unit: str) -> str:
-    prefix = f"failed/{unit}/"
-    folders = {
-        f"{prefix}{found[1]}"
-        async for info in store.list(prefix)
-        if (found := info.key.removeprefix("failed/").split("/"))[-1] == store_keys.LOG_NAME
-        and len(found) == 3
+    logs = {
+        found: info.key
+        async for info in store.list(f"failed/{unit}/")
+        if (found := store_keys.parse_failed_log(info.key))
     }
-    if not folders:
+    if not logs:
         raise UsageError(
             f"No failed build of {unit} is at {store.url}.",
             hint="Name the template as the build did: its summary and failed/ have the name.",
         )
-    return max(folders)
+    return logs[max(logs)]
 
 
 def _revoked(revocation: Revocation | None) -> str:

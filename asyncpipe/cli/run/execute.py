@@ -87,12 +87,12 @@ async def execute(
     None: another run has claimed this second for one of the versions, and nothing was done.
     """
     settings = prepared.settings
-    report.configure_logging(settings)
     ending = _Ending(prepared)
     facts = await provenance.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
     )
     async with (
+        report.own_log(settings),
         open_store(
             settings.destination, environment=settings.environment, options=settings.store
         ) as store,

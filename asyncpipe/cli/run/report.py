@@ -6,11 +6,11 @@ import errno
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 import anyio
 import click
@@ -24,6 +24,7 @@ from asyncpipe.model.run import ChatFormat
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console
+from asyncpipe.report.own_log import OwnLog
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.system.threads import DaemonWorker
@@ -49,13 +50,15 @@ if TYPE_CHECKING:
     from asyncpipe.cli.run.prepare import Prepared
 
 
-def configure_logging(settings: Settings) -> None:
+@asynccontextmanager
+async def own_log(settings: Settings) -> AsyncIterator[None]:
     """Our own log goes to stderr: warnings, and with -v everything; JSON with --log-format json."""
     render = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=wants_colour(settings.environment, sys.stderr))
     )
+    log = OwnLog(sys.stderr, github=settings.on_github)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -67,8 +70,12 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if settings.verbosity > 0 else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", log)),
     )
+    try:
+        yield
+    finally:
+        await log.aclose()
 
 
 @contextmanager

@@ -93,7 +93,9 @@ def _entry(
         one,
         os=msgspec.structs.replace(one.os, type=kind, pretty_name=name, end_of_life=end_of_life),
         xva=msgspec.structs.replace(one.xva, size_bytes=int(size_bytes)),
-        build=msgspec.structs.replace(one.build, duration_s=duration_s),
+        build=msgspec.structs.replace(
+            one.build, duration_s=duration_s, template=f"templates/{kind}/server"
+        ),
     )
 
 

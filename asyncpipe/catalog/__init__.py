@@ -1,13 +1,14 @@
 """What is published at a destination: pointers, index, channels, fetching and removing versions."""
 
 from asyncpipe.catalog.compare import Change, Difference, compare
-from asyncpipe.catalog.fetch.pull import Pulled, pull
+from asyncpipe.catalog.fetch.pull import Pulled, pull, require_image
 from asyncpipe.catalog.fetch.streaming import stream_xva
 from asyncpipe.catalog.index.listing import Listing, list_versions, rebuild_index
 from asyncpipe.catalog.index.pointer import move_pointer
 from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.read import BAD, read_metadata
+from asyncpipe.catalog.releases.ancestry import revoked_ancestors
 from asyncpipe.catalog.releases.channels import (
     Channel,
     Channels,
@@ -57,9 +58,11 @@ __all__ = [
     "read_metadata",
     "rebuild_index",
     "repoint",
+    "require_image",
     "resolve",
     "revocation_of",
     "revoke",
+    "revoked_ancestors",
     "revoked_folders",
     "set_channel",
     "stream_xva",

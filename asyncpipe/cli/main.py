@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "sbom": ("catalog.commands", "sbom", "Print a bill of materials (CycloneDX, SPDX)."),
     "outdated": ("outdated.commands", "outdated", "Show which templates lack updates, and why."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "url": ("catalog.commands", "url", "Print an address that fetches an XVA for a while."),
     "import": ("host.commands", "import_", "Stream a published XVA into a host."),
     "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),
     "promote": ("catalog.commands", "promote", "Let a channel name a version."),
@@ -64,6 +65,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "prune": ("catalog.commands", "prune", "Remove old versions."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
     "page": ("catalog.commands", "page", "Write the catalogue as a page for people."),
+    "key": ("signing.commands", "key", "Make the keys that sign what is published."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }

@@ -1,6 +1,7 @@
 """The keys of a destination, relative to its prefix: how they are built and recognised.
 
 templates/{place}/{timestamp}/{place}.xva, metadata.json, build.log
+templates/{place}/{timestamp}/provenance.dsse.json, provenance.sigstore.json    if it is signed
 templates/{place}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
 templates/{place}/latest.json
 templates/{place}/channels/{name}.json
@@ -30,6 +31,8 @@ METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
 SBOM_NAME: Final = "sbom.cdx.json"  # of versions that the page links to
+PROVENANCE_NAME: Final = "provenance.dsse.json"  # signed with a key
+KEYLESS_NAME: Final = "provenance.sigstore.json"  # signed by an identity
 INDEX_KEY: Final = "templates/index.json"
 PAGE_KEY: Final = "index.html"  # beside templates/, so that its links are relative
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them

@@ -66,6 +66,16 @@ async def test_a_store_that_brings_nothing_is_given_up(monkeypatch: pytest.Monke
     assert len(store.offsets) == 8
 
 
+async def test_breaks_are_counted_anew_with_every_byte_that_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streaming, "_RETRY", RetryPolicy(attempts=2, base_s=0.001))
+    store = BreakingStore(pieces=1)
+    entry = await publish(store, NEW, body=2 * BODY)
+    assert await read(store, entry) == 2 * BODY
+    assert len(store.offsets) == 6
+
+
 async def test_an_object_that_is_too_short_is_refused() -> None:
     store = MemoryStore()
     entry = await publish(store, NEW, body=BODY)

@@ -275,7 +275,11 @@ def test_ten_thousand_versions_are_there_at_once(
 
 def test_a_published_page_links_to_what_lies_beside_it(chromium: Any, tmp_path: Path) -> None:
     body = render(
-        showcase(), destination="s3://images/prod", base_url="", made_utc="", version="1.0"
+        showcase(),
+        destination="s3://images/prod",
+        base_url="",
+        made_utc="2026-11-24T08:00:00Z",
+        version="1.0",
     )
     (tmp_path / "prod").mkdir()
     (tmp_path / "prod/index.html").write_bytes(body)
@@ -288,13 +292,18 @@ def test_a_published_page_links_to_what_lies_beside_it(chromium: Any, tmp_path: 
         page = chromium.new_page()
         page.goto(f"{url}prod/?x=1#debian12")
         page.get_by_role("link", name="Build log").click()
+        page.wait_for_url("**/build.log")
         assert page.locator("body").inner_text() == "the log of the build"
         page.close()
 
 
 def test_without_javascript_the_list_is_there(chromium: Any, tmp_path: Path) -> None:
     body = render(
-        showcase(), destination="s3://images/prod", base_url="", made_utc="", version="1.0"
+        showcase(),
+        destination="s3://images/prod",
+        base_url="",
+        made_utc="2026-11-24T08:00:00Z",
+        version="1.0",
     )
     (tmp_path / "index.html").write_bytes(body)
     context = chromium.new_context(java_script_enabled=False)

@@ -25,7 +25,7 @@ MAX_BYTES: Final = 1_400_000  # of all JSON; with styles and script the page sta
 MAX_CHANGES: Final = 150  # of packages, per template
 MAX_PACKAGES: Final = 5000  # per template, while there is room
 _MAX_TEXT: Final = 200
-_VERSIONS_SHARE: Final = 1_150_000  # what versions may take of it, before packages
+_VERSIONS_SHARE: Final = 1_330_000  # what versions may take of it, before packages
 _FEWER: Final = (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)  # versions of a template
 _COMMIT_CHARS: Final = 12
 # How fields of ``catalog.compare`` are written for people.

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import click
 
-from asyncpipe.cli.catalog import channels, fetching, listed, reading, releasing, upkeep
+from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model import store_keys
@@ -53,9 +53,14 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
             for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
-        if action not in _CHANGES:
-            return said
-        return replace(said, warnings=(*said.warnings, *await _refreshed(store)))
+        if action in _CHANGES:
+            said = replace(said, warnings=(*said.warnings, *await _refreshed(store)))
+    if said.message is None:
+        return said
+    from asyncpipe.cli.run.notify import post
+
+    problem = await post(settings, said.message)
+    return replace(said, warnings=(*said.warnings, *([problem] if problem else [])))
 
 
 async def _refreshed(store: ObjectStore) -> tuple[str, ...]:
@@ -95,6 +100,8 @@ _ACTIONS: Mapping[str, Action] = {
     "list_versions": listed.list_versions,
     "show": fetching.where,
     "pull": fetching.pull,
+    "verify": fetching.verify,
+    "url": linking.url,
     "set_channel": channels.set_channel,
     "unset_channel": channels.unset_channel,
     "list_channels": channels.list_channels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from msgspec import to_builtins
 
@@ -23,13 +24,14 @@ async def list_versions(store: ObjectStore, *, template: str | None, fresh: bool
     versions = listing.versions
     names, warnings = await catalog.names_of(store, {entry.short_id for entry in versions})
     revoked = await catalog.revoked_folders(store, template)
+    inherited = await catalog.revoked_ancestors(store, versions)
     rows = [
         (
             f"{entry.short_id}@{entry.timestamp}",
             size_text(entry.xva.size_bytes),
             entry.os.release or entry.os.version or "",
             entry.os.arch or "",
-            ", ".join([*names.get(entry.folder_key, ()), *_marks(entry, revoked)]),
+            ", ".join([*names.get(entry.folder_key, ()), *_marks(entry, revoked, inherited)]),
         )
         for entry in versions
     ]
@@ -39,6 +41,7 @@ async def list_versions(store: ObjectStore, *, template: str | None, fresh: bool
                 **to_builtins(entry),
                 "names": names.get(entry.folder_key, []),
                 "revoked": entry.folder_key in revoked,
+                "revoked_ancestor": inherited.get(entry.folder_key),
             }
             for entry in versions
         ]
@@ -62,5 +65,8 @@ async def meant(store: ObjectStore, name: str) -> str:
     return "" if short_id in known else did_you_mean(short_id, known)
 
 
-def _marks(entry: CatalogEntry, revoked: frozenset[str]) -> list[str]:
-    return ["REVOKED"] if entry.folder_key in revoked else []
+def _marks(entry: CatalogEntry, revoked: frozenset[str], inherited: Mapping[str, str]) -> list[str]:
+    if entry.folder_key in revoked:
+        return ["REVOKED"]
+    ancestor = inherited.get(entry.folder_key)
+    return [f"BUILT FROM REVOKED {ancestor}"] if ancestor else []

@@ -25,6 +25,7 @@ from asyncpipe.catalog.releases.revocation import (
     revoke,
     revoked_folders,
 )
+from asyncpipe.catalog.streams import write_streams
 from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
@@ -68,4 +69,5 @@ __all__ = [
     "stream_xva",
     "take_place",
     "unset_channel",
+    "write_streams",
 ]

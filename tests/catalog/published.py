@@ -9,6 +9,7 @@ from asyncpipe import catalog, metadata
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import ObjectInfo
+from asyncpipe.ports import ObjectStore
 from asyncpipe.testing.store import MEMORY_CAPABILITIES, MemoryStore
 from tests.metadata import documents as make
 
@@ -19,7 +20,7 @@ UNGUARDED = replace(MEMORY_CAPABILITIES, compare_and_swap=False, conditional_put
 
 
 async def put_version(
-    store: MemoryStore, timestamp: str, *, short_id: str = "debian12", body: bytes = b"xva"
+    store: ObjectStore, timestamp: str, *, short_id: str = "debian12", body: bytes = b"xva"
 ) -> CatalogEntry:
     """Store the three objects of a version, no pointer."""
     document = metadata.encode(make.published(short_id=short_id, timestamp=timestamp, body=body))
@@ -33,7 +34,7 @@ async def put_version(
 
 
 async def publish(
-    store: MemoryStore, timestamp: str, *, short_id: str = "debian12", body: bytes = b"xva"
+    store: ObjectStore, timestamp: str, *, short_id: str = "debian12", body: bytes = b"xva"
 ) -> CatalogEntry:
     """Store a version and make readers find it."""
     entry = await put_version(store, timestamp, short_id=short_id, body=body)

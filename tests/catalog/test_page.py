@@ -15,7 +15,8 @@ import pytest
 from trio.testing import MockClock
 
 from asyncpipe import catalog
-from asyncpipe.catalog.page import Overview, gather, keep_page, render
+from asyncpipe.catalog.keep import keep
+from asyncpipe.catalog.page import Overview, gather, render
 from asyncpipe.catalog.page.columns import MAX_CHANGES, columns
 from asyncpipe.cli import main
 from asyncpipe.errors import ConflictError
@@ -138,8 +139,9 @@ def test_packages_are_left_out_before_versions_and_changes_are_bounded() -> None
 @pytest.mark.anyio
 async def test_the_newest_good_version_is_current_and_a_revoked_one_is_marked() -> None:
     store = MemoryStore()
-    for timestamp in (OLD, MIDDLE, NEW):
-        newest = await publish(store, timestamp)
+    for timestamp in (OLD, MIDDLE):
+        await publish(store, timestamp)
+    newest = await publish(store, NEW)
     why = Revocation(reason="its sshd is broken", by="ops", revoked_utc=None)
     await catalog.revoke(store, newest, why)
     table = columns(await gather(store))["templates"][0]
@@ -173,7 +175,7 @@ async def test_a_page_that_another_run_wrote_meanwhile_is_made_again() -> None:
         made.append(b"page %d" % len(made))
         return made[-1]
 
-    await keep_page(store, make)
+    await keep(store, store_keys.PAGE_KEY, make, content_type="text/html")
     assert made == [b"page 0", b"page 1"]
     assert (await store.get(store_keys.PAGE_KEY, max_bytes=99)).body == b"page 1"
 
@@ -188,7 +190,7 @@ async def test_a_page_that_others_write_each_time_is_given_up_with_its_name() ->
         return b"page"
 
     with pytest.raises(ConflictError, match=r"index\.html"):
-        await keep_page(store, make)
+        await keep(store, store_keys.PAGE_KEY, make, content_type="text/html")
 
 
 @pytest.fixture

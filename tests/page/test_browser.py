@@ -28,6 +28,9 @@ BROKEN = "window.broken"
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def guess_type(self, path: Any) -> str:
+        return "text/plain" if str(path).endswith(".log") else super().guess_type(path)
+
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 

@@ -64,12 +64,15 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
 
 
 async def _refreshed(store: ObjectStore) -> tuple[str, ...]:
-    """Let what people read beside the index show the change too."""
-    if await store.head(store_keys.PAGE_KEY) is None:
-        return ()
-    from asyncpipe.cli.catalog import paging
+    """Let what is read beside the index show the change too, where it is published."""
+    warnings: tuple[str, ...] = ()
+    if await store.head(store_keys.PAGE_KEY) is not None:
+        from asyncpipe.cli.catalog import paging
 
-    return await paging.refresh(store)
+        warnings += await paging.refresh(store)
+    if await store.head(store_keys.STREAMS_KEY) is not None:
+        warnings += await upkeep.refresh_streams(store)
+    return warnings
 
 
 async def _page(store: ObjectStore, **options: Any) -> Said:
@@ -108,4 +111,5 @@ _ACTIONS: Mapping[str, Action] = {
     "prune": upkeep.prune,
     "rebuild_index": upkeep.rebuild,
     "page": _page,
+    "streams": upkeep.streams,
 }

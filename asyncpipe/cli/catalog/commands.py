@@ -275,3 +275,14 @@ def index() -> None:
 def rebuild(**given: Any) -> int:
     """Rebuild the index from what is published."""
     return _run("rebuild_index", given)
+
+
+@index.command("streams", cls=Command)
+@_PLACE
+def streams(**given: Any) -> int:
+    """Write the simplestreams view, streams/v1/: the newest 100 good versions of each template.
+
+    A published view is written again by builds with --simplestreams, and by promote, rollback,
+    revoke, channel and prune.
+    """
+    return _run("streams", given)

@@ -15,6 +15,7 @@ import msgspec
 
 from asyncpipe import __version__, metadata
 from asyncpipe.catalog import page as pages
+from asyncpipe.catalog.keep import keep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.cli.progress import watched
 from asyncpipe.errors import DestinationTakenError, UploadError, UsageError
@@ -26,6 +27,7 @@ from asyncpipe.text.format import counted, size_text, utc_text
 
 DEFAULT_FILE: Final = "catalogue.html"
 _BILLS_AT_ONCE: Final = 8
+_TYPE: Final = "text/html; charset=utf-8"
 
 
 async def page(
@@ -65,7 +67,7 @@ async def page(
 async def publish_page(store: ObjectStore) -> tuple[pages.Overview, int]:
     """Write the page at the destination, with the bills of materials it links to.
 
-    Returns what it shows and its size in bytes; errors as ``catalog.page.keep_page``.
+    Returns what it shows and its size in bytes; errors as ``catalog.keep``.
     """
     shown: list[pages.Overview] = []
 
@@ -75,15 +77,14 @@ async def publish_page(store: ObjectStore) -> tuple[pages.Overview, int]:
         shown[:] = [overview]
         return _rendered(overview, store, "", bills)
 
-    size_bytes = await pages.keep_page(store, make)
+    size_bytes = await keep(store, store_keys.PAGE_KEY, make, content_type=_TYPE)
     return shown[0], size_bytes
 
 
 async def refresh(store: ObjectStore) -> tuple[str, ...]:
-    """Write the page again if one is published; a failure is a warning, as the change stands."""
+    """Write the page again; a failure is a warning, as the change that it lacks stands."""
     try:
-        if await store.head(store_keys.PAGE_KEY) is not None:
-            await publish_page(store)
+        await publish_page(store)
     except UploadError as error:
         url = store.url_of(store_keys.PAGE_KEY)
         return (f"{url} does not show this yet: {error.message} Run asyncpipe page --publish.",)

@@ -33,6 +33,7 @@ from asyncpipe.cli.options.values import (
     OneOf,
     shown_duration,
 )
+from asyncpipe.cli.options.views import VIEWS
 from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.run import ChatFormat
 from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
@@ -336,15 +337,9 @@ REPORTING = options(
     click.option("-v", "--verbose", count=True, help="Say more.", cls=Option, section="Reports"),
     click.option("-q", "--quiet", count=True, help="Say less.", cls=Option, section="Reports"),
 )
-PAGE = setting(
-    "page",
-    "--page",
-    is_flag=True,
-    help="Write the page of the catalogue again (`asyncpipe page --publish`) once it changed.",
-)
 PUBLISHING = options(
     DESTINATION,
-    PAGE,
+    VIEWS,
     WORK_DIRECTORY,
     IDENTITY,
     PARENT,

@@ -1,4 +1,4 @@
-"""The published page: written anew from what is published, never over a newer one."""
+"""A document made from the whole catalogue: never replaced by one that was made before it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from asyncpipe.errors import ConflictError, DestinationTakenError
-from asyncpipe.model.store_keys import PAGE_KEY
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
 
-PAGE_TYPE: Final = "text/html; charset=utf-8"
 _RETRY: Final = RetryPolicy(attempts=6, base_s=0.2, cap_s=3.0)
 
 
-async def keep_page(store: ObjectStore, make: Callable[[], Awaitable[bytes]]) -> int:
-    """Write the page at ``PAGE_KEY``; returns its size in bytes.
+async def keep(
+    store: ObjectStore, key: str, make: Callable[[], Awaitable[bytes]], *, content_type: str
+) -> int:
+    """Write what ``make`` returns under ``key``; returns its size in bytes.
 
-    ``make`` reads the catalogue after the page's ETag was taken, so a page that another
-    publication wrote meanwhile is never replaced by an older look: it is made again.
+    ``make`` reads the catalogue after the ETag of what is there was taken, so that a document that
+    another run wrote meanwhile is never replaced by an older look: it is made again.
 
     Raises:
         ConflictError: others wrote it each time.
@@ -26,20 +26,20 @@ async def keep_page(store: ObjectStore, make: Callable[[], Awaitable[bytes]]) ->
     """
     retries = Retries(_RETRY)
     while True:
-        present = await store.head(PAGE_KEY)
+        present = await store.head(key)
         body = await make()
         able = store.capabilities
         try:
             await store.put(
-                PAGE_KEY,
+                key,
                 body,
-                content_type=PAGE_TYPE,
+                content_type=content_type,
                 create_only=present is None and able.conditional_put,
                 if_match=present.etag if present and able.compare_and_swap else None,
             )
         except (ConflictError, DestinationTakenError) as error:
             await retries.pause(
-                ConflictError(f"{store.url_of(PAGE_KEY)} was changed by others: {error.message}")
+                ConflictError(f"{store.url_of(key)} was changed by others: {error.message}")
             )
             continue
         return len(body)

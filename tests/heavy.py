@@ -37,6 +37,7 @@ class Group:
 
 GROUPS: Final = (
     Group(name="xva", budget_s=240, what="archives of many GiB", folders=("xva",)),
+    Group(name="long", budget_s=900, what="whole builds, one after the other", folders=("cli",)),
     Group(
         name="crash",
         budget_s=1500,

@@ -63,6 +63,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "history": ("catalog.commands", "history", "Show who moved the channels, and why."),
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
+    "mirror": ("catalog.mirroring", "mirror", "Copy what is published to another destination."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
     "page": ("catalog.commands", "page", "Write the catalogue as a page for people."),
     "key": ("signing.commands", "key", "Make the keys that sign what is published."),

@@ -63,10 +63,14 @@ def opened_bundle(body: bytes, *, identity: str, issuer: str, where: str) -> byt
     from sigstore.models import Bundle  # noqa: PLC0415 - optional
     from sigstore.verify import Verifier, policy  # noqa: PLC0415
 
-    with _explained(f"The signature {where} is refused by sigstore"):
+    refused = f"The signature {where} is refused by sigstore"
+    with _explained(refused):
         bundle = Bundle.from_json(body)
+    with _explained("The authorities that sigstore trusts now could not be fetched"):
+        verifier = Verifier.production()
+    with _explained(refused):
         wanted = policy.Identity(identity=identity, issuer=issuer)
-        kind, statement = Verifier.production().verify_dsse(bundle, wanted)
+        kind, statement = verifier.verify_dsse(bundle, wanted)
     if kind != PAYLOAD_TYPE:
         raise SignatureError(f"The statement in {where} is not an in-toto statement.")
     return bytes(statement)

@@ -150,6 +150,8 @@ def test_whose_signature_counts_must_be_said_and_must_be_a_public_key(
     (tmp_path / "text.pub").write_text("not a key")
     assert _say(capsys, "pull", "debian12", "--key", "text.pub")[0] == 2
     assert _say(capsys, "pull", "debian12", "--key", "absent.pub")[0] == 2
+    code, text = _say(capsys, "verify", "any.xva", "--key", "asyncpipe.key.pub")
+    assert (code, "add --signature" in text) == (2, True)
     both = ("--key", "asyncpipe.key.pub", "--identity", "me@example.com")
     assert _say(capsys, "pull", "debian12", *both)[0] == 2
 

@@ -50,7 +50,7 @@ def fetched(name: str, *argv: str | Path) -> Path:
     if shutil.which(str(argv[0])) is None:
         pytest.skip(f"{name} is fetched by {argv[0]}, which is not installed here")
     done = subprocess.run(
-        ["nice", "-n", "15", *(str(one).replace("{home}", str(home)) for one in argv)],
+        [str(one).replace("{home}", str(home)) for one in argv],
         capture_output=True,
         text=True,
         check=False,

@@ -24,10 +24,11 @@ from asyncpipe.provenance.verify import Trust, Verified, verified_version
 from asyncpipe.run.origin.parent import parent_named_by
 from asyncpipe.run.pipeline import process_template, publish_built
 from asyncpipe.run.state import Built
+from asyncpipe.stores.directory.store import DirectoryStore
 from asyncpipe.testing.processes import Script
 from tests.catalog.published import OLD, publish
 from tests.metadata import documents as make
-from tests.provenance.signed import image
+from tests.provenance.signed import image, publish_signed
 from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
 from tests.run.test_publish import at_put, cancelled_at, without_hook
 
@@ -171,6 +172,7 @@ def test_a_key_from_the_environment_signs_and_is_written_nowhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     secret = KEY.pem().decode().splitlines()[1]
+    anyio.run(publish_signed, DirectoryStore(tmp_path / "published"), OLD, KEY)
     monkeypatch.setenv("ASYNCPIPE_SIGNING_KEY", KEY.pem().decode())
     monkeypatch.setenv("ASYNCPIPE_DESTINATION", "published")
     (tmp_path / "debian-12.xva").write_bytes(image())
@@ -178,9 +180,13 @@ def test_a_key_from_the_environment_signs_and_is_written_nowhere(
     (tmp_path / "key.pub").write_bytes(KEY.public.pem)
 
     arguments = ["publish", "debian-12.xva", "--log", "given.log", "--report", "report.json"]
-    assert main.run(arguments) == 0
+    assert main.run([*arguments, "--parent", "debian12"]) == 0
     assert main.run(["verify", "debian12", "--signature", "--key", "key.pub"]) == 0
     captured = capsys.readouterr()
+    (reported,) = json.loads((tmp_path / "report.json").read_text())["templates"]
+    assert reported["files"]["provenance"]["url"] in captured.out
+    assert main.run(["show", "debian12", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"]["parent"]["version"] == f"debian12@{OLD}"
 
     assert secret not in captured.out + captured.err
     for path in tmp_path.rglob("*"):

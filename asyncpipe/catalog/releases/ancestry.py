@@ -20,22 +20,23 @@ async def revoked_ancestors(
 ) -> Mapping[str, str]:
     """Return the nearest revoked ancestor (``debian12@TIMESTAMP``) of each folder that has one.
 
-    Nothing is asked where no entry has a parent. A parent that is gone still counts as revoked.
+    Nothing is asked where no entry has a parent; only parents that are not among ``entries`` are
+    read. One that was pruned still counts: its revocation stays.
     """
-    children = [entry for entry in entries if entry.parent]
+    parents = {entry.folder_key: entry.parent for entry in entries}
+    children = {folder: parent for folder, parent in parents.items() if parent}
     if not children:
         return {}
     revoked = await revoked_folders(store)
-    parents: dict[str, str | None] = {}
     found: dict[str, str] = {}
-    for entry in children:
-        version = entry.parent
+    for child, parent in children.items():
+        version: str | None = parent
         for _ in range(_MOST_GENERATIONS):
             folder = _folder(version)
             if version is None or folder is None:
                 break
             if folder in revoked:
-                found[entry.folder_key] = version
+                found[child] = version
                 break
             if folder not in parents:
                 parents[folder] = await _parent(store, folder)

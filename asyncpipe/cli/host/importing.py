@@ -144,10 +144,11 @@ async def _source(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         entry = await catalog.resolve(store, what, revoked=revoked, warn=_warn)
-        entry = await catalog.resolve(store, f"{entry.short_id}@{entry.timestamp}", revoked=True)
-
-        if trust is not None:
+        if trust is not None:  # what the pointer says of the signature is checked too
             entry = (await checked(store, entry, trust)).entry
+        else:
+            version = f"{entry.short_id}@{entry.timestamp}"
+            entry = await catalog.resolve(store, version, revoked=True)
 
         @asynccontextmanager
         async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+from click.core import ParameterSource
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
@@ -58,7 +59,9 @@ def verify(
     --signature it is a published version, NAME[:CHANNEL|@TIMESTAMP], and a signature that is
     missing or wrong ends with 44.
     """
-    if signature:
+    if not signature:
+        _refuse_unused_trust()
+    else:
         return _verify_signatures(files, {**given, "as_json": as_json})
     code = 0
     for url in files:
@@ -73,6 +76,17 @@ def verify(
         print_report(url, report, as_json=as_json)
         code = code if report.accepted else XvaInvalidError.exit_code
     return code
+
+
+def _refuse_unused_trust() -> None:
+    """A file has no signature; a variable that names a key for all commands does no harm."""
+    context = click.get_current_context()
+    for name in ("keys", "identity"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                "--key and --identity check a version's signature: add --signature.",
+                hint="asyncpipe verify NAME --signature --key FILE",
+            )
 
 
 def _verify_signatures(names: tuple[str, ...], given: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from asyncpipe import settings
+from asyncpipe.cli.options.beside import VIEWS
 from asyncpipe.cli.options.command import (
     PREFIX,
     Argument,
@@ -33,7 +34,6 @@ from asyncpipe.cli.options.values import (
     OneOf,
     shown_duration,
 )
-from asyncpipe.cli.options.views import VIEWS
 from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.run import ChatFormat
 from asyncpipe.model.store import Addressing, StoreProfile

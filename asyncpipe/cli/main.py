@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
     "verify": ("xva.commands", "verify", "Check XVA files: local, http(s):// or s3://."),
     "inspect": ("xva.commands", "inspect", "Print the VM and the disks of an XVA."),
-    "extract": ("xva.commands", "extract", "Write a disk of an XVA as a sparse raw file."),
+    "extract": ("xva.commands", "extract", "Write a disk of an XVA: raw, qcow2, VHD, VMDK."),
     "xva": ("xva.commands", "xva", "Make XVA files from raw disks."),
     "list": ("catalog.commands", "list_", "List what is published."),
     "latest": ("catalog.commands", "latest", "Print the newest version of a template."),

@@ -19,7 +19,7 @@ import msgspec
 from asyncpipe.catalog.index.listing import list_versions
 from asyncpipe.catalog.keep import keep
 from asyncpipe.catalog.releases.naming import names_of
-from asyncpipe.catalog.releases.revocation import revoked_folders
+from asyncpipe.catalog.releases.standing import standings
 from asyncpipe.catalog.swap import swap
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -55,8 +55,8 @@ async def _write_products(store: ObjectStore, short_id: str) -> bool:
 
     async def make() -> bytes:
         listing = await list_versions(store, short_id)
-        revoked = await revoked_folders(store, short_id)
-        good[:] = [one for one in listing.versions if one.folder_key not in revoked][:MAX_VERSIONS]
+        marks = await standings(store, short_id)
+        good[:] = list(filter(marks.is_good, listing.versions))[:MAX_VERSIONS]
         names, _ = await names_of(store, [short_id])
         return _encode(products(short_id, good, names))
 

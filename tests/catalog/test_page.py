@@ -21,7 +21,7 @@ from asyncpipe.catalog.page.columns import MAX_CHANGES, columns
 from asyncpipe.cli import main
 from asyncpipe.errors import ConflictError
 from asyncpipe.model import store_keys
-from asyncpipe.model.documents.release import Revocation
+from asyncpipe.model.documents.release import End, Revocation
 from asyncpipe.stores.directory.store import DirectoryStore
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog import overviews
@@ -148,6 +148,20 @@ async def test_the_newest_good_version_is_current_and_a_revoked_one_is_marked() 
     assert table["current"] == 1
     assert table["revoked"] == [(0, "its sshd is broken")]
     assert table["changes"]["known"]
+
+
+@pytest.mark.anyio
+async def test_an_expired_version_is_marked_and_not_current() -> None:
+    store = MemoryStore()
+    await publish(store, OLD)
+    newest = await publish(store, NEW)
+    end = End(
+        expires_utc="2026-11-25T00:00:00Z", by="ops", reason="", set_utc="2026-11-24T00:00:00Z"
+    )
+    await catalog.set_end(store, newest, end)
+    table = columns(await gather(store))["templates"][0]
+    assert table["current"] == 1
+    assert table["expires"] == [(0, 1_795_564_800)]
 
 
 @pytest.mark.anyio

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ from asyncpipe.catalog.page import Overview, render
 from tests.catalog import overviews
 from tests.page.browser import Watched, axe, browser
 from tests.page.pictures import showcase
+from tests.page.serving import served
 
 pytestmark = pytest.mark.heavy("page")
 
@@ -27,32 +24,10 @@ DESK = {"width": 1180, "height": 800}
 BROKEN = "window.broken"
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def guess_type(self, path: Any) -> str:
-        return "text/plain" if str(path).endswith(".log") else super().guess_type(path)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with browser() as launched:
         yield launched
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve ``folder`` on loopback; yields its URL."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 Opened = Callable[..., Watched]

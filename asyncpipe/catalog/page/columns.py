@@ -106,6 +106,7 @@ def _template(view: TemplateView, versions: Sequence[CatalogEntry]) -> dict[str,
             "runs": [_rest(run, prefix) for run in runs] if _is_web(prefix) else [],
             "names": _by_position(versions, view.names),
             "revoked": _by_position(versions, view.revoked),
+            "expires": _ends(versions, view.ends),
             "facts": _facts(view.metadata),
             "changes": _changes(view),
         }
@@ -160,6 +161,19 @@ def _by_position(
         for n, value in found
         if value is not None
     ]
+
+
+def _ends(versions: Sequence[CatalogEntry], ends: Mapping[str, str]) -> list[tuple[int, int]]:
+    """When versions expire; an end that is no time has passed."""
+    found = [(n, ends.get(entry.folder_key)) for n, entry in enumerate(versions)]
+    return [(n, _moment_s(end)) for n, end in found if end is not None]
+
+
+def _moment_s(moment_utc: str) -> int:
+    try:
+        return int((datetime.fromisoformat(moment_utc) - _EPOCH).total_seconds())
+    except (ValueError, TypeError):
+        return 0
 
 
 def _facts(document: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from asyncpipe.catalog.compare import Difference, compare
 from asyncpipe.catalog.index.listing import list_versions
 from asyncpipe.catalog.read import BAD, read_metadata
 from asyncpipe.catalog.releases.naming import names_of
-from asyncpipe.catalog.releases.revocation import revocation_of, revoked_folders
+from asyncpipe.catalog.releases.revocation import revocation_of
+from asyncpipe.catalog.releases.standing import Standings, standings
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 
@@ -29,10 +30,11 @@ class TemplateView:
     versions: tuple[CatalogEntry, ...]
     names: Mapping[str, list[str]]  # by folder: latest and the channels
     revoked: Mapping[str, str]  # by folder: the reason, "" when it was not read
-    current: CatalogEntry | None  # the newest good version; None: all are revoked
+    current: CatalogEntry | None  # the newest good version; None: there is none
     metadata: Mapping[str, Any] | None  # of ``current``
     before: CatalogEntry | None  # the newest good version older than ``current``
     difference: Difference | None  # from ``before`` to ``current``
+    ends: Mapping[str, str] = field(default_factory=dict)  # by folder: when it expires, RFC 3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,14 @@ async def gather(store: ObjectStore) -> Overview:
     """
     listing = await list_versions(store)
     warnings = list(listing.warnings)
-    reasons = await _reasons(store, listing.versions)
+    marks = await standings(store)
+    reasons = await _reasons(store, marks, listing.versions)
     views: dict[str, TemplateView] = {}
     limiter = anyio.CapacityLimiter(_READ_AT_ONCE)
 
     async def look_at(short_id: str, versions: tuple[CatalogEntry, ...]) -> None:
         async with limiter:
-            views[short_id] = await _view(store, short_id, versions, reasons, warnings)
+            views[short_id] = await _view(store, versions, marks, reasons, warnings)
 
     async with anyio.create_task_group() as tasks:
         for short_id, group in groupby(listing.versions, key=lambda entry: entry.short_id):
@@ -70,11 +73,12 @@ async def gather(store: ObjectStore) -> Overview:
     return Overview(templates=ordered, warnings=tuple(dict.fromkeys(warnings)))
 
 
-async def _reasons(store: ObjectStore, versions: tuple[CatalogEntry, ...]) -> dict[str, str]:
+async def _reasons(
+    store: ObjectStore, marks: Standings, versions: tuple[CatalogEntry, ...]
+) -> dict[str, str]:
     """Why each revoked version was taken back; read for the newest of them."""
-    folders = await revoked_folders(store)
     revoked = sorted(
-        (entry for entry in versions if entry.folder_key in folders),
+        filter(marks.is_revoked, versions),
         key=lambda entry: entry.timestamp,
         reverse=True,
     )
@@ -94,14 +98,16 @@ async def _reasons(store: ObjectStore, versions: tuple[CatalogEntry, ...]) -> di
 
 async def _view(
     store: ObjectStore,
-    short_id: str,
     versions: tuple[CatalogEntry, ...],
+    marks: Standings,
     reasons: Mapping[str, str],
     warnings: list[str],
 ) -> TemplateView:
+    short_id = versions[0].short_id
     names, problems = await names_of(store, [short_id])
     warnings += problems
-    good = [entry for entry in versions if entry.folder_key not in reasons]
+    good = list(filter(marks.is_good, versions))
+    ends = {entry.folder_key: marks.expires_utc(entry) for entry in versions}
     current, before = (*good[:2], None, None)[:2]
     new = await _metadata(store, current, warnings)
     old = await _metadata(store, before, warnings)
@@ -114,6 +120,7 @@ async def _view(
         metadata=new,
         before=before,
         difference=compare(old, new) if old and new else None,
+        ends={folder: end for folder, end in ends.items() if end is not None},
     )
 
 

@@ -82,7 +82,7 @@
         names: names.get(n) || [],
         revoked: revoked.get(n),
         expires: expires.get(n),
-        expired: expires.has(n) && expires.get(n) <= now,
+        expired: expires.get(n) <= now,
       };
     });
   };
@@ -237,7 +237,7 @@
     const place = `--destination ${quoted(data.destination)}`;
     const url = urlOf(`${version.folder}/${version.file}`);
     const digest = version.digest();
-    const save = version.revoked === undefined ? "" : " --revoked";
+    const save = version.revoked !== undefined ? " --revoked" : version.expired ? " --expired" : "";
     const lines = [
       ["Import into a host", `asyncpipe import ${reference} --host HOST --as-template${save} ${place}`],
       ["Download, verified", `asyncpipe pull ${reference}${save} ${place}`],
@@ -272,14 +272,14 @@
     const choices = [];
     for (const version of versions) {
       for (const name of version.names) {
-        if (version.revoked !== undefined) continue;
+        if (version.revoked !== undefined || version.expired) continue;
         choices.push([name === "latest" ? `${table.id} (latest)` : `${table.id}:${name}`, version,
           name === "latest" ? table.id : `${table.id}:${name}`]);
       }
     }
     choices.sort((a, b) => b[2].length === table.id.length ? 1 : a[2].length - b[2].length);
     for (const version of versions.slice(0, 50)) {
-      const mark = version.revoked === undefined ? "" : ", revoked";
+      const mark = version.revoked !== undefined ? ", revoked" : version.expired ? ", expired" : "";
       choices.push([`${version.reference}${mark}`, version, version.reference]);
     }
     const draw = ([, version, reference]) => body.replaceChildren(
@@ -306,7 +306,7 @@
       ["Build time", [durationText(shown.duration)]],
       ["Architecture", [table.arch]],
       ["End of life", [table.end_of_life && `${table.end_of_life}${end && end < now ? ", past" : ""}`]],
-      ["Expires", [shown.expires && `${momentText(shown.expires)} UTC`]],
+      ["Expires", [shown.expires !== undefined && `${momentText(shown.expires)} UTC${shown.expired ? ", past" : ""}`]],
       ["Kernel", [facts.kernel]],
       ["Hardening", [facts.hardening]],
       ["Guest agent", [facts.agent]],
@@ -317,7 +317,7 @@
       ["Repository", [facts.repository]],
       ["Commit", [shown.commit && shown.commit + (facts.dirty ? " with changes that are not committed" : "")]],
     ];
-    return h("section", {}, h("h3", {}, "Newest good version"), h("dl", { class: "facts" },
+    return h("section", {}, h("h3", {}, model.good ? "Newest good version" : "Newest version"), h("dl", { class: "facts" },
       rows.filter(([, cells]) => cells.some(Boolean)).map(([name, cells]) => [h("dt", {}, name),
         h("dd", {}, cells.map((one) => (typeof one === "string" ? bdi(one) : one)))])));
   };
@@ -367,7 +367,7 @@
     const { table, versions } = model;
     const body = h("tbody", {});
     const more = h("button", { type: "button", class: "ghost wide", onclick: () => draw() }, "Show more versions");
-    const row = (version) => h("tr", { class: version.revoked === undefined ? false : "gone" },
+    const row = (version) => h("tr", { class: version.revoked !== undefined || version.expired ? "gone" : false },
       h("td", {}, time(version.epoch, momentText(version.epoch))),
       h("td", { class: "wrapped" }, marksOf(version), version.revoked ? bdi(version.revoked) : ""),
       h("td", {}, sizeText(version.size)),
@@ -401,7 +401,8 @@
 
   const stateMarks = (model) => {
     const marks = [];
-    if (!model.good) marks.push(h("span", { class: "pill bad" }, model.shown.revoked === undefined ? "no good version" : "all revoked"));
+    if (!model.good) marks.push(h("span", { class: "pill bad" }, "no good version"));
+    else if (model.shown.expired) marks.push(h("span", { class: "pill bad" }, "expired"));
     else if (model.versions[0].revoked !== undefined) marks.push(h("span", { class: "pill bad" }, "newest revoked"));
     if (model.end !== null && model.end < now) marks.push(h("span", { class: "pill bad" }, "end of life"));
     else if (model.end !== null && model.end < now + SOON) marks.push(h("span", { class: "pill warn" }, `end of life in ${ageText(model.end - now) || "a minute"}`));

@@ -392,6 +392,10 @@ def _machine_id(tree: Tree) -> Undo:
             ),
             "the firewall's policy for forwarding is not drop",
         ),
+        (
+            _away("etc/systemd/system/ctrl-alt-del.target"),
+            "the unneeded ctrl-alt-del.target is not masked",
+        ),
         (_new_file("etc/sudoers.d/asyncpipe-build", "# x\n"), "a right of the build is left"),
         (_new_file("root/.bash_history"), "a history is left"),
         (_new_file("var/lib/systemd/random-seed"), "a random seed is left"),

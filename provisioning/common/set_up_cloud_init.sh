@@ -3,8 +3,9 @@
 #
 # Does:     writes a file that cloud-init reads after the distribution's own (its package writes
 #           90_dpkg.cfg), so that a clone looks for its drive as NoCloud (Xen Orchestra) and as
-#           ConfigDrive, and starts with DHCP where there is neither; SSH host keys of the two kinds
-#           that sshd uses. verify_image.sh asks cloud-init itself what is in force.
+#           ConfigDrive, and starts with DHCP where there is neither, without a warning at each login;
+#           SSH host keys of the two kinds that sshd uses. verify_image.sh asks cloud-init itself what
+#           is in force.
 # Variables: CLOUD_INIT_DATASOURCES  default "NoCloud ConfigDrive None", in the order they are tried
 # Needs:    root, the package mirrors.
 # shellcheck source=provisioning/common/lib.sh
@@ -33,6 +34,8 @@ growpart:
   mode: auto
   devices: ["/"]
 resize_rootfs: true
+warnings:
+  dsid_missing_source: off
 CFG
     # Without this, a machine without a drive would have no cloud-init and so no network.
     put /etc/cloud/ds-identify.cfg 0644 <<'CFG'

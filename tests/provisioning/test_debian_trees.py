@@ -325,6 +325,12 @@ def _machine_id(tree: Tree) -> Undo:
             _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "ssh_genkeytypes: [ecdsa]\n"),
             "cloud-init's ssh_genkeytypes is 'ecdsa'",
         ),
+        (
+            _new_file(
+                "etc/cloud/cloud.cfg.d/99-zzz.cfg", "warnings: {dsid_missing_source: warn}\n"
+            ),
+            "cloud-init's warning at each login without a drive is 'warn'",
+        ),
         (_away("etc/cloud/ds-identify.cfg"), "cloud-init does not start without a drive"),
         (
             _new_file("etc/sysctl.d/99-zzz.conf", "fs.protected_fifos = 1\n"),

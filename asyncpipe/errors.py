@@ -18,6 +18,8 @@ EXIT_ISO_GONE = 61
 EXIT_ISO_CHANGED = 62
 EXIT_ISO_WRONGLY_SIGNED = 63
 EXIT_ISO_UNREACHABLE = 64
+EXIT_OUTDATED = 65
+EXIT_NOT_JUDGED = 66
 EXIT_CANCELLED = 130
 
 # What each code means, in the words of reports and of docs/exit-codes.md.
@@ -36,12 +38,15 @@ MEANINGS: Mapping[int, str] = {
     41: "the store refused a checksum",
     42: "the store or the host refused these credentials",
     43: "the destination is taken",
+    44: "a signature is missing or wrong",
     50: "the host (XAPI) failed",
-    EXIT_ISO_NEWER: "iso-check: a newer ISO is published",
-    EXIT_ISO_GONE: "iso-check: an ISO is gone",
-    EXIT_ISO_CHANGED: "iso-check: the sum of an ISO changed",
-    EXIT_ISO_WRONGLY_SIGNED: "iso-check: a list of sums is wrongly signed",
-    EXIT_ISO_UNREACHABLE: "iso-check: a list of sums cannot be fetched",
+    EXIT_ISO_NEWER: "a newer ISO is published",
+    EXIT_ISO_GONE: "an ISO is gone",
+    EXIT_ISO_CHANGED: "the sum or size of an ISO changed",
+    EXIT_ISO_WRONGLY_SIGNED: "a list of sums is wrongly signed",
+    EXIT_ISO_UNREACHABLE: "an ISO or its list of sums cannot be reached",
+    EXIT_OUTDATED: "a template has a reason to be built again",
+    EXIT_NOT_JUDGED: "whether a template lacks updates is not known",
     EXIT_CANCELLED: "cancelled",
 }
 
@@ -182,6 +187,12 @@ class CredentialsExpiredError(TransientStoreError):
 
 class SourceChangedError(UploadError):
     """The file shrank, was replaced or was rewritten while it was read."""
+
+
+class SignatureError(AsyncpipeError):
+    """A signature is missing or wrong, or what it covers is; or nothing could be signed."""
+
+    exit_code = 44
 
 
 class HostError(AsyncpipeError):

@@ -56,6 +56,9 @@ class Settings:
     dry_run: bool = False
     resume: str | None = None  # a run's folder
     rebuild: bool = False  # in a re-run of a workflow: also what an earlier attempt published
+    signing_key: Path | None = None  # None: ASYNCPIPE_SIGNING_KEY may hold a key
+    keyless: bool = False  # sign as the identity of the CI run
+    parent: str | None = None  # the published version that the templates are built from
     report: Path | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_format: ChatFormat = ChatFormat.AUTO

@@ -37,6 +37,7 @@ class Group:
 
 GROUPS: Final = (
     Group(name="xva", budget_s=240, what="archives of many GiB", folders=("xva",)),
+    Group(name="long", budget_s=900, what="whole builds, one after the other", folders=("cli",)),
     Group(
         name="crash",
         budget_s=1500,
@@ -58,8 +59,8 @@ GROUPS: Final = (
     Group(
         name="trees",
         budget_s=2400,
-        what="provisioning in debootstrap trees",
-        folders=("provisioning",),
+        what="provisioning in debootstrap trees; what they lack, compared with apt",
+        folders=("provisioning", "updates"),
     ),
     Group(
         name="random",

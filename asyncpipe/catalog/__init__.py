@@ -1,23 +1,30 @@
 """What is published at a destination: pointers, index, channels, fetching and removing versions."""
 
-from asyncpipe.catalog.channels import Channel, Channels, channels, set_channel, unset_channel
 from asyncpipe.catalog.compare import Change, Difference, compare
-from asyncpipe.catalog.history import History, Why, before, history, move_channel
-from asyncpipe.catalog.listing import Listing, latest, list_versions, rebuild_index, resolve
-from asyncpipe.catalog.naming import names_of
+from asyncpipe.catalog.fetch.pull import Pulled, pull, require_image
+from asyncpipe.catalog.fetch.streaming import stream_xva
+from asyncpipe.catalog.index.listing import Listing, list_versions, rebuild_index
+from asyncpipe.catalog.index.pointer import move_pointer
 from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
-from asyncpipe.catalog.pointer import move_pointer
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
-from asyncpipe.catalog.pull import Pulled, pull
 from asyncpipe.catalog.read import BAD, read_metadata
-from asyncpipe.catalog.revocation import (
+from asyncpipe.catalog.releases.ancestry import revoked_ancestors
+from asyncpipe.catalog.releases.channels import (
+    Channel,
+    Channels,
+    channels,
+    set_channel,
+    unset_channel,
+)
+from asyncpipe.catalog.releases.history import History, Why, before, history, move_channel
+from asyncpipe.catalog.releases.naming import latest, names_of, resolve
+from asyncpipe.catalog.releases.revocation import (
     newest_good,
     repoint,
     revocation_of,
     revoke,
     revoked_folders,
 )
-from asyncpipe.catalog.streaming import stream_xva
 from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
@@ -51,9 +58,11 @@ __all__ = [
     "read_metadata",
     "rebuild_index",
     "repoint",
+    "require_image",
     "resolve",
     "revocation_of",
     "revoke",
+    "revoked_ancestors",
     "revoked_folders",
     "set_channel",
     "stream_xva",

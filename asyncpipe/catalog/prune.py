@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from asyncpipe.catalog.channels import channels
-from asyncpipe.catalog.listing import list_versions
-from asyncpipe.catalog.pointer import change_index
+from asyncpipe.catalog.index.listing import list_versions
+from asyncpipe.catalog.index.pointer import change_index
 from asyncpipe.catalog.read import BAD, read_pointer
+from asyncpipe.catalog.releases.channels import channels
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from asyncpipe.catalog.swap import MAX_INDEX_BYTES
 from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError
@@ -63,6 +65,21 @@ async def read_version(store: ObjectStore, folder_key: str) -> CatalogEntry:
             hint="asyncpipe list shows what is published.",
         )
     return found
+
+
+async def with_statement_digest(store: ObjectStore, entry: CatalogEntry) -> CatalogEntry:
+    """Return ``entry`` with the digest of its signed statement, for a pointer to carry.
+
+    metadata.json cannot hold it: the statement is about metadata.json.
+    """
+    named = entry.provenance
+    if named is None or named.sha256_hex:
+        return entry
+    try:
+        body = (await store.get(named.key, max_bytes=_MAX_METADATA_BYTES)).body
+    except (ObjectMissingError, ObjectTooLargeError):
+        return entry
+    return replace(entry, provenance=replace(named, sha256_hex=hashlib.sha256(body).hexdigest()))
 
 
 async def read_metadata(store: ObjectStore, entry: CatalogEntry) -> dict[str, Any] | None:

@@ -20,7 +20,11 @@ from asyncpipe.cli.options.identity import IDENTITY
 @shared.templates(required=True)
 @shared.SELECTION
 @shared.JOBS
-@click.option("--iso", is_flag=True, help="Also ask whether installation media are there.")
+@click.option(
+    "--iso",
+    is_flag=True,
+    help="Also compare installation media with their vendors' lists, as iso-check does.",
+)
 @shared.PACKER
 @shared.NO_INIT
 @shared.WORK_DIRECTORY
@@ -33,7 +37,8 @@ def check(*, iso: bool, as_json: bool, **given: Any) -> int:
     """Find in seconds what would make a build of TEMPLATEs fail.
 
     Checks Packer and its plugins, the templates and their variables, the disk, and, with the real
-    credentials, the host and the destination. The exit code is that of the first failure.
+    credentials, the host and the destination. The exit code is that of the first failure; 60 where
+    nothing failed and --iso found a newer image.
     """
     import anyio
 

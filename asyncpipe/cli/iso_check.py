@@ -42,10 +42,11 @@ _AT_ONCE: Final = 4
 def iso_check(*, update: bool, as_json: bool, keyrings: tuple[Path, ...], **given: Any) -> int:
     """Compare the ISOs of TEMPLATEs [default: templates] with what their vendors publish.
 
-    Knows Debian, Ubuntu, AlmaLinux, Rocky Linux and CentOS Stream. Exit code 0: all are current.
-    60: a newer one is published, 61: one is gone, 62: its sum changed, 63: a list of sums is
-    wrongly signed, 64: a list could not be fetched; of several the gravest: 63, 62, 61, 64, 60.
-    What --update has written counts as current.
+    Knows newer images of Debian, Ubuntu, AlmaLinux, Rocky Linux and CentOS Stream; of others it
+    compares the sum. Exit code 0: all are current. 60: a newer one is published, 61: one is gone,
+    62: its sum or size changed, 63: a list of sums is wrongly signed, 64: an image or a list could
+    not be reached; of several the gravest: 63, 62, 61, 64, 60. What --update has written counts as
+    current.
     """
     import anyio
 
@@ -82,10 +83,11 @@ def _media(settings: Settings) -> list[iso.Medium]:
 async def _check(media: Sequence[iso.Medium], keys: iso.Keys) -> list[iso.IsoResult]:
     import anyio
 
+    from asyncpipe.cli.run.mirrors import HttpMirrors
     from asyncpipe.preflight import iso
     from asyncpipe.system.process import SystemProcessRunner
 
-    checker = iso.Checker(_Lists(), SystemProcessRunner(), keys)
+    checker = iso.Checker(HttpMirrors(), SystemProcessRunner(), keys)
     found: dict[int, iso.IsoResult] = {}
     limiter = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -97,20 +99,6 @@ async def _check(media: Sequence[iso.Medium], keys: iso.Keys) -> list[iso.IsoRes
         for number, medium in enumerate(media):
             tasks.start_soon(check, number, medium)
     return [found[number] for number in sorted(found)]
-
-
-class _Lists:
-    """Fetches lists; what a server or the network says is a value."""
-
-    async def fetch(self, url: str, *, max_bytes: int) -> iso.Fetched:
-        from asyncpipe.preflight.iso import Fetched
-        from asyncpipe.stores.download import DownloadError, HttpDownloads
-
-        try:
-            body = await HttpDownloads().fetch(url, max_bytes=max_bytes)
-        except DownloadError as error:
-            return Fetched(status=error.status, problem=error.message)
-        return Fetched(status=200, body=body)
 
 
 def _update(result: iso.IsoResult) -> list[str]:
@@ -171,9 +159,9 @@ def _tell_step(
     mild = {IsoState.NEWER, IsoState.UNREACHABLE}
     step.annotate(
         github.annotation(
-            "warning" if one.state in mild else "error",
+            github.ISO_WARNED if one.state in mild else github.ISO_FAILED,
             f"{one.medium.name}: {one.message}",
-            title=f"ISO {one.state}",
+            names={"state": one.state},
             file=one.medium.location.file,
             line=one.medium.location.line or None,
             workspace=os.environ.get("GITHUB_WORKSPACE", ""),

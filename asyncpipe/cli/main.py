@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -51,7 +52,9 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "diff": ("catalog.commands", "diff", "Show what changed between two versions."),
     "logs": ("catalog.commands", "logs", "Print a build log."),
     "sbom": ("catalog.commands", "sbom", "Print a bill of materials (CycloneDX, SPDX)."),
+    "outdated": ("outdated.commands", "outdated", "Show which templates lack updates, and why."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "url": ("catalog.commands", "url", "Print an address that fetches an XVA for a while."),
     "import": ("host.commands", "import_", "Stream a published XVA into a host."),
     "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),
     "promote": ("catalog.commands", "promote", "Let a channel name a version."),
@@ -60,7 +63,9 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "history": ("catalog.commands", "history", "Show who moved the channels, and why."),
     "channel": ("catalog.commands", "channel", "Name a version (stable, testing ...)."),
     "prune": ("catalog.commands", "prune", "Remove old versions."),
+    "mirror": ("catalog.mirroring", "mirror", "Copy what is published to another destination."),
     "index": ("catalog.commands", "index", "Rebuild the catalogue from what is published."),
+    "key": ("signing.commands", "key", "Make the keys that sign what is published."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),
 }
@@ -128,15 +133,11 @@ def main() -> None:
     gc.begin()
     arguments: list[str] = sys.argv[1:]
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # __main__.py had its own
     code = run(arguments, debug=debug, owns_process=True)
     gc.leave()
     sys.exit(code)
-
-
-def build_template() -> None:
-    """``build-template ...`` is ``asyncpipe build ...``."""
-    sys.argv[1:1] = ["build"]
-    main()
 
 
 def _open_what_is_closed() -> None:
@@ -153,12 +154,15 @@ def _open_what_is_closed() -> None:
 
 
 def _guard_output() -> None:
-    """Nothing that a command prints acts on a terminal, nor as a command on GitHub's runner."""
-    from asyncpipe.report.safe_stream import guarded
+    """Nothing that a command prints acts on a terminal, nor as a command on GitHub's runner.
+
+    A stderr that takes nothing more fails no command: that is where failures are written.
+    """
+    from asyncpipe.report.safe_stream import forgiving, guarded
 
     github = os.environ.get("GITHUB_ACTIONS") == "true"
     sys.stdout = guarded(sys.stdout, github=github)
-    sys.stderr = guarded(sys.stderr, github=github)
+    sys.stderr = forgiving(sys.stderr, github=github)
 
 
 def _hide_secrets() -> None:
@@ -187,6 +191,7 @@ def run(arguments: list[str], *, debug: bool = False, owns_process: bool = False
             args=arguments, prog_name="asyncpipe", standalone_mode=False, obj=owns_process
         )
     except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("asyncpipe: interrupted")
         return EXIT_CANCELLED
     except click.ClickException as error:
         error.show(file=sys.stderr)

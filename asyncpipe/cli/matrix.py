@@ -13,16 +13,15 @@ import click
 from asyncpipe.cli import step
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option
+from asyncpipe.cli.outdated.asked import INDEXES, OLDER_THAN, asked_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from asyncpipe.cli.outdated.asked import Asked
     from asyncpipe.errors import TemplateError
     from asyncpipe.run import shares
+    from asyncpipe.run.units.load import Unit
     from asyncpipe.settings import Settings
 
-_GIT_S = 60.0
-_MAX_DIFF_BYTES = 64 * 1024 * 1024
 _CATALOG_S = 60.0  # a store that takes longer is not waited for: durations are a help, no more
 _MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limits
 
@@ -39,6 +38,16 @@ _MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limi
     help="Only what a change since this commit touches.",
 )
 @click.option(
+    "--outdated",
+    cls=Option,
+    envvar=f"{PREFIX}OUTDATED",
+    show_envvar=True,
+    is_flag=True,
+    help="Only what `asyncpipe outdated` has a reason for, and what was never published.",
+)
+@OLDER_THAN
+@INDEXES
+@click.option(
     "--runners",
     "job_count",
     cls=Option,
@@ -54,7 +63,7 @@ _MAX_JOBS = 256  # of one matrix: https://docs.github.com/actions/reference/limi
 @shared.BUILD_TIMEOUT
 @shared.DESTINATION
 @shared.STORE
-def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
+def matrix(changed_since: str | None, job_count: int, *, outdated: bool, **given: Any) -> int:
     """Print which TEMPLATEs [default: templates] to build in which job, as a JSON list.
 
     The list has one object per job ({"name", "runner", "units", "templates", "only", "expected_s",
@@ -72,6 +81,7 @@ def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
     from asyncpipe.settings import Settings
 
     given["templates"] = given["templates"] or ("templates",)
+    asked = asked_of(given)
     settings = Settings.of(given, environment=dict(os.environ))
     refuse_workspace(settings)
     limits = Limits(
@@ -80,7 +90,7 @@ def matrix(changed_since: str | None, job_count: int, **given: Any) -> int:
         build_timeout_s=settings.build_timeout_s,
     )
     broken: list[TemplateError] = []
-    pieces = anyio.run(_pieces, settings, changed_since, broken)
+    pieces = anyio.run(_pieces, settings, changed_since, asked if outdated else None, broken)
     return _show(pieces, job_count, limits, broken)
 
 
@@ -103,11 +113,15 @@ def _show(
 
 
 async def _pieces(
-    settings: Settings, changed_since: str | None, broken: list[TemplateError]
+    settings: Settings,
+    changed_since: str | None,
+    asked: Asked | None,
+    broken: list[TemplateError],
 ) -> list[shares.Piece]:
     from asyncpipe.errors import TemplateError
     from asyncpipe.run import shares
     from asyncpipe.run.units import collisions, discover, load
+    from asyncpipe.run.units.git_changes import changed_files
 
     root = Path.cwd()
     templates = []
@@ -119,10 +133,12 @@ async def _pieces(
     units = load.units_of(settings, templates, root, say=_say)
     collisions.refuse_shared_places(units)
     if changed_since:
-        files = await _changed_files(changed_since, root, settings.environment)
+        files = await changed_files(changed_since, root, settings.environment)
         loaded = {unit.name: unit.template for unit in units}
         names = set(shares.changed(loaded, files, root))
         units = [unit for unit in units if unit.name in names]
+    if asked is not None:
+        units = await _with_reason(units, settings, asked)
     known = await _durations(settings)
     return [
         shares.Piece(
@@ -135,28 +151,27 @@ async def _pieces(
     ]
 
 
+async def _with_reason(units: Sequence[Unit], settings: Settings, asked: Asked) -> list[Unit]:
+    """Those whose latest version is outdated, or that have none; warns of what is not judged."""
+    from asyncpipe.cli.outdated.examine import examine, is_outdated
+    from asyncpipe.stores.open import open_store
+
+    async with open_store(
+        settings.destination, environment=settings.environment, options=settings.store
+    ) as store:
+        places = {unit.place for unit in units}
+        found = await examine(store, asked, settings, Path.cwd(), among=places)
+    for one in found:
+        if one.problem and not is_outdated(one):
+            text = f"{one.entry.short_id} is not planned, for it could not be judged: {one.problem}"
+            _say(text)
+            step.warn("matrix", text)
+    fresh = {one.entry.short_id for one in found if not is_outdated(one)}
+    return [unit for unit in units if unit.place not in fresh]
+
+
 def _say(sentence: str) -> None:
     click.echo(f"asyncpipe: {sentence}", err=True)
-
-
-async def _changed_files(ref: str, root: Path, environment: Mapping[str, str]) -> list[Path]:
-    from asyncpipe.errors import UsageError
-    from asyncpipe.ports import Command
-    from asyncpipe.system.capture import capture
-    from asyncpipe.system.process import SystemProcessRunner
-
-    # --end-of-options: a name that begins with a dash is a name; --relative: paths from here
-    arguments = ("--name-only", "--no-renames", "--relative", "-z", "--end-of-options", ref, "--")
-    command = Command(argv=("git", "diff", *arguments), cwd=root, environment=environment)
-    answer = await capture(
-        SystemProcessRunner(), command, timeout_s=_GIT_S, max_bytes=_MAX_DIFF_BYTES
-    )
-    if answer.return_code != 0:
-        raise UsageError(
-            f"git does not know the commit {ref!r}, or this folder is not a checkout.",
-            hint="In a workflow, fetch the history: actions/checkout with fetch-depth: 0.",
-        )
-    return [Path(name) for name in answer.text.split("\0") if name]
 
 
 async def _durations(settings: Settings) -> dict[str, float]:

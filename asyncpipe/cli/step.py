@@ -40,10 +40,10 @@ def failed(
     annotate(
         [
             github.annotation(
-                "error",
+                github.COMMAND_FAILED,
                 message,
                 f"Hint: {hint}" if hint else "",
-                title=f"asyncpipe {command}: exit code {exit_code}",
+                names={"command": command, "code": str(exit_code)},
                 file=file,
                 line=line,
                 workspace=os.environ.get("GITHUB_WORKSPACE", ""),
@@ -63,7 +63,7 @@ def warn(command: str, message: str) -> None:
         return
     from asyncpipe.report import github
 
-    annotate([github.annotation("warning", message, title=f"asyncpipe {command}")])
+    annotate([github.annotation(github.COMMAND_WARNED, message, names={"command": command})])
 
 
 def show_checks(results: Sequence[CheckResult], exit_code: int) -> None:
@@ -73,13 +73,14 @@ def show_checks(results: Sequence[CheckResult], exit_code: int) -> None:
     from asyncpipe.model.check import CheckStatus
     from asyncpipe.report import github
 
-    for status, kind in ((CheckStatus.FAIL, "error"), (CheckStatus.WARN, "warning")):
+    kinds = {CheckStatus.FAIL: github.CHECK_FAILED, CheckStatus.WARN: github.CHECK_WARNED}
+    for status, kind in kinds.items():
         commands = [
             github.annotation(
                 kind,
                 one.message,
                 f"Hint: {one.hint}" if one.hint else "",
-                title=f"{one.unit} {one.name}".strip(),
+                names={"template": one.unit, "check": one.name},
                 file=one.file,
                 line=one.line,
                 workspace=os.environ.get("GITHUB_WORKSPACE", ""),
@@ -87,7 +88,7 @@ def show_checks(results: Sequence[CheckResult], exit_code: int) -> None:
             for one in results
             if one.status is status
         ]
-        annotate(github.at_most(kind, commands))
+        annotate(github.at_most(kind.level, commands))
     summarise(github.checks_summary(results, exit_code))
     hand_on({"exit-code": str(exit_code)})
 

@@ -30,18 +30,14 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UrlRead:
-    """A small document; ``status`` 0 means no answer, and ``problem`` says why."""
-
-    status: int
-    body: bytes = b""
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UrlSeen:
     """The answer to a HEAD request; ``status`` 0 means none, and ``problem`` says why."""
 
     status: int
     size_bytes: int | None = None
     problem: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """The server says that there is no such file."""
+        return self.status in {404, 410}

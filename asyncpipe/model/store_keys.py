@@ -1,6 +1,7 @@
 """The keys of a destination, relative to its prefix: how they are built and recognised.
 
 templates/{place}/{timestamp}/{place}.xva, metadata.json, build.log
+templates/{place}/{timestamp}/provenance.dsse.json, provenance.sigstore.json    if it is signed
 templates/{place}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
 templates/{place}/latest.json
 templates/{place}/channels/{name}.json
@@ -8,7 +9,7 @@ templates/{place}/history/{channel}/{timestamp}-{token}.json    each change of a
 templates/{place}/place.json    which template fills it (catalog/place.py)
 templates/index.json
 revoked/{place}/{timestamp}.json    why a version must not be used
-failed/{unit}/{timestamp}/metadata.json, build.log
+failed/{unit}/{timestamp}/metadata.json, build.log; of a run that failed again metadata-2.json ...
 .asyncpipe-probe/{random}    while a destination is asked what it honours
 .asyncpipe-uploads/          in a folder: what is not published yet
 
@@ -19,6 +20,7 @@ taken apart again: ``nixos-24.05`` has a dash and no variant.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +29,8 @@ from asyncpipe.errors import UsageError
 METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
+PROVENANCE_NAME: Final = "provenance.dsse.json"  # signed with a key
+KEYLESS_NAME: Final = "provenance.sigstore.json"  # signed by an identity
 INDEX_KEY: Final = "templates/index.json"
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"
@@ -45,7 +49,8 @@ _TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
 _FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
 _LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
-
+_FAILED_LOG = re.compile(rf"failed/{_NAME}/({_TIMESTAMP})/build(?:-([0-9]{{1,9}}))?\.log")
+_COMMIT_MARK = re.compile(r"metadata(?:-[0-9]{1,9})?\.json")
 _REVOKED = re.compile(rf"revoked/({_NAME})/({_TIMESTAMP})\.json")
 
 
@@ -99,6 +104,23 @@ def folder_key(short_id: str, timestamp: str) -> str:
 def failed_folder_key(unit: str, timestamp: str) -> str:
     """The folder of a failed build's log."""
     return f"failed/{unit}/{timestamp}"
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """The name of a failed attempt's file: ``build.log``, of the second attempt ``build-2.log``."""
+    stem, dot, suffix = name.rpartition(".")
+    return name if attempt == 1 else f"{stem}-{attempt}{dot}{suffix}"
+
+
+def is_whole(names: Collection[str]) -> bool:
+    """Whether the files of a folder have the commit mark, metadata.json, among them."""
+    return any(_COMMIT_MARK.fullmatch(name) for name in names)
+
+
+def parse_failed_log(key: str) -> tuple[str, int] | None:
+    """Recognise the log of a failed build: (timestamp, attempt)."""
+    matched = _FAILED_LOG.fullmatch(key)
+    return (matched[1], int(matched[2] or 1)) if matched else None
 
 
 def xva_key(short_id: str, timestamp: str) -> str:

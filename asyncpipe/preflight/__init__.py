@@ -2,12 +2,10 @@
 
 from asyncpipe.preflight.checks import Inspection, run
 from asyncpipe.preflight.host import check_hosts
-from asyncpipe.preflight.media import Urls
 from asyncpipe.preflight.verdict import exit_code_of, failure, render
 
 __all__ = [
     "Inspection",
-    "Urls",
     "check_hosts",
     "exit_code_of",
     "failure",

@@ -16,7 +16,8 @@ from asyncpipe.packer.locate import validate
 from asyncpipe.packer.plugins import install_plugins, missing_plugins, refused
 from asyncpipe.ports import ObjectStore, ProcessRunner
 from asyncpipe.preflight.blanks import check_blanks
-from asyncpipe.preflight.media import Urls, check_media
+from asyncpipe.preflight.iso import Checker
+from asyncpipe.preflight.media import check_media
 from asyncpipe.preflight.verdict import failure
 from asyncpipe.text.format import size_text
 
@@ -35,7 +36,7 @@ class Inspection:
     expected_bytes: Mapping[str, int | None]  # largest XVA, by unit; None: not known
     today: str  # ISO date
     at_once: int = 1  # builds
-    urls: Urls | None = None  # None: media are not asked for
+    media: Checker | None = None  # None: media are not asked for
     redact: Callable[[str], str] = field(default=str)  # for what Packer prints
     install_plugins: bool = False  # those that are missing, by packer init
 
@@ -105,7 +106,7 @@ async def _template(plan: BuildPlan, inspection: Inspection, turn: anyio.Lock) -
         ]
     except UsageError as error:
         of_packer = [failure("packer", error, unit=plan.unit)]
-    media = await check_media(plan, inspection.urls) if inspection.urls else []
+    media = await check_media(plan, inspection.media) if inspection.media else []
     blanks = await anyio.to_thread.run_sync(check_blanks, plan)
     results = (*of_packer, *media, blanks, _check_age(plan, inspection.today))
     return [result for result in results if result is not None]

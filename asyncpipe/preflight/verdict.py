@@ -11,10 +11,12 @@ from asyncpipe.text.safe import printable
 
 
 def exit_code_of(results: Sequence[CheckResult]) -> int:
-    """Return that of the first failure, 0 when there is none."""
+    """Return that of the first failure, else of the first warning that has one, else 0."""
     failed = (result for result in results if result.status is CheckStatus.FAIL)
     first = next(failed, None)
-    return 0 if first is None else first.exit_code or EXIT_UNEXPECTED
+    if first is not None:
+        return first.exit_code or EXIT_UNEXPECTED
+    return next((one.exit_code for one in results if one.exit_code), 0)
 
 
 def failure(name: str, error: AsyncpipeError, *, unit: str = "") -> CheckResult:

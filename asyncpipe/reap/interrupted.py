@@ -92,10 +92,10 @@ async def _store_part(
                     handles[upload.handle.upload_id] = upload.handle
         found = [await abort(store, one, options, dry_run=dry_run) for one in handles.values()]
         for folder in sorted(folders):
-            keys = [info.key async for info in store.list(f"{folder}/")]
-            if keys and f"{folder}/{store_keys.METADATA_NAME}" not in keys:
+            names = [info.key.rpartition("/")[2] async for info in store.list(f"{folder}/")]
+            if names and not store_keys.is_whole(names):
                 found.append(await remove_folder(store, folder, dry_run=dry_run))
-            elif f"{folder}/{store_keys.CLAIM_NAME}" in keys:
+            elif store_keys.CLAIM_NAME in names:
                 found.append(await remove_claim(store, folder, dry_run=dry_run))
     except UploadError as error:
         advice = f"asyncpipe reap --run {run.folder}"

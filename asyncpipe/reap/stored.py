@@ -77,7 +77,7 @@ async def remove_folder(store: ObjectStore, folder_key: str, *, dry_run: bool) -
                 keys.append(info.key)
                 size_bytes += info.size_bytes
         # whole after all: its publisher was only slow
-        whole = f"{folder_key}/{store_keys.METADATA_NAME}" in keys
+        whole = store_keys.is_whole([key.rpartition("/")[2] for key in keys])
         for key in [] if dry_run or whole else keys:
             await store.delete(key)
         if not dry_run and not whole:
@@ -213,7 +213,7 @@ async def _half_published(
         async for info in store.list(root):
             listed.add(info, before_utc)
         old = {key: one for key, one in listed.names.items() if listed.newest[key] < before_utc}
-        found = [key for key, names in old.items() if store_keys.METADATA_NAME not in names]
+        found = [key for key, names in old.items() if not store_keys.is_whole(names)]
         claims += [
             key
             for key, names in old.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 from asyncpipe.text.safe import escaped, is_plain
@@ -53,9 +54,34 @@ class SafeStream:
         return getattr(self._stream, name)
 
 
+class ForgivingStream(SafeStream):
+    """A safe stream for diagnostics: what cannot be written is lost, and nothing else fails."""
+
+    def write(self, text: str) -> int:
+        """Write ``text`` if the stream takes it."""
+        with suppress(OSError, ValueError):  # a reader that went away, a full disk; a closed file
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what the stream takes."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def command(self, line: str) -> None:
+        """Write a workflow command of ours if the stream takes it."""
+        with suppress(OSError, ValueError):
+            super().command(line)
+
+
 def guarded(stream: TextIO, *, github: bool) -> TextIO:
     """Return ``stream`` behind a guard; it may stand for ``sys.stdout``."""
     return cast("TextIO", SafeStream(stream, github=github))
+
+
+def forgiving(stream: TextIO, *, github: bool) -> TextIO:
+    """Return ``stream`` behind a guard that never raises; it may stand for ``sys.stderr``."""
+    return cast("TextIO", ForgivingStream(stream, github=github))
 
 
 def _escaped(text: str) -> str:

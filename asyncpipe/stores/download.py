@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
-import aiofiles
 import aiohttp
+import anyio.to_thread
 
 from asyncpipe.errors import TransientStoreError, UsageError
 from asyncpipe.retry import RetryPolicy, repeated
@@ -25,9 +25,10 @@ _LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class DownloadError(UsageError):
-    """A file could not be fetched; ``status`` is HTTP's, 0 where there was no answer."""
+    """A file could not be fetched, and ``why``; ``status`` is HTTP's, 0 where there was none."""
 
     status: int = 0
+    why: str = ""
 
 
 class HttpDownloads:
@@ -73,12 +74,18 @@ async def _save(
     url: str, path: Path, max_bytes: int, on_bytes: Callable[[int, int | None], None]
 ) -> None:
     done = 0
-    async with aiofiles.open(path, "wb") as file, _opened(url) as answer:
-        async for piece in answer.content.iter_chunked(_CHUNK_BYTES):
-            done += len(piece)
-            _require_small(done, max_bytes, url)
-            await file.write(piece)
-            on_bytes(done, answer.content_length)
+    # in threads that a cancellation waits for: no file is opened and lost
+    with await anyio.to_thread.run_sync(_created, path) as file:
+        async with _opened(url) as answer:
+            async for piece in answer.content.iter_chunked(_CHUNK_BYTES):
+                done += len(piece)
+                _require_small(done, max_bytes, url)
+                await anyio.to_thread.run_sync(file.write, piece)
+                on_bytes(done, answer.content_length)
+
+
+def _created(path: Path) -> BinaryIO:
+    return path.open("wb")
 
 
 @asynccontextmanager
@@ -110,9 +117,10 @@ def _require_small(size_bytes: int, max_bytes: int, url: str) -> None:
 
 
 def _failed(url: str, why: str, status: int = 0) -> DownloadError:
+    shown = printable(without_userinfo(why), 300)
     error = DownloadError(
-        f"{printable(without_userinfo(url), 300)}: {printable(without_userinfo(why), 300)}.",
+        f"{printable(without_userinfo(url), 300)}: {shown}.",
         hint="Behind a proxy set https_proxy; --mirror names another server.",
     )
-    error.status = status
+    error.status, error.why = status, shown
     return error

@@ -13,6 +13,7 @@ from asyncpipe.system.threads import DaemonWorker
 Result = TypeVar("Result")
 
 STALL_S: Final = 30.0  # a disk that takes longer for one call is given up
+_MOST_THREADS: Final = 40  # at once, as anyio has it
 GRACE_S: Final = 1.0  # for a call that is under way when its caller is cancelled
 
 
@@ -54,6 +55,34 @@ class Disk:
     def later(self, function: Callable[[], object]) -> None:
         """Run ``function`` once the disk has answered all that came before; nobody waits."""
         self._worker.submit(function)
+
+
+class DiskPool:
+    """Blocking calls side by side, each in a daemon thread; no limit but the caller's patience.
+
+    A caller that is cancelled waits ``GRACE_S`` for its call and gets the result if it comes. A
+    call that hangs for longer is left behind with its thread: it may still end, at any time.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._idle: list[DaemonWorker] = []
+        self._threads = anyio.CapacityLimiter(_MOST_THREADS)
+
+    async def call(self, function: Callable[[], Result]) -> Result:
+        """Return what ``function`` returns or raises."""
+        async with self._threads:
+            worker = self._idle.pop() if self._idle else DaemonWorker(self._name)
+            result: Result
+            try:
+                result = await worker.run(function, grace_s=GRACE_S)
+            except anyio.get_cancelled_exc_class():
+                raise  # the thread is still at work
+            except BaseException:
+                self._idle.append(worker)
+                raise
+            self._idle.append(worker)
+            return result
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,21 @@ def with_home() -> dict[str, str]:
         except KeyError:  # a container with a user number that has no account
             environment.pop("HOME", None)
     return environment
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path | None:
+    """Our folder in the user's cache; None: no home.
+
+    ``$XDG_CACHE_HOME/asyncpipe``, or ``~/.cache/asyncpipe``; the XDG base directory specification
+    has a relative path ignored.
+    """
+    cache = Path(environment.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():
+        home = environment.get("HOME", "")
+        if not os.path.isabs(home):  # noqa: PTH117 - "" is not a path
+            return None
+        cache = Path(home, ".cache")
+    return cache / "asyncpipe"
 
 
 def hide(is_secret: Callable[[str], bool]) -> tuple[str, ...]:

@@ -53,8 +53,13 @@ class DaemonWorker(Executor):
                 self._serving = True
         return future
 
-    async def run(self, function: Callable[..., Result], *args: object) -> Result:
-        """Queue a call and wait; a caller that is cancelled stops waiting, the call still runs."""
+    async def run(
+        self, function: Callable[..., Result], *args: object, grace_s: float = 0.0
+    ) -> Result:
+        """Queue a call and wait; a caller that is cancelled stops waiting, the call still runs.
+
+        With ``grace_s`` a cancelled caller waits that long for the result, and then gets it.
+        """
         done, token = anyio.Event(), current_token()
 
         def call() -> Result:
@@ -65,7 +70,13 @@ class DaemonWorker(Executor):
                     from_thread.run_sync(done.set, token=token)
 
         future = self.submit(call)
-        await done.wait()
+        try:
+            await done.wait()
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(grace_s, shield=True):
+                await done.wait()
+            if not grace_s or not done.is_set():
+                raise  # else the caller learns what was done; its next await is cancelled
         return future.result()  # set by the thread's next instruction
 
     def _serve(self) -> None:

@@ -177,6 +177,17 @@ async def test_a_broken_pointer_is_replaced_and_told() -> None:
     assert any("unreadable" in warning for warning in result.warnings)
 
 
+async def test_a_broken_index_is_replaced_and_told() -> None:
+    store = MemoryStore()
+    await store.put(store_keys.INDEX_KEY, b"<html>", content_type="text/html")
+    result = await catalog.move_pointer(store, await put_version(store, NEW))
+    [warning] = result.warnings
+    assert "index.json was unreadable" in warning
+    assert "index rebuild" in warning
+    listing = await catalog.list_versions(store)
+    assert [entry.timestamp for entry in listing.versions] == [NEW]
+
+
 async def test_a_pointer_of_a_newer_asyncpipe_is_left_alone() -> None:
     store = MemoryStore()
     body = b'{"schema_version": 2}'

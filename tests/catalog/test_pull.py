@@ -4,11 +4,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
 from asyncpipe import catalog
+from asyncpipe.catalog.fetch import streaming
+from asyncpipe.catalog.fetch.streaming import AHEAD
 from asyncpipe.errors import (
     AccessDeniedError,
     ChecksumError,
@@ -20,9 +23,11 @@ from asyncpipe.errors import (
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.documents.fields import UnreadableError
 from asyncpipe.model.store import StoredBytes
+from asyncpipe.retry import RetryPolicy
 from asyncpipe.testing.store import MemoryStore
 from asyncpipe.xva.read.validator import XvaValidator
 from tests.catalog.published import NEW, publish
+from tests.upload.helpers import until
 
 pytestmark = pytest.mark.anyio
 BODY = os.urandom(3 * 1024 * 1024 + 17)
@@ -97,6 +102,84 @@ async def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path) -> N
     assert pulled.path.read_bytes() == BODY
 
 
+async def test_a_pull_that_was_killed_after_its_last_byte_fetches_nothing_again(
+    tmp_path: Path,
+) -> None:
+    store = _Breaking(breaks=0)
+    entry = await publish(store, NEW, body=BODY)
+    _partial(tmp_path, entry).write_bytes(BODY)
+    pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert (pulled.resumed_bytes, store.offsets) == (len(BODY), [])
+    assert pulled.path.read_bytes() == BODY
+
+
+async def test_a_partial_file_that_is_too_long_is_fetched_anew(tmp_path: Path) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    _partial(tmp_path, entry).write_bytes(BODY + b"x")
+    pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert pulled.resumed_bytes == 0
+    assert pulled.path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("ranges", [0, 1])
+async def test_what_a_lost_store_has_sent_is_kept_for_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: int
+) -> None:
+    monkeypatch.setattr(streaming, "_RETRY", RetryPolicy(attempts=2, base_s=0.001))
+    size_bytes = ranges * AHEAD.range_bytes
+    store = _Gone(size_bytes, tmp_path)
+    body = bytes(range(256)) * (AHEAD.range_bytes // 256) + BODY
+    entry = await publish(store, NEW, body=body)
+    with anyio.fail_after(30), pytest.raises(TransientStoreError):
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert _bodies(tmp_path) == [body[:size_bytes]] * ranges
+
+
+def _bodies(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.iterdir()]
+
+
+class _Gone(MemoryStore):
+    """A store that goes away for good once so many bytes are in the folder."""
+
+    def __init__(self, size_bytes: int, folder: Path) -> None:
+        super().__init__()
+        self._size_bytes, self._folder = size_bytes, folder
+
+    @asynccontextmanager
+    async def stream(
+        self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        if offset_bytes < self._size_bytes:
+            reading = super().stream(key, offset_bytes=offset_bytes, size_bytes=size_bytes)
+            async with reading as pieces:
+                yield pieces
+            return
+        await until(lambda: sum(map(len, _bodies(self._folder))) >= self._size_bytes)
+        raise TransientStoreError("reset")
+
+
+@pytest.mark.parametrize("missing_bytes", [0, 1])
+async def test_only_what_is_not_fetched_yet_needs_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing_bytes: int
+) -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    _partial(tmp_path, entry).write_bytes(BODY[:1000])
+    free_bytes = len(BODY) - 1000 + (64 << 20) - missing_bytes
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    if missing_bytes:
+        with pytest.raises(UsageError, match="are needed"):
+            await catalog.pull(store, entry, tmp_path / "x.xva")
+    else:
+        await catalog.pull(store, entry, tmp_path / "x.xva")
+
+
+def _partial(folder: Path, entry: CatalogEntry) -> Path:
+    return folder / f".x.xva.{entry.xva.sha256_hex[:16]}.partial"
+
+
 async def test_wrong_bytes_never_get_the_name(tmp_path: Path) -> None:
     store = MemoryStore()
     entry = await publish(store, NEW, body=BODY)
@@ -167,9 +250,10 @@ async def test_a_refusal_leaves_no_partial_file(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
-async def test_zeros_cost_no_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [b"end", b""])
+async def test_zeros_cost_no_disk(tmp_path: Path, end: bytes) -> None:
     store = MemoryStore()
-    body = BODY[: 1024 * 1024] + bytes(16 * 1024 * 1024) + b"end"
+    body = BODY[: 1024 * 1024] + bytes(16 * 1024 * 1024) + end
     entry = await publish(store, NEW, body=body)
     pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
     assert pulled.path.read_bytes() == body

@@ -48,6 +48,9 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for timestamp in (OLD, NEW):
             key = f"failed/debian-12/{timestamp}/build.log"
             await store.put(key, f"failed at {timestamp}\n".encode(), content_type="text/plain")
+        for number in (2, 10):  # of a run that was resumed and failed again
+            again = f"failed/rocky-9/{NEW}/build-{number}.log"
+            await store.put(again, f"attempt {number}\n".encode(), content_type="text/plain")
 
     anyio.run(fill)
     return folder
@@ -129,6 +132,7 @@ def test_logs_of_a_failed_build_are_those_of_the_newest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert _say(capsys, "logs", "--failed", "debian-12")[1] == f"failed at {NEW}\n"
+    assert _say(capsys, "logs", "--failed", "rocky-9")[1] == "attempt 10\n"
     code, _, err = _say(capsys, "logs", "--failed", "debian-13")
     assert code == 2
     assert "No failed build of debian-13" in err

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from asyncpipe import catalog
-from asyncpipe.catalog import streaming
-from asyncpipe.catalog.streaming import Ahead, stream_ranges
+from asyncpipe.catalog.fetch import streaming
+from asyncpipe.catalog.fetch.streaming import Ahead, stream_ranges
 from asyncpipe.errors import ChecksumError, TransientStoreError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.store import StoredBytes
@@ -66,6 +66,16 @@ async def test_a_store_that_brings_nothing_is_given_up(monkeypatch: pytest.Monke
     assert len(store.offsets) == 8
 
 
+async def test_breaks_are_counted_anew_with_every_byte_that_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streaming, "_RETRY", RetryPolicy(attempts=2, base_s=0.001))
+    store = BreakingStore(pieces=1)
+    entry = await publish(store, NEW, body=2 * BODY)
+    assert await read(store, entry) == 2 * BODY
+    assert len(store.offsets) == 6
+
+
 async def test_an_object_that_is_too_short_is_refused() -> None:
     store = MemoryStore()
     entry = await publish(store, NEW, body=BODY)
@@ -75,7 +85,7 @@ async def test_an_object_that_is_too_short_is_refused() -> None:
         await read(store, entry)
 
 
-SMALL = Ahead(range_bytes=MIB // 2, connections=3, window=4, stall_s=20)
+SMALL = Ahead(range_bytes=MIB // 2, connections=3, window=4, stall_s=1)
 
 
 class RecordingStore(MemoryStore):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import click
 from asyncpipe.cli.main import COMMANDS, asyncpipe
 from asyncpipe.cli.options.command import PREFIX
 from asyncpipe.errors import MEANINGS
-from asyncpipe.report.github.annotations import MAX_PER_TYPE
+from asyncpipe.report.github.annotations import KINDS, MAX_PER_TYPE, Kind
 
 PAGE: Final = Path(__file__).parents[2] / "docs/github-actions.md"
 _BEGIN: Final = "<!-- written by python -m tests.docs.reference: begin -->"
@@ -276,29 +277,33 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+# What scripts print themselves; every other annotation is one of ``KINDS``.
+_OF_SHELL: Final = {
+    ("error", "asyncpipe: exit code 2"): "no Python, or its packages cannot be installed",
+    ("error", "Templates"): "the reusable workflow: a plan or build failed, or a plan was lost",
+}
+
+
+def _titled(kind: Kind) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), kind.title)
+
+
+def _in_shell() -> list[tuple[str, str]]:
+    """Annotations of programs and workflows; KeyError where one is new."""
+    paths = sorted([*(ROOT / "bin").iterdir(), *(ROOT / ".github/workflows").glob("*.yml")])
+    found = [
+        (match[1], match[2].replace("%%3A", ":"))
+        for path in paths
+        for match in re.finditer(r"::(error|warning|notice) title=([^:]+)::", path.read_text())
+    ]
+    assert set(found) == set(_OF_SHELL)
+    return found
+
+
 def annotation_table() -> str:
     """Which annotations there are, in Markdown."""
-    rows = [
-        (
-            "error",
-            "TEMPLATE: exit code N",
-            "a build failed; with file and line where they are known",
-        ),
-        ("error", "asyncpipe COMMAND: exit code N", "the command failed before it had a run"),
-        ("error", "TEMPLATE CHECK", "a check of `asyncpipe check` failed"),
-        (
-            "error",
-            "Templates",
-            "the reusable workflow: a plan or a build failed, or a plan was lost",
-        ),
-        ("warning", "TEMPLATE", "a warning of a build that was published all the same"),
-        ("warning", "TEMPLATE CHECK", "a check that a person should look at"),
-        (
-            "warning",
-            "asyncpipe COMMAND",
-            "past durations unknown (`matrix`), something left (`reap`)",
-        ),
-    ]
+    rows = [(one.level, _titled(one), one.when) for one in KINDS]
+    rows += [(*key, _OF_SHELL[key]) for key in _in_shell()]
     lines = ["| kind | title | when |", "|---|---|---|"]
     lines += [f"| {kind} | _{title}_ | {when} |" for kind, title, when in rows]
     codes = ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())

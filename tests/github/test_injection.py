@@ -157,7 +157,9 @@ def test_the_json_log_is_no_command_either_and_loses_nothing(text: str, hostile:
 def test_a_secret_is_named_to_the_runner_as_it_is_and_an_annotation_quotes_no_command() -> None:
     legacy = "pw##[set-output name=x]y"
     assert parse("\n".join(github.mask_commands([legacy]))).masks == {legacy}
-    said = github.annotation("error", f"denied: {legacy}", title=legacy)
+    said = github.annotation(
+        github.CHECK_FAILED, f"denied: {legacy}", names={"template": legacy, "check": ""}
+    )
     assert "##[" not in said
     assert [one.name for one in parse(said).obeyed] == ["error"]
 

@@ -34,6 +34,7 @@ _BEGINS: Final = b"."  # what a fork says of each test
 _PASSED: Final = b"p"  # and at the end
 _SAMPLE_S: Final = 0.5
 _LIMIT_S: Final = 10.0
+_LONGEST_S: Final = 3.0  # a test that took longer, traced, is left out: it lowers the score only
 _SLOW_S: Final = 10.0  # a failure that took longer is tried without the mutant as well
 
 
@@ -115,7 +116,8 @@ class Trial:
             os._exit(1)
 
     def _passes(self, item: pytest.Item) -> bool:
-        return item.nodeid in self._measured and self._measured[item.nodeid].passed
+        known = self._measured.get(item.nodeid)
+        return known is not None and known.passed and known.seconds <= _LONGEST_S
 
     def _try(self, mutant: Mutant, items: Sequence[pytest.Item]) -> tuple[Fate, str]:
         applied = mutant if self._apply else None  # it is in the loaded modules already

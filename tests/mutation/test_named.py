@@ -42,7 +42,7 @@ NAMED = (
     ),
     (
         "a rebuild drops what was published meanwhile",
-        "asyncpipe/catalog/listing.py",
+        "asyncpipe/catalog/index/listing.py",
         "(*scanned.versions, *added)",
         "(*scanned.versions,)",
         (

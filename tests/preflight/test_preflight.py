@@ -13,8 +13,9 @@ from asyncpipe.errors import (
     TemplateError,
 )
 from asyncpipe.model.build import BuildPlan
-from asyncpipe.model.check import CheckResult, CheckStatus, UrlRead, UrlSeen
+from asyncpipe.model.check import CheckResult, CheckStatus, UrlSeen
 from asyncpipe.model.identity import OsIdentity
+from asyncpipe.preflight.iso import Checker, Fetched, Keys
 from asyncpipe.testing.store import MemoryStore
 from tests.metadata import documents as make
 from tests.preflight.programs import Answer, Programs
@@ -32,17 +33,17 @@ Error: Second thing
 """
 
 
-class _Urls:
+class _Mirror:
     def __init__(self, seen: UrlSeen) -> None:
         self.seen = seen
         self.asked: list[str] = []
 
-    async def look(self, url: str, *, timeout_s: float = 15.0) -> UrlSeen:
+    async def look(self, url: str) -> UrlSeen:
         self.asked.append(url)
         return self.seen
 
-    async def read(self, url: str, *, max_bytes: int, timeout_s: float = 30.0) -> UrlRead:
-        return UrlRead(status=404)
+    async def fetch(self, url: str, *, max_bytes: int) -> Fetched:
+        return Fetched(status=404)
 
 
 def _plan(**changes: Any) -> BuildPlan:
@@ -197,21 +198,21 @@ async def test_a_destination_that_cannot_be_written_fails_with_its_own_code(
 @pytest.mark.parametrize(
     ("seen", "exit_code"),
     [
-        (UrlSeen(status=200, size_bytes=GIB), 0),
-        (UrlSeen(status=404), 3),
-        (UrlSeen(status=503), 20),
-        (UrlSeen(status=0, problem="no route"), 20),
+        (UrlSeen(status=200, size_bytes=GIB), 61),  # its list is gone
+        (UrlSeen(status=404), 61),
+        (UrlSeen(status=503), 64),
+        (UrlSeen(status=0, problem="no route"), 64),
     ],
 )
 async def test_the_medium_is_looked_at_when_asked(seen: UrlSeen, exit_code: int) -> None:
-    urls, plan = _Urls(seen), _plan()
+    mirror, plan = _Mirror(seen), _plan()
     (source,) = plan.template.sources
     source = replace(source, attributes={**source.attributes, "iso_checksum": "none"})
     plan = replace(plan, template=replace(plan.template, sources=(source,)))
-    results = await _look(plan, urls=urls)
+    results = await _look(plan, media=Checker(mirror, Programs({}), Keys(gpgv=None)))
     assert results["iso"].exit_code == exit_code
-    assert results["iso"].status.value == ("fail" if exit_code else "ok")
-    assert len(urls.asked) == 1
+    assert results["iso"].status.value == "fail"
+    assert len(mirror.asked) == 1
     assert "hunter2" not in results["iso"].message
 
 

@@ -101,6 +101,9 @@ async def test_half_published_folders_go_and_whole_young_or_named_ones_stay() ->
     await _put(store, f"{named}/rocky9.xva")
     await _put(store, "templates/rocky9/channels/stable.json", body=f'"{named}"'.encode())
     await _put(store, "failed/alpine/20261101T000000Z/build.log")
+    again = "failed/alpine/20261102T000000Z"
+    await _put(store, f"{again}/build-2.log")
+    await _put(store, f"{again}/metadata-2.json")
     await _put(store, "templates/readme.txt")
 
     reaped = await _sweep(store)
@@ -112,6 +115,8 @@ async def test_half_published_folders_go_and_whole_young_or_named_ones_stay() ->
         f"{whole}/metadata.json",
         f"{young}/debian12.xva",
         f"{named}/rocky9.xva",
+        f"{again}/build-2.log",
+        f"{again}/metadata-2.json",
         "templates/readme.txt",
         "templates/rocky9/channels/stable.json",
     }

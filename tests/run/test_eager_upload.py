@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -15,6 +15,7 @@ from asyncpipe.model.store import StoredPart, UploadHandle
 from asyncpipe.run import eager_upload
 from asyncpipe.run.pipeline import process_template
 from asyncpipe.testing.processes import Script
+from asyncpipe.upload.session import UploadSession
 from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xva_bytes
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +74,35 @@ async def test_an_upload_to_the_place_that_the_iso_named_is_dropped_when_the_gue
     assert not [
         one for one in bench.events.heard if isinstance(one, Warned) and "upload" in one.code
     ]
+
+
+class _Stubborn:
+    """A session with a part on its way whose connection takes a moment to close."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    async def stage(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.01)
+            self.log.append("the part has ended")
+
+    async def close(self, error: BaseException | None = None) -> None:
+        self.log.append("aborted")
+
+
+async def test_a_dropped_upload_is_aborted_only_when_none_of_its_parts_is_on_its_way() -> None:
+    session = _Stubborn()
+    early = eager_upload._Early(cast("UploadSession", session), Path("demo.xva"))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(early.run)
+            await anyio.wait_all_tasks_blocked()
+            await early.drop()
+    assert session.log == ["the part has ended", "aborted"]
 
 
 async def test_an_early_upload_that_failed_and_cannot_be_aborted_is_resumed(

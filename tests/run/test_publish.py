@@ -9,7 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncpipe.errors import AccessDeniedError, TransientStoreError, UploadError
+from asyncpipe.errors import (
+    AccessDeniedError,
+    DestinationTakenError,
+    TransientStoreError,
+    UploadError,
+)
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import Warned
 from asyncpipe.model.log import SealedLog
@@ -28,6 +33,7 @@ from tests.run.services import TIMESTAMP, Bench, guest_says, leaves, plan_in, xv
 pytestmark = pytest.mark.anyio
 
 PLACE = f"templates/debian12/{TIMESTAMP}"
+FAILURE = f"failed/demo/{TIMESTAMP}"
 FOLDER = {f"{PLACE}/debian12.xva", f"{PLACE}/metadata.json", f"{PLACE}/build.log"}
 
 
@@ -217,19 +223,71 @@ async def test_a_log_that_changes_after_it_was_sealed_is_not_published(
     assert in_folder(bench) == set()
 
 
+def failure_log(folder: Path, said: bytes) -> SealedLog:
+    path = folder / "build.log"
+    path.write_bytes(said)
+    digest = hashlib.sha256(said).hexdigest()
+    return SealedLog(
+        path=path, size_bytes=len(said), sha256_hex=digest, line_count=1, redaction_count=0
+    )
+
+
+async def leave_failure(bench: Bench, log: SealedLog | None, metadata: bytes) -> str:
+    destination = publish.Destination(
+        store=bench.store, budget=Budget(TransferOptions()), options=TransferOptions()
+    )
+    return await publish.publish_failure(destination, FAILURE, log, metadata)
+
+
 @pytest.mark.parametrize(("has_log", "name"), [(True, "build.log"), (False, "metadata.json")])
 async def test_a_failure_is_left_where_its_url_says(
     bench: Bench, tmp_path: Path, has_log: bool, name: str
 ) -> None:
-    path = tmp_path / "build.log"
-    path.write_bytes(b"it failed\n")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    log = SealedLog(path=path, size_bytes=10, sha256_hex=digest, line_count=1, redaction_count=0)
-    destination = publish.Destination(
-        store=bench.store, budget=Budget(TransferOptions()), options=TransferOptions()
-    )
-    place = f"failed/demo/{TIMESTAMP}"
-    url = await publish.publish_failure(destination, place, log if has_log else None, b"{}")
-    assert url == bench.store.url_of(f"{place}/{name}")
-    names = {f"{place}/metadata.json"} | ({f"{place}/build.log"} if has_log else set())
+    log = failure_log(tmp_path, b"it failed\n") if has_log else None
+    url = await leave_failure(bench, log, b"{}")
+    assert url == bench.store.url_of(f"{FAILURE}/{name}")
+    names = {f"{FAILURE}/metadata.json"} | ({f"{FAILURE}/build.log"} if has_log else set())
     assert set(bench.store.objects) == names
+
+
+async def test_each_failure_of_one_run_leaves_its_own_log(bench: Bench, tmp_path: Path) -> None:
+    said = {"build.log": b"first\n", "build-2.log": b"second\n", "build-3.log": b"third\n"}
+    for name, text in said.items():
+        url = await leave_failure(bench, failure_log(tmp_path, text), b'{"text": "%s"}' % text)
+        assert url == bench.store.url_of(f"{FAILURE}/{name}")
+    for name, text in said.items():
+        assert bench.store.objects[f"{FAILURE}/{name}"].body == text
+        metadata = name.replace("build", "metadata").replace(".log", ".json")
+        assert text in bench.store.objects[f"{FAILURE}/{metadata}"].body
+
+
+async def test_a_failure_whose_metadata_was_lost_is_completed_with_its_own_log(
+    bench: Bench, tmp_path: Path
+) -> None:
+    log = failure_log(tmp_path, b"it failed\n")
+    await leave_failure(bench, log, b"{}")
+    del bench.store.objects[f"{FAILURE}/metadata.json"]
+    await leave_failure(bench, log, b"{}")
+    assert set(bench.store.objects) == {f"{FAILURE}/build.log", f"{FAILURE}/metadata.json"}
+
+
+async def test_a_run_that_fails_hundreds_of_times_says_that_its_log_has_no_place(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_MAX_ATTEMPTS", 2)
+    for text in (b"first\n", b"second\n"):
+        await leave_failure(bench, failure_log(tmp_path, text), b"{}")
+    with pytest.raises(DestinationTakenError):
+        await leave_failure(bench, failure_log(tmp_path, b"third\n"), b"{}")
+
+
+async def test_a_resumed_build_that_fails_again_publishes_its_second_log(tmp_path: Path) -> None:
+    texts = (b"no space left\n", b"no network\n")
+    bench = Bench(tmp_path, tuple(Script(output=((0.0, t),), return_code=1) for t in texts))
+    services = bench.workshop()
+    for number, text in enumerate(texts, 1):
+        outcome = await process_template(plan_in(tmp_path / str(number)), services)
+        assert isinstance(outcome, Failed)
+        name = outcome.log_url.rpartition("/")[2]
+        assert text in bench.store.objects[f"{FAILURE}/{name}"].body
+    assert warned(bench, "failure-log") == []

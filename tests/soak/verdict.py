@@ -22,7 +22,7 @@ from tests.soak.places import Place
 
 _GROWTH_KIB: Final = 24 * 1024  # allocators keep some of what they once had
 _LEAST_CYCLES: Final = 10
-_LINGERING: Final = 8  # threads of disk calls end a second after their last one
+_LINGERING: Final = 16  # threads of disk calls end a second after their last one
 _METADATA_KEY: Final = re.compile(r'templates/[^"]+?/metadata\.json')
 
 

@@ -6,6 +6,7 @@ fail, some images are damaged, some matrices are cancelled at a random instant.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import random
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import anyio
 
+from asyncpipe.cli.gc import begin
 from asyncpipe.model.publication import Outcome
 from asyncpipe.run.pipeline import process_template
 from asyncpipe.run.scheduler import DiskBudget, Job, process_matrix
@@ -32,6 +34,10 @@ from asyncpipe.upload.budget import Budget
 from tests.run.services import Bench, guest_says, leaves, plan_in, xva_bytes
 
 _LONGEST_S = 3.0
+_FIELDS = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
 
 
 async def soak(destination: str, environment: dict[str, str], work: dict[str, str]) -> None:
@@ -109,6 +115,20 @@ def _script(image: bytes, chance: random.Random) -> Script:
     return Script(output=lines, on_exit=leaves("demo.xva", image))
 
 
+class _Mallinfo2(ctypes.Structure):
+    """mallinfo2(3) of glibc."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in _FIELDS]
+
+
+def _malloc_kib() -> int:
+    """What malloc has given out: RSS beyond it is memory that malloc keeps, not a leak."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _Mallinfo2
+    told = mallinfo2()
+    return (int(told.uordblks) + int(told.hblkhd)) // 1024
+
+
 def _measured() -> dict[str, int]:
     gc.collect()
     status = Path("/proc/self/status").read_text()
@@ -117,8 +137,11 @@ def _measured() -> dict[str, int]:
         "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
         "threads": threading.active_count(),
         "rss_kib": int(match[1]) if match else 0,
+        "malloc_kib": _malloc_kib(),
+        "python_blocks": sys.getallocatedblocks(),
     }
 
 
 if __name__ == "__main__":
+    begin()  # one malloc arena, as the program has it: threads' own would look like a leak
     anyio.run(soak, *json.loads(sys.argv[1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from asyncpipe import __version__
 from tests.e2e.command import needs_packer
-from tests.starter.installed import REPOSITORY, Machine
+from tests.starter.installed import REPOSITORY, Machine, the_testers_way_to_the_index
 
 
 def test_the_wheel_holds_templates_as_files_and_hashicorps_key(wheel: Path) -> None:
@@ -27,6 +26,7 @@ def test_the_wheel_holds_templates_as_files_and_hashicorps_key(wheel: Path) -> N
     assert f"asyncpipe-{__version__}-" in wheel.name
 
 
+@pytest.mark.heavy("github")
 @pytest.mark.real_packer
 @needs_packer
 def test_a_wheel_an_empty_home_and_a_new_repository_publish_the_demo(machine: Machine) -> None:
@@ -64,16 +64,6 @@ def test_both_programs_are_installed_and_run(machine: Machine) -> None:
     assert "is not HashiCorp Packer" in shown.stderr
     assert __version__ in machine.run("~/tools/bin/asyncpipe --version").stdout
     assert "Nothing to change" in machine.run("~/tools/bin/asyncpipe update").stdout
-
-
-def the_testers_way_to_the_index() -> dict[str, str]:
-    """Index, certificates and proxies, which are of this machine and no user's."""
-    found = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(("PIP_", "SSL_CERT_")) or name.lower().endswith("_proxy")
-    }
-    return {"PIP_FIND_LINKS": ""} | found
 
 
 @pytest.mark.timeout(900)

@@ -16,7 +16,9 @@ from asyncpipe.system.threads import DaemonWorker
 def disk_calls_inline() -> Iterator[None]:
     """Run every call of a ``Disk`` where its caller runs."""
 
-    async def run(_worker: object, function: Callable[..., Any], *args: Any) -> Any:
+    async def run(
+        _worker: object, function: Callable[..., Any], *args: Any, grace_s: float = 0.0
+    ) -> Any:
         await checkpoint()
         return function(*args)
 

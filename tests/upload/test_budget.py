@@ -73,6 +73,16 @@ async def test_a_buffer_is_reused_and_the_warmest_first() -> None:
     pool.close()
 
 
+@pytest.mark.anyio
+async def test_idle_buffers_make_room_for_a_larger_one() -> None:
+    pool = BufferPool(2 * MIB)
+    for buffer in [await pool.take(MIB), await pool.take(MIB)]:
+        pool.give_back(buffer)
+    await pool.take(2 * MIB)
+    assert pool.held_bytes == 2 * MIB
+    pool.close()
+
+
 async def in_turn(
     pool: BufferPool,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 
 from asyncpipe.errors import ArtifactError, SourceChangedError
 from asyncpipe.model.transfer import Target, TransferOptions
+from asyncpipe.system import disk
 from asyncpipe.testing.store import MemoryStore
-from tests.upload.helpers import MIB, Recorder, published, some_bytes, uploading, written
+from asyncpipe.upload.source import FinishedFile
+from tests.system.inline import disk_calls_inline
+from tests.upload.helpers import MIB, Recorder, published, some_bytes, until, uploading, written
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +121,30 @@ async def test_what_is_no_file_is_refused(
         os.mkfifo(path)
     with anyio.fail_after(20), pytest.raises(ArtifactError, match=kind):
         await published(store, target, path, options)
+
+
+async def test_a_source_is_closed_at_once(tmp_path: Path) -> None:
+    source = FinishedFile(written(tmp_path / "f", BODY))
+    await source.open()
+    descriptor = source.descriptor
+    with disk_calls_inline():
+        await source.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+async def test_a_source_whose_disk_stalls_is_closed_once_the_disk_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "GRACE_S", 0.01)
+    source, answers = FinishedFile(written(tmp_path / "f", BODY)), threading.Event()
+    await source.open()
+    descriptor = source.descriptor
+    with anyio.fail_after(20):
+        with anyio.move_on_after(0.01):
+            await source.read(answers.wait, 1)
+        assert source.is_lost
+        await source.close()
+        os.fstat(descriptor)  # the thread may still read from it
+        answers.set()
+        await until(lambda: not Path(f"/proc/self/fd/{descriptor}").exists())

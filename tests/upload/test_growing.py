@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,9 +11,13 @@ import anyio
 import pytest
 
 from asyncpipe.errors import ArtifactError, SourceChangedError
+from asyncpipe.model.store import PartDigests
 from asyncpipe.model.transfer import PublishedObject, Target, TransferOptions
 from asyncpipe.testing.store import MemoryStore
-from asyncpipe.upload.source import GrowingFile
+from asyncpipe.upload.digests import DigestedPart
+from asyncpipe.upload.parts import Part
+from asyncpipe.upload.source import GrowingFile, sampled
+from tests.system.inline import disk_calls_inline
 from tests.upload.helpers import MIB, published, some_bytes, until, written
 
 pytestmark = pytest.mark.anyio
@@ -194,3 +199,54 @@ async def test_a_file_that_never_appears_is_named(
     with anyio.fail_after(10), pytest.raises(ArtifactError, match=r"image\.xva"):
         await published(store, target, source, options)
     assert not store.uploads
+
+
+async def test_a_file_that_is_not_there_yet_is_waited_for_without_a_busy_loop(
+    tmp_path: Path,
+) -> None:
+    source = GrowingFile(tmp_path / "image.xva", anyio.Event(), poll_interval_s=3600)
+    with disk_calls_inline(), anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(source.open)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+
+
+async def test_the_file_is_compared_only_once_its_end_is_announced(tmp_path: Path) -> None:
+    finished = anyio.Event()
+    source = GrowingFile(written(tmp_path / "image.xva", b""), finished)
+    await source.open()
+    checked: list[bool] = []
+
+    async def check() -> None:
+        await source.check([])
+        checked.append(finished.is_set())
+
+    with disk_calls_inline(), anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(check)
+            await anyio.wait_all_tasks_blocked()
+            finished.set()
+    assert checked == [True]
+    await source.close()
+
+
+def _parts(*sizes_bytes: int) -> list[DigestedPart]:
+    ends = list(itertools.accumulate(sizes_bytes))
+    digests = PartDigests(crc64nvme=0)
+    return [
+        DigestedPart(
+            part=Part(number=number, offset_bytes=end - size, size_bytes=size), digests=digests
+        )
+        for number, (end, size) in enumerate(zip(ends, sizes_bytes, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "chosen"), [(1, {1}), (10, {1}), (19, {1}), (20, {1, 4}), (1000, {1, 2, 3, 4})]
+)
+async def test_the_sample_has_the_first_part_and_the_last_and_keeps_to_its_size(
+    most_bytes: int, chosen: set[int]
+) -> None:
+    parts = _parts(10, 10, 10, 10)
+    assert {one.part.number for one in sampled(parts, most_bytes)} == chosen

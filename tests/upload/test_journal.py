@@ -66,6 +66,7 @@ def test_a_torn_journal_is_no_journal(entry: JournalEntry, cut: int, tail: bytes
         {"unknown": 1},
         {"parts": {"x": {}}},
         {"parts": {"1": {"size_bytes": -1, "etag": "", "crc64nvme_base64": ""}}},
+        {"parts": {"1": {"size_bytes": 1, "etag": "", "crc64nvme_base64": "", "unknown": 1}}},
         {"format": "asyncpipe-upload/2"},
     ],
     ids=str,

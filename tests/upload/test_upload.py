@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,15 @@ from asyncpipe.errors import (
     SlowDownError,
     TransientStoreError,
     UploadError,
+    UploadMissingError,
     XvaInvalidError,
 )
-from asyncpipe.model.store import ChecksumMode, StoreCapabilities
+from asyncpipe.model.store import ChecksumMode, StoreCapabilities, UploadHandle
 from asyncpipe.model.transfer import Target, TransferOptions
 from asyncpipe.testing.store import MEMORY_CAPABILITIES, MemoryStore
+from asyncpipe.upload.abort import abort_until_gone
 from asyncpipe.upload.budget import Budget
+from asyncpipe.upload.session import CONFLICT_ROUNDS
 from asyncpipe.upload.source import FinishedFile
 from tests.upload.helpers import (
     MIB,
@@ -204,6 +209,54 @@ async def test_a_conflict_begins_a_new_upload_and_sends_every_part_again(
     assert not store.uploads
 
 
+async def test_a_conflict_that_stays_is_reported_after_three_uploads(
+    store: MemoryStore, target: Target, options: TransferOptions, path: Path
+) -> None:
+    store.fail("complete_upload", ConflictError("409"), times=1000)
+    with anyio.fail_after(20), pytest.raises(ConflictError):
+        await published(store, target, path, options)
+    assert [call.operation for call in store.calls].count("create_upload") == CONFLICT_ROUNDS == 3
+    assert not store.uploads
+
+
+class _AbortsAnything(MemoryStore):
+    """A store that answers yes to every abort, of an upload that it does not have as well."""
+
+    async def abort_upload(self, handle: UploadHandle) -> None:
+        with suppress(UploadMissingError):
+            await super().abort_upload(handle)
+
+
+async def test_an_upload_is_gone_when_the_store_no_longer_lists_its_parts(
+    target: Target, options: TransferOptions
+) -> None:
+    store = _AbortsAnything()
+    handle = await store.create_upload(target.key, content_type="x/x", metadata={})
+    with anyio.fail_after(20):
+        assert await abort_until_gone(store, handle, options) is None
+    operations = [call.operation for call in store.calls]
+    assert operations.count("abort_upload") == operations.count("list_parts") == 1
+
+
+class _Stalled(FinishedFile):
+    """A file on a disk that stops answering in the first read."""
+
+    is_lost = False
+
+    async def read(self, work: object, size_bytes: int) -> Any:
+        self.is_lost = True
+        raise TimeoutError(errno.ETIMEDOUT, "the disk has not answered")
+
+
+async def test_memory_that_a_lost_read_may_still_write_to_is_used_no_more(
+    store: MemoryStore, target: Target, options: TransferOptions, path: Path
+) -> None:
+    async with Budget(options) as budget:
+        with anyio.fail_after(20), pytest.raises(AsyncpipeError):
+            await published(store, target, _Stalled(path), options, budget=budget)
+        assert budget.buffers.held_bytes == 0
+
+
 async def test_a_taken_destination_is_told_before_a_byte_is_sent(
     store: MemoryStore, target: Target, options: TransferOptions, path: Path
 ) -> None:
@@ -290,6 +343,7 @@ async def test_progress_ends_at_the_size_and_counts_no_byte_twice(
         ) as upload:
             await upload.stage()
     assert told[-1] == (len(BODY), len(BODY))
+    assert {total for _, total in told} == {len(BODY)}, "the size of a finished file is known"
     assert max(sent for sent, _ in told) <= len(BODY)
 
 

@@ -10,6 +10,7 @@ from asyncpipe.model.xva import Verdict
 from asyncpipe.xva.read import chunks
 from asyncpipe.xva.read.validator import XvaValidator, validate
 from asyncpipe.xva.reject import RejectError
+from tests.xva import rejections
 from tests.xva.damage import ALL
 from tests.xva.damaging import GOOD, HTTP, Damage, inserted, pair
 from tests.xva.samples import in_pieces, pack
@@ -46,6 +47,10 @@ def test_byte_by_byte_gives_the_same_verdict(damage: Damage) -> None:
 def said(kind: str) -> str:
     damage = next(damage for damage in ALL if damage.kind == kind)
     return str(validate(damage.data).rejection)
+
+
+def test_each_damage_is_named_by_its_byte_in_the_same_words() -> None:
+    assert rejections.text() == rejections.PLACE.read_text()
 
 
 def test_a_file_cut_at_a_chunk_border_is_explained() -> None:

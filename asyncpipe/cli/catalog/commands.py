@@ -8,7 +8,8 @@ import click
 
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command, options
-from asyncpipe.cli.options.values import DURATION, PATH
+from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE, TRUST
+from asyncpipe.cli.options.values import DURATION, GATES, PATH
 
 _PLACE = options(shared.AS_JSON, shared.DESTINATION, shared.STORE)
 
@@ -61,6 +62,7 @@ def latest(**given: Any) -> int:
     help="Do not look whether the XVA is whole and importable.",
 )
 @shared.REVOKED
+@REQUIRE_SIGNATURE
 @_PLACE
 def pull(**given: Any) -> int:
     """Fetch a published XVA; size, SHA-256 and structure are checked before it gets its name.
@@ -76,6 +78,24 @@ def pull(**given: Any) -> int:
 def show(**given: Any) -> int:
     """Show everything about a version: system, packages, build, XVA, digests, names."""
     return _run("show_version", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@click.option(
+    "--expires",
+    "expires_s",
+    type=DURATION,
+    default="12h",
+    show_default=True,
+    metavar="TIME",
+    help="How long the address works, at most 7d.",
+)
+@shared.REVOKED
+@_PLACE
+def url(**given: Any) -> int:
+    """Print an address that fetches the XVA without credentials, and what to do with it."""
+    return _run("url", given)
 
 
 @click.command(cls=Command)
@@ -124,6 +144,14 @@ _REASON = click.option("--reason", default="", metavar="TEXT", help="Why; histor
 @click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
 @click.option("--channel", required=True, metavar="NAME", help="The channel that names it then.")
 @_REASON
+@click.option(
+    "--require",
+    type=GATES,
+    default=(),
+    metavar="GATE,...",
+    help="Refuse a version without these: signature (give --key or --identity), boot-test.",
+)
+@TRUST
 @_PLACE
 def promote(**given: Any) -> int:
     """Let a channel name a version, and remember who did it, when and why."""
@@ -142,6 +170,7 @@ def rollback(**given: Any) -> int:
 @click.command(cls=Command)
 @click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
 @click.option("--reason", required=True, metavar="TEXT", help="Shown to whoever asks for it.")
+@shared.WEBHOOK
 @_PLACE
 def revoke(**given: Any) -> int:
     """Take a version back: no name leads to it, pull and import refuse it.

@@ -25,12 +25,15 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     named, warnings = await catalog.names_of(store, [entry.short_id])
     names = named.get(entry.folder_key, [])
     revocation = await catalog.revocation_of(store, entry)
+    ancestor = (await catalog.revoked_ancestors(store, [entry])).get(entry.folder_key)
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
     source, ci = build["source"], build["ci"] or {}
     rows = [
         ("version", f"{entry.short_id}@{entry.timestamp}"),
         ("revoked", _revoked(revocation)),
+        ("built from", _parent(entry, ancestor)),
+        ("signed by", (document["provenance"] or {}).get("signer", "nobody")),
         ("named by", ", ".join(names) or "nothing"),
         ("system", os["pretty_name"] or os["release"] or os["version"]),
         ("architecture", os["arch"]),
@@ -56,6 +59,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
             "version": document,
             "names": names,
             "revoked": as_document(revocation) if revocation else None,
+            "revoked_ancestor": ancestor,
         },
         warnings=tuple(warnings),
     )
@@ -89,10 +93,10 @@ async def diff(store: ObjectStore, *, before: str, after: str) -> Said:
 async def logs(store: ObjectStore, *, template: str, failed: bool) -> Said:
     """The build log of a version, or of the newest failed build of a template."""
     if failed:
-        folder = await _newest_failure(store, template)
+        key = await _newest_failure(store, template)
     else:
-        folder = (await catalog.resolve(store, template, revoked=True)).folder_key
-    key = f"{folder}/{store_keys.LOG_NAME}"
+        entry = await catalog.resolve(store, template, revoked=True)
+        key = f"{entry.folder_key}/{store_keys.LOG_NAME}"
     body = (await store.get(key, max_bytes=_MAX_LOG_BYTES)).body
     text = body.decode("utf-8", "replace").removesuffix("\n")
     return Said(text=text, document={"key": key, "lines": text.split("\n")})
@@ -120,19 +124,17 @@ async def _version(store: ObjectStore, name: str) -> tuple[CatalogEntry, dict[st
 
 
 async def _newest_failure(store: ObjectStore, unit: str) -> str:
-    prefix = f"failed/{unit}/"
-    folders = {
-        f"{prefix}{found[1]}"
-        async for info in store.list(prefix)
-        if (found := info.key.removeprefix("failed/").split("/"))[-1] == store_keys.LOG_NAME
-        and len(found) == 3
+    logs = {
+        found: info.key
+        async for info in store.list(f"failed/{unit}/")
+        if (found := store_keys.parse_failed_log(info.key))
     }
-    if not folders:
+    if not logs:
         raise UsageError(
             f"No failed build of {unit} is at {store.url}.",
             hint="Name the template as the build did: its summary and failed/ have the name.",
         )
-    return max(folders)
+    return logs[max(logs)]
 
 
 def _revoked(revocation: Revocation | None) -> str:
@@ -140,6 +142,14 @@ def _revoked(revocation: Revocation | None) -> str:
         return "no"
     by = f", by {revocation.by}" if revocation.by else ""
     return f"YES: {revocation.reason} ({revocation.revoked_utc or 'no date'}{by})"
+
+
+def _parent(entry: CatalogEntry, ancestor: str | None) -> str:
+    if ancestor is None:
+        return entry.parent or "no published version"
+    return f"{entry.parent}" + (
+        ", which is REVOKED" if ancestor == entry.parent else f", itself of REVOKED {ancestor}"
+    )
 
 
 def _packages(document: Mapping[str, Any]) -> str | None:

@@ -6,26 +6,42 @@ import getpass
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said, table
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.documents.release import Revocation, as_document
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run.provenance import github_facts
+from asyncpipe.report import webhook
+from asyncpipe.run.origin.run_facts import github_facts
 from asyncpipe.text.format import timestamp_of, utc_text
+
+if TYPE_CHECKING:
+    from asyncpipe.provenance.verify import Trust
 
 _ROLLBACK = "rolled back"
 
 
-async def promote(store: ObjectStore, *, template: str, channel: str, reason: str) -> Said:
+async def promote(
+    store: ObjectStore,
+    *,
+    template: str,
+    channel: str,
+    reason: str,
+    require: tuple[str, ...] = (),
+    **signature: Any,
+) -> Said:
     """Let a channel name a version, and remember who did it, when and why."""
+    trust = trust_of(signature, always="signature" in require)
     warnings: list[str] = []
     entry = await catalog.resolve(store, template, warn=warnings.append)
+    await _require(store, entry, require, trust)
     await store.probe()  # finds out whether the store honours conditions
     warnings += await catalog.move_channel(store, channel, entry, _why(reason))
     return Said(
@@ -33,6 +49,21 @@ async def promote(store: ObjectStore, *, template: str, channel: str, reason: st
         document={"channel": channel, "version": to_builtins(entry)},
         warnings=tuple(warnings),
     )
+
+
+async def _require(
+    store: ObjectStore, entry: CatalogEntry, gates: tuple[str, ...], trust: Trust | None
+) -> None:
+    """Refuse a version that does not pass the gates; whom to trust is a gate of itself."""
+    if trust is not None:
+        await checked(store, entry, trust)
+    if "boot-test" in gates:
+        document = await catalog.read_metadata(store, entry) or {}
+        tested = document.get("boot_test") or {}
+        if not tested.get("passed"):
+            version = f"{entry.short_id}@{entry.timestamp}"
+            said = "failed its boot test" if tested else "has no boot test in its metadata"
+            raise UsageError(f"{version} {said}: the channel stays as it is.")
 
 
 async def rollback(store: ObjectStore, *, name: str, reason: str) -> Said:
@@ -66,6 +97,9 @@ async def revoke(store: ObjectStore, *, version: str, reason: str) -> Said:
         text="\n".join(lines),
         document={"version": to_builtins(entry), "revoked": True, "moved": moved},
         warnings=tuple(warnings),
+        message=webhook.revocation(version, reason=reason, by=mark.by, moved=moved)
+        if is_new
+        else None,
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncpipe.report.webhook import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +18,7 @@ class Said:
     document: Mapping[str, object] = field(default_factory=dict)
     bare: Mapping[str, object] | None = None
     warnings: tuple[str, ...] = ()
+    message: Message | None = None  # for a chat, if one was named
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

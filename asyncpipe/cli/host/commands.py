@@ -10,6 +10,7 @@ import click
 from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option, options
 from asyncpipe.cli.options.host import HOST, KNOWN_HOSTS
+from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE
 from asyncpipe.cli.options.values import TEXT
 
 _HOSTS = options(
@@ -50,6 +51,7 @@ _HOSTS = options(
     help="Name the template by NAME alone; the one that has the name gets its version's.",
 )
 @shared.REVOKED
+@REQUIRE_SIGNATURE
 @shared.AS_JSON
 @HOST
 @shared.DESTINATION

@@ -21,6 +21,7 @@ from asyncpipe.cli.options.command import (
     setting,
 )
 from asyncpipe.cli.options.identity import IDENTITY
+from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
@@ -299,6 +300,22 @@ TRANSFER = options(
 
 # -- what is said -------------------------------------------------------------------------------
 
+WEBHOOK = options(
+    setting(
+        "webhook_url",
+        "--webhook-url",
+        metavar="URL",
+        section="Reports",
+        help="Post a summary to a chat. A secret: prefer the variable.",
+    ),
+    setting(
+        "webhook_format",
+        "--webhook-format",
+        type=OneOf(ChatFormat),
+        section="Reports",
+        help="What the chat reads; auto looks at the address.",
+    ),
+)
 REPORTING = options(
     setting(
         "report",
@@ -308,20 +325,7 @@ REPORTING = options(
         section="Reports",
         help="Write what happened as JSON.",
     ),
-    setting(
-        "webhook_url",
-        "--webhook-url",
-        metavar="URL",
-        section="Reports",
-        help="Post a summary to a chat at the end. A secret: prefer the variable.",
-    ),
-    setting(
-        "webhook_format",
-        "--webhook-format",
-        type=OneOf(ChatFormat),
-        section="Reports",
-        help="What the chat reads; auto looks at the address.",
-    ),
+    WEBHOOK,
     setting(
         "log_format",
         "--log-format",
@@ -332,4 +336,14 @@ REPORTING = options(
     click.option("-v", "--verbose", count=True, help="Say more.", cls=Option, section="Reports"),
     click.option("-q", "--quiet", count=True, help="Say less.", cls=Option, section="Reports"),
 )
-PUBLISHING = options(DESTINATION, WORK_DIRECTORY, IDENTITY, TRANSFER, STORE, OBJECTS, REPORTING)
+PUBLISHING = options(
+    DESTINATION,
+    WORK_DIRECTORY,
+    IDENTITY,
+    PARENT,
+    TRANSFER,
+    STORE,
+    OBJECTS,
+    SIGNING,
+    REPORTING,
+)

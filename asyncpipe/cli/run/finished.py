@@ -26,7 +26,8 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.template import Template
-from asyncpipe.run import plan, provenance
+from asyncpipe.run import plan
+from asyncpipe.run.origin import run_facts
 from asyncpipe.run.state import FILE_NAME, Built, RunJournal, alone, making
 from asyncpipe.settings import Settings
 from asyncpipe.system.lock import LOCK_NAME
@@ -183,7 +184,7 @@ async def _built(
     guest: GuestFacts,
     journal: RunJournal,
 ) -> Built:
-    facts = await provenance.gather(
+    facts = await run_facts.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=one.working_directory
     )
     draft = metadata.draft(

@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from asyncpipe import catalog, preflight
 from asyncpipe.cli.run import folders
+from asyncpipe.cli.run.mirrors import HttpMirrors
 from asyncpipe.cli.run.prepare import request_of, sensitive_of
 from asyncpipe.errors import AsyncpipeError, DestinationTakenError, UploadError
 from asyncpipe.host.access import access_of_template
@@ -25,8 +26,10 @@ from asyncpipe.model.host import HostAccess
 from asyncpipe.model.template import Template
 from asyncpipe.packer.locate import find_packer
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run import plan, provenance
+from asyncpipe.preflight.iso import Checker, Keys
+from asyncpipe.run import plan
 from asyncpipe.run.claim import claimant_of
+from asyncpipe.run.origin import run_facts
 from asyncpipe.run.units import collisions, discover, load
 from asyncpipe.run.units.load import Unit
 from asyncpipe.settings import Settings
@@ -68,7 +71,7 @@ async def inspect(settings: Settings, *, iso: bool) -> tuple[CheckResult, ...]:
 class _IsoSizes:
     """Sizes of ISO images: of files, and of URLs by a HEAD; a server that is silent is left."""
 
-    urls: preflight.Urls
+    urls: HttpUrls
     silent: set[str] = field(default_factory=set)
 
     async def of(self, url: str) -> int | None:
@@ -113,7 +116,7 @@ async def _at_places(
     settings: Settings, store: ObjectStore, plans: Sequence[BuildPlan]
 ) -> list[CheckResult]:
     """Whether another template fills a place; a store that cannot say was reported already."""
-    facts = await provenance.gather(
+    facts = await run_facts.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=Path.cwd()
     )
     results: list[CheckResult] = []
@@ -219,6 +222,10 @@ def _request(settings: Settings, unit: Unit, packer: Path, version: str) -> plan
     )
 
 
+def _media_checker() -> Checker:
+    return Checker(HttpMirrors(), SystemProcessRunner(), Keys(gpgv=shutil.which("gpgv")))
+
+
 def _inspection(
     settings: Settings,
     plans: Sequence[BuildPlan],
@@ -238,7 +245,7 @@ def _inspection(
         expected_bytes={unit.name: plan.expected_size_bytes(unit.template) for unit in units},
         today=datetime.now(UTC).date().isoformat(),
         at_once=settings.jobs,
-        urls=HttpUrls() if iso else None,
+        media=_media_checker() if iso else None,
         install_plugins=not settings.no_init,
         redact=lambda text: mask.text(text, secrets),
     )

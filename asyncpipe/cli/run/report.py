@@ -6,24 +6,25 @@ import errno
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 import anyio
 import click
 import structlog
 
+from asyncpipe.cli.run.notify import post, run_url_of
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
-from asyncpipe.model.run import ChatFormat
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console
+from asyncpipe.report.own_log import OwnLog
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.system.threads import DaemonWorker
@@ -49,13 +50,15 @@ if TYPE_CHECKING:
     from asyncpipe.cli.run.prepare import Prepared
 
 
-def configure_logging(settings: Settings) -> None:
+@asynccontextmanager
+async def own_log(settings: Settings) -> AsyncIterator[None]:
     """Our own log goes to stderr: warnings, and with -v everything; JSON with --log-format json."""
     render = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=wants_colour(settings.environment, sys.stderr))
     )
+    log = OwnLog(sys.stderr, github=settings.on_github)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -67,8 +70,12 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if settings.verbosity > 0 else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", log)),
     )
+    try:
+        yield
+    finally:
+        await log.aclose()
 
 
 @contextmanager
@@ -242,24 +249,8 @@ def _warn(problem: str) -> None:
 async def notify(finish: Finish) -> None:
     """Post to the chat, if one was named; a failure is only a warning."""
     settings = finish.prepared.settings
-    if settings.webhook_url:
-        from asyncpipe.report import webhook_post as webhook_adapter
-
-        run_url = run_url_of(settings.environment)
-        form = settings.webhook_format
-        if form is ChatFormat.AUTO:
-            form = webhook.format_of(settings.webhook_url)
-        payload = webhook.payload(finish.outcomes, run_url=run_url, form=form)
-        problem = await webhook_adapter.post(settings.webhook_url, payload)
-        if problem:
-            click.echo(f"asyncpipe: the webhook was not called: {problem}", err=True)
-
-
-def run_url_of(environment: Mapping[str, str]) -> str:
-    """The page of the workflow's run, empty elsewhere."""
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, repository, run_id = (environment.get(name, "") for name in names)
-    return f"{server}/{repository}/actions/runs/{run_id}" if run_id else ""
+    message = webhook.message_of(finish.outcomes, run_url=run_url_of(settings.environment))
+    _warn(await post(settings, message))
 
 
 def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+from click.core import ParameterSource
 
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.signature import TRUST
 from asyncpipe.cli.options.values import SIZE
 from asyncpipe.cli.progress import Progress
 from asyncpipe.cli.xva.show import name_of, print_report, print_vm, print_vm_json
@@ -31,15 +35,34 @@ class _Taker(Protocol):
 # -- verify -------------------------------------------------------------------------------------
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE|URL...")
+@click.command(cls=Command)
+@click.argument("files", nargs=-1, required=True, metavar="FILE|URL|NAME...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
 @click.option("--allow-metadata-only", is_flag=True, help="Accept exports without disk data.")
-def verify(files: tuple[str, ...], *, as_json: bool, allow_metadata_only: bool) -> int:
+@click.option(
+    "--signature", is_flag=True, help="Check the signature, and all it covers, of version NAME."
+)
+@TRUST
+@shared.DESTINATION
+@shared.STORE
+def verify(
+    files: tuple[str, ...],
+    *,
+    as_json: bool,
+    allow_metadata_only: bool,
+    signature: bool,
+    **given: Any,
+) -> int:
     """Check XVA files whole: local, http(s):// or s3://; "-" is standard input.
 
-    Ends with 0 when all are accepted (warnings included), 31 when one is rejected.
+    Ends with 0 when all are accepted (warnings included), 31 when one is rejected. With
+    --signature it is a published version, NAME[:CHANNEL|@TIMESTAMP], and a signature that is
+    missing or wrong ends with 44.
     """
+    if not signature:
+        _refuse_unused_trust()
+    else:
+        return _verify_signatures(files, {**given, "as_json": as_json})
     code = 0
     for url in files:
         try:
@@ -53,6 +76,25 @@ def verify(files: tuple[str, ...], *, as_json: bool, allow_metadata_only: bool) 
         print_report(url, report, as_json=as_json)
         code = code if report.accepted else XvaInvalidError.exit_code
     return code
+
+
+def _refuse_unused_trust() -> None:
+    """A file has no signature; a variable that names a key for all commands does no harm."""
+    context = click.get_current_context()
+    for name in ("keys", "identity"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                "--key and --identity check a version's signature: add --signature.",
+                hint="asyncpipe verify NAME --signature --key FILE",
+            )
+
+
+def _verify_signatures(names: tuple[str, ...], given: dict[str, Any]) -> int:
+    from asyncpipe.cli.catalog import actions
+
+    for name in names:
+        actions.run("verify", {**given, "template": name})
+    return 0
 
 
 def _verified(url: str, *, allow_metadata_only: bool) -> XvaReport:

@@ -29,6 +29,7 @@ from asyncpipe.model.documents.fields import (
     UnreadableError,
 )
 from asyncpipe.model.documents.metadata import PublishedMetadata
+from asyncpipe.model.transfer import PublishedObject
 
 
 class XvaEntry(Struct, frozen=True, kw_only=True):
@@ -60,6 +61,13 @@ class BuildEntry(Shown, frozen=True, kw_only=True):
     run_url: Text | None = None  # of the CI run: a re-run does not build it again
 
 
+class ProvenanceEntry(Struct, frozen=True, kw_only=True):
+    """The signed statement about a version."""
+
+    key: Key
+    sha256_hex: Sha256Hex
+
+
 class CatalogEntry(Struct, frozen=True, kw_only=True):
     """One visible version; keys are relative to the destination's prefix."""
 
@@ -69,6 +77,8 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
     xva: XvaEntry
     os: OsEntry
     build: BuildEntry
+    parent: Name | None = None  # the version it was built from: debian12@20261123T170000Z
+    provenance: ProvenanceEntry | None = None  # None: it is not signed
     folder: Key  # these two follow from the above, whatever a document says
     metadata_key: Key
 
@@ -77,6 +87,8 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
         key = store_keys.parse_version_key(self.xva.key)
         if key is None or key.folder_key != folder or not store_keys.is_name(key.name):
             raise ValueError("the key of its XVA is not in the version's own folder")
+        if self.provenance and not self.provenance.key.startswith(f"{folder}/"):
+            raise ValueError("the key of its signature is not in the version's own folder")
         if self.variant and not self.short_id.endswith(f"-{self.variant}"):
             raise ValueError("its variant is not part of its name")
         fields.require_past(self.timestamp)
@@ -153,13 +165,16 @@ class PointerResult:
     warnings: tuple[str, ...] = ()
 
 
-def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
+def entry_of(metadata: PublishedMetadata, statement: PublishedObject | None = None) -> CatalogEntry:
     """Return what the catalogue says of a published version, from its metadata.
+
+    ``statement`` is the signed one; metadata.json has its key, but cannot have its digest.
 
     Raises:
         UnreadableError: its keys or its time are not those of a version.
     """
     xva, os, build = metadata.files.xva, metadata.os, metadata.build
+    signed, signed_hex = metadata.provenance, statement.digests.sha256_hex if statement else ""
     key = store_keys.parse_version_key(xva.key)
     if key is None or key.root != "templates":
         raise UnreadableError("It is not the metadata of a published version.")
@@ -186,6 +201,8 @@ def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
                 duration_s=build.duration_s,
                 run_url=build.ci.run_url if build.ci else None,
             ),
+            parent=metadata.parent.version if metadata.parent else None,
+            provenance=ProvenanceEntry(key=signed.key, sha256_hex=signed_hex) if signed else None,
         )
     except ValueError as error:
         raise UnreadableError(f"It is not the metadata of a version: {error}.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 from asyncpipe.errors import UsageError
 from asyncpipe.packer.release.constraint import parsed
+from asyncpipe.system.environment import cache_folder
 from asyncpipe.text.safe import printable
 
 MIRROR: Final = "https://releases.hashicorp.com"
@@ -66,18 +66,9 @@ def folder_url(mirror: str, version: str) -> str:
 
 
 def releases_folder(environment: Mapping[str, str]) -> Path | None:
-    """Where installed releases lie, each in a folder named after its version; None: no home.
-
-    ``$XDG_CACHE_HOME/asyncpipe/packer``, or ``~/.cache/asyncpipe/packer``; the XDG base directory
-    specification has a relative path ignored.
-    """
-    cache = Path(environment.get("XDG_CACHE_HOME", ""))
-    if not cache.is_absolute():
-        home = environment.get("HOME", "")
-        if not os.path.isabs(home):  # noqa: PTH117 - "" is not a path
-            return None
-        cache = Path(home, ".cache")
-    return cache / "asyncpipe" / PROGRAM
+    """Where installed releases lie, each in a folder named after its version; None: no home."""
+    cache = cache_folder(environment)
+    return cache / PROGRAM if cache else None
 
 
 def installed(folder: Path | None) -> list[Path]:

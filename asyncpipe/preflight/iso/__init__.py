@@ -1,11 +1,12 @@
 """Whether the ISO of a template is the vendor's current one, by the vendor's own lists."""
 
 from asyncpipe.preflight.iso.edit import update
-from asyncpipe.preflight.iso.judge import Checker, IsoResult, IsoState, exit_code_of
+from asyncpipe.preflight.iso.judge import EXIT_CODES, Checker, IsoResult, IsoState, exit_code_of
 from asyncpipe.preflight.iso.medium import Medium, media_of
 from asyncpipe.preflight.iso.signed import Fetched, Keys
 
 __all__ = [
+    "EXIT_CODES",
     "Checker",
     "Fetched",
     "IsoResult",

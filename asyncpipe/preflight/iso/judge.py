@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Protocol
 from urllib.parse import unquote, urljoin
 
 from asyncpipe import errors
+from asyncpipe.model.check import UrlSeen
 from asyncpipe.ports import ProcessRunner
 from asyncpipe.preflight.iso import signed, sums
 from asyncpipe.preflight.iso.medium import Medium
 from asyncpipe.preflight.iso.signed import Fetched, Keys, Signed
-from asyncpipe.preflight.iso.vendors import Image, image_of
+from asyncpipe.preflight.iso.vendors import OTHER, Image, image_of, image_of_any
+from asyncpipe.text.format import size_text
 
 _MAX_LIST_BYTES: Final = 4 * 1024 * 1024
 _FOLDERS: Final = ("archive", "release")  # cdimage.debian.org: past and present releases
 
 
-class Lists(Protocol):
-    """Fetches small files of a mirror (``cli/iso_check.py``)."""
+class Mirrors(Protocol):
+    """Looks at images and fetches lists (``cli/run/mirrors.py``); every failure is a value."""
+
+    async def look(self, url: str) -> UrlSeen:
+        """Ask for an image without fetching it."""
+        ...
 
     async def fetch(self, url: str, *, max_bytes: int) -> Fetched:
-        """Ask for ``url``; every failure is a value."""
+        """Fetch a list of sums, or the page of a folder."""
         ...
 
 
@@ -32,7 +38,7 @@ class IsoState(StrEnum):
     """What became of an ISO; each but the first two has an exit code of its own."""
 
     CURRENT = "current"
-    UNKNOWN = "no list known"  # a vendor that is not in our table
+    UNKNOWN = "no list known"  # it is there, and nothing says what it should be
     NEWER = "newer"
     GONE = "gone"
     CHANGED = "changed"
@@ -69,6 +75,7 @@ class _List:
 
     url: str
     found: dict[str, str]
+    sizes: dict[str, int] = field(default_factory=dict)
     signed: Signed
     why: str
     problem: str = ""  # why there is none
@@ -84,45 +91,43 @@ def exit_code_of(results: Iterable[IsoResult]) -> int:
 class Checker:
     """Compares media with the lists of their vendors; each list is fetched once."""
 
-    def __init__(self, lists: Lists, runner: ProcessRunner, keys: Keys) -> None:
-        self._lists = lists
+    def __init__(self, mirrors: Mirrors, runner: ProcessRunner, keys: Keys) -> None:
+        self._mirrors = mirrors
         self._runner = runner
         self._keys = keys
         self._fetched: dict[str, Fetched] = {}
+        self._seen: dict[str, UrlSeen] = {}
 
     async def check(self, medium: Medium) -> IsoResult:
-        """Say what the vendor publishes in place of ``medium``; raises nothing of the network."""
-        image = image_of(medium.name)
-        if image is None:
-            message = f"{medium.name}: no vendor of ours names its images so"
-            return IsoResult(medium=medium, state=IsoState.UNKNOWN, message=message)
+        """Say whether ``medium`` is there, what it should be, and what is published in its place.
+
+        Raises nothing of the network.
+        """
+        image = image_of_any(medium.name)
+        seen = await self._look(medium.url)
+        if not seen.status:  # its list is on the same server
+            return IsoResult(medium=medium, state=IsoState.UNREACHABLE, message=seen.problem)
         listed = await self._list_of(image, medium.url, medium)
         if listed.signed is Signed.WRONG:
             message = f"{listed.url} is not to be believed: {listed.why}"
             return self._result(medium, image, listed, IsoState.WRONGLY_SIGNED, message)
-        newer = await self._newer(medium, image, listed)
+        newer = await self._newer(medium, image, listed, seen)
         if newer is not None:
             return newer
-        return self._judge(medium, image, listed)
+        return self._judge(medium, image, listed, seen)
 
-    def _judge(self, medium: Medium, image: Image, listed: _List) -> IsoResult:
+    def _judge(self, medium: Medium, image: Image, listed: _List, seen: UrlSeen) -> IsoResult:
         """Without anything newer: is it there, and is it the same?"""
-        known = listed.found.get(image.name)
-        if listed.problem and not listed.is_gone:
-            state, message = IsoState.UNREACHABLE, f"{listed.url}: {listed.problem}"
-        elif known is None:
-            state, message = IsoState.GONE, f"{listed.url} does not name it (any more)"
-        elif medium.sum_hex and medium.sum_hex != known:
-            state = IsoState.CHANGED
-            message = f"the vendor's sum is {known}, the template's {medium.sum_hex}"
-        else:
-            state, message = IsoState.CURRENT, "the newest of its series"
+        known = listed.found.get(image.name, "")
+        state, message = _verdict(medium, image, listed, seen)
         result = self._result(medium, image, listed, state, message)
-        if state is IsoState.CHANGED:
-            return replace(result, newer_url=medium.url, newer_sum_hex=known or "")
+        if state is IsoState.CHANGED and _differs(medium, known):
+            return replace(result, newer_url=medium.url, newer_sum_hex=known)
         return result
 
-    async def _newer(self, medium: Medium, image: Image, listed: _List) -> IsoResult | None:
+    async def _newer(
+        self, medium: Medium, image: Image, listed: _List, seen: UrlSeen
+    ) -> IsoResult | None:
         """The newest later image that a list names, of this folder or of one beside it.
 
         Where this folder's list is gone, the same image in another folder counts too.
@@ -142,19 +147,19 @@ class Checker:
                 message = f"{of_it.url} is not to be believed: {of_it.why}"
                 return self._result(medium, image, of_it, IsoState.WRONGLY_SIGNED, message)
             if one.name in of_it.found:
-                return self._found(medium, image, listed, of_it, url)
+                return self._found(medium, image, of_it, url, seen)
         return None
 
     def _found(
-        self, medium: Medium, image: Image, listed: _List, of_it: _List, url: str
+        self, medium: Medium, image: Image, of_it: _List, url: str, seen: UrlSeen
     ) -> IsoResult:
         """What a list names in place of the template's image."""
         name = url.rpartition("/")[2]
         state, message = IsoState.NEWER, f"{name} is published"
         if name == image.name:
             state, message = IsoState.GONE, f"it is now at {url}"
-        elif listed.is_gone or (not listed.problem and image.name not in listed.found):
-            message += f", {image.name} is gone"
+        elif seen.is_gone:
+            state, message = IsoState.GONE, f"{message}, {image.name} is gone"
         sum_hex = of_it.found[name] if medium.sum_hex else ""
         result = self._result(medium, image, of_it, state, message)
         return replace(result, newer_url=url, newer_sum_hex=sum_hex)
@@ -166,7 +171,7 @@ class Checker:
             names = await self._names(f"{folder}/")
             return [(one, medium.url) for one in map(image_of, names) if one]
         match = re.fullmatch(rf"(.*/)([^/]+)/{re.escape(image.version)}(/.*)", medium.url)
-        if match is None:
+        if match is None or image.vendor is OTHER:
             return []
         before, parent, after = match[1], match[2], match[3].rpartition("/")[0]
         found: list[tuple[Image, str]] = []
@@ -184,15 +189,14 @@ class Checker:
     async def _list_of(self, image: Image, url: str, medium: Medium) -> _List:
         """The list that the template names, else the first beside the image that fits its sum."""
         beside = [urljoin(url, name.format(name=image.name)) for name in image.vendor.sums]
-        first: _List | None = None
+        read: list[_List] = []
         for candidate in [medium.sums_url] if medium.sums_url else beside:
             listed = await self._read(image, candidate)
-            length = len(listed.found.get(image.name, medium.sum_hex))
-            if not listed.problem and (not medium.sum_hex or length == len(medium.sum_hex)):
+            if _fits(listed, image, medium):
                 return listed
-            first = first or listed
-        assert first is not None
-        return first
+            read.append(listed)
+        named = (one for one in read if image.name in one.found)
+        return next(named, next((one for one in read if not one.problem), read[0]))
 
     async def _read(self, image: Image, url: str) -> _List:
         fetched = await self._fetch(url)
@@ -209,7 +213,13 @@ class Checker:
         signature, problem = await self._signature(image, url, fetched.body)
         judged = await signed.judge(self._runner, image.vendor, self._keys, fetched.body, signature)
         why = problem or judged.why
-        return _List(url=url, found=sums.read(judged.text), signed=judged.state, why=why)
+        return _List(
+            url=url,
+            found=sums.read(judged.text),
+            sizes=sums.sizes(judged.text),
+            signed=judged.state,
+            why=why,
+        )
 
     async def _signature(self, image: Image, url: str, body: bytes) -> tuple[bytes | None, str]:
         """The detached signature of a list, and why there is none."""
@@ -224,14 +234,19 @@ class Checker:
 
     async def _fetch(self, url: str) -> Fetched:
         if url not in self._fetched:
-            self._fetched[url] = await self._lists.fetch(url, max_bytes=_MAX_LIST_BYTES)
+            self._fetched[url] = await self._mirrors.fetch(url, max_bytes=_MAX_LIST_BYTES)
         return self._fetched[url]
+
+    async def _look(self, url: str) -> UrlSeen:
+        if url not in self._seen:
+            self._seen[url] = await self._mirrors.look(url)
+        return self._seen[url]
 
     @staticmethod
     def _result(
         medium: Medium, image: Image, listed: _List, state: IsoState, message: str
     ) -> IsoResult:
-        unproved = listed.signed is Signed.UNCHECKED and not listed.problem
+        unproved = listed.signed is Signed.UNCHECKED and not listed.problem and listed.found
         note = f"; the sums were not signature-checked: {listed.why}" if unproved else ""
         return IsoResult(
             medium=medium,
@@ -240,3 +255,56 @@ class Checker:
             vendor=image.vendor.name,
             signed=listed.signed,
         )
+
+
+def _verdict(medium: Medium, image: Image, listed: _List, seen: UrlSeen) -> tuple[IsoState, str]:
+    """The state of an image that nothing newer replaces, and why (pure)."""
+    if not 200 <= seen.status < 300:
+        return IsoState.GONE if seen.is_gone else IsoState.UNREACHABLE, f"HTTP {seen.status}"
+    is_guess = image.vendor is OTHER and not medium.sums_url
+    if image.name not in listed.found and is_guess:
+        return IsoState.UNKNOWN, f"{_there(seen)}; no list of sums beside it names it"
+    if listed.problem and not listed.is_gone:
+        return IsoState.UNREACHABLE, f"{listed.url}: {listed.problem}"
+    if image.name not in listed.found:
+        why = "is gone" if listed.is_gone else "does not name it (any more)"
+        return IsoState.GONE, f"{listed.url} {why}"
+    return _compared(medium, image, listed, seen)
+
+
+def _compared(medium: Medium, image: Image, listed: _List, seen: UrlSeen) -> tuple[IsoState, str]:
+    """Sum and size of an image that is there and in its list."""
+    known, size_bytes = listed.found[image.name], listed.sizes.get(image.name)
+    if _differs(medium, known):
+        return IsoState.CHANGED, f"the list's sum is {known}, the template's {medium.sum_hex}"
+    if size_bytes and seen.size_bytes and size_bytes != seen.size_bytes:
+        message = f"the mirror's file has {seen.size_bytes} bytes, by its list it has {size_bytes}"
+        return IsoState.CHANGED, message
+    newest = "" if image.vendor is OTHER else ", the newest of its series"
+    return IsoState.CURRENT, f"{_there(seen)}{newest}, {_sum_text(medium, known)}"
+
+
+def _fits(listed: _List, image: Image, medium: Medium) -> bool:
+    """Whether a list can be compared with the template's sum; a vendor's may lack the image."""
+    known = listed.found.get(image.name)
+    if known is None:
+        return not listed.problem and image.vendor is not OTHER
+    return not medium.sum_hex or len(known) == len(medium.sum_hex)
+
+
+def _there(seen: UrlSeen) -> str:
+    return f"is there, {size_text(seen.size_bytes)}" if seen.size_bytes else "is there"
+
+
+def _sum_text(medium: Medium, known: str) -> str:
+    if medium.sums_url:
+        return "its sum is listed"
+    if not medium.sum_hex:
+        return "the template states no SHA-2 sum"
+    is_same_kind = len(medium.sum_hex) == len(known)
+    return "its sum is the list's" if is_same_kind else "no list has sums of the template's kind"
+
+
+def _differs(medium: Medium, known: str) -> bool:
+    """A sum of one kind says nothing of a sum of another."""
+    return len(medium.sum_hex) == len(known) and medium.sum_hex != known

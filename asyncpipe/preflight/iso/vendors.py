@@ -119,6 +119,19 @@ VENDORS: Final = (
 )
 
 
+# Whoever else publishes images: their lists are compared, and nothing is known of newer ones.
+OTHER: Final = Vendor(
+    name="its publisher",
+    pattern=_pattern(r".*"),
+    series_parts=0,
+    sums=("SHA256SUMS", "SHA512SUMS", "{name}.CHECKSUM", "CHECKSUM", "sha256sum.txt"),
+    signatures=(),
+    fingerprints=frozenset(),
+    keyrings=(),
+    package="name them by --keyring",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """The name of an image, taken apart."""
@@ -165,3 +178,8 @@ def image_of(name: str) -> Image | None:
                 rest=match["rest"],
             )
     return None
+
+
+def image_of_any(name: str) -> Image:
+    """Take a file name apart; one that no vendor of ours uses has neither series nor version."""
+    return image_of(name) or Image(vendor=OTHER, name=name, series="", version="", rest="")

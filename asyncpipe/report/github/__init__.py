@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from asyncpipe.report.github.annotations import annotation, annotation_commands, at_most
+from asyncpipe.report.github.annotations import (
+    CHECK_FAILED,
+    CHECK_WARNED,
+    COMMAND_FAILED,
+    COMMAND_WARNED,
+    ISO_FAILED,
+    ISO_WARNED,
+    annotation,
+    annotation_commands,
+    at_most,
+)
 from asyncpipe.report.github.files import append
 from asyncpipe.report.github.outputs import heredocs, outputs
 from asyncpipe.report.github.printer import GithubPrinter
@@ -15,6 +25,12 @@ from asyncpipe.report.github.summary import (
 )
 
 __all__ = [
+    "CHECK_FAILED",
+    "CHECK_WARNED",
+    "COMMAND_FAILED",
+    "COMMAND_WARNED",
+    "ISO_FAILED",
+    "ISO_WARNED",
     "SUMMARY_LIMIT_BYTES",
     "GithubPrinter",
     "Shield",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
 
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.report.github.shield import command, without_legacy
@@ -12,6 +14,61 @@ from asyncpipe.text.safe import bounded, clean
 MAX_PER_TYPE = 10  # actions/runner ExecutionContext.cs, _maxCountPerIssueType: more are dropped
 _MAX_MESSAGE = 4000  # _maxIssueMessageLength is 4096
 _MAX_CAUSE_LINES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of annotation; docs/github-actions.md lists all of ``KINDS``."""
+
+    level: str  # "error" or "warning"
+    title: str  # {names} are filled in
+    when: str  # for the documentation
+
+
+BUILD_FAILED: Final = Kind(
+    level="error",
+    title="{template}: exit code {code}",
+    when="a build failed; with file and line where they are known",
+)
+COMMAND_FAILED: Final = Kind(
+    level="error",
+    title="asyncpipe {command}: exit code {code}",
+    when="a command failed before it had a run: usage, templates, secrets, store",
+)
+CHECK_FAILED: Final = Kind(
+    level="error", title="{template} {check}", when="a check of `asyncpipe check` failed"
+)
+ISO_FAILED: Final = Kind(
+    level="error",
+    title="ISO {state}",
+    when="`asyncpipe iso-check`: the ISO is gone, or it or its list is not what it should be",
+)
+BUILD_WARNED: Final = Kind(
+    level="warning", title="{template}", when="a warning of a build that was published all the same"
+)
+CHECK_WARNED: Final = Kind(
+    level="warning", title="{template} {check}", when="a check that a person should look at"
+)
+ISO_WARNED: Final = Kind(
+    level="warning",
+    title="ISO {state}",
+    when="`asyncpipe iso-check`: a newer ISO, or a mirror that does not answer",
+)
+COMMAND_WARNED: Final = Kind(
+    level="warning",
+    title="asyncpipe {command}",
+    when="past durations are not known (`matrix`), something is left (`reap`)",
+)
+KINDS: Final = (
+    BUILD_FAILED,
+    COMMAND_FAILED,
+    CHECK_FAILED,
+    ISO_FAILED,
+    BUILD_WARNED,
+    CHECK_WARNED,
+    ISO_WARNED,
+    COMMAND_WARNED,
+)
 
 
 def annotation_commands(outcomes: Sequence[Outcome], *, workspace: str = "") -> tuple[str, ...]:
@@ -30,7 +87,7 @@ def annotation_commands(outcomes: Sequence[Outcome], *, workspace: str = "") -> 
     )
     errors = [_error(failure, workspace) for failure in failures]
     warnings = [
-        annotation("warning", text, title=outcome.unit)
+        annotation(BUILD_WARNED, text, names={"template": outcome.unit})
         for outcome in outcomes
         for text in outcome.warnings
     ]
@@ -38,9 +95,9 @@ def annotation_commands(outcomes: Sequence[Outcome], *, workspace: str = "") -> 
 
 
 def annotation(
-    kind: str,
+    kind: Kind,
     *lines: str,
-    title: str,
+    names: Mapping[str, str],
     file: str = "",
     line: int | None = None,
     workspace: str = "",
@@ -48,16 +105,17 @@ def annotation(
     """Return one ``::error`` or ``::warning`` command without its newline.
 
     Args:
-        kind: ``error``, ``warning`` or ``notice``.
+        kind: which of ``KINDS``.
         lines: what it says; blank ones are left out, long ones cut.
-        title: what it is about.
+        names: what the title of this kind names.
         file: where, "" for nowhere.
         line: in that file, from 1.
         workspace: GITHUB_WORKSPACE; a file inside it is named relative to it.
     """
     text = "\n".join(clean(one, limit=1000) for one in lines if one)
     place = {"file": clean(_relative(file, workspace)), "line": str(line or "")}
-    said = command(kind, bounded(text, _MAX_MESSAGE), {**place, "title": clean(title)})
+    title = clean(kind.title.format(**names).strip())
+    said = command(kind.level, bounded(text, _MAX_MESSAGE), {**place, "title": title})
     return without_legacy(said)  # what it quotes is no command to any runner
 
 
@@ -77,11 +135,11 @@ def _telling(failure: Failed) -> tuple[bool, bool, str]:
 
 def _error(failure: Failed, workspace: str) -> str:
     return annotation(
-        "error",
+        BUILD_FAILED,
         failure.error,
         *failure.cause_lines[:_MAX_CAUSE_LINES],
         f"Hint: {failure.hint}" if failure.hint else "",
-        title=f"{failure.unit}: exit code {failure.exit_code}",
+        names={"template": failure.unit, "code": str(failure.exit_code)},
         file=failure.error_file,
         line=failure.error_line,
         workspace=workspace,

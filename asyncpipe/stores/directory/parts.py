@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,11 +26,16 @@ _READ_BYTES = 4 * 1024 * 1024
 
 
 class PartWriter:
-    """One part on its way to disk; blocking, for worker threads, one call at a time."""
+    """One part on its way to disk; blocking, for worker threads, one call at a time.
+
+    A write that was left behind in a stalled disk keeps the file open: the number of a closed
+    descriptor could be another file's by the time the write goes on.
+    """
 
     def __init__(
         self, files: DirectoryFiles, handle: UploadHandle, number: int, size_bytes: int
     ) -> None:
+        self._at_work, self._is_closed = threading.Lock(), False
         self._folder = files.upload_folder(handle)
         self._number = number
         self._size_bytes = size_bytes
@@ -48,12 +54,13 @@ class PartWriter:
 
     def write(self, piece: memoryview) -> None:
         """Write the next bytes of the part."""
-        self._crc64nvme = crc64nvme(piece, self._crc64nvme)
-        while piece:
-            at = self._offset_bytes + self._written_bytes
-            count = os.pwrite(self._descriptor, piece, at)
-            self._written_bytes += count
-            piece = piece[count:]
+        with self._at_work:
+            self._crc64nvme = crc64nvme(piece, self._crc64nvme)
+            while piece and not self._is_closed:
+                at = self._offset_bytes + self._written_bytes
+                count = os.pwrite(self._descriptor, piece, at)
+                self._written_bytes += count
+                piece = piece[count:]
 
     def finish(self, expected_crc64nvme: int) -> StoredPart:
         """Compare the checksum and journal the part; ChecksumError."""
@@ -79,10 +86,12 @@ class PartWriter:
         return _stored(self._number, self._size_bytes, self._crc64nvme)
 
     def close(self) -> None:
-        """Close the file; idempotent."""
-        if self._descriptor >= 0:
+        """Close the file, unless a write hangs; idempotent."""
+        self._is_closed = True
+        if self._descriptor >= 0 and self._at_work.acquire(blocking=False):
             os.close(self._descriptor)
             self._descriptor = -1
+            self._at_work.release()
 
 
 def list_parts(files: DirectoryFiles, handle: UploadHandle) -> list[StoredPart]:

@@ -1,4 +1,7 @@
-"""ObjectStore on a local folder: whole, durable, create-only files; every call in a thread."""
+"""ObjectStore on a local folder: whole, durable, create-only files; every call in a thread.
+
+A disk that stalls holds no cancellation: a call that does not return is left behind.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import CancelScope, to_thread
+from anyio import move_on_after
 from awscrt.checksums import crc64nvme
 
 from asyncpipe.errors import (
@@ -44,6 +47,7 @@ from asyncpipe.stores.directory import abandoned, lock
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.stores.directory.records import UploadRecord
+from asyncpipe.system.disk import DiskPool
 from asyncpipe.text.format import utc_text
 
 DIRECTORY_CAPABILITIES = StoreCapabilities(
@@ -59,6 +63,7 @@ DIRECTORY_CAPABILITIES = StoreCapabilities(
 )
 _SLICE_BYTES = 8 * 1024 * 1024  # a thread hop costs 0.1 ms; a disk takes this in some ms
 _READ_BYTES = 1024 * 1024
+_CLEAN_UP_S = 4.0  # a cancelled step has seconds
 _CHECK_BYTES = 256 * 1024 * 1024  # cancellation waits for one of these at most
 
 T = TypeVar("T")
@@ -74,6 +79,7 @@ class DirectoryStore:
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
         self._files = DirectoryFiles(self._root)
+        self._disk = DiskPool("destination")
 
     @property
     def url(self) -> str:
@@ -288,14 +294,14 @@ class DirectoryStore:
                 await self.put(key, b"?", content_type="text/plain", create_only=True)
                 raise UploadError(f"{self.url} does not refuse a name that is taken.")
         finally:
-            with CancelScope(shield=True):
+            with move_on_after(_CLEAN_UP_S, shield=True):
                 await self.delete(key)
                 if missing:
                     await self._run(lambda: lock.remove_new(self._files.work, missing))
 
     async def _run(self, function: Callable[[], T]) -> T:
         try:
-            return await to_thread.run_sync(function)
+            return await self._disk.call(function)
         except OSError as error:
             raise self._translated(error) from error
 

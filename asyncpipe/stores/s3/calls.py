@@ -43,6 +43,14 @@ class S3Calls:
         """The ``s3://`` URL of an object."""
         return self.url + key
 
+    async def presigned(self, operation: str, key: str, expires_s: int) -> str:
+        """Sign a request for somebody else to make; nothing is sent."""
+        parameters = {"Bucket": self._bucket, "Key": self.prefix + checked_key(key)}
+        signed: str = await self._clients.once.generate_presigned_url(
+            operation, Params=parameters, ExpiresIn=expires_s
+        )
+        return signed
+
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""
         with anyio.fail_after(ANSWER_S):

@@ -141,6 +141,13 @@ class S3Store:
         async with answer["Body"] as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
             yield pieces
 
+    async def download_url(self, key: str, *, expires_s: int) -> str:
+        """Return an address that fetches an object without credentials for ``expires_s``.
+
+        The endpoint is that of this store. With temporary credentials it ends when they do.
+        """
+        return await self._calls.presigned("get_object", key, expires_s)
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Look at an object, with its checksum where the store has one; None when absent."""
         try:

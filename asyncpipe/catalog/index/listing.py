@@ -1,17 +1,15 @@
-"""Find versions: by the index, by a listing, by a name a person types."""
+"""Find versions: by the index, or by a listing of the objects."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
-from asyncpipe.catalog.read import BAD, read_index, read_pointer, read_version
-from asyncpipe.catalog.revocation import newest_good, revocation_of
+from asyncpipe.catalog.read import BAD, read_index, read_version
 from asyncpipe.catalog.swap import swap, unguarded_warning
-from asyncpipe.errors import ObjectMissingError, UsageError
+from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import (
     CatalogEntry,
@@ -58,68 +56,6 @@ async def _indexed(store: ObjectStore) -> Listing:
     url = store.url_of(store_keys.INDEX_KEY)
     warnings = tuple(f"{url}: an entry is left out: {text}" for text in indexed[1])
     return Listing(versions=indexed[0], warnings=warnings)
-
-
-async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
-    """The version that ``latest.json`` names.
-
-    Raises:
-        ObjectMissingError: there is none.
-        UnreadableError, NewerSchemaError: ``latest.json`` is not what it should be.
-    """
-    key = store_keys.latest_key(_name(short_id))
-    return await _follow(store, key, short_id, f"No version of {short_id}")
-
-
-async def resolve(
-    store: ObjectStore,
-    reference: str,
-    *,
-    revoked: bool = False,
-    warn: Callable[[str], None] = lambda _: None,
-) -> CatalogEntry:
-    """Find ``debian12`` (latest), ``debian12:stable`` (a channel) or ``debian12@TIMESTAMP``.
-
-    A name that leads to a revoked version leads to the newest older one that is good, which is
-    reported to ``warn``; ``revoked`` takes what is named.
-
-    Raises:
-        UsageError: the text is not a reference, or what it names is revoked.
-        ObjectMissingError: nothing is published under it.
-    """
-    entry = await _named(store, reference)
-    found = None if revoked else await revocation_of(store, entry)
-    if found is None:
-        return entry
-    name = f"{entry.short_id}@{entry.timestamp}"
-    why = f"was revoked{f' by {found.by}' if found.by else ''}: {found.reason}"
-    if "@" in reference:
-        raise UsageError(f"{name} {why}", hint="--revoked takes it all the same.")
-    listing = await list_versions(store, entry.short_id)
-    older = await newest_good(store, listing.versions, entry.timestamp)
-    if older is None:
-        raise UsageError(
-            f"{reference} is {name}, which {why}; no older version is good.",
-            hint="--revoked takes it all the same.",
-        )
-    warn(f"{reference} named {name}, which {why}; {older.short_id}@{older.timestamp} is taken")
-    return older
-
-
-async def _named(store: ObjectStore, reference: str) -> CatalogEntry:
-    if "@" in reference:
-        short_id, _, timestamp = reference.partition("@")
-        if not store_keys.is_timestamp(timestamp):
-            raise UsageError(
-                f"{timestamp!r} is not the timestamp of a version.",
-                hint="asyncpipe list shows them; they look like 20261123T170000Z.",
-            )
-        return await read_version(store, store_keys.folder_key(_name(short_id), timestamp))
-    short_id, colon, channel = reference.partition(":")
-    if not colon:
-        return await latest(store, short_id)
-    key = store_keys.channel_key(_name(short_id), _name(channel))
-    return await _follow(store, key, short_id, f"{short_id} has no channel {channel}")
 
 
 async def rebuild_index(store: ObjectStore) -> Listing:
@@ -182,18 +118,3 @@ def _listed(body: bytes | None) -> tuple[CatalogEntry, ...]:
         return decode_index(body)[0] if body is not None else ()
     except UnreadableError:
         return ()
-
-
-async def _follow(store: ObjectStore, key: str, short_id: str, absent: str) -> CatalogEntry:
-    entry = await read_pointer(store, key, short_id)
-    if entry is None:
-        raise ObjectMissingError(
-            f"{absent} at {store.url}.", hint="asyncpipe list shows what is published."
-        )
-    return entry
-
-
-def _name(text: str) -> str:
-    if not store_keys.is_name(text):
-        raise UsageError(f"{text!r} is not a name in a catalogue.")
-    return text

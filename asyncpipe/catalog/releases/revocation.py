@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from asyncpipe.catalog.read import BAD, read_version
+from asyncpipe.catalog.read import BAD, read_version, with_statement_digest
 from asyncpipe.catalog.swap import swap
 from asyncpipe.errors import DestinationTakenError, ObjectMissingError, ObjectTooLargeError
 from asyncpipe.model import store_keys
@@ -68,7 +68,8 @@ async def newest_good(
     for entry in older:
         if await revocation_of(store, entry) is None:
             try:
-                return await read_version(store, entry.folder_key)
+                good = await read_version(store, entry.folder_key)
+                return await with_statement_digest(store, good)
             except (*BAD, ObjectMissingError):
                 continue
     return None

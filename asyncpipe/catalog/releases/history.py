@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.catalog.channels import set_channel
-from asyncpipe.catalog.read import BAD, read_pointer, read_version
-from asyncpipe.catalog.revocation import revocation_of
+from asyncpipe.catalog.read import BAD, read_pointer, read_version, with_statement_digest
+from asyncpipe.catalog.releases.channels import set_channel
+from asyncpipe.catalog.releases.revocation import revocation_of
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -56,6 +56,7 @@ async def move_channel(
         present = None
     if present is not None and present.timestamp == entry.timestamp:
         return ()
+    entry = await with_statement_digest(store, entry)
     move = Move(
         channel=channel,
         before=present.timestamp if present else None,

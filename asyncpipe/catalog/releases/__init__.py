@@ -1,0 +1,1 @@
+"""What people decide about versions: channels and their history, revocations."""

@@ -1,0 +1,1 @@
+"""Debian's repository format (https://wiki.debian.org/DebianRepository/Format)."""

@@ -1,0 +1,1 @@
+"""The repodata of RPM repositories, as createrepo_c writes it."""

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -36,7 +37,7 @@ def index(tree: Tree) -> int:
     report = tree.root / "var/log/lynis-report.dat"
     report.unlink(missing_ok=True)
     audit = ("lynis", "audit", "system", "--quick", "--quiet", "--no-colors")
-    result = tree.run(*audit, timeout_s=5400)
+    result = replace(tree, timeout_s=5400).run(*audit)
     found = re.search(r"^hardening_index=(\d+)$", report.read_text(), re.MULTILINE)
     assert found, result.stdout[-2000:]
     return int(found[1])

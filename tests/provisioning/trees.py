@@ -56,12 +56,12 @@ exec chroot "$tree" /usr/bin/env -i HOME=/root \
 class Tree:
     root: Path
     devices: tuple[str, ...] = ()  # block devices that the tree may see, and /sys with them
+    timeout_s: float = TIMEOUT_S
 
     def run(
         self,
         *command: str,
         network: bool = True,
-        timeout_s: float = TIMEOUT_S,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the tree; its two streams come as one, in order."""
@@ -74,7 +74,7 @@ class Tree:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout_s,
+            timeout=self.timeout_s,
             env={**os.environ, "DEVICES": " ".join(self.devices)},
         )
 

@@ -72,7 +72,7 @@ def test_both_programs_are_installed_and_run(machine: Machine) -> None:
 @needs_packer
 def test_the_wheels_dependencies_from_the_index_are_enough(machine: Machine) -> None:
     """The README's commands with nothing of this test environment."""
-    for name in ("PYTHONPATH", "PIP_NO_INDEX"):
+    for name in ("PYTHONPATH", "PIP_NO_INDEX", "PIP_NO_DEPS"):
         del machine.environment[name]
     machine.environment |= the_testers_way_to_the_index()
     machine.environment["PIP_FIND_LINKS"] += f" {machine.wheel.parent}"

@@ -76,7 +76,11 @@ def _cells(record: Record, name: str, first: Record | None) -> tuple[str, ...]:
         return str(record.get(key, empty)) or "nothing"
 
     again = name.endswith("-again")
-    settings = "not asked" if again else _settings(str(record["settings"]), STARTS[name])
+    settings = (
+        "not asked"
+        if again or not record["settings"]
+        else _settings(str(record["settings"]), STARTS[name])
+    )
     renewed = "not asked" if again else {True: "yes", False: "**no**"}[record["renewed"] is True]
     return (
         said("seen_utc"),

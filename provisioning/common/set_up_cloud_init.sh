@@ -22,7 +22,8 @@ packages() {
 }
 
 settings() {
-    # The last file wins, in the order of C.
+    # The last file wins, in the order of C. Without "locale: false" cloud-init sets en_US.UTF-8, whatever
+    # the template's is, and fails where that is not installed.
     put /etc/cloud/cloud.cfg.d/99-zz-asyncpipe.cfg 0644 <<CFG
 datasource_list: [${DATASOURCES// /, }]
 disable_root: true
@@ -34,6 +35,7 @@ growpart:
   mode: auto
   devices: ["/"]
 resize_rootfs: true
+locale: false
 warnings:
   dsid_missing_source: off
 CFG

@@ -43,7 +43,7 @@ print(" ".join(config.get("datasource_list", [])))
 print(" ".join(config.get("ssh_genkeytypes", [])))
 print(config.get("ssh_pwauth"), config.get("disable_root"), config.get("resize_rootfs"))
 print((config.get("growpart") or {}).get("mode"), config.get("network") is None)
-print((config.get("warnings") or {}).get("dsid_missing_source"))
+print((config.get("warnings") or {}).get("dsid_missing_source"), config.get("locale"))
 ' 2>&1) || {
         failure "cloud-init cannot read its configuration: $said"
         return 0
@@ -52,7 +52,7 @@ print((config.get("warnings") or {}).get("dsid_missing_source"))
     is "cloud-init's ssh_genkeytypes" "$(sed -n 2p <<<"$said")" "ed25519 rsa"
     is "cloud-init's ssh_pwauth, disable_root, resize_rootfs" "$(sed -n 3p <<<"$said")" "False True True"
     is "cloud-init's growpart, and no network of the build's" "$(sed -n 4p <<<"$said")" "auto True"
-    is "cloud-init's warning at each login without a drive" "$(sed -n 5p <<<"$said")" False
+    is "cloud-init's warning of no drive, and its locale" "$(sed -n 5p <<<"$said")" "False False"
     holds "cloud-init does not start without a drive" grep -q 'notfound=enabled' /etc/cloud/ds-identify.cfg
     holds "cloud-init is switched off" test ! -e /etc/cloud/cloud-init.disabled
 }

@@ -247,13 +247,15 @@ def _settings(running: machine.Machine, profile: str) -> str:
 
 
 def _asked(running: machine.Machine, script: str) -> str:
-    """What the script prints there; sshd may refuse a source for a while (PerSourcePenalties)."""
+    """What the script prints there; cloud-init restarts sshd after the first logins."""
+    result = running.ssh(script, timeout_s=3600)
     for _ in range(30):
-        result = running.ssh(script, timeout_s=3600)
         if result.returncode != _SSH_FAILED:
-            return result.stdout
+            break
         time.sleep(20)
-    raise AssertionError(f"ssh: {result.stderr[-2000:]}")
+        result = running.ssh(script, timeout_s=3600)
+    assert result.returncode != _SSH_FAILED, f"ssh: {result.stderr[-2000:]}"
+    return result.stdout
 
 
 def _renewed(running: machine.Machine, first: tuple[float, str] | None) -> bool:

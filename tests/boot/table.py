@@ -104,6 +104,8 @@ def _settings(text: str, start: Start) -> str:
 
 
 def _identity(record: Record, name: str, first: Record | None) -> str:
+    if "machine-id" not in record:
+        return "not asked"
     if name == _first(name) or first is None:
         return "new"
     same = [key for key in ("machine-id", "host-keys") if record.get(key) == first.get(key)]

@@ -329,7 +329,11 @@ def _machine_id(tree: Tree) -> Undo:
             _new_file(
                 "etc/cloud/cloud.cfg.d/99-zzz.cfg", "warnings: {dsid_missing_source: warn}\n"
             ),
-            "cloud-init's warning at each login without a drive is 'warn'",
+            "cloud-init's warning of no drive, and its locale is 'warn False'",
+        ),
+        (
+            _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "locale: en_US.UTF-8\n"),
+            "cloud-init's warning of no drive, and its locale is 'False en_US.UTF-8'",
         ),
         (_away("etc/cloud/ds-identify.cfg"), "cloud-init does not start without a drive"),
         (

@@ -41,6 +41,7 @@ class Settings:
     os: str | None = None
     os_version: str | None = None
     variant: str | None = None  # None: what the template declares
+    lifetime_s: float | None = None  # of each version, from its timestamp on; None: never
     strict_identity: bool = False
     take_over: bool = False  # places that other templates fill
     grace_s: float = GRACE_S

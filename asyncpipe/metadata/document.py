@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import PurePath
 from typing import Final
 
@@ -19,6 +20,7 @@ from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
 from asyncpipe.model.template import Template, Unknown
+from asyncpipe.text.format import moment_of, utc_text
 from asyncpipe.text.safe import printable
 from asyncpipe.text.secrets import NO_SECRETS, Secrets, is_secret_name
 
@@ -52,6 +54,7 @@ def draft(
         "run_id": facts.run_id,
         "timestamp": plan.timestamp,
         "variant": plan.variant or None,
+        "expires_utc": _expires_utc(plan),
         "os": _os(identity),
         "build": {**_build(plan, build_exit, facts), **_materials(plan.built_from)},
         "guest": _guest(guest),
@@ -115,6 +118,13 @@ def failed(
         "xva": xva_report,
     }
     return {**document, **cleaned(added, known)}
+
+
+def _expires_utc(plan: BuildPlan) -> str | None:
+    begun = moment_of(plan.timestamp)
+    if plan.expires_s is None or begun is None:
+        return None
+    return utc_text(begun + timedelta(seconds=plan.expires_s))
 
 
 def _os(identity: OsIdentity) -> Document:

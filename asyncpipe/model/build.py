@@ -137,6 +137,7 @@ class BuildPlan:
     timestamp: str  # 20261123T170000Z, one for the whole matrix
     static_identity: OsIdentity  # before the guest has spoken
     variant: str = ""  # "web": part of the place it is published to
+    expires_s: float | None = None  # how long the version is good; None: without an end
     source_name: str = ""  # Packer's name of the one source that is built, "" without sources
     explicit_os: str | None = None
     explicit_os_version: str | None = None

@@ -7,8 +7,10 @@ templates/{place}/latest.json
 templates/{place}/channels/{name}.json
 templates/{place}/history/{channel}/{timestamp}-{token}.json    each change of a channel
 templates/{place}/place.json    which template fills it (catalog/place.py)
-templates/index.json
+templates/{place}/index/{number}.json    some versions of the place
+templates/index.json    the keys of those
 revoked/{place}/{timestamp}.json    why a version must not be used
+expiry/{place}/{timestamp}.json    when it stops being good, where that was changed
 failed/{unit}/{timestamp}/metadata.json, build.log; of a run that failed again metadata-2.json ...
 .asyncpipe-probe/{random}    while a destination is asked what it honours
 .asyncpipe-uploads/          in a folder: what is not published yet
@@ -34,6 +36,7 @@ KEYLESS_NAME: Final = "provenance.sigstore.json"  # signed by an identity
 INDEX_KEY: Final = "templates/index.json"
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"
+EXPIRY_ROOT: Final = "expiry/"
 PROBE_ROOT: Final = ".asyncpipe-probe/"
 WORK_FOLDER: Final = ".asyncpipe-uploads"  # where the directory store keeps what is not published
 
@@ -49,9 +52,10 @@ _TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
 _FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
 _LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
+_SEGMENT = re.compile(rf"templates/({_NAME})/index/([0-9]{{6}})\.json")
 _FAILED_LOG = re.compile(rf"failed/{_NAME}/({_TIMESTAMP})/build(?:-([0-9]{{1,9}}))?\.log")
 _COMMIT_MARK = re.compile(r"metadata(?:-[0-9]{1,9})?\.json")
-_REVOKED = re.compile(rf"revoked/({_NAME})/({_TIMESTAMP})\.json")
+_MARK = re.compile(rf"(?:revoked|expiry)/({_NAME})/({_TIMESTAMP})\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +147,30 @@ def channel_key(short_id: str, channel: str) -> str:
     return f"templates/{short_id}/channels/{channel}.json"
 
 
+def segment_key(short_id: str, number: int) -> str:
+    """Some versions of a place, listed."""
+    return f"templates/{short_id}/index/{number:06}.json"
+
+
+def parse_segment_key(key: str) -> tuple[str, int] | None:
+    """Recognise a segment of the index: (short id, number)."""
+    matched = _SEGMENT.fullmatch(key)
+    return (matched[1], int(matched[2])) if matched else None
+
+
 def revoked_key(short_id: str, timestamp: str) -> str:
     """The mark of a version that was taken back."""
     return f"{REVOKED_ROOT}{short_id}/{timestamp}.json"
 
 
-def parse_revoked_key(key: str) -> tuple[str, str] | None:
-    """Recognise that mark: (short id, timestamp)."""
-    matched = _REVOKED.fullmatch(key)
+def expiry_key(short_id: str, timestamp: str) -> str:
+    """The end of a version, where somebody changed it."""
+    return f"{EXPIRY_ROOT}{short_id}/{timestamp}.json"
+
+
+def parse_mark_key(key: str) -> tuple[str, str] | None:
+    """Recognise one of these two: (short id, timestamp)."""
+    matched = _MARK.fullmatch(key)
     return (matched[1], matched[2]) if matched else None
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from asyncpipe import catalog, metadata
@@ -23,7 +24,7 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry, Filler, encode_place
-from asyncpipe.model.documents.release import Revocation
+from asyncpipe.model.documents.release import End, Revocation
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD
@@ -214,6 +215,21 @@ async def test_revocations_travel_first_and_no_name_leads_to_a_revoked_version()
     assert any("was left" in warning for warning in done.warnings)
 
 
+async def test_the_end_of_a_version_travels_and_so_does_its_change() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    await publish(source, OLD)
+    new = await publish(source, NEW)
+    end = End(
+        expires_utc="2026-11-24T10:00:00Z", by="ann", reason="", set_utc="2026-11-23T10:00:00Z"
+    )
+    await catalog.set_end(source, new, end)
+    await run(source, target)
+    assert (await catalog.resolve(target, "debian12")).timestamp == OLD
+    await catalog.set_end(source, new, msgspec.structs.replace(end, expires_utc=None))
+    await run(source, target)
+    assert (await catalog.resolve(target, "debian12")).timestamp == NEW
+
+
 async def test_a_version_that_is_revoked_already_does_not_travel() -> None:
     source, target = MemoryStore(), MemoryStore()
     await publish(source, OLD)
@@ -311,12 +327,14 @@ async def test_a_place_of_another_template_is_refused_before_anything_is_copied(
 
 async def test_a_version_that_vanishes_at_the_source_meanwhile_is_left_out() -> None:
     class Vanishing(MemoryStore):
+        is_mirrored = False
+
         def list(self, prefix: str) -> AsyncIterator[Any]:
             return self._then_gone(super().list(prefix), prefix)
 
         async def _then_gone(self, listing: AsyncIterator[Any], prefix: str) -> AsyncIterator[Any]:
             found = [info async for info in listing]
-            if prefix == "templates/":
+            if self.is_mirrored and prefix == "templates/":
                 self.objects.pop(f"templates/debian12/{OLD}/metadata.json", None)
             for info in found:
                 yield info
@@ -324,6 +342,7 @@ async def test_a_version_that_vanishes_at_the_source_meanwhile_is_left_out() -> 
     source, target = Vanishing(), MemoryStore()
     await publish(source, OLD)
     await publish(source, NEW)
+    source.is_mirrored = True
     done = await run(source, target)
     assert done.versions == [store_keys.folder_key("debian12", NEW)]
     assert any("went away" in warning for warning in done.warnings)

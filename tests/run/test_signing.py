@@ -13,7 +13,7 @@ import pytest
 
 from asyncpipe import catalog
 from asyncpipe.cli import main
-from asyncpipe.errors import SignatureError, TransientStoreError
+from asyncpipe.errors import AccessDeniedError, SignatureError, TransientStoreError
 from asyncpipe.model.documents.release import Revocation
 from asyncpipe.model.events import Warned
 from asyncpipe.model.publication import Failed, Published
@@ -206,3 +206,17 @@ def test_a_key_that_cannot_sign_ends_the_command_before_anything_is_sent(
         assert main.run(["publish", "debian-12.xva", "--signing-key", name]) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "published").exists()
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "provenance.dsse.json"])
+async def test_a_refused_write_leaves_no_signature_without_its_version(
+    bench: Bench, tmp_path: Path, name: str
+) -> None:
+    async def refuse(really_put: Any) -> None:
+        raise AccessDeniedError("No.")
+
+    at_put(bench, name, refuse)
+    outcome = await run(bench, tmp_path)
+    assert isinstance(outcome, Failed)
+    assert outcome.exit_code == 42
+    assert not {key for key in bench.visible() if key.startswith(PLACE)}

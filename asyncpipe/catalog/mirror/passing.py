@@ -14,7 +14,7 @@ from typing import Final
 
 import anyio
 
-from asyncpipe.catalog.index.pointer import change_index
+from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.mirror import pointers
 from asyncpipe.catalog.mirror.copying import Way, copy_image, copy_small, read_whole
 from asyncpipe.catalog.mirror.selection import Objects, Wanted, places_of, selected
@@ -88,14 +88,17 @@ class _Pass:
     whole: set[str] = field(default_factory=set)  # folders at the target
 
     async def copy_revocations(self) -> frozenset[str]:
-        """Copy all, also of versions that do not travel; returns what is revoked there."""
+        """Copy all, and all ends, also of versions that do not travel; returns what is revoked."""
         way = self.way
         there = {info.key async for info in way.target.list(store_keys.REVOKED_ROOT)}
         keys = [info.key async for info in way.source.list(store_keys.REVOKED_ROOT)]
         for key in keys:
-            if key not in there and store_keys.parse_revoked_key(key):
+            if key not in there and store_keys.parse_mark_key(key):
                 await copy_small(way, key)
                 self.done.revocations += 1
+        for key in [info.key async for info in way.source.list(store_keys.EXPIRY_ROOT)]:
+            if store_keys.parse_mark_key(key):
+                self.done.warnings += await pointers.copy_end(way.source, way.target, key)
         return await revoked_folders(way.target)
 
     async def copy_versions(

@@ -51,6 +51,17 @@ async def take_over_place(source: ObjectStore, target: ObjectStore, place: str) 
     await swap(target, key, change)
 
 
+async def copy_end(source: ObjectStore, target: ObjectStore, key: str) -> list[str]:
+    """Let the end of a version be at the target what it is at the source; returns warnings."""
+    try:
+        body = (await source.get(key, max_bytes=_MAX_PLACE_BYTES)).body
+    except ObjectMissingError:
+        return []
+    swapped = await swap(target, key, lambda present: None if present == body else body)
+    unguarded = swapped.written and not swapped.guarded
+    return [unguarded_warning(target, key)] if unguarded else []
+
+
 async def point(
     target: ObjectStore, key: str, entry: CatalogEntry, foreign: Collection[str]
 ) -> tuple[bool, list[str]]:

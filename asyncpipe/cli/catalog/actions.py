@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -16,6 +17,7 @@ from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, 
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model.store import StoreOptions
+from asyncpipe.report.safe_stream import wants_colour
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 
@@ -32,12 +34,13 @@ def run(action: str, given: dict[str, Any]) -> int:
     if said.bare is not None:
         click.echo(json.dumps(said.bare, indent=2))
     elif as_json:
-        click.echo(json.dumps({"schema_version": 1, **said.document}, indent=2))
+        click.echo(json.dumps({"schema_version": 1, **said.made()}, indent=2))
     else:
-        click.echo(said.text)
+        click.echo(said.text, color=wants_colour(settings.environment, sys.stdout))
     return 0
 
 
+_NAMING = ("template", "name", "version", "before", "after")  # arguments that name a template
 Action = Callable[..., Awaitable[Said]]
 
 
@@ -48,7 +51,7 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
         try:
             said = await action(store, **options)
         except ObjectMissingError as error:
-            for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
+            for name in filter(None, map(options.get, _NAMING)):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
     if said.message is None:
@@ -78,4 +81,6 @@ _ACTIONS: Mapping[str, Action] = {
     "list_channels": channels.list_channels,
     "prune": upkeep.prune,
     "rebuild_index": upkeep.rebuild,
+    "repair_index": upkeep.repair,
+    "expire": releasing.expire,
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import shared
+from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command, options
 from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE, TRUST
 from asyncpipe.cli.options.values import DURATION, GATES, PATH
@@ -30,6 +30,10 @@ def _published(ctx: click.Context, parameter: click.Parameter, typed: str) -> An
 @click.command("list", cls=Command)
 @click.argument("template", required=False, shell_complete=_published)
 @click.option("--fresh", is_flag=True, help="Look at the objects, not at the index.")
+@click.option(
+    "--os", "system", metavar="NAME", help="Only this system: debian, debian12 or debian12.7."
+)
+@click.option("--failed", is_flag=True, help="List failed builds, of TEMPLATE or of all.")
 @_PLACE
 def list_(**given: Any) -> int:
     """List what is published, of TEMPLATE (debian12) or all, newest first."""
@@ -61,7 +65,7 @@ def latest(**given: Any) -> int:
     flag_value=False,
     help="Do not look whether the XVA is whole and importable.",
 )
-@shared.REVOKED
+@lifetime.BAD
 @REQUIRE_SIGNATURE
 @_PLACE
 def pull(**given: Any) -> int:
@@ -91,7 +95,7 @@ def show(**given: Any) -> int:
     metavar="TIME",
     help="How long the address works, at most 7d.",
 )
-@shared.REVOKED
+@lifetime.BAD
 @_PLACE
 def url(**given: Any) -> int:
     """Print an address that fetches the XVA without credentials, and what to do with it."""
@@ -181,6 +185,17 @@ def revoke(**given: Any) -> int:
 
 
 @click.command(cls=Command)
+@click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
+@click.option("--in", "in_s", type=DURATION, metavar="TIME", help="From now on: 90d, 12h.")
+@click.option("--never", is_flag=True, help="The version has no end any more.")
+@_REASON
+@_PLACE
+def expire(**given: Any) -> int:
+    """Give a version an end; after it no name leads to it, and pull and import refuse it."""
+    return _run("expire", given)
+
+
+@click.command(cls=Command)
 @click.argument("template", metavar="TEMPLATE[:CHANNEL]", shell_complete=_published)
 @_PLACE
 def history(**given: Any) -> int:
@@ -247,3 +262,13 @@ def index() -> None:
 def rebuild(**given: Any) -> int:
     """Rebuild the index from what is published."""
     return _run("rebuild_index", given)
+
+
+@index.command("repair", cls=Command)
+@_PLACE
+def repair(**given: Any) -> int:
+    """Repair the index and damaged or missing latest.json, from what is published and good.
+
+    Reads only what differs, where rebuild reads the metadata of every version.
+    """
+    return _run("repair_index", given)

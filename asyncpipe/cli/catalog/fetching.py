@@ -40,12 +40,15 @@ async def pull(
     output: Path | None,
     verify_xva: bool,
     revoked: bool,
+    expired: bool,
     **signature: Any,
 ) -> Said:
     """Fetch an XVA and say what was verified."""
     trust = trust_of(signature)
     warnings: list[str] = []
-    entry = await catalog.resolve(store, template, revoked=revoked, warn=warnings.append)
+    entry = await catalog.resolve(
+        store, template, revoked=revoked, expired=expired, warn=warnings.append
+    )
     signed = await checked(store, entry, trust) if trust else None
     entry = signed.entry if signed else entry
     path = await anyio.to_thread.run_sync(_output, output, entry)
@@ -81,8 +84,8 @@ async def verify(store: ObjectStore, *, template: str, **signature: Any) -> Said
     assert trust is not None
     warnings: list[str] = []
     entry = await catalog.resolve(store, template, revoked=True, warn=warnings.append)
-    if await catalog.revocation_of(store, entry):
-        warnings.append(f"{entry.short_id}@{entry.timestamp} is revoked")
+    if problem := (await catalog.standing_of(store, entry)).problem:
+        warnings.append(f"{entry.short_id}@{entry.timestamp} {problem}")
     signed = await checked(store, entry, trust)
     entry = signed.entry
     async with watched_stream(store, template, entry.xva.size_bytes) as watched_store:

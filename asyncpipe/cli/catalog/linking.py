@@ -27,7 +27,9 @@ class _Linking(Protocol):
         ...
 
 
-async def url(store: ObjectStore, *, template: str, expires_s: float, revoked: bool) -> Said:
+async def url(
+    store: ObjectStore, *, template: str, expires_s: float, revoked: bool, expired: bool
+) -> Said:
     """Sign an address of an XVA, and write the commands that take it.
 
     Raises:
@@ -37,7 +39,9 @@ async def url(store: ObjectStore, *, template: str, expires_s: float, revoked: b
     if not 1 <= expires_s <= MAX_EXPIRES_S:
         raise UsageError("--expires is from one second to seven days: S3 allows no more.")
     warnings: list[str] = []
-    entry = await catalog.resolve(store, template, revoked=revoked, warn=warnings.append)
+    entry = await catalog.resolve(
+        store, template, revoked=revoked, expired=expired, warn=warnings.append
+    )
     if not hasattr(store, "download_url"):
         path = store.url_of(entry.xva.key)
         raise UsageError(

@@ -24,7 +24,8 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     entry, document = await _version(store, template)
     named, warnings = await catalog.names_of(store, [entry.short_id])
     names = named.get(entry.folder_key, [])
-    revocation = await catalog.revocation_of(store, entry)
+    standing = await catalog.standing_of(store, entry)
+    revocation = standing.revocation
     ancestor = (await catalog.revoked_ancestors(store, [entry])).get(entry.folder_key)
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
@@ -32,6 +33,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     rows = [
         ("version", f"{entry.short_id}@{entry.timestamp}"),
         ("revoked", _revoked(revocation)),
+        ("expires", _expires(standing)),
         ("built from", _parent(entry, ancestor)),
         ("signed by", (document["provenance"] or {}).get("signer", "nobody")),
         ("named by", ", ".join(names) or "nothing"),
@@ -59,6 +61,8 @@ async def show(store: ObjectStore, *, template: str) -> Said:
             "version": document,
             "names": names,
             "revoked": as_document(revocation) if revocation else None,
+            "expires_utc": standing.expires_utc,
+            "expired": standing.is_expired,
             "revoked_ancestor": ancestor,
         },
         warnings=tuple(warnings),
@@ -142,6 +146,11 @@ def _revoked(revocation: Revocation | None) -> str:
         return "no"
     by = f", by {revocation.by}" if revocation.by else ""
     return f"YES: {revocation.reason} ({revocation.revoked_utc or 'no date'}{by})"
+
+
+def _expires(standing: catalog.Standing) -> str:
+    when = standing.expires_utc or "never"
+    return f"EXPIRED: {when}" if standing.is_expired else when
 
 
 def _parent(entry: CatalogEntry, ancestor: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What ``prune`` and ``index rebuild`` do."""
+"""What ``prune``, ``index rebuild`` and ``index repair`` do."""
 
 from __future__ import annotations
 
@@ -63,6 +63,19 @@ async def rebuild(store: ObjectStore) -> Said:
         text=f"{store.url_of(store_keys.INDEX_KEY)}: {counted(len(rebuilt.versions), 'version')}",
         document={"versions": len(rebuilt.versions)},
         warnings=rebuilt.warnings,
+    )
+
+
+async def repair(store: ObjectStore) -> Said:
+    """Bring index and latest in line with what is there and good."""
+    await store.probe()
+    async with watched(store, "index repair") as watched_store:
+        repaired = await catalog.repair(watched_store)
+    versions = counted(len(repaired.listing.versions), "version")
+    return Said(
+        text="\n".join([f"{store.url_of(store_keys.INDEX_KEY)}: {versions}", *repaired.changed]),
+        document={"versions": len(repaired.listing.versions), "changed": list(repaired.changed)},
+        warnings=(*repaired.listing.warnings, *repaired.warnings),
     )
 
 

@@ -49,7 +49,8 @@ Outcome = Imported | AsyncpipeError
 
 def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
     """Import to every host; returns the exit code."""
-    what, as_json, revoked = (given.pop(name) for name in ("what", "as_json", "revoked"))
+    what, as_json = given.pop("what"), given.pop("as_json")
+    allowed = {name: given.pop(name) for name in ("revoked", "expired")}
     hosts, username = given.pop("hosts"), given.pop("username")
     trust = trust_of(given)
     options = ImportOptions(**{name: given.pop(name) for name in _OPTIONS})
@@ -58,7 +59,7 @@ def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
         access_of_environment(environment, settings.host_trust, address=address, username=username)
         for address in dict.fromkeys(hosts)
     ]
-    running = partial(_run, what, accesses, options, settings, revoked=revoked, trust=trust)
+    running = partial(_run, what, accesses, options, settings, allowed, trust=trust)
     outcomes = anyio.run(running)
     if outcomes is None:
         return EXIT_CANCELLED
@@ -75,14 +76,14 @@ async def _run(
     accesses: Sequence[HostAccess],
     options: ImportOptions,
     settings: Settings,
+    allowed: Mapping[str, bool],
     *,
-    revoked: bool,
     trust: Trust | None,
 ) -> dict[str, Outcome] | None:
     """Every host's outcome; None when cancelled."""
     found: dict[str, Outcome] = {}
     done = False
-    opening = _source(what, settings, revoked=revoked, trust=trust)
+    opening = _source(what, settings, allowed, trust=trust)
     async with cancelled_by_signals(), opening as source:
         board = Board([access.address for access in accesses], source.size_bytes)
         try:
@@ -118,7 +119,7 @@ async def _one(
 
 @asynccontextmanager
 async def _source(
-    what: str, settings: Settings, *, revoked: bool, trust: Trust | None
+    what: str, settings: Settings, allowed: Mapping[str, bool], *, trust: Trust | None
 ) -> AsyncGenerator[ImportSource]:
     if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
         if trust is not None:
@@ -143,7 +144,7 @@ async def _source(
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        entry = await catalog.resolve(store, what, revoked=revoked, warn=_warn)
+        entry = await catalog.resolve(store, what, **allowed, warn=_warn)
         if trust is not None:  # what the pointer says of the signature is checked too
             entry = (await checked(store, entry, trust)).entry
         else:

@@ -62,8 +62,6 @@ def templates(*, required: bool = False) -> Decorator:
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-REVOKED = click.option("--revoked", is_flag=True, help="Take it although it was revoked.")
-
 DESTINATION = setting(
     "destination", "--destination", metavar="URL", help="s3://bucket/prefix or a folder."
 )

@@ -129,6 +129,7 @@ def _journal(settings: Settings, folder: Path, *, resumed: bool) -> RunJournal:
         run_id=f"{timestamp}-{secrets.token_hex(4)}",
         timestamp=timestamp,
         destination=settings.destination,
+        expires_s=settings.lifetime_s,
     )
 
 
@@ -156,6 +157,7 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
         timestamp=journal.timestamp,
         static_identity=identity,
         variant=settings.variant or "",
+        expires_s=journal.expires_s if settings.lifetime_s is None else settings.lifetime_s,
         strict_identity=settings.strict_identity,
     )
 

@@ -6,7 +6,7 @@ import errno
 import logging
 import shlex
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console
 from asyncpipe.report.own_log import OwnLog
+from asyncpipe.report.safe_stream import is_capable, wants_colour
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.system.threads import DaemonWorker
@@ -102,18 +103,6 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Console]:
         workspace=settings.environment.get("GITHUB_WORKSPACE", ""),
     ) as reporter:
         yield reporter
-
-
-def wants_colour(environment: Mapping[str, str], stdout: TextIO) -> bool:
-    """NO_COLOR wins, then FORCE_COLOR, then the terminal (no-color.org)."""
-    if environment.get("NO_COLOR"):
-        return False
-    return bool(environment.get("FORCE_COLOR")) or is_capable(environment, stdout)
-
-
-def is_capable(environment: Mapping[str, str], stdout: TextIO) -> bool:
-    """A terminal that knows colours and cursor movements; TERM=dumb knows neither."""
-    return stdout.isatty() and environment.get("TERM") != "dumb"
 
 
 def refuse_lost_output(console: Console) -> None:

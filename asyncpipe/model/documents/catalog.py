@@ -1,4 +1,4 @@
-"""Published versions: what ``latest.json``, channels and ``index.json`` say of them.
+"""Published versions: what ``latest.json``, channels and the index say of them.
 
 Nothing of a document is believed unchecked: a key that would lead outside its own version's
 folder, or a time that cannot be, makes it unreadable.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents import fields
 from asyncpipe.model.documents.fields import (
     Count,
     Key,
+    MomentUtc,
     Name,
     Seconds,
     Sha256Hex,
@@ -74,6 +74,7 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
     short_id: Name  # of its place: debian12, or debian12-web for a variant
     variant: Name | None = None
     timestamp: Timestamp
+    expires_utc: MomentUtc | None = None  # as published; releases/expiry.py may have moved it
     xva: XvaEntry
     os: OsEntry
     build: BuildEntry
@@ -113,16 +114,6 @@ class Pointer(Struct, frozen=True, kw_only=True):
     version: CatalogEntry
 
 
-class Index(Struct, frozen=True, kw_only=True):
-    """``index.json``: every published version, by template, newest first.
-
-    It can be rebuilt from the versions' own metadata at any time.
-    """
-
-    schema_version: fields.Version
-    versions: Annotated[tuple[CatalogEntry, ...], Meta(max_length=1_000_000)]
-
-
 class Filler(Shown, frozen=True, kw_only=True):
     """The template whose versions a place holds."""
 
@@ -151,13 +142,9 @@ class Place(Struct, frozen=True, kw_only=True):
     since: Timestamp  # of the first run that found the place free or took it over
 
 
-class _LooseIndex(Struct):
-    versions: list[msgspec.Raw]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointerResult:
-    """What became of ``latest.json`` and ``index.json``."""
+    """What became of ``latest.json`` and the index."""
 
     moved: bool  # the pointer names this version now
     latest_timestamp: str  # what it names
@@ -183,6 +170,7 @@ def entry_of(metadata: PublishedMetadata, statement: PublishedObject | None = No
             short_id=key.owner,
             variant=metadata.variant,
             timestamp=key.timestamp,
+            expires_utc=metadata.expires_utc,
             folder="",
             metadata_key="",
             xva=XvaEntry(key=xva.key, size_bytes=xva.size_bytes, sha256_hex=xva.sha256_hex),
@@ -251,31 +239,9 @@ def filler_of(metadata: PublishedMetadata) -> Filler | None:
     return Filler(repository=repository_of(build.source.remote), path=build.template.path)
 
 
-def decode_index(body: bytes) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]]:
-    """Read ``index.json``: the versions, and what is wrong with entries that cannot be read.
-
-    Raises:
-        UnreadableError, NewerSchemaError: nothing of it can be read.
-    """
-    found: list[CatalogEntry] = []
-    problems: list[str] = []
-    for raw in fields.decode(body, _LooseIndex).versions:
-        try:
-            found.append(fields.read(raw, CatalogEntry))
-        except UnreadableError as error:
-            problems.append(error.message)
-    return in_order(found), tuple(dict.fromkeys(problems))
-
-
 def encode_pointer(entry: CatalogEntry) -> bytes:
     """Write ``latest.json`` or a channel."""
     return fields.encode(Pointer(schema_version=fields.SCHEMA_VERSION, version=entry))
-
-
-def encode_index(entries: Iterable[CatalogEntry]) -> bytes:
-    """Write ``index.json``."""
-    index = Index(schema_version=fields.SCHEMA_VERSION, versions=in_order(entries))
-    return fields.encode(index)
 
 
 def in_order(entries: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:

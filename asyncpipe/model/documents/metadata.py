@@ -286,6 +286,10 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
         ]
         | None
     ) = None
+    expires_utc: Annotated[
+        MomentUtc | None,
+        Meta(description="Not to be used after this; a mark beside it may move it."),
+    ] = None
     os: Os
     build: Build
     guest: Guest

@@ -30,10 +30,10 @@ async def known_parent(store: ObjectStore, version: str) -> tuple[ParentVersion,
     """Return the parent with its digest, where the destination has it, and a warning or ""."""
     try:
         entry = await catalog.resolve(store, version, revoked=True)
-        revoked = await catalog.revocation_of(store, entry)
+        problem = (await catalog.standing_of(store, entry)).problem
     except AsyncpipeError:  # it is a note, not a reason to build nothing
         return ParentVersion(version=version), ""
-    warning = f"It is built from {version}, which was revoked: {revoked.reason}" if revoked else ""
+    warning = f"It is built from {version}, which {problem}" if problem else ""
     return ParentVersion(version=version, sha256_hex=entry.xva.sha256_hex or None), warning
 
 

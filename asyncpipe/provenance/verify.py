@@ -79,7 +79,8 @@ async def _statement(envelope: bytes, trust: Trust, where: str) -> tuple[bytes, 
     judge = partial(
         keyless.opened_bundle, identity=trust.identity, issuer=trust.issuer, where=where
     )
-    return await anyio.to_thread.run_sync(judge, envelope), trust.identity
+    # it asks sigstore's servers, in its own time
+    return await anyio.to_thread.run_sync(judge, envelope, abandon_on_cancel=True), trust.identity
 
 
 def _judge_pointer(entry: CatalogEntry, key: str, envelope: bytes, where: str) -> None:

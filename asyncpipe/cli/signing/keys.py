@@ -36,7 +36,7 @@ async def signer_of(settings: Settings) -> Signer | None:
             raise UsageError("--signing-key and --keyless exclude each other.")
         from asyncpipe.provenance.keyless import KeylessSigner
 
-        return await anyio.to_thread.run_sync(KeylessSigner.ready)
+        return await anyio.to_thread.run_sync(KeylessSigner.ready, abandon_on_cancel=True)
     environment = settings.environment
     password = environment.get(PASSWORD_VARIABLE, "")
     if settings.signing_key:

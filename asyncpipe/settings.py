@@ -57,6 +57,8 @@ class Settings:
     dry_run: bool = False
     resume: str | None = None  # a run's folder
     rebuild: bool = False  # in a re-run of a workflow: also what an earlier attempt published
+    page: bool = False  # the page of the catalogue is written again
+    simplestreams: bool = False  # and the view under streams/v1/
     signing_key: Path | None = None  # None: ASYNCPIPE_SIGNING_KEY may hold a key
     keyless: bool = False  # sign as the identity of the CI run
     parent: str | None = None  # the published version that the templates are built from

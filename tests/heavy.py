@@ -77,6 +77,12 @@ GROUPS: Final = (
     ),
     Group(name="soak", budget_s=1500, what="random runs, faults and kills", folders=("soak",)),
     Group(name="mutation", budget_s=3600, what="mutants that must not live", folders=("mutation",)),
+    Group(
+        name="page",
+        budget_s=900,
+        what="the page of the catalogue in Chromium, its readers' own tools",
+        folders=("page",),
+    ),
     Group(name="boot", budget_s=5400, what="images booted in QEMU", folders=("boot",)),
 )
 BY_NAME: Final = {group.name: group for group in GROUPS}

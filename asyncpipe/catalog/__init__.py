@@ -31,6 +31,7 @@ from asyncpipe.catalog.releases.standing import (
     standing_of,
     standings,
 )
+from asyncpipe.catalog.streams import write_streams
 from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "stream_xva",
     "take_place",
     "unset_channel",
+    "write_streams",
 ]

@@ -66,6 +66,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "prune": ("catalog.commands", "prune", "Remove old versions."),
     "mirror": ("catalog.mirroring", "mirror", "Copy what is published to another destination."),
     "index": ("catalog.commands", "index", "Rebuild or repair the catalogue."),
+    "page": ("catalog.commands", "page", "Write the catalogue as a page for people."),
     "key": ("signing.commands", "key", "Make the keys that sign what is published."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "reap": ("reap", "reap", "Clean up what interrupted runs left behind."),

@@ -9,6 +9,8 @@ templates/{place}/history/{channel}/{timestamp}-{token}.json    each change of a
 templates/{place}/place.json    which template fills it (catalog/place.py)
 templates/{place}/index/{number}.json    some versions of the place
 templates/index.json    the keys of those
+streams/v1/index.json, com.asyncpipe.{place}.json    the simplestreams view (catalog/streams.py)
+index.html    the page of the catalogue, where it is asked for (catalog/page/)
 revoked/{place}/{timestamp}.json    why a version must not be used
 expiry/{place}/{timestamp}.json    when it stops being good, where that was changed
 failed/{unit}/{timestamp}/metadata.json, build.log; of a run that failed again metadata-2.json ...
@@ -31,9 +33,12 @@ from asyncpipe.errors import UsageError
 METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
+SBOM_NAME: Final = "sbom.cdx.json"  # of versions that the page links to
 PROVENANCE_NAME: Final = "provenance.dsse.json"  # signed with a key
 KEYLESS_NAME: Final = "provenance.sigstore.json"  # signed by an identity
 INDEX_KEY: Final = "templates/index.json"
+STREAMS_KEY: Final = "streams/v1/index.json"
+PAGE_KEY: Final = "index.html"  # beside templates/, so that its links are relative
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"
 EXPIRY_ROOT: Final = "expiry/"
@@ -135,6 +140,11 @@ def xva_key(short_id: str, timestamp: str) -> str:
 def latest_key(short_id: str) -> str:
     """The pointer to the newest version."""
     return f"templates/{short_id}/latest.json"
+
+
+def products_key(short_id: str) -> str:
+    """The simplestreams products of one template."""
+    return f"streams/v1/com.asyncpipe.{short_id}.json"
 
 
 def place_key(short_id: str) -> str:

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from asyncpipe import catalog, metadata
-from asyncpipe.catalog.mirror.copying import Way
 from asyncpipe.catalog.mirror.passing import Mirrored, mirror
 from asyncpipe.catalog.mirror.selection import Wanted
+from asyncpipe.catalog.mirror.uploads import Way
 from asyncpipe.errors import (
     ChecksumError,
     DestinationTakenError,

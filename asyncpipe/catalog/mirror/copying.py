@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -11,13 +12,13 @@ import anyio
 import anyio.to_thread
 
 from asyncpipe.catalog.fetch.streaming import Ahead, stream_ranges
+from asyncpipe.catalog.mirror.uploads import Way, complete, upload_of
+from asyncpipe.catalog.mirror.within import copied_there
 from asyncpipe.errors import (
     ChecksumError,
-    ConflictError,
     DestinationTakenError,
     ObjectMissingError,
     TransientStoreError,
-    UploadMissingError,
     flattened,
 )
 from asyncpipe.model import store_keys
@@ -32,7 +33,6 @@ from asyncpipe.model.store import (
     UploadHandle,
     crc64nvme_base64,
 )
-from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.upload.abort import abort_until_gone
@@ -44,19 +44,11 @@ _PARTS_AT_ONCE: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """From where to where, and how large the parts are; memory is a handful of parts."""
-
-    source: ObjectStore
-    target: ObjectStore
-    options: TransferOptions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
     """A version as its own metadata describes it: the sums of objects beside the image by key."""
 
     entry: CatalogEntry
+    crc64nvme_base64: str  # of the image
     sums_hex: dict[str, str]
 
 
@@ -75,7 +67,8 @@ async def read_whole(way: Way, folder: str) -> Whole:
         raise UnreadableError("It is the metadata of another version.")
     log = published.files.log
     sums_hex = {log.key: log.sha256_hex, key: hashlib.sha256(body).hexdigest()}
-    return Whole(entry=entry, sums_hex=sums_hex)
+    crc = published.files.xva.crc64nvme_base64
+    return Whole(entry=entry, crc64nvme_base64=crc, sums_hex=sums_hex)
 
 
 async def copy_small(way: Way, key: str, *, sha256_hex: str = "") -> int:
@@ -117,10 +110,11 @@ async def place_bytes(
             raise
 
 
-async def copy_image(way: Way, entry: CatalogEntry) -> int:
+async def copy_image(way: Way, version: Whole, warn: Callable[[str], None]) -> int:
     """Copy the XVA of a version; an upload that an earlier attempt left open is gone on with.
 
-    Every byte is read and digested, also of parts that the target has already: what becomes
+    Where both stores are one endpoint that proves a CRC64NVME of the whole, it copies by itself.
+    Else every byte is read and digested, also of parts that the target has already: what becomes
     visible is what was published.
 
     Returns:
@@ -131,6 +125,7 @@ async def copy_image(way: Way, entry: CatalogEntry) -> int:
         DestinationTakenError: another object has its key.
         UploadError: a store failed; what was sent stays, for the next attempt.
     """
+    entry = version.entry
     key, size_bytes = entry.xva.key, entry.xva.size_bytes
     info = await way.source.head(key)
     if info is None:
@@ -138,7 +133,9 @@ async def copy_image(way: Way, entry: CatalogEntry) -> int:
     plan = plan_parts(size_bytes, way.options, way.target.capabilities)
     if size_bytes <= plan.part_size_bytes:
         return await _copy_whole(way, entry, info)
-    handle, present = await _upload_of(way, key, info)
+    if await copied_there(way, version.entry, version.crc64nvme_base64, warn):
+        return 0
+    handle, present = await upload_of(way, key, info)
     sending = _Sending(way, handle, present)
     sha256_hex = await sending.all_of(entry, plan)
     if entry.xva.sha256_hex not in {"", sha256_hex}:
@@ -146,7 +143,7 @@ async def copy_image(way: Way, entry: CatalogEntry) -> int:
         raise _differs(way, key)
     parts = [sending.done[number] for number in sorted(sending.done)]
     crc = combined_crc64nvme([sending.crcs[one.number] for one in parts])
-    await _complete(way, handle, parts, size_bytes, crc64nvme_base64(crc))
+    await complete(way, handle, parts, size_bytes, crc64nvme_base64(crc))
     return sending.sent_bytes
 
 
@@ -157,28 +154,6 @@ async def _copy_whole(way: Way, entry: CatalogEntry, info: ObjectInfo) -> int:
         raise _differs(way, entry.xva.key)
     await place_bytes(way.target, entry.xva.key, body, like=info)
     return len(body)
-
-
-async def _upload_of(
-    way: Way, key: str, info: ObjectInfo
-) -> tuple[UploadHandle, dict[int, StoredPart]]:
-    """The open upload that has most, and its parts; else a new one."""
-    best: tuple[UploadHandle, dict[int, StoredPart]] | None = None
-    for upload in await way.target.list_uploads(key):
-        if upload.handle.key != key:
-            continue
-        try:
-            parts = {one.number: one for one in await way.target.list_parts(upload.handle)}
-        except UploadMissingError:  # it ended meanwhile
-            continue
-        if best is None or len(parts) > len(best[1]):
-            best = upload.handle, parts
-    if best is not None:
-        return best
-    handle = await way.target.create_upload(
-        key, content_type=info.content_type, metadata=dict(info.metadata)
-    )
-    return handle, {}
 
 
 class _Sending:
@@ -223,46 +198,30 @@ class _Sending:
         view = memoryview(body)
         try:
             self.done[part.number] = await repeated(
-                lambda: self._way.target.upload_part(self._handle, part.number, view, digests),
-                self._way.options.retry,
+                partial(self._sent, part.number, view, digests), self._way.options.retry
             )
             self.sent_bytes += part.size_bytes
         finally:
             room.release()
+
+    async def _sent(self, number: int, view: memoryview, digests: PartDigests) -> StoredPart:
+        """Send a part; a TransientStoreError when nothing of it leaves for a while."""
+        stall_s = self._way.options.stall_timeout_s
+        with anyio.move_on_after(stall_s) as limit:
+
+            def advance(_sent_bytes: int) -> None:
+                limit.deadline = anyio.current_time() + stall_s
+
+            return await self._way.target.upload_part(
+                self._handle, number, view, digests, progress=advance
+            )
+        raise TransientStoreError(f"Part {number} of {self._handle.key} stood for {stall_s:g} s.")
 
 
 def _is_same(there: StoredPart, part: Part, digests: PartDigests) -> bool:
     """Whether the store proves that it has this part."""
     crc = crc64nvme_base64(digests.crc64nvme)
     return there.size_bytes == part.size_bytes and there.crc64nvme_base64 == crc
-
-
-async def _complete(
-    way: Way,
-    handle: UploadHandle,
-    parts: list[StoredPart],
-    size_bytes: int,
-    crc64nvme: str,
-) -> None:
-    """Make it visible; when the answer is lost or somebody was faster, what is there decides."""
-
-    async def complete() -> ObjectInfo:
-        return await way.target.complete_upload(
-            handle,
-            parts,
-            size_bytes=size_bytes,
-            crc64nvme_base64=crc64nvme,
-            create_only=True,
-            timeout_s=way.options.complete_timeout_s,
-        )
-
-    try:
-        await repeated(complete, way.options.retry)
-    except (TransientStoreError, UploadMissingError, DestinationTakenError, ConflictError):
-        there = await way.target.head(handle.key)
-        same_crc = there is not None and there.crc64nvme_base64 in {None, crc64nvme}
-        if there is None or there.size_bytes != size_bytes or not same_crc:
-            raise
 
 
 def _differs(way: Way, key: str) -> ChecksumError:

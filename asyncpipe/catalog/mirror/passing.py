@@ -16,10 +16,11 @@ import anyio
 
 from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.mirror import pointers
-from asyncpipe.catalog.mirror.copying import Way, copy_image, copy_small, read_whole
+from asyncpipe.catalog.mirror.copying import copy_image, copy_small, read_whole
 from asyncpipe.catalog.mirror.selection import Objects, Wanted, places_of, selected
+from asyncpipe.catalog.mirror.uploads import Way
 from asyncpipe.catalog.prune import remove_folder
-from asyncpipe.catalog.read import BAD, read_pointer
+from asyncpipe.catalog.read import BAD, read_pointer, with_statement_digest
 from asyncpipe.catalog.releases.revocation import revoked_folders
 from asyncpipe.errors import ObjectMissingError, flattened
 from asyncpipe.model import store_keys
@@ -123,13 +124,16 @@ class _Pass:
     async def _copy(self, folder: str, keys: list[str], images: anyio.Lock) -> None:
         try:
             version = await read_whole(self.way, folder)
+            signed = self.entries[folder].provenance
+            sums_hex = {**version.sums_hex, **({signed.key: signed.sha256_hex} if signed else {})}
             for key in keys:  # metadata.json is the last one
                 if key == version.entry.xva.key:
                     async with images:  # one of many gigabytes at a time
-                        self.done.copied_bytes += await copy_image(self.way, version.entry)
+                        self.done.copied_bytes += await copy_image(self.way, version, self._warn)
                 else:
-                    sum_hex = version.sums_hex.get(key, "")
-                    self.done.copied_bytes += await copy_small(self.way, key, sha256_hex=sum_hex)
+                    self.done.copied_bytes += await copy_small(
+                        self.way, key, sha256_hex=sums_hex.get(key, "")
+                    )
                 self.done.objects += 1
         except ObjectMissingError:  # pruned at the source meanwhile
             self._warn(f"{self.way.source.url_of(folder)} went away and was not mirrored")
@@ -177,7 +181,8 @@ class _Pass:
             return entry
         mine = [one for one in self.entries.values() if one.short_id == place]
         found = [one for one in mine if one.folder_key in good]
-        return max(found, key=lambda one: one.timestamp, default=entry)
+        newest = max(found, key=lambda one: one.timestamp, default=None)
+        return await with_statement_digest(self.way.target, newest) if newest else entry
 
     async def _pointer_keys(self, place: str) -> list[str]:
         """The channels, and latest, which is moved after them."""

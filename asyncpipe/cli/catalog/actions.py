@@ -16,7 +16,9 @@ import click
 from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
+from asyncpipe.model import store_keys
 from asyncpipe.model.store import StoreOptions
+from asyncpipe.ports import ObjectStore
 from asyncpipe.report.safe_stream import wants_colour
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
@@ -35,7 +37,7 @@ def run(action: str, given: dict[str, Any]) -> int:
         click.echo(json.dumps(said.bare, indent=2))
     elif as_json:
         click.echo(json.dumps({"schema_version": 1, **said.made()}, indent=2))
-    else:
+    elif said.text:
         click.echo(said.text, color=wants_colour(settings.environment, sys.stdout))
     return 0
 
@@ -54,6 +56,8 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
             for name in filter(None, map(options.get, _NAMING)):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
+        if action in _CHANGES:
+            said = replace(said, warnings=(*said.warnings, *await _refreshed(store)))
     if said.message is None:
         return said
     from asyncpipe.cli.run.notify import post
@@ -62,6 +66,37 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
     return replace(said, warnings=(*said.warnings, *([problem] if problem else [])))
 
 
+async def _refreshed(store: ObjectStore) -> tuple[str, ...]:
+    """Let what is read beside the index show the change too, where it is published."""
+    warnings: tuple[str, ...] = ()
+    if await store.head(store_keys.PAGE_KEY) is not None:
+        from asyncpipe.cli.catalog import paging
+
+        warnings += await paging.refresh(store)
+    if await store.head(store_keys.STREAMS_KEY) is not None:
+        warnings += await upkeep.refresh_streams(store)
+    return warnings
+
+
+async def _page(store: ObjectStore, **options: Any) -> Said:
+    from asyncpipe.cli.catalog import paging  # Jinja2 takes time that `list` need not wait for
+
+    return await paging.page(store, **options)
+
+
+_CHANGES: frozenset[Action] = frozenset(
+    {
+        releasing.promote,
+        releasing.rollback,
+        releasing.revoke,
+        channels.set_channel,
+        channels.unset_channel,
+        releasing.expire,
+        upkeep.prune,
+        upkeep.rebuild,
+        upkeep.repair,
+    }
+)
 _ACTIONS: Mapping[str, Action] = {
     "show_version": reading.show,
     "diff": reading.diff,
@@ -81,6 +116,8 @@ _ACTIONS: Mapping[str, Action] = {
     "list_channels": channels.list_channels,
     "prune": upkeep.prune,
     "rebuild_index": upkeep.rebuild,
+    "page": _page,
+    "streams": upkeep.streams,
     "repair_index": upkeep.repair,
     "expire": releasing.expire,
 }

@@ -252,6 +252,34 @@ def prune(**given: Any) -> int:
     return _run("prune", given)
 
 
+@click.command(cls=Command)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="FILE",
+    help="Where to; - is stdout [catalogue.html].",
+)
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Write it to the destination, as index.html beside templates/.",
+)
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where browsers reach the destination: links in FILE lead there.",
+)
+@_PLACE
+def page(**given: Any) -> int:
+    """Write the catalogue as one HTML file for people: no server, nothing loaded from elsewhere.
+
+    A published page is written again by builds with --page, and by each command that changes what
+    it shows: promote, rollback, revoke, expire, channel, prune, index.
+    """
+    return _run("page", given)
+
+
 @click.group()
 def index() -> None:
     """The catalogue, templates/index.json."""
@@ -272,3 +300,14 @@ def repair(**given: Any) -> int:
     Reads only what differs, where rebuild reads the metadata of every version.
     """
     return _run("repair_index", given)
+
+
+@index.command("streams", cls=Command)
+@_PLACE
+def streams(**given: Any) -> int:
+    """Write the simplestreams view, streams/v1/: the newest 100 good versions of each template.
+
+    A published view is written again by builds with --simplestreams, and by each command that
+    changes what it shows: promote, rollback, revoke, expire, channel, prune, index.
+    """
+    return _run("streams", given)

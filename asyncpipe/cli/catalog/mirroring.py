@@ -84,7 +84,7 @@ async def _mirror(
 ) -> None:
     import anyio
 
-    from asyncpipe.catalog.mirror.copying import Way
+    from asyncpipe.catalog.mirror.uploads import Way
     from asyncpipe.errors import UploadError, UsageError
     from asyncpipe.model.transfer import TransferOptions
     from asyncpipe.stores.open import open_store

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from asyncpipe import settings
+from asyncpipe.cli.options.beside import VIEWS
 from asyncpipe.cli.options.command import (
     PREFIX,
     Argument,
@@ -21,11 +22,11 @@ from asyncpipe.cli.options.command import (
     setting,
 )
 from asyncpipe.cli.options.identity import IDENTITY
+from asyncpipe.cli.options.objects import OBJECTS
 from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
-    MOMENT,
     PATH,
     SIZE,
     TEXT,
@@ -35,7 +36,7 @@ from asyncpipe.cli.options.values import (
 )
 from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.run import ChatFormat
-from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
+from asyncpipe.model.store import Addressing, StoreProfile
 from asyncpipe.model.transfer import Verify
 
 
@@ -203,55 +204,6 @@ STORE = options(
         help="Certificates to trust for an https endpoint.",
     ),
 )
-OBJECTS = options(
-    setting(
-        "sse",
-        "--sse",
-        type=OneOf(ServerSideEncryption),
-        section="S3",
-        help="Have the store encrypt the objects.",
-    ),
-    setting("kms_key_id", "--kms-key-id", metavar="ID", section="S3", help="The key for aws:kms."),
-    setting(
-        "storage_class",
-        "--storage-class",
-        metavar="NAME",
-        section="S3",
-        help="Storage class of the objects, for example STANDARD_IA.",
-    ),
-    setting(
-        "tags",
-        "--s3-tag",
-        variable="S3_TAGS",
-        multiple=True,
-        type=VARIABLE,
-        metavar="NAME=VALUE",
-        section="S3",
-        help="Tag the objects.",
-    ),
-    setting(
-        "lock_mode",
-        "--object-lock",
-        type=OneOf(LockMode),
-        section="S3",
-        help="Lock the objects until --object-lock-until.",
-    ),
-    setting(
-        "lock_until_utc",
-        "--object-lock-until",
-        type=MOMENT,
-        metavar="UTC",
-        section="S3",
-        help="For example 2027-12-31T00:00:00Z.",
-    ),
-    setting(
-        "max_parts",
-        "--s3-max-parts",
-        type=click.IntRange(min=1),
-        section="S3",
-        help="For a store that takes fewer than 10,000 parts.",
-    ),
-)
 TRANSFER = options(
     setting(
         "max_memory_bytes",
@@ -336,6 +288,7 @@ REPORTING = options(
 )
 PUBLISHING = options(
     DESTINATION,
+    VIEWS,
     WORK_DIRECTORY,
     IDENTITY,
     PARENT,

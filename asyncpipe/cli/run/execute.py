@@ -24,6 +24,7 @@ from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
+from asyncpipe.cli.run.views import write_views
 from asyncpipe.cli.signing.keys import signer_of
 from asyncpipe.errors import (
     EXIT_CANCELLED,
@@ -118,6 +119,7 @@ async def execute(
             try:
                 async with ending.reported(services, earlier_urls):
                     await _run_jobs(prepared, services, ending.outcomes, built)
+                    await write_views(settings, store, ending.outcomes.values(), reporter)
             finally:
                 announcer.emit = None
     await report.notify(ending.finish)

@@ -29,6 +29,7 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
+from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.s3.answers import (
     object_info,
     open_upload,
@@ -222,6 +223,22 @@ class S3Store:
         part = stored_part({**answer, "PartNumber": number, "Size": body.nbytes})
         self._check_answer(part, digests)
         return part
+
+    async def copy_part(
+        self,
+        handle: UploadHandle,
+        number: int,
+        source: ObjectStore,
+        *,
+        offset_bytes: int,
+        size_bytes: int,
+    ) -> StoredPart | None:
+        """Let the endpoint copy a range of the upload's key at ``source``; None: it cannot."""
+        if not isinstance(source, S3Store):
+            return None
+        there = source._calls  # noqa: SLF001 - another of our own class
+        span = {"offset_bytes": offset_bytes, "size_bytes": size_bytes}
+        return await self._calls.copy_part(there, handle, number, **span)
 
     def _check_answer(self, part: StoredPart, digests: PartDigests) -> None:
         sent = part_checksum(ChecksumMode.CRC64NVME_FULL, digests)["ChecksumCRC64NVME"]

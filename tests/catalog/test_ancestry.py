@@ -64,7 +64,7 @@ def test_list_and_show_mark_the_children_of_a_revoked_version(
 
     anyio.run(fill)
     assert main.run(["list", "debian12"]) == 0
-    newest, middle, oldest = capsys.readouterr().out.splitlines()
+    _, newest, middle, oldest = capsys.readouterr().out.splitlines()
     assert newest.endswith(f"BUILT FROM REVOKED debian12@{OLD}")
     assert middle.endswith(f"BUILT FROM REVOKED debian12@{OLD}")
     assert oldest.endswith("REVOKED")

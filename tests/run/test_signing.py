@@ -144,7 +144,7 @@ async def test_a_parent_is_recorded_and_one_that_was_revoked_is_a_warning(
     (entry,) = (await catalog.list_versions(bench.store, "debian12")).versions
     assert entry.parent == name
     heard = [one.message for one in bench.events.heard if isinstance(one, Warned)]
-    assert any("revoked: bad key" in text for text in heard)
+    assert any("revoked by me: bad key" in text for text in heard)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 
 from msgspec import to_builtins
 
@@ -94,16 +95,16 @@ def _row(entry: CatalogEntry, about: _About) -> tuple[Cell, ...]:
         Cell(size_text(entry.xva.size_bytes), right=True),
         Cell(" ".join(filter(None, (entry.os.type, entry.os.release or entry.os.version)))),
         Cell(entry.os.arch or ""),
-        _end_of_life(entry, about.now),
+        _end_of_life(_date_of(entry) or "", about.now.date()),
         Cell(", ".join(about.names.get(entry.folder_key, ())), _GREEN),
         Cell(", ".join(about.against(entry)), _RED if bad else _YELLOW),
     )
 
 
-def _end_of_life(entry: CatalogEntry, now: datetime) -> Cell:
-    text = _date_of(entry) or ""
+@cache
+def _end_of_life(text: str, today: date) -> Cell:
     try:
-        days = (datetime.fromisoformat(text).date() - now.date()).days
+        days = (date.fromisoformat(text) - today).days
     except ValueError:
         return Cell(text)
     return Cell(text, _RED if days < 0 else _YELLOW if days <= _SOON_DAYS else "")
@@ -112,8 +113,9 @@ def _end_of_life(entry: CatalogEntry, now: datetime) -> Cell:
 def _date_of(entry: CatalogEntry) -> str | None:
     """The date that the version was published with, else what is known today."""
     system = entry.os
-    known = date_of(system.type, system.version, system.release) if system.type else None
-    return system.end_of_life or known
+    if system.end_of_life or not system.type:
+        return system.end_of_life
+    return date_of(system.type, system.version, system.release)
 
 
 def _is(entry: CatalogEntry, system: str) -> bool:

@@ -85,8 +85,8 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         folder = store_keys.folder_key(self.short_id, self.timestamp)
-        key = store_keys.parse_version_key(self.xva.key)
-        if key is None or key.folder_key != folder or not store_keys.is_name(key.name):
+        place, _, name = self.xva.key.rpartition("/")
+        if place != folder or not (store_keys.is_folder(folder) and store_keys.is_name(name)):
             raise ValueError("the key of its XVA is not in the version's own folder")
         if self.provenance and not self.provenance.key.startswith(f"{folder}/"):
             raise ValueError("the key of its signature is not in the version's own folder")

@@ -103,6 +103,21 @@ def test_the_terraform_examples_are_hcl() -> None:
     assert len(found) == 3
 
 
+def test_the_program_of_the_external_data_source_prints_what_terraform_takes(
+    destination: Path, tmp_path: Path
+) -> None:
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed here")
+    (program,) = re.findall(r"<<-EOT\n(.*?)\n +EOT", PAGE.read_text("utf-8"), re.DOTALL)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ended = run(tmp_path, "sh", "-c", program, PATH=path, ASYNCPIPE_DESTINATION=str(destination))
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["name"] == f"debian12@{OLD}"
+    assert found["url"].endswith(f"/templates/debian12/{OLD}/debian12.xva")
+    assert all(isinstance(value, str) for value in found.values())
+
+
 @pytest.mark.heavy("page")
 def test_terraform_reads_the_channel(address: str, tmp_path: Path) -> None:
     program = shutil.which("terraform") or shutil.which("tofu")

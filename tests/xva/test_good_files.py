@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asyncpipe.model.xva import ChunkChecksum, Compression, Verdict, report_to_dict
 from asyncpipe.xva.read import sequence
 from asyncpipe.xva.read.validator import XvaValidator, validate
+from tests.xva import reports
 from tests.xva.samples import (
     MIB,
     Disk,
@@ -122,6 +123,28 @@ def test_good_files_of_all_kinds_are_accepted(
     assert len(report.disks) == len(disks)
     assert all(d.complete for d in report.disks)
     json.dumps(report_to_dict(report))
+
+
+def test_the_report_on_a_good_file_says_all_that_was_seen() -> None:
+    assert reports.good() == reports.GOOD.read_text()
+
+
+@pytest.mark.parametrize("name", ["plain", "gzip", "zstd"])
+def test_the_bytes_of_each_chunk_are_handed_on_with_their_place(name: str) -> None:
+    disks: dict[int, bytearray] = {}
+
+    def keep(chunk: object, data: memoryview) -> None:
+        index, offset = chunk.disk, chunk.offset_bytes  # type: ignore[attr-defined]
+        content = disks.setdefault(index, bytearray(8 * MIB))
+        content[offset : offset + len(data)] = data
+
+    validator = XvaValidator(on_chunk=keep)
+    validator.feed(reports.good_files()[name])
+    assert validator.finish().accepted
+    first = disk("Ref:1", 4 * MIB + 512, {0, 2, 4})
+    assert disks[0].rstrip(b"\0") == first.content().rstrip(b"\0")
+    other = disk("Ref:10", MIB + 1024, None)
+    assert disks[1].rstrip(b"\0") == other.content()[:MIB].rstrip(b"\0")
 
 
 def warned(data: bytes) -> set[str]:

@@ -172,7 +172,7 @@ class Trials:
 
     @property
     def _measured(self) -> Path:
-        return lines.CACHE / f"{self.name}.json"
+        return lines.CACHE / (f"{self.name}-some.json" if self.tests else f"{self.name}.json")
 
     def measure(self) -> int:
         """Run every test once; returns how many there are."""
@@ -320,8 +320,8 @@ def _run(
             print(f"{fate}: {mutant.name}", flush=True)
     trials = Trials(PACKAGES[name], name, scratch / "tests", tests)
     try:
-        tests = trials.measure()
-        print(f"{name}: {tests} tests measured in {time.monotonic() - began_s:.0f} s", flush=True)
+        count = trials.measure()
+        print(f"{name}: {count} tests measured in {time.monotonic() - began_s:.0f} s", flush=True)
         trials.try_all([one for one in mutants if one not in known], tell)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -24,7 +24,10 @@ CACHE: Final = Path.home() / ".cache" / "asyncpipe-tests" / "mutation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One test: how long it took, of that on a processor, and the lines it executed, by path from the repository."""
+    """One test: how long it took, of that on a processor, and the lines it executed.
+
+    The lines are by path from the repository.
+    """
 
     seconds: float
     cpu_s: float

@@ -34,7 +34,7 @@ _BEGINS: Final = b"."  # what a fork says of each test
 _PASSED: Final = b"p"  # and at the end
 _SAMPLE_S: Final = 0.5
 _LIMIT_S: Final = 10.0
-_LONGEST_CPU_S: Final = 3.0  # a test that takes more, traced, is left out: the score can only fall
+_LONGEST_CPU_S: Final = 5.0  # a test that takes more, traced, is left out: the score can only fall
 _SLOW_S: Final = 10.0  # a failure that took longer is tried without the mutant as well
 
 

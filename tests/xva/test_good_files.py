@@ -236,6 +236,19 @@ def test_a_global_pax_header_without_a_path_renames_nothing() -> None:
     assert warned(pack(members)) == {"tar-extension"}
 
 
+@pytest.mark.parametrize(("records", "accepted"), [(4096, True), (4097, False)])
+def test_an_extension_header_may_have_64_kib(records: int, accepted: bool) -> None:
+    members = members_of([disk("Ref:1", MIB)])
+    members.insert(1, Member("PaxHeader", b"16 comment=abcd\n" * records, kind=b"x"))
+    assert validate(pack(members)).accepted is accepted
+
+
+def test_an_odd_width_of_chunk_numbers_is_said_of_the_first_one() -> None:
+    made = disk("Ref:1", 2 * MIB, width=9)
+    [finding] = validate(pack(members_of([made]))).findings
+    assert (finding.code, finding.member) == ("chunk-name-width", "Ref:1/000000000")
+
+
 @pytest.mark.parametrize(("silence", "verdict"), [(3, Verdict.ACCEPT), (4, Verdict.REJECT)])
 def test_a_silence_may_last_days_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch, silence: int, verdict: Verdict

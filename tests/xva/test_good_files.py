@@ -211,6 +211,12 @@ def test_several_compressed_members_warn(kind: str) -> None:
     assert warned(compress(plain[:cut], kind) + compress(plain[cut:], kind)) == {"multi-member"}
 
 
+def test_where_a_second_compressed_member_begins_counts_in_the_file_itself() -> None:
+    good = pack(members_of([disk("Ref:1", MIB)]))
+    [finding] = validate(compress(good[:5000], "gzip") + compress(good[5000:], "gzip")).findings
+    assert (finding.code, finding.unpacked) == ("multi-member", False)
+
+
 def test_a_skippable_zstd_frame_warns() -> None:
     packed = compress(pack(members_of([disk("Ref:1", MIB)])), "zstd")
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"

@@ -38,6 +38,7 @@ MEANINGS: Mapping[int, str] = {
     41: "the store refused a checksum",
     42: "the store or the host refused these credentials",
     43: "the destination is taken",
+    44: "a signature is missing or wrong",
     50: "the host (XAPI) failed",
     EXIT_ISO_NEWER: "a newer ISO is published",
     EXIT_ISO_GONE: "an ISO is gone",
@@ -186,6 +187,12 @@ class CredentialsExpiredError(TransientStoreError):
 
 class SourceChangedError(UploadError):
     """The file shrank, was replaced or was rewritten while it was read."""
+
+
+class SignatureError(AsyncpipeError):
+    """A signature is missing or wrong, or what it covers is; or nothing could be signed."""
+
+    exit_code = 44
 
 
 class HostError(AsyncpipeError):

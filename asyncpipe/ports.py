@@ -278,6 +278,10 @@ class Pool(Protocol):
         """The disks of a VM, without what is in its CD drive; HostMissingError."""
         ...
 
+    async def marks(self) -> Sequence[Mark]:
+        """Every mark of ours on a VM, disk or ISO image, whichever run made it."""
+        ...
+
     async def mark_vm(self, uuid: str, mark: Mark) -> None:
         """Write on a VM and on its disks whose they are.
 

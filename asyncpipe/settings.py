@@ -41,6 +41,7 @@ class Settings:
     os: str | None = None
     os_version: str | None = None
     variant: str | None = None  # None: what the template declares
+    lifetime_s: float | None = None  # of each version, from its timestamp on; None: never
     strict_identity: bool = False
     take_over: bool = False  # places that other templates fill
     grace_s: float = GRACE_S
@@ -56,6 +57,11 @@ class Settings:
     dry_run: bool = False
     resume: str | None = None  # a run's folder
     rebuild: bool = False  # in a re-run of a workflow: also what an earlier attempt published
+    page: bool = False  # the page of the catalogue is written again
+    simplestreams: bool = False  # and the view under streams/v1/
+    signing_key: Path | None = None  # None: ASYNCPIPE_SIGNING_KEY may hold a key
+    keyless: bool = False  # sign as the identity of the CI run
+    parent: str | None = None  # the published version that the templates are built from
     report: Path | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_format: ChatFormat = ChatFormat.AUTO

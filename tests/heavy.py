@@ -37,6 +37,7 @@ class Group:
 
 GROUPS: Final = (
     Group(name="xva", budget_s=240, what="archives of many GiB", folders=("xva",)),
+    Group(name="long", budget_s=900, what="whole builds, one after the other", folders=("cli",)),
     Group(
         name="crash",
         budget_s=1500,
@@ -76,6 +77,12 @@ GROUPS: Final = (
     ),
     Group(name="soak", budget_s=1500, what="random runs, faults and kills", folders=("soak",)),
     Group(name="mutation", budget_s=3600, what="mutants that must not live", folders=("mutation",)),
+    Group(
+        name="page",
+        budget_s=900,
+        what="the page of the catalogue in Chromium, its readers' own tools",
+        folders=("page",),
+    ),
     Group(name="boot", budget_s=5400, what="images booted in QEMU", folders=("boot",)),
 )
 BY_NAME: Final = {group.name: group for group in GROUPS}

@@ -1,13 +1,17 @@
 """What is published at a destination: pointers, index, channels, fetching and removing versions."""
 
 from asyncpipe.catalog.compare import Change, Difference, compare
-from asyncpipe.catalog.fetch.pull import Pulled, pull
+from asyncpipe.catalog.failures import FailedBuild, Failures, list_failures
+from asyncpipe.catalog.fetch.pull import Pulled, pull, require_image
 from asyncpipe.catalog.fetch.streaming import stream_xva
-from asyncpipe.catalog.index.listing import Listing, list_versions, rebuild_index
+from asyncpipe.catalog.index.change import change_index
+from asyncpipe.catalog.index.listing import Listing, list_versions
 from asyncpipe.catalog.index.pointer import move_pointer
+from asyncpipe.catalog.index.rebuild import rebuild_index
 from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
 from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
 from asyncpipe.catalog.read import BAD, read_metadata
+from asyncpipe.catalog.releases.ancestry import revoked_ancestors
 from asyncpipe.catalog.releases.channels import (
     Channel,
     Channels,
@@ -15,15 +19,19 @@ from asyncpipe.catalog.releases.channels import (
     set_channel,
     unset_channel,
 )
+from asyncpipe.catalog.releases.expiry import has_passed, set_end
 from asyncpipe.catalog.releases.history import History, Why, before, history, move_channel
 from asyncpipe.catalog.releases.naming import latest, names_of, resolve
-from asyncpipe.catalog.releases.revocation import (
+from asyncpipe.catalog.releases.repair import Repaired, repair
+from asyncpipe.catalog.releases.revocation import repoint, revocation_of, revoke, revoked_folders
+from asyncpipe.catalog.releases.standing import (
+    Standing,
+    Standings,
     newest_good,
-    repoint,
-    revocation_of,
-    revoke,
-    revoked_folders,
+    standing_of,
+    standings,
 )
+from asyncpipe.catalog.streams import write_streams
 from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
@@ -33,18 +41,26 @@ __all__ = [
     "Channels",
     "Claimant",
     "Difference",
+    "FailedBuild",
+    "Failures",
     "History",
     "Listing",
     "Pruning",
     "Pulled",
+    "Repaired",
+    "Standing",
+    "Standings",
     "Why",
     "before",
+    "change_index",
     "channels",
     "compare",
     "entry_of",
+    "has_passed",
     "history",
     "latest",
     "leave_place",
+    "list_failures",
     "list_versions",
     "look_at_place",
     "move_channel",
@@ -56,13 +72,20 @@ __all__ = [
     "pull",
     "read_metadata",
     "rebuild_index",
+    "repair",
     "repoint",
+    "require_image",
     "resolve",
     "revocation_of",
     "revoke",
+    "revoked_ancestors",
     "revoked_folders",
     "set_channel",
+    "set_end",
+    "standing_of",
+    "standings",
     "stream_xva",
     "take_place",
     "unset_channel",
+    "write_streams",
 ]

@@ -1,21 +1,26 @@
-"""Remove old versions, and never one that a pointer or a channel names, or might name.
+"""Remove old versions, and never one that a pointer or a channel leads to, or might lead to.
 
-A version disappears in the order in which readers look: index, metadata, then image and log. An
-interrupted removal leaves a folder without metadata.json, which nobody sees and reap removes.
+The plan is made from the index; only the versions that stay by their number are looked at, since
+what is damaged must not push a good one out. A version disappears in the order in which readers
+look: index, metadata, then image and log. An interrupted removal leaves a folder without
+metadata.json, which nobody sees and reap removes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
+from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.index.listing import list_versions
-from asyncpipe.catalog.index.pointer import change_index
-from asyncpipe.catalog.read import BAD, read_pointer
+from asyncpipe.catalog.read import BAD, each, read_pointer, read_version
 from asyncpipe.catalog.releases.channels import channels
-from asyncpipe.errors import UsageError
+from asyncpipe.catalog.releases.standing import Standings, standings
+from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.model.documents.fields import UnreadableError
 from asyncpipe.ports import ObjectStore
 
 
@@ -40,44 +45,76 @@ async def plan_pruning(
     older_than: str | None = None,
     short_id: str | None = None,
 ) -> Pruning:
-    """Choose the versions beyond the ``keep`` newest of each template.
+    """Choose the versions beyond the ``keep`` newest good ones of each template.
 
-    ``older_than`` is a timestamp: younger versions stay whatever their number. What cannot be
-    read does not count as a version, and where a pointer or a channel cannot be read every
-    version of that template stays.
+    Revoked and expired versions are never among those that are kept for their number, nor are
+    damaged ones. ``older_than`` is a timestamp: younger versions stay whatever their number. Where
+    a pointer or a channel cannot be read, every version of that template stays.
 
     Raises:
         UsageError: ``keep`` is below 1.
     """
     if keep < 1:
         raise UsageError("At least one version of each template is kept (--keep 1).")
-    listing = await list_versions(store, short_id, fresh=True)
-    old = _beyond(listing.versions, keep, older_than)
-    names = {owner: await _names(store, owner) for owner in {entry.short_id for entry in old}}
-    reasons = [(entry, names[entry.short_id].of(entry)) for entry in old]
-    unreadable = sorted({one.unreadable for one in names.values() if one.unreadable})
+    listing = await list_versions(store, short_id)
+    marks = await standings(store, short_id)
+    warnings = list(listing.warnings)
+
+    async def plan(versions: list[CatalogEntry]) -> list[tuple[CatalogEntry, str]]:
+        beyond = await _beyond(store, versions, marks, keep, warnings)
+        old = [one for one in beyond if older_than is None or one.timestamp < older_than]
+        if not old:
+            return []
+        names = await _names(store, versions, marks)
+        warnings.extend([names.unreadable] if names.unreadable else [])
+        return [(entry, names.of(entry)) for entry in old]
+
+    planned = await each(_by_template(listing.versions), plan)
+    reasons = [one for template in planned for one in template]
     return Pruning(
         remove=tuple(entry for entry, reason in reasons if not reason),
         protected=tuple((entry, reason) for entry, reason in reasons if reason),
-        warnings=(*listing.warnings, *unreadable),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
 async def prune(store: ObjectStore, pruning: Pruning) -> tuple[str, ...]:
     """Remove what ``plan_pruning`` chose; looks at pointers and channels again before each version.
 
+    A version whose metadata cannot be read stays: it is not known whose it is.
+
     Returns:
         Warnings. Raises UploadError when the store fails; what was begun is finished by reap.
     """
-    gone = frozenset(entry.folder_key for entry in pruning.remove)
-    warnings = await change_index(store, remove=gone) if gone else []
-    for entry in pruning.remove:
-        reason = (await _names(store, entry.short_id)).of(entry)
-        if reason:
-            warnings += await change_index(store, add=(entry,))
-            warnings.append(f"{store.url_of(entry.folder_key)} was kept: {reason}")
-            continue
-        await remove_folder(store, entry.folder_key)
+    warnings: list[str] = []
+
+    async def look_at(entry: CatalogEntry) -> CatalogEntry | None:
+        try:
+            await read_version(store, entry.folder_key)
+        except BAD as error:
+            warnings.append(f"{store.url_of(entry.folder_key)} was kept: {error.message}")
+            return None
+        except ObjectMissingError:
+            pass  # somebody else was faster: what is left of it goes
+        return entry
+
+    remove = [entry for entry in await each(pruning.remove, look_at) if entry]
+    gone = frozenset(entry.folder_key for entry in remove)
+    warnings += await change_index(store, remove=gone) if gone else []
+
+    async def empty(versions: list[CatalogEntry]) -> None:
+        short_id = versions[0].short_id
+        left = (await list_versions(store, short_id)).versions
+        marks = await standings(store, short_id)
+        for entry in versions:
+            reason = (await _names(store, [*versions, *left], marks)).of(entry)
+            if reason:
+                warnings.extend(await change_index(store, add=(entry,)))
+                warnings.append(f"{store.url_of(entry.folder_key)} was kept: {reason}")
+                continue
+            await remove_folder(store, entry.folder_key)
+
+    await each(_by_template(remove), empty)
     return tuple(warnings)
 
 
@@ -89,22 +126,45 @@ async def remove_folder(store: ObjectStore, folder_key: str) -> None:
         await store.delete(key)
 
 
-def _beyond(
-    versions: Iterable[CatalogEntry], keep: int, older_than: str | None
-) -> tuple[CatalogEntry, ...]:
-    seen: dict[str, int] = {}
-    chosen: list[CatalogEntry] = []
-    for entry in versions:  # newest first
-        seen[entry.short_id] = seen.get(entry.short_id, 0) + 1
-        old_enough = older_than is None or entry.timestamp < older_than
-        if seen[entry.short_id] > keep and old_enough:
-            chosen.append(entry)
-    return tuple(chosen)
+def _by_template(versions: Iterable[CatalogEntry]) -> list[list[CatalogEntry]]:
+    return [list(some) for _, some in groupby(versions, key=lambda entry: entry.short_id)]
+
+
+async def _beyond(
+    store: ObjectStore,
+    versions: list[CatalogEntry],
+    marks: Standings,
+    keep: int,
+    warnings: list[str],
+) -> list[CatalogEntry]:
+    """Return the versions of a template, newest first, without the ``keep`` newest good ones."""
+    kept = 0
+    beyond: list[CatalogEntry] = []
+    for entry in versions:
+        if kept == keep or not marks.is_good(entry):
+            beyond.append(entry)
+        elif problem := await _damage(store, entry):
+            warnings.append(f"{store.url_of(entry.folder_key)} does not count: {problem}")
+        else:
+            kept += 1
+    return beyond
+
+
+async def _damage(store: ObjectStore, entry: CatalogEntry) -> str:
+    """Say why a listed version is not whole; "" when it is."""
+    try:
+        found = await read_version(store, entry.folder_key)
+        image = await store.head(found.xva.key)
+        if image is None or image.size_bytes != found.xva.size_bytes:
+            raise UnreadableError("its image is not there, or has another size.")
+    except (*BAD, ObjectMissingError) as error:
+        return error.message
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Names:
-    """What names versions of one template."""
+    """What leads to versions of one template."""
 
     by_folder: dict[str, str]
     unreadable: str = ""  # a pointer that might name any of them
@@ -114,14 +174,23 @@ class _Names:
         return self.by_folder.get(entry.folder_key) or self.unreadable
 
 
-async def _names(store: ObjectStore, short_id: str) -> _Names:
-    by_folder: dict[str, str] = {}
+async def _names(store: ObjectStore, versions: Iterable[CatalogEntry], marks: Standings) -> _Names:
+    """Return what names versions of one template, and to what a bad one falls back."""
+    newest_first = sorted(versions, key=lambda entry: entry.timestamp, reverse=True)
+    short_id = newest_first[0].short_id
     found = await channels(store, short_id)
     unreadable = [text for _, text in found.unreadable]
+    named = [(f"channel {one.name}", one.entry) for one in found.found]
     try:
         latest = await read_pointer(store, store_keys.latest_key(short_id), short_id)
-        by_folder |= {latest.folder_key: "latest"} if latest else {}
+        named += [("latest", latest)] if latest else []
     except BAD as error:
         unreadable.append(error.message)
-    by_folder |= {one.entry.folder_key: f"channel {one.name}" for one in found.found}
+    by_folder: dict[str, str] = {}
+    for name, entry in named:
+        older = [one for one in newest_first if one.timestamp < entry.timestamp]
+        good = next(filter(marks.is_good, older), None)
+        if good is not None and not marks.is_good(entry):
+            by_folder.setdefault(good.folder_key, f"{name} falls back to it")
+    by_folder |= {entry.folder_key: name for name, entry in reversed(named)}
     return _Names(by_folder=by_folder, unreadable=" ".join(unreadable))

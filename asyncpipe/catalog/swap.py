@@ -21,8 +21,8 @@ from asyncpipe.model.store import StoredBytes
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
 
-MAX_INDEX_BYTES: Final = 64 * 1024 * 1024  # about 60,000 versions
-_RETRY: Final = RetryPolicy(attempts=12, base_s=0.05, cap_s=2.0)
+MAX_INDEX_BYTES: Final = 64 * 1024 * 1024  # of schema version 1: about 60,000 versions
+_RETRY: Final = RetryPolicy(attempts=20, base_s=0.05, cap_s=2.0)
 
 Change = Callable[[bytes | None], bytes | None]  # present body -> new body; None: leave it
 
@@ -40,7 +40,7 @@ async def swap(store: ObjectStore, key: str, change: Change) -> Swapped:
     """Apply ``change`` to the object under ``key``, again from a fresh read while others win.
 
     Raises:
-        ConflictError: others changed it each of a dozen times.
+        ConflictError: others changed it each time.
         UploadError: the store failed, or ``change`` refused what is there.
     """
     attempted: bytes | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import shared
+from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command, setting
 from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, GLOB, OneOf
@@ -101,6 +101,7 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
 )
 @shared.PACKER
 @shared.NO_INIT
+@lifetime.EXPIRES
 @setting(
     "packer_environment",
     "--packer-environment",

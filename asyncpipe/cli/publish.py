@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import shared
+from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.values import PATH
 
@@ -23,6 +23,7 @@ from asyncpipe.cli.options.values import PATH
     help="Publish this as build.log.",
 )
 @click.option("--resume", "resumed", is_flag=True, help="Go on with an interrupted upload of FILE.")
+@lifetime.EXPIRES
 @shared.PUBLISHING
 def publish(file: Path, *, log_file: Path | None, resumed: bool, **given: Any) -> int:
     """Verify FILE (an XVA) and publish it with metadata and a log; the file stays."""

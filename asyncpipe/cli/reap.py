@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from asyncpipe.settings import Settings
 
 
+_ELSEWHERE_S: Final = 24 * 3600.0  # no build lasts longer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _How:
     """What a person asked for."""
@@ -34,6 +38,7 @@ class _How:
     keep: bool
     dry_run: bool
     before_utc: datetime
+    any_machine: bool
     destination: str  # as named on the command line
 
 
@@ -54,6 +59,12 @@ class _How:
     type=PATH,
     metavar="RUN",
     help="Finish this interrupted run: its folder, its name, or `last`.",
+)
+@click.option(
+    "--any-machine",
+    is_flag=True,
+    help="At the host also remove what runs of other machines made before --older-than (1d at"
+    " least: they may still be at work).",
 )
 @click.option("--if-any", is_flag=True, help="With --run last: no run to clean up is no failure.")
 @click.option("--keep", is_flag=True, help="Keep the output folders of the run.")
@@ -81,10 +92,12 @@ def reap(
 ) -> int:
     """Clean up what interrupted runs left behind.
 
-    Without --run: aborts uploads of ours that nobody completed and removes half-published
-    folders. With --run: stops Packer if it still runs, removes uploads and what the run had half
-    published (where it published, unless --destination is given). At the host it removes VMs,
-    disks and images of the run, with the credentials of the build (PKR_VAR_remote_*).
+    Without --run: aborts uploads of ours that nobody completed and removes half-published folders;
+    at the host that PKR_VAR_remote_* or ASYNCPIPE_HOST* name, removes what ended runs of this work
+    folder made, and lists what other runs did. With --run: stops Packer if it still runs, removes
+    uploads and what the run had half published (where it published, unless --destination is given).
+    At the host it removes VMs, disks and images of the run, with the credentials of the build
+    (PKR_VAR_remote_*).
 
     On a terminal everything is shown with its age and size first, and removed when you say so;
     --yes, --json and runs without a terminal do not ask.
@@ -92,10 +105,16 @@ def reap(
     Exit code 0: nothing is left open; 40: something could not be removed, could not be looked
     for, or was to stay when you were asked.
     """
-    from asyncpipe.errors import UploadError
+    from asyncpipe.errors import UploadError, UsageError
     from asyncpipe.run.state import newest_ended
     from asyncpipe.settings import Settings
 
+    any_machine = bool(given.pop("any_machine"))
+    if any_machine and older_than_s < _ELSEWHERE_S:
+        raise UsageError(
+            "--any-machine: builds of other machines that are younger than a day may be at work.",
+            hint="Say --older-than 1d, or more.",
+        )
     settings = Settings.of(given, environment=dict(os.environ))
     if if_any and Path("last") in runs and not newest_ended(settings.work_directory):
         click.echo("There is no run to clean up after.")
@@ -104,6 +123,7 @@ def reap(
         grace_s=settings.grace_s,
         keep=keep,
         dry_run=dry_run,
+        any_machine=any_machine,
         before_utc=datetime.now(UTC) - timedelta(seconds=older_than_s),
         destination=_named_destination(ctx, settings),
     )
@@ -166,14 +186,28 @@ def _clean(known: list[KnownRun] | None, settings: Settings, how: _How) -> list[
 
 async def _sweep(settings: Settings, how: _How) -> reaping.Reaped:
     from asyncpipe import reap as reaping
+    from asyncpipe.cli.run.hosts import host_opener, look_at_run, names_host
     from asyncpipe.stores.open import open_store
+    from asyncpipe.system.groups import ProcessGroups
+
+    at_host = []
+    if names_host(settings):
+        at_host = await reaping.sweep_host(
+            host_opener(settings),
+            partial(look_at_run, (settings.work_directory / "runs").resolve()),
+            ProcessGroups(),
+            before_utc=how.before_utc,
+            any_machine=how.any_machine,
+            dry_run=how.dry_run,
+        )
 
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        return await reaping.sweep(
+        stored = await reaping.sweep(
             store, before_utc=how.before_utc, dry_run=how.dry_run, options=settings.transfer
         )
+    return replace(stored, findings=(*at_host, *stored.findings))
 
 
 async def _reap_run(run: KnownRun, settings: Settings, how: _How) -> reaping.Reaped:

@@ -130,6 +130,12 @@ class XapiPool:
         _, record = await self._require("VM", vm_uuid)
         return [await self._vdi(disk) for _, disk in await self._disks(record)]
 
+    async def marks(self) -> Sequence[Mark]:
+        """Every mark of ours, whichever run made it."""
+        vms = (one for one in (await self._records("VM", None)).values() if is_plain_vm(one))
+        found = map(mark_of, (*vms, *(await self._records("VDI", None)).values()))
+        return [mark for mark in found if mark is not None]
+
     async def mark_vm(self, uuid: str, mark: Mark) -> None:
         """Write on a VM and on its disks whose they are."""
         ref, record = await self._require("VM", uuid)

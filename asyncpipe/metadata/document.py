@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import PurePath
 from typing import Final
 
 from asyncpipe.metadata.clean import MAX_ITEMS, cleaned, known_from, secrets_of, without_whole
 from asyncpipe.metadata.iso import iso_of, public_url
 from asyncpipe.metadata.private import private_values, without_host
-from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects
+from asyncpipe.model.build import BuildExit, BuildPlan, BuiltFrom, HostObjects
 from asyncpipe.model.clean_up import CleanUp, HostOutcome
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
 from asyncpipe.model.template import Template, Unknown
+from asyncpipe.text.format import moment_of, utc_text
 from asyncpipe.text.safe import printable
 from asyncpipe.text.secrets import NO_SECRETS, Secrets, is_secret_name
 
@@ -51,8 +54,9 @@ def draft(
         "run_id": facts.run_id,
         "timestamp": plan.timestamp,
         "variant": plan.variant or None,
+        "expires_utc": _expires_utc(plan),
         "os": _os(identity),
-        "build": _build(plan, build_exit, facts),
+        "build": {**_build(plan, build_exit, facts), **_materials(plan.built_from)},
         "guest": _guest(guest),
         "packages": [
             {"name": p.name, "version": p.version, "arch": p.arch}
@@ -60,6 +64,7 @@ def draft(
         ],
         "iso": iso_of(plan.template, made),
         "host": _host(host, plan.template) if host else None,
+        "parent": asdict(parent) if (parent := plan.built_from.parent) else None,
         "files": {},
         "xva": None,
         "log": None,
@@ -77,15 +82,20 @@ def complete(
     sealed: SealedLog,
     xva_report: Mapping[str, object] | None,
     checks: Sequence[str],
+    signature: tuple[str, str] | None = None,
     known: Secrets = NO_SECRETS,
 ) -> Document:
-    """Add what is known once XVA and log are at the store; ``checks``: what was verified."""
+    """Add what is known once XVA and log are at the store; ``checks``: what was verified.
+
+    ``signature``: the key of the signed statement, and who signs it.
+    """
     added: Document = {
         "status": "published",
         "files": {"xva": _file(xva), "log": _file(log)},
         "log": _log(sealed),
         "xva": xva_report,
         "verified": sorted(set(checks)),
+        "provenance": {"key": signature[0], "signer": signature[1]} if signature else None,
     }
     return {**document, **cleaned(added, known)}
 
@@ -108,6 +118,13 @@ def failed(
         "xva": xva_report,
     }
     return {**document, **cleaned(added, known)}
+
+
+def _expires_utc(plan: BuildPlan) -> str | None:
+    begun = moment_of(plan.timestamp)
+    if plan.expires_s is None or begun is None:
+        return None
+    return utc_text(begun + timedelta(seconds=plan.expires_s))
 
 
 def _os(identity: OsIdentity) -> Document:
@@ -188,6 +205,11 @@ def _build(plan: BuildPlan, build_exit: BuildExit | None, facts: RunFacts) -> Do
         if ended
         else [],
     }
+
+
+def _materials(built_from: BuiltFrom) -> Document:
+    files = [asdict(file) for file in built_from.materials]
+    return {"materials": files, "materials_cut": built_from.materials_cut}
 
 
 def _ci(ci: CiFacts) -> Document:

@@ -97,6 +97,31 @@ class HostObjects:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """A file that a template names; ``sha256_hex`` is None where it was not read."""
+
+    path: str
+    sha256_hex: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentVersion:
+    """The published version that a template is built from."""
+
+    version: str  # debian12@20261123T170000Z
+    sha256_hex: str | None = None  # of its XVA; None where the destination does not have it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltFrom:
+    """What goes into a build, as it was when Packer started."""
+
+    materials: tuple[Material, ...] = ()  # the files that the template names
+    materials_cut: int = 0  # how many more there were
+    parent: ParentVersion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
     """Everything decided about one template's run before it starts."""
 
@@ -112,6 +137,7 @@ class BuildPlan:
     timestamp: str  # 20261123T170000Z, one for the whole matrix
     static_identity: OsIdentity  # before the guest has spoken
     variant: str = ""  # "web": part of the place it is published to
+    expires_s: float | None = None  # how long the version is good; None: without an end
     source_name: str = ""  # Packer's name of the one source that is built, "" without sources
     explicit_os: str | None = None
     explicit_os_version: str | None = None
@@ -120,6 +146,7 @@ class BuildPlan:
     build_timeout_s: float | None = None
     host_answer_s: float | None = None  # for the host's first answer; None: there is no host
     keep_failed_s: float | None = None  # --on-error keep: how long a failed VM stays
+    built_from: BuiltFrom = field(default_factory=BuiltFrom)  # known once its turn has come
     keep_vm: str = ""  # "always", "on_success": the template wants its VM to stay
 
     @property

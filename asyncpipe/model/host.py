@@ -13,6 +13,9 @@ RUN_KEY: Final = "asyncpipe:run"
 UNIT_KEY: Final = "asyncpipe:unit"
 SELF_KEY: Final = "asyncpipe:self"  # its own uuid: a clone or an import that copied it is not ours
 KEEP_UNTIL_KEY: Final = "asyncpipe:keep_until"
+MACHINE_KEY: Final = "asyncpipe:machine"
+SINCE_KEY: Final = "asyncpipe:since"
+FOR_GOOD: Final = "99991231T235959Z"  # of a mark's keep_until_utc: nothing of ours removes it
 ORIGIN_KEY: Final = "asyncpipe:origin"
 VERSION_KEY: Final = "asyncpipe:version"
 DIGEST_KEY: Final = "asyncpipe:sha256"
@@ -46,6 +49,8 @@ class Mark:
     run_id: str
     unit: str
     keep_until_utc: str | None = None  # 20261123T170000Z: ``reap`` leaves it alone until then
+    machine: str = ""  # the name of the machine that the build runs on, for people
+    since_utc: str | None = None  # 20261123T170000Z: when that build began
 
 
 class PowerState(StrEnum):
@@ -163,8 +168,13 @@ class Removal:
 
 def marked(mark: Mark, uuid: str) -> dict[str, str]:
     """The entries of other_config that say whose the VM or disk ``uuid`` is."""
+    more = {
+        KEEP_UNTIL_KEY: mark.keep_until_utc,
+        MACHINE_KEY: mark.machine,
+        SINCE_KEY: mark.since_utc,
+    }
     entries = {RUN_KEY: mark.run_id, UNIT_KEY: mark.unit, SELF_KEY: uuid}
-    return entries | ({KEEP_UNTIL_KEY: mark.keep_until_utc} if mark.keep_until_utc else {})
+    return entries | {key: value for key, value in more.items() if value}
 
 
 def mark_in(other_config: Mapping[str, str], uuid: str) -> Mark | None:
@@ -179,4 +189,6 @@ def mark_in(other_config: Mapping[str, str], uuid: str) -> Mark | None:
         run_id=run_id,
         unit=other_config.get(UNIT_KEY, ""),
         keep_until_utc=other_config.get(KEEP_UNTIL_KEY) or None,
+        machine=other_config.get(MACHINE_KEY, ""),
+        since_utc=other_config.get(SINCE_KEY) or None,
     )

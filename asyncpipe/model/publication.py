@@ -12,13 +12,14 @@ from asyncpipe.model.transfer import PublishedObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """One visible version: three objects under a timestamp, and the pointer moved."""
+    """One visible version: its objects under a timestamp, and the pointer moved."""
 
     folder_key: str  # "templates/debian12/20261123T170000Z"
     folder_url: str
     xva: PublishedObject
     metadata: PublishedObject
     log: PublishedObject
+    provenance: PublishedObject | None = None  # the signed statement, if there is one
     previous_metadata: Mapping[str, object] | None = None  # of the version ``latest`` named before
     pointer_moved: bool = True
 

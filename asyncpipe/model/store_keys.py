@@ -1,13 +1,18 @@
 """The keys of a destination, relative to its prefix: how they are built and recognised.
 
 templates/{place}/{timestamp}/{place}.xva, metadata.json, build.log
+templates/{place}/{timestamp}/provenance.dsse.json, provenance.sigstore.json    if it is signed
 templates/{place}/{timestamp}/claim.json    while a run builds this version (run/claim.py)
 templates/{place}/latest.json
 templates/{place}/channels/{name}.json
 templates/{place}/history/{channel}/{timestamp}-{token}.json    each change of a channel
 templates/{place}/place.json    which template fills it (catalog/place.py)
-templates/index.json
+templates/{place}/index/{number}.json    some versions of the place
+templates/index.json    the keys of those
+streams/v1/index.json, com.asyncpipe.{place}.json    the simplestreams view (catalog/streams.py)
+index.html    the page of the catalogue, where it is asked for (catalog/page/)
 revoked/{place}/{timestamp}.json    why a version must not be used
+expiry/{place}/{timestamp}.json    when it stops being good, where that was changed
 failed/{unit}/{timestamp}/metadata.json, build.log; of a run that failed again metadata-2.json ...
 .asyncpipe-probe/{random}    while a destination is asked what it honours
 .asyncpipe-uploads/          in a folder: what is not published yet
@@ -28,9 +33,15 @@ from asyncpipe.errors import UsageError
 METADATA_NAME: Final = "metadata.json"
 CLAIM_NAME: Final = "claim.json"  # of a run at work (run/claim.py)
 LOG_NAME: Final = "build.log"
+SBOM_NAME: Final = "sbom.cdx.json"  # of versions that the page links to
+PROVENANCE_NAME: Final = "provenance.dsse.json"  # signed with a key
+KEYLESS_NAME: Final = "provenance.sigstore.json"  # signed by an identity
 INDEX_KEY: Final = "templates/index.json"
+STREAMS_KEY: Final = "streams/v1/index.json"
+PAGE_KEY: Final = "index.html"  # beside templates/, so that its links are relative
 ROOTS: Final = ("templates/", "failed/")  # every key that is published begins with one of them
 REVOKED_ROOT: Final = "revoked/"
+EXPIRY_ROOT: Final = "expiry/"
 PROBE_ROOT: Final = ".asyncpipe-probe/"
 WORK_FOLDER: Final = ".asyncpipe-uploads"  # where the directory store keeps what is not published
 
@@ -46,9 +57,10 @@ _TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
 _FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
 _LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
+_SEGMENT = re.compile(rf"templates/({_NAME})/index/([0-9]{{6}})\.json")
 _FAILED_LOG = re.compile(rf"failed/{_NAME}/({_TIMESTAMP})/build(?:-([0-9]{{1,9}}))?\.log")
 _COMMIT_MARK = re.compile(r"metadata(?:-[0-9]{1,9})?\.json")
-_REVOKED = re.compile(rf"revoked/({_NAME})/({_TIMESTAMP})\.json")
+_MARK = re.compile(rf"(?:revoked|expiry)/({_NAME})/({_TIMESTAMP})\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +142,11 @@ def latest_key(short_id: str) -> str:
     return f"templates/{short_id}/latest.json"
 
 
+def products_key(short_id: str) -> str:
+    """The simplestreams products of one template."""
+    return f"streams/v1/com.asyncpipe.{short_id}.json"
+
+
 def place_key(short_id: str) -> str:
     """The document that says which template fills a place."""
     return f"templates/{short_id}/place.json"
@@ -140,14 +157,30 @@ def channel_key(short_id: str, channel: str) -> str:
     return f"templates/{short_id}/channels/{channel}.json"
 
 
+def segment_key(short_id: str, number: int) -> str:
+    """Some versions of a place, listed."""
+    return f"templates/{short_id}/index/{number:06}.json"
+
+
+def parse_segment_key(key: str) -> tuple[str, int] | None:
+    """Recognise a segment of the index: (short id, number)."""
+    matched = _SEGMENT.fullmatch(key)
+    return (matched[1], int(matched[2])) if matched else None
+
+
 def revoked_key(short_id: str, timestamp: str) -> str:
     """The mark of a version that was taken back."""
     return f"{REVOKED_ROOT}{short_id}/{timestamp}.json"
 
 
-def parse_revoked_key(key: str) -> tuple[str, str] | None:
-    """Recognise that mark: (short id, timestamp)."""
-    matched = _REVOKED.fullmatch(key)
+def expiry_key(short_id: str, timestamp: str) -> str:
+    """The end of a version, where somebody changed it."""
+    return f"{EXPIRY_ROOT}{short_id}/{timestamp}.json"
+
+
+def parse_mark_key(key: str) -> tuple[str, str] | None:
+    """Recognise one of these two: (short id, timestamp)."""
+    matched = _MARK.fullmatch(key)
     return (matched[1], matched[2]) if matched else None
 
 

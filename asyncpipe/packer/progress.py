@@ -32,6 +32,7 @@ _TELLING: Final = LineFinder(
     *output_lines.TELLING, *phases.TELLING, *host_objects.TELLING, f"^(?:{STRAY})"
 )
 _OF_A_BUILD: Final = re.compile(f"^{PREFIXED.pattern}", re.MULTILINE)
+_MAY_BE_OF_A_BUILD: Final = LineFinder(r"^(?:[0-9TZ:-]{20}: )?(?:==>| {3}) [^\s:]")
 
 
 @dataclass
@@ -132,7 +133,7 @@ class BuildProgress:
 
 
 def _first_of_a_build(lines: Lines) -> tuple[int, ...]:
-    match = _OF_A_BUILD.search(lines.text)
+    match = _OF_A_BUILD.search(lines.text) if _MAY_BE_OF_A_BUILD.is_in(lines) else None
     return (lines.text.count("\n", 0, match.start()),) if match else ()
 
 

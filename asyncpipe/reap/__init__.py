@@ -2,6 +2,7 @@
 
 from asyncpipe.reap.findings import Finding, Groups, HasLifecycle, HasRemains, Kind, Reaped
 from asyncpipe.reap.interrupted import end_builds, reap_run
+from asyncpipe.reap.marked import Known, Life, LookAtRun, sweep_host
 from asyncpipe.reap.stored import sweep
 
 __all__ = [
@@ -10,8 +11,12 @@ __all__ = [
     "HasLifecycle",
     "HasRemains",
     "Kind",
+    "Known",
+    "Life",
+    "LookAtRun",
     "Reaped",
     "end_builds",
     "reap_run",
     "sweep",
+    "sweep_host",
 ]

@@ -15,7 +15,7 @@ from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import HostObjects
 from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.documents.run_state import KnownRun, UnitRecord, UnitState
-from asyncpipe.model.host import HostVdi, HostVm, Remaining
+from asyncpipe.model.host import FOR_GOOD, HostVdi, HostVm, Remaining
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.packer.debug_log import PACKER_LOG_NAME
 from asyncpipe.packer.host_objects import read_lines
@@ -137,13 +137,12 @@ def _text_lines(data: bytes) -> list[str]:
 
 async def _cleaned(pool: Pool, signs: _Signs, *, dry_run: bool) -> list[Finding]:
     if dry_run:
-        return [_would_be_removed(one) for one in await host.plan(pool, signs.made)]
-    return [
-        finding for found in await host.remove(pool, signs.made) for finding in _findings(found)
-    ]
+        return [would_be_removed(one) for one in await host.plan(pool, signs.made)]
+    return [finding for found in await host.remove(pool, signs.made) for finding in became(found)]
 
 
-def _would_be_removed(found: host.Planned) -> Finding:
+def would_be_removed(found: host.Planned) -> Finding:
+    """What would become of one thing at a host."""
     if found.kept_until_utc:
         return _kept(found.thing, found.kept_until_utc)
     if found.doubt:
@@ -155,16 +154,18 @@ def _would_be_removed(found: host.Planned) -> Finding:
 
 
 def _kept(thing: HostVm | HostVdi, until_utc: str) -> Finding:
+    how_long = "for good" if until_utc == FOR_GOOD else f"until {until_utc}"
     return Finding(
         kind=Kind.VM,
-        what=f"{_text(thing)} is kept until {until_utc}",
+        what=f"{_text(thing)} is kept {how_long}",
         removed=False,
         stays=True,
         advice=f"xe vm-uninstall force=true uuid={thing.uuid}",
     )
 
 
-def _findings(found: host.Found) -> Iterator[Finding]:
+def became(found: host.Found) -> Iterator[Finding]:
+    """What became of one thing at a host, and of its disks."""
     if found.kept_until_utc:
         yield _kept(found.thing, found.kept_until_utc)
         return

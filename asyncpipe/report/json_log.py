@@ -80,6 +80,10 @@ class JsonPrinter:
             cache_logger_on_first_use=False,
         )
 
+    def rest_s(self, now_s: float) -> float:  # noqa: ARG002 -- the protocol's signature
+        """Write whatever comes at once."""
+        return 0.0
+
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
         """Lines in the order of the events, then how many lines of output were left out."""
         for event in events:

@@ -84,6 +84,7 @@ class FileEntries(Struct, frozen=True, kw_only=True):
     xva: FileEntry
     metadata: FileEntry
     log: FileEntry
+    provenance: FileEntry | None = None  # the signed statement, if the version is signed
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -186,6 +187,7 @@ def _published(outcome: Published) -> PublishedEntry:
             xva=_file(publication.xva),
             metadata=_file(publication.metadata),
             log=_file(publication.log),
+            provenance=_file(publication.provenance) if publication.provenance else None,
         ),
     )
 

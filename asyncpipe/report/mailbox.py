@@ -11,6 +11,7 @@ from asyncpipe.model.events import Event, ExportGrew, OutputLines, UploadProgres
 
 _MAX_LINES = 4096
 _MAX_LINE_CHARACTERS = 1024 * 1024  # of all waiting lines together
+_MANY_LINES = 1024  # that wait: whoever rests is woken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Mailbox:
         self._progress: dict[tuple[str, str, str], Event] = {}
         self._left_out: Counter[str] = Counter()
         self._lines = self._characters = 0
-        self._closed = False
+        self._closed = self._resting = False
 
     def put(self, event: Event) -> None:
         """Take one event; returns at once."""
@@ -51,7 +52,8 @@ class Mailbox:
                     return
                 case _:
                     self._events.append(event)
-            self._changed.notify()
+            if not self._resting or self._lines >= _MANY_LINES:
+                self._changed.notify()
 
     def close(self) -> None:
         """No more will come; what waits is still taken."""
@@ -59,9 +61,16 @@ class Mailbox:
             self._closed = True
             self._changed.notify()
 
-    def take(self, timeout_s: float) -> Batch:
-        """Return all that waits, after at most ``timeout_s``; empty when nothing came."""
+    def take(self, timeout_s: float, *, rest_s: float = 0.0) -> Batch:
+        """Return all that waits, after at most ``timeout_s``; empty when nothing came.
+
+        Not before ``rest_s`` have passed, unless much waits: less wakes nobody until then.
+        """
         with self._changed:
+            if rest_s > 0 and not self._closed and self._lines < _MANY_LINES:
+                self._resting = True
+                self._changed.wait(rest_s)
+                self._resting = False
             if not self._events and not self._closed:
                 self._changed.wait(timeout_s)
             batch = Batch(
@@ -79,8 +88,10 @@ class Mailbox:
         """Take as many of the lines as there is room for; whether it was any."""
         count, room = event.text.count("\n") + 1, _MAX_LINES - self._lines
         kept = event
-        if count > room > 0:
+        if count > room >= _MAX_LINES // 2:  # with less room, a cut is not worth its time
             kept = replace(event, text="\n".join(event.text.split("\n", room)[:room]))
+        elif count > room:
+            room = 0
         if room == 0 or self._characters + len(kept.text) > _MAX_LINE_CHARACTERS:
             self._left_out[event.unit] += count
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
@@ -77,6 +78,18 @@ class ForgivingStream(SafeStream):
 def guarded(stream: TextIO, *, github: bool) -> TextIO:
     """Return ``stream`` behind a guard; it may stand for ``sys.stdout``."""
     return cast("TextIO", SafeStream(stream, github=github))
+
+
+def wants_colour(environment: Mapping[str, str], stdout: TextIO) -> bool:
+    """NO_COLOR wins, then FORCE_COLOR, then the terminal (no-color.org)."""
+    if environment.get("NO_COLOR"):
+        return False
+    return bool(environment.get("FORCE_COLOR")) or is_capable(environment, stdout)
+
+
+def is_capable(environment: Mapping[str, str], stdout: TextIO) -> bool:
+    """A terminal that knows colours and cursor movements; TERM=dumb knows neither."""
+    return stdout.isatty() and environment.get("TERM") != "dumb"
 
 
 def forgiving(stream: TextIO, *, github: bool) -> TextIO:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol, TextIO
+from typing import Final, Protocol, TextIO
+
+_PIECE_CHARS: Final = 4096
 
 
 class Sink(Protocol):
@@ -35,6 +37,14 @@ class StreamSink:
             self._stream.write(text)
             self._stream.flush()
             return
-        rest = memoryview(text.encode("utf-8", "replace"))
+        rest = memoryview(_encoded(text))
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
+
+
+def _encoded(text: str) -> bytes:
+    """Return UTF-8; of a long text by the piece, since one that is ASCII takes a tenth of it."""
+    if text.isascii():
+        return text.encode()
+    pieces = range(0, len(text), _PIECE_CHARS)
+    return b"".join([text[at : at + _PIECE_CHARS].encode("utf-8", "replace") for at in pieces])

@@ -25,8 +25,8 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.store_keys import CLAIM_NAME
 from asyncpipe.ports import ObjectStore
+from asyncpipe.run.origin.run_facts import filler_of
 from asyncpipe.run.plan import published_name
-from asyncpipe.run.provenance import filler_of
 
 _TYPE: Final = "application/json"
 _MAX_BYTES: Final = 4096

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -214,7 +214,8 @@ class RunContext:
     def draft(self) -> dict[str, Any]:
         """The metadata as far as it is known without the files."""
         if self._built is not None:
-            return dict(self._built.draft)
+            parent = self.services.parent
+            return {**self._built.draft, **({"parent": asdict(parent)} if parent else {})}
         return dict(
             metadata.draft(
                 plan=self.plan,
@@ -238,13 +239,20 @@ class RunContext:
             sealed=self.sealed,
             xva_report=self.xva_report,
             checks=xva.checks,
+            signature=self.signature,
             known=self.services.secrets,
         )
         return metadata.encode(self.document)
 
+    @property
+    def signature(self) -> tuple[str, str] | None:
+        """The key of the signed statement and who signs it, None where nobody does."""
+        signer = self.services.signer
+        return (f"{self.folder_key}/{signer.object_name}", signer.who) if signer else None
+
     async def move_pointer(self, publication: Publication) -> Publication:
         """Make readers find the version; last, and never backwards."""
-        entry = catalog.entry_of(metadata.published(self.document))
+        entry = catalog.entry_of(metadata.published(self.document), publication.provenance)
         result = await catalog.move_pointer(self.services.store, entry)
         for warning in result.warnings:
             self.warn("catalogue", warning)
@@ -331,16 +339,3 @@ class RunContext:
             return
         self.is_built = True
         await self.note_state(UnitState.BUILT)
-
-    async def remove_xva(self, xva_path: Path) -> None:
-        """Free the disk, unless asked to keep the file."""
-        if self.services.keep_xva:
-            return
-        try:
-            await Disk(xva_path.name).call(_unlink, xva_path)
-        except OSError as error:  # it is published: that stands
-            self.warn("xva-left", f"{xva_path} could not be removed: {error.strerror or error}.")
-
-
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)

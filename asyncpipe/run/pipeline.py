@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -33,6 +34,9 @@ from asyncpipe.run import log as buildlog
 from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
+from asyncpipe.run.origin.materials import read_materials
+from asyncpipe.run.origin.parent import known_parent, parent_named_by
+from asyncpipe.run.publishing.attest import attestation_of
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.system.disk import Disk
@@ -84,6 +88,7 @@ async def _build_and_publish(context: RunContext) -> Published:
     async with open_export(context, follow=True) as export:
         async with context.open_log() as log, _host_settled(context):
             await context.note_state(UnitState.BUILDING)
+            await _look_at_origin(context)
             context.build_exit = await _build(context, log)
             xva_path = await Disk("artifact").call(
                 artifact.collect, context.plan, context.build_exit
@@ -96,6 +101,25 @@ async def _build_and_publish(context: RunContext) -> Published:
             context.sealed = await log.seal()
         publication = await _make_visible(context, upload)
     return await _concluded(context, publication, xva_path)
+
+
+async def _look_at_origin(context: RunContext) -> None:
+    """Note what goes into the build before Packer can change it; a slow disk is a warning."""
+    built_from = context.plan.built_from
+    services = context.services
+    named = parent_named_by(context.plan.template)
+    parent, warning = services.parent, ""
+    if parent is None and named:
+        parent, warning = await known_parent(services.store, named)
+    if warning:
+        context.warn("parent", warning)
+    try:
+        files, cut = await Disk("materials").call(read_materials, context.plan)
+        built_from = replace(built_from, materials=files, materials_cut=cut)
+    except OSError as error:
+        why = error.strerror or error
+        context.warn("materials", f"The template's files were not digested: {why}.")
+    context.plan = replace(context.plan, built_from=replace(built_from, parent=parent))
 
 
 async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
@@ -169,15 +193,29 @@ async def _make_visible(context: RunContext, upload: UploadSession) -> Publicati
     ):
         context.warn("place", warning)
     publication = await publish.publish(
-        context.destination, context.folder_key, upload, context.sealed, context.compose
+        context.destination,
+        context.folder_key,
+        upload,
+        context.sealed,
+        context.compose,
+        attestation=attestation_of(services.signer),
     )
     return await context.move_pointer(publication)
 
 
 async def _concluded(context: RunContext, publication: Publication, xva_path: Path) -> Published:
     await context.note_state(UnitState.PUBLISHED)
-    await context.remove_xva(xva_path)
+    if not context.services.keep_xva:
+        try:
+            await Disk(xva_path.name).call(_unlink, xva_path)
+        except OSError as error:  # it is published: that stands
+            why = error.strerror or error
+            context.warn("xva-left", f"{xva_path} could not be removed: {why}.")
     return context.published(publication)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 async def _failed(context: RunContext, error: BaseException) -> Failed:

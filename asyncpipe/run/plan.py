@@ -26,6 +26,7 @@ class Request:
     source: TemplateSource | None
     identity: OsIdentity
     variant: str = ""
+    expires_s: float | None = None
     timestamp: str
     run_id: str = ""
     run_directory: Path
@@ -73,6 +74,7 @@ def expand(request: Request) -> BuildPlan:
         timestamp=request.timestamp,
         static_identity=request.identity,
         variant=request.variant,
+        expires_s=request.expires_s,
         source_name=request.source.full_name if request.source else "",
         explicit_os=request.explicit_os,
         explicit_os_version=request.explicit_os_version,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,17 +19,16 @@ import anyio
 
 from asyncpipe.errors import (
     DestinationTakenError,
-    ObjectMissingError,
-    TransientStoreError,
     UploadError,
 )
 from asyncpipe.model import store_keys
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Publication
-from asyncpipe.model.store import ObjectInfo, crc64nvme_base64
+from asyncpipe.model.store import crc64nvme_base64
 from asyncpipe.model.transfer import FileDigests, PublishedObject, Target, TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.retry import Retries, RetryPolicy
+from asyncpipe.run.publishing.attest import Attestation, SignedObject
+from asyncpipe.run.publishing.commit import Commit, put_once
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import crc64nvme
 from asyncpipe.upload.request import UploadRequest
@@ -39,11 +37,8 @@ from asyncpipe.upload.source import FinishedFile
 
 XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
-METADATA_TYPE = "application/json"
 _TAKE_BACK_S = 4.0  # a cancelled step has seconds
 _MAX_ATTEMPTS = 100  # of one run that fails again and again
-_MAX_METADATA_BYTES = 16 * 1024 * 1024
-_COMMIT_S = 4.0  # how long a cancelled step waits for the answer to metadata.json
 
 
 class StagedObjectSession(Protocol):
@@ -83,16 +78,21 @@ async def publish(
     xva: StagedObjectSession,
     log: SealedLog,
     compose: Compose,
+    *,
+    attestation: Attestation | None = None,
 ) -> Publication:
     """Make the version visible under ``folder_key``; ``compose(xva, log)`` gives metadata.json.
 
+    ``attestation`` signs metadata.json; the signed statement is stored before it.
+
     Raises:
+        SignatureError: it could not be signed. Nothing of this version is left visible.
         DestinationTakenError: something already exists under this timestamp.
         UploadError: the store failed. Nothing of this version is left visible, or a warning names
             it.
     """
     store = destination.store
-    commit = _Commit(store, f"{folder_key}/{store_keys.METADATA_NAME}", destination.options.retry)
+    commit = Commit(store, f"{folder_key}/{store_keys.METADATA_NAME}", destination.options.retry)
     made: list[StagedObjectSession] = []  # what may be visible
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -108,7 +108,19 @@ async def publish(
                 sent_log = await _same_log(store, log_target.key, log)
             made.append(xva)
             sent_xva = await xva.complete()
-            metadata = await commit.write(compose(sent_xva, sent_log))
+            body = compose(sent_xva, sent_log)
+            provenance: PublishedObject | None = None
+            if attestation is not None:
+                body = await commit.standing(body)
+                signed = SignedObject(
+                    store,
+                    f"{folder_key}/{attestation.name}",
+                    await attestation.sign(body),
+                    destination.options.retry,
+                )
+                made.append(signed)
+                provenance = await signed.complete()
+            metadata = await commit.write(body)
         except BaseException as error:
             await _undo(destination, commit, made, error)
             raise
@@ -118,6 +130,7 @@ async def publish(
         xva=sent_xva,
         metadata=metadata,
         log=sent_log,
+        provenance=provenance,
     )
 
 
@@ -206,121 +219,9 @@ async def _same_log(store: ObjectStore, key: str, log: SealedLog) -> PublishedOb
     )
 
 
-class _Commit:
-    """The write of metadata.json; a cancellation waits a little for its answer."""
-
-    def __init__(self, store: ObjectStore, key: str, retry: RetryPolicy) -> None:
-        self.url = store.url_of(key)
-        self._store = store
-        self._key = key
-        self._retry = retry
-        self._begun = False
-        self._written: PublishedObject | None = None
-        self._error: Exception | None = None
-
-    @property
-    def may_be_visible(self) -> bool:
-        """True unless nothing was sent, or the store refused it for certain."""
-        refused = isinstance(self._error, UploadError) and not isinstance(
-            self._error, TransientStoreError
-        )
-        return self._begun and not refused
-
-    @property
-    def is_unknown(self) -> bool:
-        """True if nobody knows whether it is there."""
-        return self.may_be_visible and self._written is None
-
-    async def write(self, body: bytes) -> PublishedObject:
-        """Write it; raises what that failed with, or the cancellation once the answer is known."""
-        self._begun = True
-        scope = anyio.CancelScope(shield=True)
-        ended = anyio.Event()
-
-        async def run() -> None:
-            try:
-                with scope:
-                    self._written = await put_once(self._store, self._key, body, self._retry)
-            except Exception as error:  # noqa: BLE001 - raised below, in the caller's task
-                self._error = error
-            finally:
-                ended.set()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            try:
-                await ended.wait()
-            except anyio.get_cancelled_exc_class():
-                scope.deadline = anyio.current_time() + _COMMIT_S
-                raise
-        if self._error is not None:
-            raise self._error
-        assert self._written is not None
-        return self._written
-
-
-async def put_once(
-    store: ObjectStore, key: str, body: bytes, retry: RetryPolicy
-) -> PublishedObject:
-    """Create a small JSON object, settling a lost answer by looking at what is there.
-
-    Raises:
-        DestinationTakenError: another object exists there.
-        TransientStoreError: whether it was stored is not known.
-    """
-    retries = Retries(retry)
-    while True:
-        try:
-            info = await store.put(key, body, content_type=METADATA_TYPE, create_only=True)
-        except DestinationTakenError:
-            info = await _ours(store, key, body)
-        except TransientStoreError as error:
-            try:
-                info = await _ours(store, key, body)
-            except (ObjectMissingError, TransientStoreError):
-                await retries.pause(error)
-                continue
-        return _small(store, key, body, info)
-
-
-async def _ours(store: ObjectStore, key: str, body: bytes) -> ObjectInfo:
-    stored = await store.get(key, max_bytes=_MAX_METADATA_BYTES)
-    if stored.body != body and not _names_same_files(stored.body, body):
-        raise DestinationTakenError(
-            f"{store.url_of(key)} already exists and is another object.",
-            hint="Each run has a timestamp of its own; start a new run.",
-        )
-    return stored.info
-
-
-def _names_same_files(theirs: bytes, ours: bytes) -> bool:
-    """Whether an interrupted run of this very version had written it: same digests."""
-    try:
-        files = json.loads(theirs)["files"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    return bool(files) and files == json.loads(ours).get("files")
-
-
-def _small(store: ObjectStore, key: str, body: bytes, info: ObjectInfo) -> PublishedObject:
-    digests = FileDigests(
-        size_bytes=len(body),
-        sha256_hex=hashlib.sha256(body).hexdigest(),
-        crc64nvme_base64=crc64nvme_base64(crc64nvme(body)),
-    )
-    return PublishedObject(
-        key=key,
-        url=store.url_of(key),
-        digests=digests,
-        info=info,
-        checks=("create-only",),
-        part_count=1,
-    )
-
-
 async def _undo(
     destination: Destination,
-    commit: _Commit,
+    commit: Commit,
     made: list[StagedObjectSession],
     error: BaseException,
 ) -> None:

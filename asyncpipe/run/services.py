@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.build import BuildPlan, ParentVersion
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run.host.parties import BuildHost
+from asyncpipe.run.publishing.attest import Signer
 from asyncpipe.run.state import RunJournal
 from asyncpipe.text.secrets import Secrets
 from asyncpipe.upload.budget import Budget
@@ -31,4 +32,6 @@ class Services:
     eager: bool = True
     keep_xva: bool = False
     take_over: bool = False  # places that other templates fill
+    parent: ParentVersion | None = None  # of all templates, whatever they say
+    signer: Signer | None = None  # None: versions are not signed
     host_of: Callable[[BuildPlan], BuildHost | None] | None = None

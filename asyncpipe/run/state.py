@@ -54,10 +54,15 @@ class RunJournal:
         timestamp: str,
         destination: str,
         variant: str | None = None,
+        expires_s: float | None = None,
     ) -> RunJournal:
         """Describe a new run; nothing is written before ``open``."""
         record = RunRecord(
-            run_id=run_id, timestamp=timestamp, destination=destination, variant=variant
+            run_id=run_id,
+            timestamp=timestamp,
+            destination=destination,
+            variant=variant,
+            expires_s=expires_s,
         )
         return cls(folder, record)
 
@@ -95,6 +100,11 @@ class RunJournal:
     def variant(self) -> str | None:
         """The variant that the run was asked for; None: what each template declares."""
         return self._record.variant
+
+    @property
+    def expires_s(self) -> float | None:
+        """How long its versions are good; None: without an end."""
+        return self._record.expires_s
 
     @property
     def units(self) -> Mapping[str, UnitRecord]:

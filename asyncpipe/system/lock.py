@@ -23,8 +23,8 @@ class HeldError(Exception):
 
 
 @contextmanager
-def held(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
-    """Hold the lock of this name in the folder; where the file system has none nothing is held.
+def held(folder: Path, name: str = LOCK_NAME) -> Iterator[bool]:
+    """Hold the lock of this name in the folder; False where the file system has no locks.
 
     The kernel lets go when the process ends, however it ends; children do not inherit it.
 
@@ -34,10 +34,10 @@ def held(folder: Path, name: str = LOCK_NAME) -> Iterator[None]:
     """
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _take(descriptor)
+        is_sure = _take(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
+        yield is_sure
     finally:
         os.close(descriptor)
 
@@ -57,7 +57,7 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _take(descriptor: int) -> None:
+def _take(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -66,3 +66,5 @@ def _take(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
+        return False
+    return True

@@ -20,7 +20,7 @@ from asyncpipe.system import proc
 from asyncpipe.text.safe import printable
 
 _RECEIVE_BYTES: Final = 65536
-_GATHER_S: Final = 0.025
+_GATHER_S: Final = 0.04
 _MUCH_BYTES: Final = 60 * 1024  # a pipe that is nearly full: whoever writes was held up
 _REAP_S: Final = 5.0  # after SIGKILL; only a process stuck in the kernel needs longer
 
@@ -51,7 +51,7 @@ class SystemProcessRunner:
 class Pace:
     """How long small pieces of output are gathered, so that a line costs no wake-up of its own.
 
-    What comes after a quiet waits for nothing, what follows it for 25 ms at most. Where much
+    What comes after a quiet waits for nothing, what follows it for 40 ms at most. Where much
     comes, nothing waits either.
     """
 

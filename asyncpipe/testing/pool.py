@@ -174,6 +174,13 @@ class FakePool:
         _require(self.machines, "VM", vm_uuid)
         return self._disks_of(vm_uuid)
 
+    async def marks(self) -> Sequence[Mark]:
+        """Every mark of ours."""
+        await self._meet("marks", "")
+        of_vms = (vm.mark for vm in self.machines.values())
+        of_vdis = (vdi.mark for vdi in self.disks.values())
+        return [mark for mark in (*of_vms, *of_vdis) if mark is not None]
+
     async def mark_vm(self, uuid: str, mark: Mark) -> None:
         """Mark a VM and its disks."""
         await self._meet("mark_vm", uuid)

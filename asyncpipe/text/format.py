@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 #: Of a run, part of every key that it publishes.
 TIMESTAMP_FORMAT: Final = "%Y%m%dT%H%M%SZ"
 
+_DAY_S: Final = 86_400
 _BINARY_UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -41,6 +43,19 @@ def duration_text(duration_s: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def age_text(seconds: float) -> str:
+    """``41 min``, ``7 h``, ``12 days``, ``5 months``, ``3 years``: whole ones that have passed."""
+    for unit_s, until, unit in (
+        (60, 60, "min"),
+        (3600, 48, "h"),
+        (_DAY_S, 100, "days"),
+        (30.44 * _DAY_S, 24, "months"),
+    ):
+        if seconds < unit_s * until:
+            return f"{max(0, int(seconds / unit_s))} {unit}"
+    return f"{int(seconds / (365.25 * _DAY_S))} years"
+
+
 def counted(count: int, noun: str) -> str:
     """``1 version``, ``1,204 versions``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
@@ -53,8 +68,10 @@ def timestamp_of(moment: datetime) -> str:
 
 def moment_of(timestamp: str) -> datetime | None:
     """The moment that a run's timestamp names; None when it names none."""
+    if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", timestamp):  # fromisoformat takes other forms too
+        return None
     try:
-        return datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
+        return datetime.fromisoformat(timestamp)  # ten times as quick as strptime
     except ValueError:
         return None
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, overload
 
-from asyncpipe.text.scan import EACH_LINE, Scanner, TooManyHitsError
+from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
 _FREE_HITS: Final = 512  # of any text
-_BYTES_PER_HIT: Final = 128  # and of more text, one more for each so many bytes
-_LOOKED_AT: Final = 256  # lines at each end of a text that is full of what may mean something
-_ATTENTIVE_LINES: Final = 400  # of one text: those that are taken because of one before them
+_BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
+_LOOKED_AT: Final = 64  # lines at each end of a text that is full of what may mean something
+_ATTENTIVE_LINES: Final = 200  # of one text: those that are taken because of one before them
+
+
+_PATTERNS: Final[list[bytes]] = []  # of all finders; each is made while its module is imported
+
+
+@cache
+def _all_patterns(count: int) -> Scanner:
+    return Scanner(_PATTERNS[:count], [EACH_LINE | ONCE] * count)
 
 
 class Lines(Sequence[str]):
@@ -28,6 +36,11 @@ class Lines(Sequence[str]):
     def data(self) -> bytes:
         """The text in UTF-8."""
         return self.text.encode("utf-8", "backslashreplace")
+
+    @cached_property
+    def telling(self) -> set[int]:
+        """Which patterns of all finders match at all: one scan, whoever listens."""
+        return _all_patterns(len(_PATTERNS)).which(self.data)
 
     def last(self, count: int) -> list[str]:
         """Return the last lines; quicker than a slice."""
@@ -48,22 +61,37 @@ class Lines(Sequence[str]):
         return self._each[index]
 
 
+def prefixed(prefix: str, text: str) -> str:
+    """Return ``text`` with ``prefix`` before each line; in bytes, which takes half the time."""
+    if not (text.isascii() and prefix.isascii()):
+        return prefix + text.replace("\n", f"\n{prefix}")
+    return prefix + text.encode().replace(b"\n", f"\n{prefix}".encode()).decode()
+
+
 class LineFinder:
     """Finds the lines in which one of some patterns of Hyperscan's matches; ``^`` begins a line."""
 
     def __init__(self, *patterns: str, bytes_per_hit: int = _BYTES_PER_HIT) -> None:
         self._patterns = [pattern.encode() for pattern in patterns]
+        self._numbers = range(len(_PATTERNS), len(_PATTERNS) + len(patterns))
         self._bytes_per_hit = bytes_per_hit
+        _PATTERNS.extend(self._patterns)
 
     @cached_property
     def _scanner(self) -> Scanner:
         return Scanner(self._patterns, [EACH_LINE] * len(self._patterns))
+
+    def is_in(self, lines: Lines) -> bool:
+        """Whether one of the patterns matches in any of the lines."""
+        return not lines.telling.isdisjoint(self._numbers)
 
     def numbers(self, lines: Lines) -> Iterable[int]:
         """Return the numbers of these lines, ascending.
 
         Of a text with more of them than any build prints, the first and the last lines.
         """
+        if not self.is_in(lines):
+            return ()
         data = lines.data
         try:
             hits = self._scanner.hits(data, _FREE_HITS + len(data) // self._bytes_per_hit)

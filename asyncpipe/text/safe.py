@@ -13,8 +13,11 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from asyncpipe.text.sequences import without_eight_bits, without_seven_bits
+
 if TYPE_CHECKING:
     from asyncpipe.text.scan import Scanner
+    from asyncpipe.text.substitution import Substitution
 
 # ECMA-48, 7 and 8 bits: CSI sequences; OSC, DCS, SOS, PM and APC strings; two-character escapes.
 # A string without its end is not a sequence: it hides nothing of what follows. It holds no control,
@@ -44,6 +47,7 @@ INVISIBLE: Final = (
     rb"|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])|\xe3\x85\xa4"
     rb"|\xf0(?:\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])|\xf3\xa0[\x80-\x87][\x80-\xbf])"
 )
+_TAGS: Final = 0xE0000
 _SHORT_CHARS: Final = 512  # below, no scanner is worth its call
 # Drawn as nothing though they are letters or marks: comparisons that follow a culture skip them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
@@ -90,11 +94,17 @@ def escaped(text: str) -> str:
     """Return ``text`` with everything that acts written out; tabs and newlines stay."""
     if is_plain(text):
         return text
-    if not text.isascii() or _long_runs().which(text.encode()):
-        text = _LONG_RUN.sub(_counted, text)
-    if text.isascii() and (len(text) - len(text.translate(_CONTROLS))) * 16 < len(text):
-        return _DROPPED.sub(lambda found: found[0].translate(_written_out()), text)
-    return text.translate(_written_out())
+    if len(text) < _SHORT_CHARS:
+        return _LONG_RUN.sub(_counted, text).translate(_written_out())
+    data = text.encode("utf-8", "surrogatepass")
+    kinds = _acting().kinds(data)
+    if kinds is None:
+        return _LONG_RUN.sub(_counted, text).translate(_written_out())
+    for before, after in kinds:
+        if before * 4 in data:
+            data = _runs_counted(data, before, after)
+        data = data.replace(before, after)
+    return data.decode("utf-8", "surrogatepass")
 
 
 def for_console(text: str, limit_chars: int) -> str:
@@ -104,18 +114,25 @@ def for_console(text: str, limit_chars: int) -> str:
     itself by carriage returns the last text remains.
     """
     if not is_plain(text):
-        text = without_escapes(text)
+        is_long = len(text) >= _SHORT_CHARS
+        text = _without_sequences(text) if is_long else without_escapes(text)
         if "\r" in text:
-            lines = text.split("\n")
-            text = "\n".join([_last_painted(line) if "\r" in line else line for line in lines])
-        text = text.translate(_CONTROLS) if text.isascii() else _DROPPED.sub("", text)
+            text = _last_painted(text)
+        if text.isascii():
+            text = text.translate(_CONTROLS)
+        else:
+            text = _nothing().applied(text) if is_long else _DROPPED.sub("", text)
     if _has_longer_line(text, limit_chars):
         text = "\n".join([bounded(line, limit_chars) for line in text.split("\n")])
     return text
 
 
-def _last_painted(line: str) -> str:
-    return line.rstrip("\r\0 \t").rpartition("\r")[2]
+def _last_painted(text: str) -> str:
+    """Return of each line that repaints itself the last text."""
+    lines = text.split("\n")
+    return "\n".join(
+        [line.rstrip("\r\0 \t").rpartition("\r")[2] if "\r" in line else line for line in lines]
+    )
 
 
 def _has_longer_line(text: str, limit_chars: int) -> bool:
@@ -134,7 +151,7 @@ def is_plain(text: str) -> bool:
         return True
     if len(text) < _SHORT_CHARS:
         return _DROPPED.search(text) is None
-    return not _acting().which(text.encode("utf-8", "surrogatepass"))
+    return not _acts().which(text.encode("utf-8", "surrogatepass"))
 
 
 def is_printable_ascii(lines: str) -> bool:
@@ -142,22 +159,50 @@ def is_printable_ascii(lines: str) -> bool:
     return lines.isascii() and lines.replace("\n", "").isprintable()
 
 
+def _without_sequences(text: str) -> str:
+    """Take out sequences, however many; controls may stand where some were."""
+    data = text.encode("utf-8", "surrogatepass")
+    if not text.isascii():
+        data = without_eight_bits(data)
+    return without_seven_bits(data).decode("utf-8", "surrogatepass")
+
+
+def _runs_counted(data: bytes, before: bytes, after: bytes) -> bytes:
+    parts = re.split(rb"((?:%b){4,})" % re.escape(before), data)
+    size = len(before)
+    parts[1::2] = [b"%b{%d}" % (after, len(run) // size) for run in parts[1::2]]
+    return b"".join(parts)
+
+
 @cache
-def _long_runs() -> Scanner:
-    """Find what ``_LONG_RUN`` does in ASCII, ten times as fast."""
-    from asyncpipe.text.scan import ONCE, Scanner, literal  # noqa: PLC0415
-
-    patterns = [literal(bytes([control])) + b"{4}" for control in _CONTROLS]
-    return Scanner([b"|".join(patterns)], [ONCE])
-
-
-@cache
-def _acting() -> Scanner:
+def _acts() -> Scanner:
     """Find what acts in a long text; it may find a little more than ``_DROPPED``."""
     from asyncpipe.text.scan import ONCE, Scanner  # noqa: PLC0415 - costs time at the start
 
     patterns = [rb"[\x00-\x08\x0b-\x1f\x7f]", INVISIBLE + rb"|\xf3\xa0"]
     return Scanner(patterns, [ONCE] * len(patterns))
+
+
+@cache
+def _acting() -> Substitution:
+    return _substitution(_written_out())
+
+
+@cache
+def _nothing() -> Substitution:
+    return _substitution({code: "" for code, text in _written_out().items() if text != chr(code)})
+
+
+@cache
+def _bytes() -> Substitution:
+    return _substitution(_BYTES)
+
+
+def _substitution(table: dict[int, str]) -> Substitution:
+    from asyncpipe.text.substitution import Substitution  # noqa: PLC0415 - costs time at the start
+
+    many = rb"\xf3\xa0[\x80-\xbf][\x80-\xbf]"  # 4,096 of them are not looked for one by one
+    return Substitution(table, many, below=_TAGS)
 
 
 def decodable(text: str) -> str:
@@ -167,7 +212,7 @@ def decodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.translate(_BYTES)
+        return text.translate(_BYTES) if len(text) < _SHORT_CHARS else _bytes().applied(text)
     return text
 
 

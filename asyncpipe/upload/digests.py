@@ -78,27 +78,47 @@ class PartReader:
 
     def read(self, descriptor: int, part: Part, view: memoryview) -> DigestedPart:
         """Fill ``view`` with the part; raises SourceChangedError when bytes are missing."""
-        crc = 0
-        sha256 = hashlib.sha256() if self._mode is ChecksumMode.SHA256_COMPOSITE else None
-        md5 = None
-        if self._mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5}:
-            md5 = hashlib.md5(usedforsecurity=False)
+        digesting = _Digesting(self._mode)
         for start in range(0, part.size_bytes, PIECE_BYTES):
             piece = view[start : min(start + PIECE_BYTES, part.size_bytes)]
             read_exactly(descriptor, piece, part.offset_bytes + start)
-            crc = crc64nvme(piece, crc)
-            for algorithm in (sha256, md5):
-                if algorithm is not None:
-                    algorithm.update(piece)
+            digesting.update(piece)
         # whole: a chunk of an XVA that lies across two pieces is copied, one inside is not
         if self._inspector is not None and not self._inspector.rejected:
             self._inspector.feed(view[: part.size_bytes])
-        digests = PartDigests(
-            crc64nvme=crc,
+        return DigestedPart(part=part, digests=digesting.finish())
+
+
+class _Digesting:
+    """The digests of one part: those that its store uses."""
+
+    def __init__(self, mode: ChecksumMode) -> None:
+        self._crc = 0
+        self._sha256 = hashlib.sha256() if mode is ChecksumMode.SHA256_COMPOSITE else None
+        self._md5 = None
+        if mode in {ChecksumMode.CONTENT_MD5, ChecksumMode.ETAG_MD5}:
+            self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def update(self, piece: memoryview) -> None:
+        self._crc = crc64nvme(piece, self._crc)
+        for algorithm in (self._sha256, self._md5):
+            if algorithm is not None:
+                algorithm.update(piece)
+
+    def finish(self) -> PartDigests:
+        sha256, md5 = self._sha256, self._md5
+        return PartDigests(
+            crc64nvme=self._crc,
             sha256_base64=base64.b64encode(sha256.digest()).decode() if sha256 else None,
             md5_base64=base64.b64encode(md5.digest()).decode() if md5 else None,
         )
-        return DigestedPart(part=part, digests=digests)
+
+
+def digests_of(mode: ChecksumMode, body: memoryview) -> PartDigests:
+    """Return the digests of a part that is in memory, as a store of this mode wants them."""
+    digesting = _Digesting(mode)
+    digesting.update(body)
+    return digesting.finish()
 
 
 def read_exactly(descriptor: int, view: memoryview, offset_bytes: int) -> None:

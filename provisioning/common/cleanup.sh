@@ -38,6 +38,7 @@ old_kernels() {
 }
 
 packages() {
+    rm -f "$LISTS_MARK"
     case $OS_FAMILY in
         debian)
             apt_get autoremove --purge

@@ -402,9 +402,7 @@ RULES
 
 services() {
     local unit
-    for unit in avahi-daemon.socket avahi-daemon.service cups.socket cups.service rpcbind.socket rpcbind.service \
-        ModemManager.service bluetooth.service apport.service whoopsie.service cockpit.socket kdump.service \
-        debug-shell.service ctrl-alt-del.target; do
+    for unit in "${UNNEEDED_UNITS[@]}"; do
         case $unit in
             ctrl-alt-del.target) systemctl --quiet mask "$unit" ;;
             *) disable_unit "$unit" ;;

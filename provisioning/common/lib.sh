@@ -112,11 +112,16 @@ dnf_run() {
         --setopt=timeout=30 --setopt=retries=3 --setopt=install_weak_deps=False "$@" </dev/null
 }
 
+# The scripts of a phase read the lists once. The mark goes with a restart and with the clean-up.
+LISTS_MARK=/run/asyncpipe-package-lists
+
 package_lists() {
+    [ -z "$(find "$LISTS_MARK" -mmin -30 2>/dev/null || true)" ] || return 0
     case $OS_FAMILY in
-        debian) apt_get update || die "the package lists cannot be read: check the network, the mirror and http_proxy" ;;
-        redhat) dnf_run makecache || die "the package lists cannot be read: check the network, the mirror and http_proxy" ;;
-    esac
+        debian) apt_get update ;;
+        redhat) dnf_run makecache ;;
+    esac || die "the package lists cannot be read: check the network, the mirror and http_proxy"
+    : >"$LISTS_MARK"
 }
 
 package_installed() {
@@ -135,7 +140,8 @@ package_version() {
 
 package_offered() {
     case $OS_FAMILY in
-        debian) apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]' ;;
+        # No pipe into a grep that stops reading: under pipefail its writer's SIGPIPE would be the answer.
+        debian) grep -q 'Candidate: [^(]' <<<"$(apt-cache policy "$1" 2>/dev/null)" ;;
         redhat) dnf_run list --available "$1" >/dev/null 2>&1 ;;
     esac
 }
@@ -184,6 +190,12 @@ enable_unit() {
         systemctl restart "$1" || die "$1 does not start: see journalctl -u $1"
     fi
 }
+
+# What a server does not need: harden_system.sh masks it, verify_settings.sh looks.
+# shellcheck disable=SC2034
+UNNEEDED_UNITS=(avahi-daemon.socket avahi-daemon.service cups.socket cups.service rpcbind.socket rpcbind.service
+    ModemManager.service bluetooth.service apport.service whoopsie.service cockpit.socket kdump.service
+    debug-shell.service ctrl-alt-del.target)
 
 disable_unit() {
     unit_exists "$1" || return 0

@@ -3,8 +3,9 @@
 #
 # Does:     writes a file that cloud-init reads after the distribution's own (its package writes
 #           90_dpkg.cfg), so that a clone looks for its drive as NoCloud (Xen Orchestra) and as
-#           ConfigDrive, and starts with DHCP where there is neither; SSH host keys of the two kinds
-#           that sshd uses. verify_image.sh asks cloud-init itself what is in force.
+#           ConfigDrive, and starts with DHCP where there is neither, without a warning at each login;
+#           SSH host keys of the two kinds that sshd uses. verify_image.sh asks cloud-init itself what
+#           is in force.
 # Variables: CLOUD_INIT_DATASOURCES  default "NoCloud ConfigDrive None", in the order they are tried
 # Needs:    root, the package mirrors.
 # shellcheck source=provisioning/common/lib.sh
@@ -21,7 +22,8 @@ packages() {
 }
 
 settings() {
-    # The last file wins, in the order of C.
+    # The last file wins, in the order of C. Without "locale: false" cloud-init sets en_US.UTF-8, whatever
+    # the template's is, and fails where that is not installed.
     put /etc/cloud/cloud.cfg.d/99-zz-asyncpipe.cfg 0644 <<CFG
 datasource_list: [${DATASOURCES// /, }]
 disable_root: true
@@ -33,6 +35,9 @@ growpart:
   mode: auto
   devices: ["/"]
 resize_rootfs: true
+locale: false
+warnings:
+  dsid_missing_source: off
 CFG
     # Without this, a machine without a drive would have no cloud-init and so no network.
     put /etc/cloud/ds-identify.cfg 0644 <<'CFG'

@@ -43,6 +43,7 @@ print(" ".join(config.get("datasource_list", [])))
 print(" ".join(config.get("ssh_genkeytypes", [])))
 print(config.get("ssh_pwauth"), config.get("disable_root"), config.get("resize_rootfs"))
 print((config.get("growpart") or {}).get("mode"), config.get("network") is None)
+print((config.get("warnings") or {}).get("dsid_missing_source"), config.get("locale"))
 ' 2>&1) || {
         failure "cloud-init cannot read its configuration: $said"
         return 0
@@ -51,6 +52,7 @@ print((config.get("growpart") or {}).get("mode"), config.get("network") is None)
     is "cloud-init's ssh_genkeytypes" "$(sed -n 2p <<<"$said")" "ed25519 rsa"
     is "cloud-init's ssh_pwauth, disable_root, resize_rootfs" "$(sed -n 3p <<<"$said")" "False True True"
     is "cloud-init's growpart, and no network of the build's" "$(sed -n 4p <<<"$said")" "auto True"
+    is "cloud-init's warning of no drive, and its locale" "$(sed -n 5p <<<"$said")" "False False"
     holds "cloud-init does not start without a drive" grep -q 'notfound=enabled' /etc/cloud/ds-identify.cfg
     holds "cloud-init is switched off" test ! -e /etc/cloud/cloud-init.disabled
 }
@@ -92,7 +94,7 @@ check_locale() {
         lang=$(sed -n 's/^LANG="\{0,1\}\([^"]*\).*$/\1/p' "$file" | tail -n 1)
         [ -n "$lang" ] || continue
         # glibc writes en_US.utf8 for en_US.UTF-8.
-        locale -a | tr -d - | grep -qix "$(tr -d - <<<"$lang")" || failure "the locale $lang of $file is not installed"
+        grep -qix "$(tr -d - <<<"$lang")" <<<"$(locale -a | tr -d -)" || failure "the locale $lang of $file is not installed"
         return 0
     done
 }
@@ -279,17 +281,25 @@ check_boot() {
 # --- from baseline on ------------------------------------------------------------------------------
 
 check_baseline() {
-    local name options
+    local name options modules
     holds "auditd is not enabled" enabled auditd.service
     holds "audit rules are missing" test -s /etc/audit/rules.d/50-asyncpipe.rules
     if started && have auditctl; then
         [ "$(auditctl -l | grep -c -e '-k\|key=')" -ge 10 ] || say "the audit rules are loaded on the next start"
     fi
     if have modprobe; then
+        modules=$(modprobe --showconfig || true)
         for name in cramfs dccp rds tipc; do
-            modprobe --showconfig | grep -qx "install $name /bin/false" || failure "the kernel module $name is not blocked"
+            grep -qx "install $name /bin/false" <<<"$modules" || failure "the kernel module $name is not blocked"
         done
     fi
+    for name in "${UNNEEDED_UNITS[@]}"; do
+        case $(systemctl is-enabled "$name" 2>/dev/null || true) in
+            # Not installed: systemd says so in words that differ between its versions, or not at all.
+            masked | '' | not-found) ;;
+            *) failure "the unneeded $name is not masked" ;;
+        esac
+    done
     holds "password rules are missing" test -s /etc/security/pwquality.conf.d/90-asyncpipe.conf
     holds "failed logins are not counted" grep -Rq pam_faillock /etc/pam.d
     holds "/tmp is not a file system of its own" enabled tmp.mount

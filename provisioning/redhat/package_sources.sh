@@ -55,6 +55,7 @@ if [ -n "$ORGANIZATION" ] && [ -z "${RHSM_ACTIVATION_KEY:-}" ]; then
 fi
 begin
 [ "$OS_FAMILY" = redhat ] || die "this script is for the Red Hat family, not for $OS_ID"
+rm -f "$LISTS_MARK"
 [ -z "$MIRROR" ] || mirror
 [ -z "$ORGANIZATION" ] || register
 say "done"

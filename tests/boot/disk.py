@@ -12,16 +12,17 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.boot.machine import LOW_PRIORITY
 from tests.provisioning.trees import Tree, agent_repository, bare_tree
 from tests.templates.needs import REPO, cache_dir, need_root, program
 
 BUILT_MIB = 3072
 CLONE_MIB = 6144  # what a clone's owner makes of it
-TIMEOUT_S = 1800
+TIMEOUT_S = 7200
 
 _KERNEL = {"bookworm": "linux-image-amd64", "trixie": "linux-image-amd64"}
 _UBUNTU_KERNEL = "linux-image-virtual"
@@ -36,8 +37,6 @@ _SIGNED = ("grub-efi-amd64-bin", "grub-efi-amd64-signed", "shim-signed")
 # What both_firmwares.sh asks for is there before: where it runs here has no network.
 _ASKED_FOR = ("fdisk", "grub2-common", "grub-pc-bin", *_SIGNED)
 
-# A console for the tests' log, after those of the template. Emulated timers are late on a busy
-# machine, which the kernel takes for a broken one at its start.
 _LOADERS = "both_firmwares.sh"
 _INIT = "/root/install-loaders"
 _INSTALL = f"""#!/bin/sh
@@ -54,7 +53,14 @@ mount -o remount,ro /
 echo o >/proc/sysrq-trigger
 sleep 60
 """
-_SERIAL = 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX console=ttyS0 no_timer_check"\n'
+_INSTALL_INPUTS = (Path(__file__), REPO / "templates/common/http" / _LOADERS)
+# A console for the tests' log, after those of the template. Emulated timers are late on a busy
+# machine, which the kernel takes for a broken one at its start, and systemd for a hanging unit.
+_PARAMETERS = (
+    "console=ttyS0 no_timer_check systemd.default_timeout_start_sec=1800"
+    " systemd.default_device_timeout_sec=1800"
+)
+_SERIAL = f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {_PARAMETERS}"\n'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +71,32 @@ class Mounted:
     root: Path
 
 
-def provisioned_disk(suite: str, profile: str, work: Path) -> Path:
-    """The raw disk of a template, from the cache or built now; not to be written to."""
-    need_root()
-    for name, package in (("sgdisk", "gdisk"), ("mkfs.vfat", "dosfstools")):
-        program(name, package, install=True)
-    disk = cache_dir() / f"boot-{suite}-{profile}-{_inputs()}.raw"
-    if not disk.exists():
-        partial = disk.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        _build(suite, profile, partial, work)
-        for old in cache_dir().glob(f"boot-{suite}-{profile}-*.raw"):
-            old.unlink()
-        partial.rename(disk)
-    return disk
+def provisioned_disk(suite: str, profile: str, work: Path, *, loaders: bool = True) -> Path:
+    """The raw disk of a template, from the cache or built now; not to be written to.
+
+    Without ``loaders`` it is made in a fraction of the time and starts by no firmware.
+    """
+    inputs = _digest(REPO / "provisioning", *_INSTALL_INPUTS)
+    name = f"boot-{suite}-{profile}" if loaders else f"boot-plain-{suite}-{profile}"
+
+    def make(disk: Path) -> None:
+        if loaders:
+            _run("cp", "--sparse=always", str(installed_disk(suite, work)), str(disk))
+        else:
+            _unpack(suite, disk, work)
+        _provision(profile, disk, work)
+
+    return _cached(name, inputs, make)
+
+
+def installed_disk(suite: str, work: Path) -> Path:
+    """The raw disk as an installer leaves it: it starts by both firmwares, not provisioned."""
+
+    def make(disk: Path) -> None:
+        _unpack(suite, disk, work)
+        _install_loaders(disk, work)
+
+    return _cached(f"boot-installed-{suite}", _digest(*_INSTALL_INPUTS), make)
 
 
 def clone(disk: Path, target: Path) -> Path:
@@ -113,18 +131,34 @@ def mounted(disk: Path, work: Path) -> Iterator[Mounted]:
             subprocess.run(["umount", "--recursive", str(root)], check=False, timeout=60)
 
 
-def _inputs() -> str:
+def _cached(name: str, inputs: str, make: Callable[[Path], None]) -> Path:
+    """The disk of that name made of these inputs; one made of others goes."""
+    need_root()
+    disk = cache_dir() / f"{name}-{inputs}.raw"
+    if not disk.exists():
+        partial = disk.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        make(partial)
+        for old in cache_dir().glob(f"{name}-*.raw"):
+            old.unlink()
+        partial.rename(disk)
+    return disk
+
+
+def _digest(*paths: Path) -> str:
     """Names what a disk is made of: a changed script makes a new disk."""
     digest = hashlib.sha256()
-    for folder in ("provisioning", "templates/common/http"):
-        for path in sorted((REPO / folder).rglob("*")):
-            if path.is_file():
-                digest.update(str(path.relative_to(REPO)).encode() + path.read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(str(file.relative_to(REPO)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _build(suite: str, profile: str, disk: Path, work: Path) -> None:
+def _unpack(suite: str, disk: Path, work: Path) -> None:
+    """Put the system on a disk with the partitions of the templates."""
+    for name, package in (("sgdisk", "gdisk"), ("mkfs.vfat", "dosfstools")):
+        program(name, package, install=True)
     base = _base(suite, work)
     _run("truncate", "-s", f"{BUILT_MIB}M", str(disk))
     partitions = ["-n1:0:+1M", "-t1:ef02", "-n2:0:+64M", "-t2:ef00", "-n3:0:0", "-t3:8300"]
@@ -134,11 +168,12 @@ def _build(suite: str, profile: str, disk: Path, work: Path) -> None:
         _run("mkfs.ext4", "-q", f"{device}p3")
     with mounted(disk, work) as system:
         _run("tar", "-C", str(system.root), "-xf", str(base))
-        _prepare(system, work)
-    _install_loaders(disk, work)
+        _prepare(system)
+
+
+def _provision(profile: str, disk: Path, work: Path) -> None:
     with mounted(disk, work) as system:
         tree = _tree(system)
-        _must(tree.run("rm", f"/root/{_LOADERS}", _INIT))
         _must(tree.run("useradd", "--create-home", "--uid", "1000", "packer"))
         for phase in ("update", "configure", "finish"):
             _must(tree.provision(phase, HARDENING_PROFILE=profile))
@@ -149,7 +184,7 @@ def _tree(system: Mounted) -> Tree:
     return Tree(root=system.root, devices=devices)
 
 
-def _prepare(system: Mounted, work: Path) -> None:
+def _prepare(system: Mounted) -> None:
     tree = _tree(system)
     root, efi = (
         _run("blkid", "-s", "UUID", "-o", "value", f"{system.device}p{number}").strip()
@@ -157,24 +192,29 @@ def _prepare(system: Mounted, work: Path) -> None:
     )
     tree.write(
         "etc/fstab",
-        f"UUID={root} / ext4 errors=remount-ro 0 1\nUUID={efi} /boot/efi vfat umask=0077 0 1\n",
+        f"UUID={root} / ext4 errors=remount-ro 0 1\n"
+        f"UUID={efi} /boot/efi vfat umask=0077,x-systemd.device-timeout=1800 0 1\n",
     )
     _must(tree.run("apt-get", "--quiet", "--yes", "install", *_ASKED_FOR))
     tree.write("etc/default/grub.d/99-test-console.cfg", _SERIAL)
     agent_repository(tree)
-    tree.write(f"root/{_LOADERS}", (REPO / "templates/common/http" / _LOADERS).read_text())
-    tree.write(_INIT.removeprefix("/"), _INSTALL, 0o755)
-    for name in ("vmlinuz", "initrd.img"):
-        newest = max((system.root / "boot").glob(f"{name}-*"))
-        shutil.copy(newest, work / name)
 
 
 def _install_loaders(disk: Path, work: Path) -> None:
     """Run the installers' script on the disk's own kernel: not every machine's can mount FAT."""
+    scripts = (f"root/{_LOADERS}", _INIT.removeprefix("/"))
+    with mounted(disk, work) as system:
+        tree = _tree(system)
+        tree.write(scripts[0], (REPO / "templates/common/http" / _LOADERS).read_text())
+        tree.write(scripts[1], _INSTALL, 0o755)
+        for name in ("vmlinuz", "initrd.img"):
+            newest = max((system.root / "boot").glob(f"{name}-*"))
+            shutil.copy(newest, work / name)
     qemu = program("qemu-system-x86_64", "qemu-system-x86", install=True)
     log = work / "loaders.log"
     command = [
-        *(qemu, "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"),
+        *(*LOW_PRIORITY, qemu, "-machine", "q35"),
+        *("-accel", "tcg,thread=multi", "-cpu", "max,la57=off"),
         *("-m", "1024", "-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{log}"),
         *("-drive", f"file={disk},if=virtio,format=raw,cache=unsafe"),
         *("-kernel", str(work / "vmlinuz"), "-initrd", str(work / "initrd.img")),
@@ -183,6 +223,9 @@ def _install_loaders(disk: Path, work: Path) -> None:
     _run(*command)
     text = log.read_bytes().decode(errors="replace")
     assert "starts by BIOS and by UEFI" in text, text[-4000:]
+    with mounted(disk, work) as system:
+        for script in scripts:
+            (system.root / script).unlink()
 
 
 def _base(suite: str, work: Path) -> Path:

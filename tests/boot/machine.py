@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -17,10 +18,14 @@ import pytest
 from tests.boot.network import Network
 from tests.templates.needs import program
 
-BOOT_TIMEOUT_S = 1500
+# A start is bounded by what it computes: beside other work it may take long and be well.
+BOOT_CPU_S = 1200
+BOOT_TIMEOUT_S = 7200
+# Niceness 10, whatever the tests run at.
+LOW_PRIORITY = ("nice", "-n", str(max(0, 10 - os.nice(0))))
 SSH_OPTIONS = (
-    *("-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"),
-    *("-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=6"),
+    *("-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-o", "ConnectTimeout=90"),
+    *("-o", "ServerAliveInterval=60", "-o", "ServerAliveCountMax=10"),
 )
 _FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
@@ -72,7 +77,8 @@ class Machine:
             [
                 *("ip", "netns", "exec", self.network.name, "ssh", "-i", str(self.key)),
                 *SSH_OPTIONS,
-                *("-o", f"UserKnownHostsFile={known}", f"admin@{lease[1]}", "bash -s"),
+                *("-o", f"UserKnownHostsFile={known}", f"admin@{lease[1]}"),
+                'bash -c "$(cat)"',  # not from stdin, which sudo would read from
             ],
             check=False,
             input=script,
@@ -86,20 +92,29 @@ class Machine:
         started = time.monotonic()
         while time.monotonic() - started < BOOT_TIMEOUT_S:
             assert self.process.poll() is None, f"QEMU ended\n{self.console()}"
+            assert self.cpu_s() < BOOT_CPU_S, f"no login in {BOOT_CPU_S} s of CPU\n{self.console()}"
             if self.network.lease() is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    if self.ssh("true", timeout_s=90).returncode == 0:
+                    if self.ssh("true", timeout_s=300).returncode == 0:
                         return time.monotonic() - started
-            time.sleep(3)
+            time.sleep(10)
         raise AssertionError(f"no login in {BOOT_TIMEOUT_S} s\n{self.console()}")
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that it took so far, ended children included."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def console(self) -> str:
         return (self.work / "console.log").read_bytes()[-4000:].decode(errors="replace")
 
     def power_down(self) -> None:
-        """Press the power button and wait until the machine is off."""
-        _qmp(self.work / "qmp", "system_powerdown")
-        self.process.wait(300)
+        """Press the power button, if it has one, and wait until the machine is off."""
+        if (self.work / "qmp").exists():
+            _qmp(self.work / "qmp", "system_powerdown")
+        else:
+            self.ssh("sudo systemctl --no-block poweroff")
+        self.process.wait(1800)
 
 
 def make_key(work: Path) -> tuple[Path, str]:
@@ -135,9 +150,12 @@ def started(
         *_firmware(firmware, work),
     ]
     if drive is not None:
-        arguments += ["-drive", f"file={_image(drive, work)},media=cdrom,readonly=on,format=raw"]
+        arguments += [
+            "-drive",
+            f"file={drive_image(drive, work)},media=cdrom,readonly=on,format=raw",
+        ]
     (work / "qmp").unlink(missing_ok=True)
-    command = ["ip", "netns", "exec", network.name, "nice", "-n", "10", qemu, *arguments]
+    command = ["ip", "netns", "exec", network.name, *LOW_PRIORITY, qemu, *arguments]
     with (work / "qemu.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     machine = Machine(network=network, process=process, work=work, key=key)
@@ -164,7 +182,8 @@ def _firmware(name: str, work: Path) -> Sequence[str]:
     )
 
 
-def _image(drive: Drive, work: Path) -> Path:
+def drive_image(drive: Drive, work: Path) -> Path:
+    """An ISO 9660 image of a configuration drive."""
     xorriso = program("xorriso", "xorriso", install=True)
     folder = work / "drive"
     shutil.rmtree(folder, ignore_errors=True)

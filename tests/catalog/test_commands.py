@@ -57,7 +57,8 @@ def test_what_is_published_is_listed_with_what_names_it(
     assert _say(capsys, "channel", "set", "debian12:stable", MIDDLE)[0] == 0
     code, text = _say(capsys, "list")
     assert code == 0
-    lines = text.splitlines()
+    header, *lines = text.splitlines()
+    assert header.split()[:3] == ["VERSION", "AGE", "SIZE"]
     assert [line.split()[0] for line in lines] == [
         f"debian12@{timestamp}" for timestamp in (NEW, MIDDLE, OLD)
     ]
@@ -65,6 +66,114 @@ def test_what_is_published_is_listed_with_what_names_it(
     assert lines[1].endswith("stable")
     document = _json(capsys, "list")
     assert [version["names"] for version in document["versions"]] == [["latest"], ["stable"], []]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_list_is_aligned_and_says_how_old_a_version_is_and_how_long_its_system_lives(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, *rows = _say(capsys, "list")[1].splitlines()
+    at = header.index("END OF LIFE")
+    assert {row[at : at + 10] for row in rows} == {"2028-06-30"}
+    assert all(row[header.index("SYSTEM") :].startswith("debian 12") for row in rows)
+    assert _json(capsys, "list")["versions"][0]["end_of_life"] == "2028-06-30"
+    assert "\x1b[" not in header
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[1mVERSION\x1b[0m" in _say(capsys, "list")[1]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_list_can_be_of_one_system(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("debian", "Debian12", "debian 12"):
+        assert len(_json(capsys, "list", "--os", name)["versions"]) == 3
+    assert "with the system rocky" in _say(capsys, "list", "--os", "rocky")[1]
+
+
+def test_failed_builds_are_listed_with_what_went_wrong(
+    shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "No failed build is at" in _say(capsys, "list", "--failed")[1]
+    document = metadata.failed(
+        make.draft(),
+        error="no route to host",
+        exit_code=20,
+        sealed=None,
+        xva_report=None,
+        template=make.template(),
+    )
+    for unit, body in (("debian-12", metadata.encode(document)), ("rocky-9", b"?")):
+        folder = shelf / "failed" / unit / NEW
+        folder.mkdir(parents=True)
+        (folder / "metadata.json").write_bytes(body)
+        (folder / "build.log").write_text("log")
+    _, text = _say(capsys, "list", "--failed")
+    assert f"debian-12@{NEW}" in text
+    assert "20  no route to host" in text
+    assert "rocky-9" in text
+    assert "is unreadable" in text
+    [failure] = _json(capsys, "list", "--failed", "debian-12")["failures"]
+    assert failure["exit_code"] == 20
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_version_with_an_end_is_marked_and_then_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = f"debian12@{NEW}"
+    assert _say(capsys, "expire", version, "--in", "90d")[0] == 0
+    assert "expires in 89 days" in _say(capsys, "list")[1].splitlines()[1]
+    assert _say(capsys, "pull", "--no-verify-xva", version, "-o", "a.xva")[0] == 0
+    code, text = _say(capsys, "expire", version, "--in", "0s", "--reason", "old kernel")
+    assert f"latest is debian12@{MIDDLE}" in text
+    assert "EXPIRED" in _say(capsys, "list")[1].splitlines()[1]
+    assert "EXPIRED: " in _say(capsys, "show", version)[1]
+    code, text = _say(capsys, "pull", "--no-verify-xva", version, "-o", "b.xva")
+    assert (code, "--expired takes it" in text) == (2, True)
+    assert not (tmp_path / "b.xva").exists()
+    assert _say(capsys, "pull", "--no-verify-xva", "--expired", version, "-o", "b.xva")[0] == 0
+    assert _say(capsys, "promote", version, "--channel", "stable")[0] == 2
+    assert _say(capsys, "expire", version, "--never")[1].startswith(f"{version} expires never")
+    assert _say(capsys, "pull", "--no-verify-xva", version, "-o", "c.xva")[0] == 0
+
+
+@pytest.mark.usefixtures("shelf")
+@pytest.mark.parametrize("arguments", [[], ["--never", "--in", "1d"]])
+def test_an_end_is_one_moment_or_never(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _say(capsys, "expire", f"debian12@{NEW}", *arguments)[0] == 2
+    assert "a name that may move" in _say(capsys, "expire", "debian12", "--never")[1]
+
+
+def test_a_damaged_latest_is_repaired(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shelf / store_keys.latest_key("debian12")).write_text("?")
+    assert _say(capsys, "latest", "debian12")[0] == 40
+    code, text = _say(capsys, "index", "repair")
+    assert code == 0
+    assert f"latest of debian12 is {NEW}" in text
+    assert _json(capsys, "index", "repair") == {"schema_version": 1, "versions": 3, "changed": []}
+    assert _say(capsys, "latest", "debian12")[0] == 0
+
+
+@pytest.mark.usefixtures("shelf")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["latest", "debain12"],
+        ["show", "debain12"],
+        ["promote", "debain12", "--channel", "x"],
+        ["revoke", f"debain12@{NEW}", "--reason", "x"],
+        ["expire", f"debain12@{NEW}", "--never"],
+        ["channel", "set", "debain12:x", NEW],
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_one_that_was_meant(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = _say(capsys, *arguments)
+    assert code == 40
+    assert "debian12" in text.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("shelf")

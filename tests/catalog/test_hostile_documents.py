@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 LATEST = store_keys.latest_key("debian12")
 STABLE = store_keys.channel_key("debian12", "stable")
 METADATA = f"templates/debian12/{MIDDLE}/metadata.json"
-DOCUMENTS = (LATEST, STABLE, METADATA, store_keys.INDEX_KEY)
+SEGMENT = store_keys.segment_key("debian12", 1)
+DOCUMENTS = (LATEST, STABLE, METADATA, store_keys.INDEX_KEY, SEGMENT)
 NEWEST = "20261124T170000Z"
 
 HOSTILE: tuple[str, ...] = (
@@ -200,9 +201,9 @@ async def test_an_object_too_large_to_be_a_pointer_is_replaced_by_one() -> None:
 
 async def test_one_bad_entry_of_the_index_hides_no_other() -> None:
     store, _ = await shop()
-    document = json.loads(store.objects[store_keys.INDEX_KEY].body)
+    document = json.loads(store.objects[SEGMENT].body)
     document["versions"][1]["build"]["duration_s"] = -1
-    await spoil(store, store_keys.INDEX_KEY, json.dumps(document).encode())
+    await spoil(store, SEGMENT, json.dumps(document).encode())
     listing = await catalog.list_versions(store)
     assert [entry.timestamp for entry in listing.versions] == [NEW, OLD]
     assert any("duration_s" in warning for warning in listing.warnings)

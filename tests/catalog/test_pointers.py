@@ -14,6 +14,7 @@ from asyncpipe import catalog
 from asyncpipe.errors import ConflictError, ObjectMissingError, TransientStoreError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents import catalog as entries
+from asyncpipe.model.documents import index
 from asyncpipe.model.documents.fields import NewerSchemaError, UnreadableError
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import (
@@ -28,10 +29,11 @@ from tests.catalog.published import (
 
 pytestmark = pytest.mark.anyio
 LATEST = store_keys.latest_key("debian12")
+SEGMENT = store_keys.segment_key("debian12", 1)
 
 
 def _schema(name: str) -> Draft202012Validator:
-    text = (resources.files("asyncpipe") / "schemas" / f"{name}-1.schema.json").read_text()
+    text = (resources.files("asyncpipe") / "schemas" / f"{name}.schema.json").read_text()
     return Draft202012Validator(json.loads(text))
 
 
@@ -47,8 +49,9 @@ async def test_a_first_publication_can_be_found_by_pointer_and_index() -> None:
     assert result.moved
     assert result.warnings == ()
     assert result.previous_metadata is None
-    _schema("latest").validate(_json(store, LATEST))
-    _schema("index").validate(_json(store, store_keys.INDEX_KEY))
+    _schema("latest-1").validate(_json(store, LATEST))
+    _schema("index-2").validate(_json(store, store_keys.INDEX_KEY))
+    _schema("segment-1").validate(_json(store, SEGMENT))
     assert await catalog.latest(store, "debian12") == entry
     assert (await catalog.list_versions(store)).versions == (entry,)
 
@@ -114,8 +117,8 @@ async def test_an_older_version_that_wins_the_race_is_overtaken_and_is_the_previ
 async def test_concurrent_publications_are_all_listed() -> None:
     store = RacingStore()
     mine = await put_version(store, NEW)
-    other = await put_version(store, NEW, short_id="rocky9")
-    store.faster.append((store_keys.INDEX_KEY, entries.encode_index([other])))
+    other = await put_version(store, OLD)
+    store.faster.append((SEGMENT, index.encode_segment([other])))
     await catalog.move_pointer(store, mine)
     assert (await catalog.list_versions(store)).versions == (mine, other)
 
@@ -141,8 +144,8 @@ async def test_a_store_without_compare_and_swap_is_told_never_silent() -> None:
 async def test_without_compare_and_swap_a_lost_update_is_seen_and_made_again() -> None:
     store = RacingStore(unguarded=True)
     mine = await put_version(store, NEW)
-    other = await put_version(store, NEW, short_id="rocky9")
-    store.afterwards.append((store_keys.INDEX_KEY, entries.encode_index([other])))
+    other = await put_version(store, OLD)
+    store.afterwards.append((SEGMENT, index.encode_segment([other])))
     await catalog.move_pointer(store, mine)
     assert (await catalog.list_versions(store)).versions == (mine, other)
 
@@ -165,7 +168,7 @@ async def test_endless_contention_ends_with_an_error() -> None:
     store = MemoryStore()
     entry = await put_version(store, NEW)
     store.fail("put", ConflictError("again"), times=100)
-    with anyio.fail_after(60), pytest.raises(ConflictError, match="12 times"):
+    with anyio.fail_after(60), pytest.raises(ConflictError, match="20 times"):
         await catalog.move_pointer(store, entry)
 
 
@@ -199,7 +202,7 @@ async def test_a_pointer_of_a_newer_asyncpipe_is_left_alone() -> None:
 
 async def test_an_index_of_a_newer_asyncpipe_is_left_alone_and_told() -> None:
     store = MemoryStore()
-    body = b'{"schema_version": 2}'
+    body = b'{"schema_version": 3}'
     await store.put(store_keys.INDEX_KEY, body, content_type="application/json")
     result = await catalog.move_pointer(store, await put_version(store, NEW))
     assert result.moved
@@ -310,7 +313,9 @@ def test_no_bytes_make_reading_fail_in_another_way(body: bytes) -> None:
     with pytest.raises((UnreadableError, NewerSchemaError)):
         entries.decode_pointer(body, "debian12")
     with pytest.raises((UnreadableError, NewerSchemaError)):
-        entries.decode_index(body)
+        index.decode_root(body)
+    with pytest.raises((UnreadableError, NewerSchemaError)):
+        index.decode_segment(body, "debian12")
 
 
 @given(_JSON)

@@ -112,6 +112,13 @@ async def test_planted_versions_with_impossible_times_push_no_real_one_out(times
     await store.put(f"{folder}/debian12.xva", b"xva", content_type="x/x")
     planted = real.replace(NEW.encode(), timestamp.encode())
     await store.put(f"{folder}/metadata.json", planted, content_type="x/x")
+    segment = store_keys.segment_key("debian12", 1)
+    listed = store.objects[segment].body.replace(NEW.encode(), timestamp.encode())
+    other = store_keys.segment_key("debian12", 2)
+    await store.put(other, listed, content_type="x/x")
+    root = store.objects[store_keys.INDEX_KEY].body
+    both = root.replace(f'"{segment}"'.encode(), f'"{segment}", "{other}"'.encode())
+    await store.put(store_keys.INDEX_KEY, both, content_type="x/x")
     pruning = await catalog.plan_pruning(store, keep=2)
     assert [entry.timestamp for entry in pruning.remove] == [OLD]
     assert any(timestamp in warning for warning in pruning.warnings)

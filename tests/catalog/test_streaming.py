@@ -85,7 +85,7 @@ async def test_an_object_that_is_too_short_is_refused() -> None:
         await read(store, entry)
 
 
-SMALL = Ahead(range_bytes=MIB // 2, connections=3, window=4, stall_s=20)
+SMALL = Ahead(range_bytes=MIB // 2, connections=3, window=4, stall_s=1)
 
 
 class RecordingStore(MemoryStore):

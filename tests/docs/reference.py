@@ -25,7 +25,9 @@ A value on the command line wins over the variable, the variable over the defaul
 counts as unset. A variable holds several values as a shell's words or as a JSON array of texts;
 `ASYNCPIPE_VARIABLES` and `ASYNCPIPE_S3_TAGS` hold one per line or an array. S3 credentials come
 from where the AWS tools look ([stores.md](stores.md)), Packer's secrets from `PKR_VAR_name`, the
-password of a host from `ASYNCPIPE_HOST_PASSWORD` ([hosts.md](hosts.md)). `ASYNCPIPE_DEBUG=1` is
+password of a host from `ASYNCPIPE_HOST_PASSWORD` ([hosts.md](hosts.md)), a key that signs from
+`ASYNCPIPE_SIGNING_KEY` or a file, its password from `ASYNCPIPE_SIGNING_KEY_PASSWORD`
+([signatures.md](signatures.md)). `ASYNCPIPE_DEBUG=1` is
 `--debug`; `ASYNCPIPE_VENV` names the environment that `bin/` makes.
 """
 

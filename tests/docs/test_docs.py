@@ -125,7 +125,10 @@ def test_every_variable_that_the_documents_name_is_one_that_is_read() -> None:
     known = set(re.findall(r"`ASYNCPIPE_(\w+)`", reference.page()))
     for page in PAGES:
         named = set(re.findall(r"ASYNCPIPE_([A-Z][A-Z0-9_]*\w)", page.read_text(encoding="utf-8")))
-        assert named <= known | others, page
+        of_mirror = {
+            name for name in named if name.startswith("SOURCE_AWS_")
+        }  # before any AWS_ name
+        assert named - of_mirror <= known | others, page
 
 
 # click-man 0.6 calls a helper that click 8.5 calls deprecated; the pages are whole

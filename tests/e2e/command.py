@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import forked
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT_S = 120.0
 
@@ -79,6 +81,14 @@ class Desk:
         )
 
     def run(self, *arguments: str) -> Ended:
+        """Run a command to its end, in a process that was forked from one with all imports."""
+        done = forked.run(
+            arguments, folder=self.folder, environment=self.environment, limit_s=LIMIT_S
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def run_anew(self, *arguments: str) -> Ended:
+        """Run a command as a shell does, from the interpreter's start on."""
         process = self.start(*arguments)
         try:
             out, err = process.communicate(timeout=LIMIT_S)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import forked
 from tests.e2e.command import LIMIT_S, REPOSITORY, clean_environment
 
 DEBIAN = {"debian-12", "debian-12-lvm", "debian-13", "debian-13-lvm", "qemu-debian-12"}
@@ -52,11 +52,12 @@ class Checkout:
     def matrix(
         self, ref: str, templates: tuple[str, ...] = EVERY
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "asyncpipe", "matrix", "--changed-since", ref, *templates],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True,
-            timeout=LIMIT_S, check=False,
-        )  # fmt: skip
+        return forked.run(
+            ["matrix", "--changed-since", ref, *templates],
+            folder=self.folder,
+            environment=self.environment,
+            limit_s=LIMIT_S,
+        )
 
     def picked(self, ref: str = "HEAD~1", templates: tuple[str, ...] = EVERY) -> set[str]:
         done = self.matrix(ref, templates)

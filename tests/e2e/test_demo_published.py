@@ -94,6 +94,7 @@ def test_the_same_goes_to_s3_and_leaves_no_upload_open(tmp_path: Path) -> None:
         assert ended.code == 0, ended.all
         names = sorted(key.rsplit("/", 1)[-1] for key in standin.objects() if "/templates/" in key)
         assert names == [
+            "000001.json",  # the index of this template
             "build.log",
             "debian12-demo.xva",
             "index.json",

@@ -22,7 +22,7 @@ def test_a_build_log_names_the_system_and_its_packages_as_a_build_does(tmp_path:
     lines.append("password=c0rrect-h0rse-battery")
     log.write_text("".join(f"2026-11-26T19:00:00.123Z {line}\n" for line in lines), "utf-8")
 
-    ended = desk.run("publish", "exported.xva", "--log", "packer.log")
+    ended = desk.run("publish", "exported.xva", "--log", "packer.log", "--page")
 
     assert ended.code == 0, ended.all
     folder = max((tmp_path / "published/templates/debian12").glob("2*"))
@@ -32,3 +32,17 @@ def test_a_build_log_names_the_system_and_its_packages_as_a_build_does(tmp_path:
     published = (folder / "build.log").read_text("utf-8").splitlines()
     assert published[:-1] == log.read_text("utf-8").splitlines()[:-1]
     assert published[-1].startswith("2026-11-26T19:00:00.123Z password=***")
+    page = (tmp_path / "published/index.html").read_text("utf-8")
+    assert "openssh-server" in page
+    assert (folder / "sbom.cdx.json").exists()
+
+
+def test_a_page_that_cannot_be_written_is_a_warning_and_the_version_is_published(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    (tmp_path / "published/index.html").mkdir(parents=True)
+    ended = desk.run("build", "templates/demo", "--page")
+    assert ended.code == 0, ended.all
+    assert "The page was not written" in ended.all
+    assert list((tmp_path / "published").rglob("*.xva"))

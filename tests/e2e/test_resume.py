@@ -57,6 +57,7 @@ def test_killed_in_the_upload_a_resumed_run_publishes_without_building_again(
         assert "already published" in again.all
 
 
+@pytest.mark.heavy("long")
 def test_what_the_store_had_when_the_run_was_killed_is_not_sent_again(tmp_path: Path) -> None:
     with running_standin() as standin:
         desk = Desk(tmp_path, environment=dict(standin.environment))
@@ -122,6 +123,7 @@ def test_killed_in_the_build_a_resumed_run_builds_again_under_the_same_timestamp
     assert f"{timestamp}/debian12-demo.xva" in files
 
 
+@pytest.mark.heavy("long")
 def test_a_matrix_that_was_cancelled_early_resumes_with_those_whose_turn_never_came(
     tmp_path: Path,
 ) -> None:

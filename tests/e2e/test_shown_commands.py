@@ -6,10 +6,10 @@ What asks a host is run by tests/host/test_hosts_page.py, against the stand-in f
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 
 from asyncpipe.cli.main import run
 from tests.docs.test_commands import SHOWN, words_of
+from tests.e2e import forked
 from tests.e2e.command import LIMIT_S, Desk, needs_packer
 
 pytestmark = [pytest.mark.real_packer, needs_packer]
@@ -131,8 +132,7 @@ def test_a_shown_command_runs(
     if "-o" in ours:  # nothing is overwritten
         Path(ours[ours.index("-o") + 1]).unlink(missing_ok=True)
     if ours[0] == "build" and "--dry-run" not in ours:  # freezes the collector of its process
-        argv = [sys.executable, "-m", "asyncpipe", *ours]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = forked.run(ours, folder=here, environment=os.environ, limit_s=LIMIT_S)
         code, said = done.returncode, done.stdout + done.stderr
     else:
         code, said = run(ours), str(capsys.readouterr())

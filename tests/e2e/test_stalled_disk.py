@@ -61,8 +61,15 @@ main()
 
 @pytest.mark.real_packer
 @needs_packer
-@pytest.mark.parametrize("how", ["timeout", "signal"])
-@pytest.mark.parametrize("when", ["while it builds", "while it exports"])
+@pytest.mark.parametrize(
+    ("how", "when"),
+    [
+        ("signal", "while it exports"),
+        pytest.param("signal", "while it builds", marks=pytest.mark.heavy("long")),
+        pytest.param("timeout", "while it builds", marks=pytest.mark.heavy("long")),
+        pytest.param("timeout", "while it exports", marks=pytest.mark.heavy("long")),
+    ],
+)
 def test_neither_a_signal_nor_the_time_limit_waits_for_the_disk(
     tmp_path: Path, how: str, when: str
 ) -> None:

@@ -49,7 +49,7 @@ def opened(name: str, folder: Path) -> Iterator[Place]:
     ("name", "versions"),
     [
         ("directory", 3),
-        ("stand-in", 3),
+        pytest.param("stand-in", 3, marks=pytest.mark.heavy("long")),
         *(
             pytest.param(
                 name, 20, marks=[pytest.mark.heavy("stores"), pytest.mark.timeout(1200)], id=name

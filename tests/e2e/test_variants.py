@@ -74,7 +74,7 @@ class Place:
         return run.name
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", pytest.param("s3", marks=pytest.mark.heavy("long"))])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "directory":
         yield Place(Desk(tmp_path), str(tmp_path / "published"))
@@ -136,6 +136,7 @@ def test_two_variants_of_one_system_live_side_by_side(place: Place) -> None:
     assert len(place.versions("debian12-canary")) == 1
 
 
+@pytest.mark.heavy("long")
 def test_another_template_is_refused_before_packer_starts(place: Place) -> None:
     write(place.desk, "web", "web")
     place.good("build", "images/web", *QUICK)

@@ -33,14 +33,25 @@ OWN: Final = "the-owner/asyncpipe"
 REF: Final = "v1"
 LIMIT_S: Final = 900.0
 _LABELS: Final = ("ubuntu-24.04", "self-hosted", "linux", "xcp-ng")
-_NOTHING: Final = """
+# For every foreign action: an artifact is kept in a folder, everything else does nothing.
+_STAND_IN: Final = """
 name: stand-in
-description: does nothing
+description: keeps what an artifact would hold
 inputs: {name: {default: ""}, path: {default: ""}, if-no-files-found: {default: ""}, \
-retention-days: {default: ""}}
+retention-days: {default: ""}, attestations: {default: ""}}
 runs:
   using: composite
-  steps: [{shell: bash, run: "echo kept"}]
+  steps:
+    - shell: bash
+      env: {KEPT: "${{ inputs.path }}"}
+      run: if [ -d "$KEPT" ]; then cp -r "$KEPT" "$ACT_KEEPS"; fi; echo kept
+"""
+# As bin/test leaves a checkout; the tests do not run themselves.
+_TEST: Final = f"""#!/bin/sh
+mkdir -p .venv-dev/bin
+printf '#!/bin/sh\\nexec {sys.executable} "$@"\\n' >.venv-dev/bin/python
+chmod +x .venv-dev/bin/python
+echo "bin/test $*"
 """
 
 
@@ -78,18 +89,28 @@ class Done:
 class Bench:
     """The two repositories, what is set in them, and where things are published."""
 
-    def __init__(self, folder: Path, copies: Sequence[many.Copy]) -> None:
+    def __init__(
+        self, folder: Path, copies: Sequence[many.Copy] = (), *, whole: bool = False
+    ) -> None:
+        """Copy this repository: what its actions need, or the ``whole`` of it as it is."""
         self.folder = folder
         self.program = go_tool(*ACT)
         self.own = folder / "own"
         self.published = folder / "published"
         self.environment = {"ASYNCPIPE_VENV": str(made_environment(folder / "venv"))}
-        _copy_of_ours(self.own)
-        many.write(self.own / "templates", copies)
+        self.kept = folder / "kept"
+        self.kept.mkdir()
+        self.environment["ACT_KEEPS"] = str(self.kept)
+        if whole:
+            _whole_of_ours(self.own)
+        else:
+            _copy_of_ours(self.own)
+            many.write(self.own / "templates", copies)
+        (self.own / "bin/test").write_text(_TEST)
         commit(self.own, OWN)
         self.nothing = folder / "nothing"
         self.nothing.mkdir()
-        (self.nothing / "action.yml").write_text(_NOTHING)
+        (self.nothing / "action.yml").write_text(_STAND_IN)
 
     def repository(self, workflow: str, copies: Sequence[many.Copy]) -> Path:
         """A repository that is not ours, with one workflow and its own templates."""
@@ -110,12 +131,12 @@ class Bench:
         events = self.folder / "event.json"
         event_of = {"repository": {"fork": False}, "inputs": inputs or {}, **(payload or {})}
         events.write_text(json.dumps(event_of))
-        uses = re.findall(r"uses: (actions/[\w-]+@[0-9a-f]{40})", _workflows())
+        uses = re.findall(r"uses: ([\w-]+/[\w-]+@[0-9a-f]{40})", _workflows())
         argv = [
             str(self.program), event, "-W", f".github/workflows/{workflow}", "-e", str(events),
             "--pull=false", "--action-offline-mode", "--no-cache-server", "--concurrent-jobs", "1",
             "--action-cache-path", str(self.folder / "cache"),
-            "--var", f"ASYNCPIPE_DESTINATION={self.published}",
+            "--var", f"ASYNCPIPE_DESTINATION={self.published}", "--secret", "GITHUB_TOKEN=none",
             "--local-repository", f"{OWN}@{REF}={self.own}",
         ]  # fmt: skip
         for label in _LABELS:
@@ -186,17 +207,29 @@ def commit(place: Path, name: str) -> None:
 
 
 def _copy_of_ours(place: Path) -> None:
-    """What a checkout has, but for tests and templates, as act understands it."""
-    for name in ("asyncpipe", "bin", "build", "plan", "reap", ".github"):
-        skipped = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, place / name, symlinks=True, ignore=skipped)
+    """The actions and workflows of a checkout, as act understands them.
+
+    The program itself is the one under test (``made_environment``): act copies the repository of
+    an action at the beginning and the end of each of its steps.
+    """
+    for name in ("bin", "build", "plan", "reap", ".github"):
+        shutil.copytree(ROOT / name, place / name, symlinks=True)
     for name in ("action.yml", "requirements.lock", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, place / name)
     for path in (place / ".github/workflows").glob("*.yml"):
         text = re.sub(r"uses: \$/([\w./-]+)", rf"uses: {OWN}/\1@{REF}", path.read_text())
         path.write_text(re.sub(r"^ +queue: max\n", "", text, flags=re.MULTILINE))
-    test = place / "bin/test"  # the tests do not run themselves
-    test.write_text('#!/bin/sh\necho "bin/test $*"\n')
+
+
+def _whole_of_ours(place: Path) -> None:
+    """All that git would check out, but the tests."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", ".", ":!tests"],
+        cwd=ROOT, check=True, timeout=60, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, place / name, follow_symlinks=False)
 
 
 def _workflows() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.e2e.many import Copy
 from tests.github.act import ACTIONLINT, OWN, REF, Bench, go_tool, until, wait
 from tests.github.workflow_files import ROOT
+from tests.starter.installed import the_testers_way_to_the_index
 
 pytestmark = [
     pytest.mark.heavy("github"),
@@ -159,6 +161,40 @@ def test_the_workflows_of_the_tests_call_them(tmp_path: Path, event: str, workfl
     done = bench.run(event, workflow)
     assert done.code == 0, done.text[-4000:]
     assert "bin/test" in done.text
+
+
+def test_the_check_of_every_weekday_is_green_where_nothing_is_wrong(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, [DEBIAN])
+    done = bench.run("schedule", "iso-check.yml")
+    assert done.code == 0, done.text[-4000:]
+    assert "0 failed, 0 to look at" in done.text
+    assert bench.latest() == set()
+
+
+def test_the_audit_of_the_workflows_runs_and_finds_nothing(tmp_path: Path) -> None:
+    """With the zizmor of the lock file, from the package index; GitHub itself is not asked."""
+    bench = Bench(tmp_path, whole=True)
+    given = the_testers_way_to_the_index() | {"ZIZMOR_OFFLINE": "true"}
+    done = bench.run("schedule", "zizmor.yml", **given)
+    assert done.code == 0, done.text[-4000:]
+    assert done.jobs("succeeded") == {"zizmor"}
+    assert "::error" not in done.text
+
+
+def test_a_tag_becomes_a_release_up_to_the_upload(tmp_path: Path) -> None:
+    """The upload to PyPI itself needs PyPI's trust in the workflow: a stand-in does nothing."""
+    bench = Bench(tmp_path, whole=True)
+    tag = {"ref": "refs/tags/v1.2.3", "ref_type": "tag"}
+    done = bench.run("push", "release.yml", payload=tag, **the_testers_way_to_the_index())
+    assert done.code == 0, done.text[-4000:]
+    assert done.jobs("succeeded") == {"Build", "Publish"}
+    names = {path.name for path in (bench.kept / "dist").iterdir()}
+    assert names == {"asyncpipe-1.2.3.tar.gz", "asyncpipe-1.2.3-py3-none-any.whl"}
+    with zipfile.ZipFile(bench.kept / "dist/asyncpipe-1.2.3-py3-none-any.whl") as wheel:
+        about = wheel.read("asyncpipe-1.2.3.dist-info/METADATA").decode()
+    assert f"](https://github.com/{OWN}/blob/v1.2.3/docs/" in about
+    assert "](docs/" not in about
+    assert "Nothing to change" in done.text  # asyncpipe update, by the wheel
 
 
 def test_a_pull_request_starts_nothing_that_builds(tmp_path: Path) -> None:

@@ -6,11 +6,17 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import anyio
+import msgspec
 import pytest
 
+from asyncpipe import catalog, metadata
+from asyncpipe.stores.directory.store import DirectoryStore
 from tests.github.runner_standin import RunningStep, Step
 from tests.github.workflow_files import ROOT
+from tests.metadata import documents as make
 from tests.s3_standin.server import running_standin
 
 OUTPUTS = {
@@ -69,6 +75,20 @@ class Desk:
             step.sweep()
 
 
+async def publish(destination: Path, took_s: dict[str, float]) -> None:
+    """Publish versions of which the catalogue knows how long they took."""
+    store = DirectoryStore(destination)
+    for short_id, duration_s in took_s.items():
+        document = make.published(short_id=short_id)
+        entry = catalog.entry_of(metadata.published(document))
+        build = msgspec.structs.replace(entry.build, unit=short_id, duration_s=duration_s)
+        await store.put(entry.xva.key, b"xva", content_type="x/x")
+        await store.put(
+            entry.metadata_key, metadata.encode(document), content_type="application/json"
+        )
+        await catalog.move_pointer(store, msgspec.structs.replace(entry, build=build))
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
@@ -109,18 +129,14 @@ def test_an_early_failure_is_annotated_and_sets_the_outputs(desk: Desk, case: st
     assert done.return_code == exit_code, done.text
     message, properties = the_error(done)
     assert words in message
+    if command == "build broken":
+        assert (properties["file"], int(properties["line"]) > 1) == ("broken/x.pkr.hcl", True)
     assert properties["title"].endswith(f": exit code {exit_code}")
     assert done.outputs.keys() >= OUTPUTS
     assert done.outputs["exit-code"] == str(exit_code)
     assert (done.outputs["published-count"], done.outputs["urls"]) == ("0", "")
     assert done.summary is not None
     assert f"exit code {exit_code}" in done.summary
-
-
-def test_a_template_that_cannot_be_read_is_annotated_at_its_line(desk: Desk) -> None:
-    _, properties = the_error(desk.run("build broken"))
-    assert properties["file"] == "broken/x.pkr.hcl"
-    assert int(properties["line"]) > 1
 
 
 def test_a_store_that_refuses_the_key_is_annotated_without_the_key(desk: Desk) -> None:
@@ -188,6 +204,30 @@ class TestMatrix:
         assert done.return_code == 2, done.text
         assert "workspace" in the_error(done)[0]
         assert "matrix" not in done.outputs
+
+    def test_past_durations_of_the_catalogue_order_and_balance_the_jobs(self, desk: Desk) -> None:
+        names = ("debian-10", "debian-11", "debian-12", "debian-13")
+        for name in names:
+            (desk.workspace / name).mkdir()
+            (desk.workspace / name / "x.pkr.hcl").write_text(
+                HOST_TEMPLATE.replace('"12"', f'"{name[-2:]}"')
+            )
+        given = {"ASYNCPIPE_TEMPLATES": " ".join(names)}
+
+        def jobs(**more: str) -> list[dict[str, Any]]:
+            done = desk.run("matrix", **given, **more)
+            assert (done.return_code, done.annotations) == (0, {}), done.text
+            planned: list[dict[str, Any]] = json.loads(done.outputs["matrix"])
+            return planned
+
+        took_s = {"debian10": 100.0, "debian11": 300.0, "debian12": 900.0, "debian13": 200.0}
+        anyio.run(publish, desk.folder / "published", took_s)
+        longest_first = ["debian-12", "debian-11", "debian-13", "debian-10"]
+        expected_s = [(job["name"], job["expected_s"]) for job in jobs()]
+        assert expected_s == list(zip(longest_first, (900, 300, 200, 100), strict=True))
+        alone, together = jobs(ASYNCPIPE_RUNNERS="2")
+        assert alone["units"] == ["debian-12"]
+        assert (set(together["units"]), together["expected_s"]) == ({*names} - {"debian-12"}, 600)
 
     def test_durations_that_cannot_be_read_are_a_warning(self, desk: Desk) -> None:
         done = desk.run("matrix pool", **NO_SERVER)

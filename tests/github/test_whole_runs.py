@@ -67,7 +67,18 @@ def test_a_good_run_hands_on_where_things_are_and_shows_a_summary(
     assert step.alive() == ()
 
 
-@pytest.mark.parametrize("moment", ["phase provision", "==> ", "phase export", "phase publish"])
+HEAVY = pytest.mark.heavy("github")  # every night
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("phase provision", marks=HEAVY),
+        pytest.param("==> ", marks=HEAVY),
+        "phase export",
+        "phase publish",
+    ],
+)
 def test_a_cancel_is_safe_in_time_and_reap_finishes_it(
     step: RunningStep, tmp_path: Path, moment: str
 ) -> None:
@@ -112,7 +123,9 @@ def has_an_open_upload(standin: StandIn) -> bool:
     )
 
 
-@pytest.mark.parametrize("kill", [False, True], ids=["SIGINT", "SIGKILL"])
+@pytest.mark.parametrize(
+    "kill", [pytest.param(False, id="SIGINT"), pytest.param(True, id="SIGKILL", marks=HEAVY)]
+)
 def test_an_open_upload_to_s3_is_closed_by_the_cancel_or_by_reap(
     tmp_path: Path, *, kill: bool
 ) -> None:
@@ -153,10 +166,10 @@ PROBE = ("PutObject", "CreateMultipartUpload", "UploadPart", "AbortMultipartUplo
 @pytest.mark.parametrize(
     ("operation", "seconds"),
     [
-        ("PutObject", SLOWLY),
-        ("UploadPart", SLOWLY),
+        pytest.param("PutObject", SLOWLY, marks=HEAVY),
+        pytest.param("UploadPart", SLOWLY, marks=HEAVY),
         ("DeleteObject", SLOWLY),
-        ("PutObject", NEVER),
+        pytest.param("PutObject", NEVER, marks=HEAVY),
         ("UploadPart", NEVER),
     ],
 )

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -46,14 +47,16 @@ class TestLinters:
             ".github", *map(str, ACTIONS),
         )  # fmt: skip
 
-    @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-    def test_a_workflow_fits_the_schema(self, path: Path) -> None:
-        schema = "vendor.github-workflows"
-        clean(tool("check-jsonschema"), "--builtin-schema", schema, str(path))
-
-    @pytest.mark.parametrize("path", ACTIONS, ids=lambda path: str(path.relative_to(ROOT)))
-    def test_an_action_fits_the_schema(self, path: Path) -> None:
-        clean(tool("check-jsonschema"), "--builtin-schema", "vendor.github-actions", str(path))
+    @pytest.mark.parametrize(
+        ("schema", "paths"),
+        [("workflows", WORKFLOWS), ("actions", ACTIONS)],
+        ids=["workflows", "actions"],
+    )
+    def test_workflows_and_actions_fit_their_schemas(
+        self, schema: str, paths: Sequence[Path]
+    ) -> None:
+        given = ("--builtin-schema", f"vendor.github-{schema}")
+        clean(tool("check-jsonschema"), *given, *map(str, paths))
 
     def test_dependabot_s_file_fits_the_schema(self) -> None:
         path = ROOT / ".github/dependabot.yml"
@@ -118,7 +121,7 @@ class TestRules:
 
     def test_what_an_environment_holds_is_read_in_steps_only(self) -> None:
         """Before a job has its environment, `vars` holds those of the repository alone."""
-        for path in WORKFLOWS:
+        for path in (*WORKFLOWS, ROOT / "asyncpipe/starter/ci/github.yml"):
             document = load(path)
             jobs = document["jobs"].values()
             around = [

@@ -44,6 +44,7 @@ class Runner:
     secrets: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     own: Path = ROOT  # the repository that holds the workflow and its actions
+    until: str = ""  # the last job that is run of the workflow that has it; "" for all
 
     def run(self, path: Path, inputs: Mapping[str, Any] | None = None) -> dict[str, list[Ran]]:
         """Run a workflow to its end; jobs by id, those of a called one by ``caller/id``."""
@@ -60,6 +61,8 @@ class Runner:
         done: dict[str, list[Ran]] = {}
         for name in _in_order(document["jobs"]):
             self._job(name, document, values, done)
+            if name == self.until:
+                break
         return done
 
     def _job(
@@ -101,6 +104,7 @@ class Runner:
         called = Runner(
             folder=self.folder, workspace=self.workspace, github=self.github,
             variables=self.variables, secrets=secrets, environment=self.environment, own=self.own,
+            until=self.until,
         ).run(path, inputs)  # fmt: skip
         done.update({f"{name}/{key}": one for key, one in called.items()})
         bad = any(_result(one) == "failure" for one in called.values())

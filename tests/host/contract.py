@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from asyncpipe.ports import Pool
 
 GIB = 1024**3
 RUN = "20261126T170000Z-0123abcd"
-MARK = Mark(run_id=RUN, unit="debian-12")
+MARK = Mark(run_id=RUN, unit="debian-12", machine="runner-1", since_utc="20261126T170100Z")
 PROOF = Proof(run_id=RUN)
 JOURNALLED = Proof(run_id=RUN, journalled=True)
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -70,12 +71,22 @@ class PoolContract:
         assert disk.used_by == (ours,)
         assert [vm.uuid for vm in await pool.vms(name="debian12")] == sorted([ours, other])
 
+    async def test_every_mark_is_listed_and_what_has_none_is_not(
+        self, pool: Pool, furniture: Furniture
+    ) -> None:
+        assert await pool.marks() == []
+        other = Mark(run_id="20261127T170000Z-89abcdef", unit="rocky-9")
+        await pool.mark_vm(furniture.add_vm("debian12"), MARK)
+        await pool.mark_vdi(furniture.add_iso("rocky.iso"), other)
+        furniture.add_vm("mail server")
+        assert sorted(map(str, await pool.marks())) == sorted(map(str, (MARK, MARK, other)))
+
     async def test_a_mark_can_be_renewed_but_not_taken_over(
         self, pool: Pool, furniture: Furniture
     ) -> None:
         uuid = furniture.add_vm("debian12")
         await pool.mark_vm(uuid, MARK)
-        kept = Mark(run_id=RUN, unit="debian-12", keep_until_utc="20261127T000000Z")
+        kept = replace(MARK, keep_until_utc="20261127T000000Z")
         await pool.mark_vm(uuid, kept)
         with pytest.raises(NotOursError):
             await pool.mark_vm(uuid, Mark(run_id="another", unit="x"))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from asyncpipe.cli.main import run
+from tests.e2e import forked
 from tests.e2e.command import clean_environment
 from tests.host.sources import xva
 from tests.xapi_standin.faults import Import
@@ -41,8 +42,12 @@ def published(tmp_path: Path, xapi: XapiStandIn) -> Callable[[int], Path]:
         file = tmp_path / "built.xva"
         file.write_bytes(xva(size_mib))
         arguments = ["--os", "debian", "--os-version", "12", "--destination", "published", "-q"]
-        command = [sys.executable, "-m", "asyncpipe", "publish", str(file), *arguments]
-        subprocess.run(command, env=clean_environment(tmp_path), cwd=tmp_path, check=True)
+        forked.run(
+            ["publish", str(file), *arguments],
+            folder=tmp_path,
+            environment=clean_environment(tmp_path),
+            limit_s=LIMIT_S,
+        ).check_returncode()
         file.unlink()
         return max((tmp_path / "published").glob("templates/debian12/*/debian12.xva"))
 

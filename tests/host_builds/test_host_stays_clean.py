@@ -61,7 +61,9 @@ def test_a_good_build_leaves_nothing_and_says_so(new_bench: NewBench, xapi: Xapi
         assert private not in published
 
 
-@pytest.mark.parametrize("line", ["phase wait-ip", "Getting XVA"])
+@pytest.mark.parametrize(
+    "line", [pytest.param("phase wait-ip", marks=pytest.mark.heavy("long")), "Getting XVA"]
+)
 def test_killed_its_vm_and_disks_are_found_and_removed(
     new_bench: NewBench, xapi: XapiStandIn, line: str
 ) -> None:
@@ -120,7 +122,9 @@ def test_killed_packer_goes_on_to_its_own_clean_up(new_bench: NewBench) -> None:
     until(lambda: bench.left()[0] == [], "the orphaned Packer never removed its VM")
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGHUP, marks=pytest.mark.heavy("long")), signal.SIGTERM]
+)
 def test_a_signal_while_the_guest_boots_leaves_nothing(
     new_bench: NewBench, number: signal.Signals
 ) -> None:
@@ -133,7 +137,9 @@ def test_a_signal_while_the_guest_boots_leaves_nothing(
     assert "may still be" not in ended.out
 
 
-@pytest.mark.parametrize("export", [Export.SLOW, Export.STALLED])
+@pytest.mark.parametrize(
+    "export", [pytest.param(Export.SLOW, marks=pytest.mark.heavy("long")), Export.STALLED]
+)
 def test_cancelled_on_github_in_the_export_it_is_safe_in_time(
     new_bench: NewBench, xapi: XapiStandIn, export: Export
 ) -> None:
@@ -244,12 +250,14 @@ def test_a_host_that_never_answers_can_be_left_at_once(
     assert ended.took_s < 20
 
 
+@pytest.mark.heavy("long")
 def test_nothing_of_packers_own_log_stays(new_bench: NewBench, tmp_path: Path) -> None:
     bench = new_bench()
     finish(bench.build())
     assert not list(tmp_path.rglob("packer.log"))
 
 
+@pytest.mark.heavy("long")
 def test_two_runs_of_one_second_both_publish(new_bench: NewBench) -> None:
     bench = new_bench()
     several = [bench.build("--no-eager") for _ in range(3)]
@@ -265,6 +273,7 @@ def test_two_runs_of_one_second_both_publish(new_bench: NewBench) -> None:
     assert bench.left() == EMPTY
 
 
+@pytest.mark.heavy("long")
 def test_resume_refuses_another_destination(new_bench: NewBench, xapi: XapiStandIn) -> None:
     xapi.faults.fail("VM.start", "NO_HOSTS_AVAILABLE")
     bench = new_bench()
@@ -274,6 +283,7 @@ def test_resume_refuses_another_destination(new_bench: NewBench, xapi: XapiStand
     assert "publishes to published, not to elsewhere" in ended.out
 
 
+@pytest.mark.heavy("long")
 def test_an_image_that_a_dead_run_left_is_not_installed_from(
     new_bench: NewBench, xapi: XapiStandIn
 ) -> None:
@@ -321,6 +331,7 @@ def test_an_export_that_is_not_valid_leaves_its_vm_to_a_person_who_asked_for_it(
     assert bench.left()[0] == [name]
 
 
+@pytest.mark.heavy("long")
 def test_a_vm_that_still_runs_is_kept_with_its_console(
     new_bench: NewBench, xapi: XapiStandIn
 ) -> None:
@@ -336,6 +347,7 @@ def test_a_vm_that_still_runs_is_kept_with_its_console(
     assert xapi.console_greeting(location) == b"RFB 003.003\n"
 
 
+@pytest.mark.heavy("long")
 def test_a_good_build_with_keep_leaves_nothing(new_bench: NewBench) -> None:
     bench = new_bench()
     ended = finish(bench.build("--on-error", "keep"))

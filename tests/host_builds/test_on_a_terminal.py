@@ -32,7 +32,14 @@ def rows_of(shown: InTerminal) -> list[str]:
     return rows
 
 
-@pytest.mark.parametrize("columns", [100, 60, 30])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        60,
+        pytest.param(100, marks=pytest.mark.heavy("long")),
+        pytest.param(30, marks=pytest.mark.heavy("long")),
+    ],
+)
 def test_ctrl_c_leaves_a_clean_screen_and_says_what_is_waited_for(
     bench: Bench, columns: int
 ) -> None:
@@ -74,6 +81,7 @@ def test_ctrl_c_under_the_board_of_several_templates_leaves_a_clean_screen(bench
     assert bench.left() == ([], [])
 
 
+@pytest.mark.heavy("long")
 def test_a_terminal_that_goes_away_ends_the_build_and_leaves_nothing(bench: Bench) -> None:
     with in_terminal(
         *("build", "templates/small"), folder=bench.folder, environment=bench.environment

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asyncpipe import metadata
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import BuildExit, BuildPlan, Phase, PhaseSpan
+from asyncpipe.model.build import BuildExit, BuildPlan, BuiltFrom, Phase, PhaseSpan
 from asyncpipe.model.identity import Conflict, Evidence, GuestFacts, OsIdentity, Package, Weight
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
@@ -165,13 +165,18 @@ def draft(of: Template | None = None, **changes: object) -> metadata.Document:
 
 
 def published(
-    *, short_id: str = "debian12", timestamp: str = "20261123T170000Z", body: bytes = b"xva"
+    *,
+    short_id: str = "debian12",
+    timestamp: str = "20261123T170000Z",
+    body: bytes = b"xva",
+    signature: tuple[str, str] | None = None,
+    built_from: BuiltFrom | None = None,
 ) -> metadata.Document:
     folder = store_keys.folder_key(short_id, timestamp)
     version = short_id.removeprefix("debian")
     return metadata.complete(
         draft(
-            plan=plan(timestamp=timestamp),
+            plan=replace(plan(timestamp=timestamp), built_from=built_from or BuiltFrom()),
             identity=replace(DEBIAN, os_version=version or None),
         ),
         xva=file_entry(store_keys.xva_key(short_id, timestamp), body),
@@ -179,4 +184,5 @@ def published(
         sealed=sealed(),
         xva_report={"valid": True, "disks": [{"virtual_size_bytes": 1}]},
         checks=("size", "crc64nvme"),
+        signature=signature,
     )

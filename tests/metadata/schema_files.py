@@ -12,14 +12,15 @@ from typing import Any, Final
 
 import msgspec
 
-from asyncpipe.model.documents.catalog import Index, Place, Pointer
+from asyncpipe.model.documents.catalog import Place, Pointer
+from asyncpipe.model.documents.index import Index, OldIndex, Segment
 from asyncpipe.model.documents.metadata import Metadata
 from asyncpipe.report.json_report import Report
 
 FOLDER: Final = Path(__file__).parents[2] / "asyncpipe" / "schemas"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _OF: Final[dict[str, tuple[Any, str, str]]] = {
-    "metadata": (
+    "metadata-1": (
         Metadata,
         "asyncpipe metadata.json, version 1",
         (
@@ -28,7 +29,7 @@ _OF: Final[dict[str, tuple[Any, str, str]]] = {
             " version 2."
         ),
     ),
-    "latest": (
+    "latest-1": (
         Pointer,
         "asyncpipe latest.json and channels/NAME.json, version 1",
         (
@@ -36,34 +37,45 @@ _OF: Final[dict[str, tuple[Any, str, str]]] = {
             " finds every object. Keys are relative to the destination's prefix."
         ),
     ),
-    "place": (
+    "place-1": (
         Place,
         "asyncpipe place.json, version 1",
         "Which template's versions a place holds; asyncpipe refuses to publish another's there.",
     ),
-    "report": (
+    "report-1": (
         Report,
         "asyncpipe report of a run (--report FILE), version 1",
         "How a run and each of its templates ended; a new field does not raise the version.",
     ),
-    "index": (
-        Index,
+    "index-1": (
+        OldIndex,
         "asyncpipe templates/index.json, version 1",
+        "Every published version, by template, newest first; no longer written, still read.",
+    ),
+    "index-2": (
+        Index,
+        "asyncpipe templates/index.json, version 2",
         (
-            "Every published version, by template, newest first; it can be rebuilt from the"
-            " versions' own metadata at any time."
+            "The segments that list the published versions; it can be rebuilt from the versions'"
+            " own metadata at any time."
         ),
     ),
+    "segment-1": (
+        Segment,
+        "asyncpipe templates/PLACE/index/NUMBER.json, version 1",
+        "Some of the versions of a template, newest first.",
+    ),
 }
+NAMES: Final = tuple(_OF)
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return the schema of ``metadata``, a document: ``metadata``, ``latest`` ... (``_OF``)."""
+    """Return the schema of a document: ``metadata-1``, ``index-2`` ... (``_OF``)."""
     kind, title, description = _OF[name]
     body = msgspec.json.schema(kind)
     head = {
         "$schema": _DIALECT,
-        "$id": f"urn:asyncpipe:schema:{name}-1",
+        "$id": f"urn:asyncpipe:schema:{name}",
         "title": title,
         "description": description,
     }
@@ -84,7 +96,7 @@ def _folded(value: Any) -> Any:
 
 def path_of(name: str) -> Path:
     """Where it is published."""
-    return FOLDER / f"{name}-1.schema.json"
+    return FOLDER / f"{name}.schema.json"
 
 
 if __name__ == "__main__":

@@ -33,22 +33,19 @@ NAMED = (
     (
         "pointers are not looked at again before a removal",
         "asyncpipe/catalog/prune.py",
-        "        if reason:\n            warnings +=",
-        "        if False:\n            warnings +=",
+        "            if reason:\n                warnings.extend(",
+        "            if False:\n                warnings.extend(",
         (
             "tests/catalog/test_prune.py::"
             "test_a_channel_that_was_set_after_the_plan_is_seen_before_the_removal"
         ),
     ),
     (
-        "a rebuild drops what was published meanwhile",
-        "asyncpipe/catalog/index/listing.py",
-        "(*scanned.versions, *added)",
-        "(*scanned.versions,)",
-        (
-            "tests/catalog/test_prune.py::"
-            "test_a_version_that_is_published_while_the_index_is_rebuilt_stays_in_it"
-        ),
+        "a publication drops what another one listed",
+        "asyncpipe/catalog/index/change.py",
+        "encode_segment((*present.versions, *taken))",
+        "encode_segment((*taken,))",
+        "tests/catalog/test_pointers.py::test_concurrent_publications_are_all_listed",
     ),
     (
         "metadata.json is not removed first",

@@ -20,6 +20,7 @@ from pysequoia import SignatureMode, Tsk, sign
 
 from asyncpipe.preflight.iso.sums import names_in, read
 from asyncpipe.preflight.iso.vendors import image_of
+from tests.e2e import forked
 from tests.e2e.command import LIMIT_S, REPOSITORY, clean_environment
 
 needs_gpgv = pytest.mark.skipif(shutil.which("gpgv") is None, reason="gpgv is not installed")
@@ -112,14 +113,11 @@ build {{
         return done.returncode, iso
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "asyncpipe", "iso-check", *arguments],
-            cwd=self.folder,
-            env=clean_environment(self.folder) | environment,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
+        return forked.run(
+            ["iso-check", *arguments],
+            folder=self.folder,
+            environment=clean_environment(self.folder) | environment,
+            limit_s=LIMIT_S,
         )
 
 

@@ -325,6 +325,16 @@ def _machine_id(tree: Tree) -> Undo:
             _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "ssh_genkeytypes: [ecdsa]\n"),
             "cloud-init's ssh_genkeytypes is 'ecdsa'",
         ),
+        (
+            _new_file(
+                "etc/cloud/cloud.cfg.d/99-zzz.cfg", "warnings: {dsid_missing_source: warn}\n"
+            ),
+            "cloud-init's warning of no drive, and its locale is 'warn False'",
+        ),
+        (
+            _new_file("etc/cloud/cloud.cfg.d/99-zzz.cfg", "locale: en_US.UTF-8\n"),
+            "cloud-init's warning of no drive, and its locale is 'False en_US.UTF-8'",
+        ),
         (_away("etc/cloud/ds-identify.cfg"), "cloud-init does not start without a drive"),
         (
             _new_file("etc/sysctl.d/99-zzz.conf", "fs.protected_fifos = 1\n"),
@@ -391,6 +401,10 @@ def _machine_id(tree: Tree) -> Undo:
                 "hook forward priority filter;",
             ),
             "the firewall's policy for forwarding is not drop",
+        ),
+        (
+            _away("etc/systemd/system/ctrl-alt-del.target"),
+            "the unneeded ctrl-alt-del.target is not masked",
         ),
         (_new_file("etc/sudoers.d/asyncpipe-build", "# x\n"), "a right of the build is left"),
         (_new_file("root/.bash_history"), "a history is left"),

@@ -18,7 +18,7 @@ from tests.templates.needs import REPO, cache_dir, need_root, program
 
 PACKAGES = "systemd,systemd-sysv,openssh-server,sudo,ca-certificates,dbus,iproute2"
 AGENT = "xe-guest-utilities"
-TIMEOUT_S = 900
+TIMEOUT_S = 1800
 UBUNTU = ("jammy", "noble")
 _KEYRING = "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb"
 _KEYRING_SHA256 = "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8"
@@ -56,9 +56,13 @@ exec chroot "$tree" /usr/bin/env -i HOME=/root \
 class Tree:
     root: Path
     devices: tuple[str, ...] = ()  # block devices that the tree may see, and /sys with them
+    timeout_s: float = TIMEOUT_S
 
     def run(
-        self, *command: str, network: bool = True, **environment: str
+        self,
+        *command: str,
+        network: bool = True,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the tree; its two streams come as one, in order."""
         flags = ["--mount", "--pid", "--fork", "--uts", "--ipc", *([] if network else ["--net"])]
@@ -70,7 +74,7 @@ class Tree:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
             env={**os.environ, "DEVICES": " ".join(self.devices)},
         )
 

@@ -27,7 +27,7 @@ from asyncpipe.model.events import (
 from asyncpipe.report.console.printers import PlainPrinter
 from asyncpipe.report.console.reporter import Style, open_console
 from asyncpipe.report.console.terminal import TerminalPrinter
-from asyncpipe.report.mailbox import Mailbox
+from asyncpipe.report.mailbox import Batch, Mailbox
 from tests.report.samples import DEBIAN, failed, published
 
 ONE = Style(units=("debian-12",))
@@ -201,3 +201,25 @@ def test_the_mailbox_keeps_only_the_latest_progress_of_each_object() -> None:
             mailbox.put(UploadProgress(unit="u", key=key, sent_bytes=sent_bytes, total_bytes=None))
     events = mailbox.take(0).events
     assert [event.sent_bytes for event in events if isinstance(event, UploadProgress)] == [999, 999]
+
+
+@pytest.mark.parametrize("wakes", ["many lines", "the end"])
+def test_a_console_that_rests_is_woken_by_many_lines_and_by_the_end_only(wakes: str) -> None:
+    mailbox = Mailbox()
+    taken: list[Batch] = []
+    thread = threading.Thread(target=lambda: taken.append(mailbox.take(0, rest_s=3600)))
+    thread.daemon = True
+    thread.start()
+    for number in range(500):
+        mailbox.put(OutputLines(unit="debian-12", text=f"line {number}"))
+    thread.join(0.05)
+    assert thread.is_alive()
+    if wakes == "the end":
+        mailbox.close()
+    else:
+        for _ in range(6):
+            mailbox.put(OutputLines(unit="debian-12", text="\n".join(["a line"] * 100)))
+    thread.join(10)
+    (batch,) = taken
+    assert len(batch.events) >= 500
+    assert dict(batch.left_out) == {}

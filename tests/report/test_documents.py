@@ -162,7 +162,7 @@ class TestWebhook:
     @pytest.mark.parametrize(
         ("url", "form"),
         [
-            ("https://hooks.slack.com/services/T/B/x", ChatFormat.TEXT),
+            ("https://hooks.slack.com/services/T/B/x", ChatFormat.SLACK),
             ("https://chat.example.org/hooks/x", ChatFormat.TEXT),
             ("https://discord.com/api/webhooks/1/x/slack", ChatFormat.TEXT),
             ("https://discord.com/api/webhooks/1/x", ChatFormat.DISCORD),

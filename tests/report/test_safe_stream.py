@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from asyncpipe.report.console.lines import guests
 from asyncpipe.report.safe_stream import guarded
+from tests.e2e import forked
 from tests.github.runner_standin import parse
 
 
@@ -64,10 +64,7 @@ def test_click_prints_through_the_guard(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _asyncpipe(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "GITHUB_ACTIONS": "true", "API_TOKEN": "sesame-sesame-7"}
-    done = subprocess.run(
-        [sys.executable, "-m", "asyncpipe", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = forked.run(arguments, folder=folder, environment=environment, limit_s=120)
     return done.stdout + done.stderr
 
 

@@ -14,6 +14,7 @@ from asyncpipe.model.template import Template
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import Command
 from asyncpipe.retry import RetryPolicy
+from asyncpipe.run.publishing.attest import Signer
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import RunJournal
 from asyncpipe.system.logfile import DiskLogFiles
@@ -111,6 +112,7 @@ class Bench:
     store: MemoryStore = field(default_factory=MemoryStore)
     events: RecordedEvents = field(default_factory=RecordedEvents)
     eager: bool = False
+    signer: Signer | None = None
 
     def workshop(self) -> Services:
         options = TransferOptions(
@@ -129,6 +131,7 @@ class Bench:
             secrets=secrets_of({"MY_PASSWORD": SECRET}, {}),
             transfer=options,
             eager=self.eager,
+            signer=self.signer,
         )
 
     def visible(self) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import trio.testing
 from asyncpipe.errors import HostUnreachableError
 from asyncpipe.model.build import HostObjects, UploadedImage
 from asyncpipe.model.clean_up import CleanUp
+from asyncpipe.model.host import FOR_GOOD
 from asyncpipe.run.host.beside import HostSide
 from asyncpipe.run.host.parties import BuildHost
 from asyncpipe.testing.pool import FakePool
@@ -104,6 +106,27 @@ async def test_a_host_that_takes_no_mark_does_not_keep_the_journal_from_being_wr
             await anyio.sleep(1)
             assert desk.told.journal["instance_uuids"] == (made.vm_uuid,)
             assert desk.told.journal["vdis"] == ("OpaqueRef:1",)
+
+
+async def test_a_vm_that_the_template_keeps_is_marked_so_for_good() -> None:
+    desk = Desk()
+    side = desk.side(keep_vm="always")
+    outcome = await side.settle(None)
+    (vm,) = desk.pool.machines.values()
+    assert outcome is not None
+    assert outcome.clean_up is CleanUp.KEPT
+    assert vm.mark == replace(side.mark, keep_until_utc=FOR_GOOD)
+    assert (vm.mark.machine, vm.mark.since_utc) == (platform.node(), side.since_utc)
+
+
+async def test_a_vm_that_the_template_keeps_and_that_is_gone_is_no_problem() -> None:
+    desk = Desk()
+    side = desk.side(keep_vm="on_success")
+    desk.pool.machines.clear()
+    outcome = await side.settle(None)
+    assert outcome is not None
+    assert outcome.clean_up is CleanUp.KEPT
+    assert desk.told.warnings == []
 
 
 async def test_a_host_that_is_quick_is_not_spoken_of() -> None:

@@ -49,6 +49,7 @@ async def test_a_good_build_is_published_whole_and_the_pointer_follows(tmp_path:
         f"{PLACE}/metadata.json",
         f"{PLACE}/build.log",
         "templates/debian12/latest.json",
+        "templates/debian12/index/000001.json",
         "templates/index.json",
     }
     document = metadata_of(bench)

@@ -75,7 +75,7 @@ def _operation_of(request: Request) -> str:
         return "CreateMultipartUpload"
     if "uploadId" in query:
         return {
-            "PUT": "UploadPart",
+            "PUT": "UploadPartCopy" if "x-amz-copy-source" in request.headers else "UploadPart",
             "POST": "CompleteMultipartUpload",
             "DELETE": "AbortMultipartUpload",
             "GET": "ListParts",

@@ -31,6 +31,7 @@ class Operations:
             "DeleteObject": objects.delete_object,
             "CreateMultipartUpload": uploads.create_upload,
             "UploadPart": uploads.upload_part,
+            "UploadPartCopy": uploads.copy_part,
             "CompleteMultipartUpload": uploads.complete,
             "AbortMultipartUpload": uploads.abort,
             "ListParts": uploads.list_parts,

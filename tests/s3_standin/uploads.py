@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 from awscrt.checksums import crc64nvme
@@ -79,6 +81,32 @@ class Uploads:
             flip_first_byte(body)
         self.storage.put_part(request.bucket, upload.upload_id, number, body, stored)
         return Answer(headers={"ETag": f'"{stored.etag}"', **checksum_headers(told)})
+
+    def copy_part(self, request: Request) -> Answer:
+        """S3's UploadPartCopy, of a range."""
+        upload = self._upload_of(request)
+        bucket, _, key = unquote(request.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+        found = self.storage.get(bucket, key)
+        span = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers["x-amz-copy-source-range"])
+        if found is None or request.part_number is None:
+            raise S3Error(404, "NoSuchKey")
+        if span is None or not int(span[1]) <= int(span[2]) < found.size_bytes:
+            raise S3Error(400, "InvalidArgument", "the range is not one of the object")
+        with self.storage.object_path(bucket, key).open("rb") as file:
+            file.seek(int(span[1]))
+            body = file.read(int(span[2]) - int(span[1]) + 1)
+        told = {"crc64nvme": encoded(crc64nvme(body))} if self.profile.crc64nvme else {}
+        etag = etag_of(self.profile, hashlib.md5(body).hexdigest())
+        stored = Stored(size_bytes=len(body), etag=etag, checksums=told, modified_utc=now_utc())
+        data = self.storage.incoming(request.bucket)
+        data.write_bytes(body)
+        self.storage.put_part(request.bucket, upload.upload_id, request.part_number, data, stored)
+        sums = "".join(f"<ChecksumCRC64NVME>{one}</ChecksumCRC64NVME>" for one in told.values())
+        return xml(
+            "CopyPartResult",
+            f"<LastModified>{stored.modified_utc}</LastModified>"
+            f"<ETag>&quot;{etag}&quot;</ETag>{sums}",
+        )
 
     def complete(self, request: Request) -> Answer:
         upload_id = request.query["uploadId"]

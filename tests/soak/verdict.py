@@ -13,6 +13,7 @@ from typing import Final
 
 import anyio
 
+from asyncpipe.model import store_keys
 from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3.store import S3Store
@@ -53,7 +54,7 @@ async def visible(place: Place) -> list[str]:
         keys = {info.key async for info in store.list("")}
         findings, named = [], set[str]()
         for key in keys:
-            if key.endswith(("/latest.json", "/index.json")):
+            if key.endswith("/latest.json") or store_keys.parse_segment_key(key):
                 body = (await store.get(key, max_bytes=16 << 20)).body.decode()
                 named |= set(_METADATA_KEY.findall(body))
         findings += [f"{key} is named and not there" for key in named - keys]
@@ -65,7 +66,11 @@ async def visible(place: Place) -> list[str]:
 
 
 def _is_version(key: str) -> bool:
-    return key.startswith("templates/") and key.count("/") == 3 and "/channels/" not in key
+    return (
+        key.startswith("templates/")
+        and key.count("/") == 3
+        and not {"channels", "index"} & {*key.split("/")}
+    )
 
 
 async def _of_version(store: ObjectStore, folder: str, keys: set[str]) -> AsyncIterator[str]:

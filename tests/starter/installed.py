@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import site
 import subprocess
@@ -18,6 +19,17 @@ if [ "$1 $2" != '-m venv' ]; then exec {python} "$@"; fi
 printf '#!/bin/sh\\nexec "%s/bin/python" -m pip "$@"\\n' "$(cd "$3" && pwd)" >"$3/bin/pip"
 chmod +x "$3/bin/pip"
 """
+
+
+def the_testers_way_to_the_index() -> dict[str, str]:
+    """Index, certificates and proxies, which are of this machine and no user's."""
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "SSL_CERT_")) or name.lower().endswith("_proxy")
+    }
+    cache = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache/pip")
+    return {"PIP_FIND_LINKS": "", "PIP_CACHE_DIR": cache, "PIP_NO_COMPILE": "1"} | found
 
 
 def built_wheel(folder: Path) -> Path:
@@ -69,6 +81,8 @@ class Machine:
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.wheel.parent),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_COMPILE": "1",  # only what is imported is compiled then
+            "PIP_NO_DEPS": "1",  # they are there; those of the index are a heavy test's
             "PKR_VAR_seconds": "0",
             "PKR_VAR_size_mib": "4",
         }

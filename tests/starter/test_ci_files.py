@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -44,7 +45,9 @@ def filled(environment: Mapping[str, str], repository: Path) -> dict[str, str]:
 
 @pytest.mark.real_packer
 @needs_packer
-@pytest.mark.parametrize("ci", ["github", "forgejo"])
+@pytest.mark.parametrize(
+    "ci", ["github", pytest.param("forgejo", marks=pytest.mark.heavy("github"))]
+)
 def test_the_steps_of_a_workflow_publish_under_the_runner(machine: Machine, ci: str) -> None:
     machine.lay("--from", "demo", "--ci", ci)
     (path,) = CI_FILES[ci]
@@ -94,6 +97,30 @@ def jenkins_steps(text: str) -> list[str]:
 
 @pytest.mark.real_packer
 @needs_packer
+def test_an_unset_destination_is_annotated_by_the_laid_workflow(tmp_path: Path) -> None:
+    (job,) = jobs(HERE / "github.yml")
+    step = next(step for step in job["steps"] if step.get("name") == "Build and publish")
+    program = tmp_path / "asyncpipe/bin/asyncpipe"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m asyncpipe "$@"\n')
+    program.chmod(0o755)
+    given = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path)}
+    given |= {"PYTHONPATH": str(HERE.parents[2]), "GITHUB_WORKSPACE": str(tmp_path)}
+    given |= dict.fromkeys(step["env"], "") | {"ASYNCPIPE_TEMPLATES": "templates/demo"}
+    shutil.copytree(HERE.parents[2] / "templates/demo", tmp_path / "templates/demo")
+    runner = RunningStep(step["run"], folder=tmp_path, environment=given)
+    try:
+        ended = runner.wait(120)
+    finally:
+        runner.sweep()
+    assert ended.return_code == 2, ended.text
+    (error,) = ended.annotations["error"]
+    assert "ASYNCPIPE_DESTINATION" in error.data
+
+
+@pytest.mark.heavy("github")
+@pytest.mark.real_packer
+@needs_packer
 def test_the_steps_of_the_jenkinsfile_publish(machine: Machine) -> None:
     machine.lay("--from", "demo", "--ci", "jenkins")
     text = (machine.repository / "Jenkinsfile").read_text(encoding="utf-8")
@@ -109,6 +136,7 @@ def test_the_steps_of_the_jenkinsfile_publish(machine: Machine) -> None:
     assert len(machine.published) == 1
 
 
+@pytest.mark.heavy("github")
 @pytest.mark.real_packer
 @needs_packer
 def test_the_script_for_cron_publishes_with_settings_from_its_file(machine: Machine) -> None:
@@ -151,7 +179,8 @@ def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     workflows = tmp_path / ".github/workflows"
     workflows.mkdir(parents=True)
     shutil.copy(HERE / "github.yml", workflows)
-    clean(tool("zizmor"), "--offline", "--no-progress", "--quiet", str(tmp_path))
+    strict = ("--offline", "--no-progress", "--quiet", "--persona", "auditor")
+    clean(tool("zizmor"), *strict, str(tmp_path))
 
 
 def test_yamllint_finds_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from asyncpipe import __version__
 from tests.e2e.command import needs_packer
-from tests.starter.installed import REPOSITORY, Machine
+from tests.starter.installed import REPOSITORY, Machine, the_testers_way_to_the_index
 
 
 def test_the_wheel_holds_templates_as_files_and_hashicorps_key(wheel: Path) -> None:
@@ -27,6 +26,7 @@ def test_the_wheel_holds_templates_as_files_and_hashicorps_key(wheel: Path) -> N
     assert f"asyncpipe-{__version__}-" in wheel.name
 
 
+@pytest.mark.heavy("github")
 @pytest.mark.real_packer
 @needs_packer
 def test_a_wheel_an_empty_home_and_a_new_repository_publish_the_demo(machine: Machine) -> None:
@@ -66,23 +66,13 @@ def test_both_programs_are_installed_and_run(machine: Machine) -> None:
     assert "Nothing to change" in machine.run("~/tools/bin/asyncpipe update").stdout
 
 
-def the_testers_way_to_the_index() -> dict[str, str]:
-    """Index, certificates and proxies, which are of this machine and no user's."""
-    found = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(("PIP_", "SSL_CERT_")) or name.lower().endswith("_proxy")
-    }
-    return {"PIP_FIND_LINKS": ""} | found
-
-
 @pytest.mark.timeout(900)
 @pytest.mark.heavy("github")
 @pytest.mark.real_packer
 @needs_packer
 def test_the_wheels_dependencies_from_the_index_are_enough(machine: Machine) -> None:
     """The README's commands with nothing of this test environment."""
-    for name in ("PYTHONPATH", "PIP_NO_INDEX"):
+    for name in ("PYTHONPATH", "PIP_NO_INDEX", "PIP_NO_DEPS"):
         del machine.environment[name]
     machine.environment |= the_testers_way_to_the_index()
     machine.environment["PIP_FIND_LINKS"] += f" {machine.wheel.parent}"

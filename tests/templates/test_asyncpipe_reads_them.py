@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import forked
 from tests.templates.needs import REPO, need_root
 from tests.templates.real_packer import current_packer
 
@@ -42,15 +42,8 @@ def asyncpipe(*arguments: str, **changes: str) -> subprocess.CompletedProcess[st
         "PKR_VAR_remote_username": "builder",
         "PKR_VAR_remote_password": "invented-host-password",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "asyncpipe", *arguments],
-        cwd=REPO,
-        env={**os.environ, **host, **changes},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    environment = {**os.environ, **host, **changes}
+    return forked.run(arguments, folder=REPO, environment=environment, limit_s=900)
 
 
 @pytest.mark.parametrize("folder", SYSTEMS)

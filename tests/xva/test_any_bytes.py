@@ -10,7 +10,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from asyncpipe.xva.read.ova import OvaParser
 from asyncpipe.xva.read.validator import XvaValidator, validate
+from asyncpipe.xva.reject import RejectError
 from tests.xva.samples import MIB, compress, disk, in_pieces, members_of, offset_of, pack
 
 SMALL = members_of([disk("Ref:1", 4096), disk("Ref:2", 2048, checksum="checksum")])
@@ -124,6 +126,32 @@ def test_a_bomb_is_undone_in_small_steps() -> None:
     blocks = b"\x28\xb5\x2f\xfd\x00\x38" + (b"\x02\x00\x10\x00" * 50_000)  # 6 GiB in 200 kB
     assert peak_of(blocks, 64 * MIB) < 8 * MIB
     assert validate(blocks).rejection is not None
+
+
+@pytest.mark.parametrize(
+    ("begin", "unit"),
+    [
+        (b'<value a="', b"x"),
+        (b"<value ", b'a="" '),
+        (b"<value><!--", b"-x"),
+        (b"<value><?x ", b"?"),
+    ],
+    ids=["attribute", "attributes", "comment", "instruction"],
+)
+def test_a_tag_without_end_is_refused_before_it_is_read_often(begin: bytes, unit: bytes) -> None:
+    data = begin + unit * (15 * MIB // len(unit))
+    taken = []
+
+    def read() -> None:
+        parser = OvaParser(0)
+        for at in range(0, len(data), 65536):
+            taken.append(at)
+            parser.feed(data[at : at + 65536])
+
+    with pytest.raises(RejectError) as refused:
+        read()
+    assert refused.value.code == "ova-too-big"
+    assert taken[-1] < MIB
 
 
 def test_a_long_description_does_not_grow_the_memory() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -102,6 +104,87 @@ def test_create_verify_extract(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert back.read_bytes() == content + bytes(-len(content) % 512)
     assert run([*command, "--disk", str(raw), "-o", str(xva)]) == 2
     assert run(["extract", str(xva), "-o", str(back)]) == 2
+
+
+needs_qemu_img = pytest.mark.skipif(
+    shutil.which("qemu-img") is None, reason="qemu-img is not installed (qemu-utils)"
+)
+
+
+@pytest.fixture
+def two_disks(tmp_path: Path) -> Path:
+    """An XVA with one disk of an odd size: 3 MiB and a sector, mostly holes."""
+    raw, xva = tmp_path / "raw", tmp_path / "two.xva"
+    raw.write_bytes(b"boot" * 128 + bytes(3 * 1024 * 1024 - 512) + b"end!" * 128)
+    command = ["xva", "create", "--name", "demo", "--disk", str(raw)]
+    assert run([*command, "-o", str(xva)]) == 0
+    return xva
+
+
+@needs_qemu_img
+@pytest.mark.parametrize(
+    ("format_", "driver"), [("qcow2", "qcow2"), ("vhd", "vpc"), ("vmdk", "vmdk")]
+)
+def test_a_disk_is_extracted_in_the_format_of_another_platform(
+    two_disks: Path, tmp_path: Path, format_: str, driver: str
+) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    made = folder / f"disk.{format_}"
+    assert run(["extract", str(two_disks), "-o", str(made)]) == 0
+    assert list(folder.iterdir()) == [made]
+    raw = tmp_path / "raw"
+    compare = ["qemu-img", "compare", "-f", "raw", "-F", driver, str(raw), str(made)]
+    subprocess.run(compare, check=True, timeout=60)
+    info = ["qemu-img", "info", "-f", driver, "--output=json", str(made)]
+    said = json.loads(subprocess.run(info, check=True, capture_output=True, timeout=60).stdout)
+    assert said["virtual-size"] == raw.stat().st_size
+    assert run(["extract", str(two_disks), "-o", str(made)]) == 2
+
+
+@needs_qemu_img
+def test_the_format_can_be_named_whatever_the_file_is_called(
+    two_disks: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "image"
+    assert run(["extract", str(two_disks), "--format", "qcow2", "-o", str(made)]) == 0
+    assert made.read_bytes().startswith(b"QFI\xfb")
+
+
+@needs_qemu_img
+def test_of_a_damaged_xva_no_converted_disk_is_left(cut: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    assert run(["extract", str(cut), "-o", str(folder / "disk.qcow2")]) == 31
+    assert list(folder.iterdir()) == []
+
+
+def test_a_converter_that_fails_says_why_and_leaves_nothing(
+    two_disks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    program = tmp_path / "qemu-img"
+    program.write_text("#!/bin/sh\nfor target; do :; done\n: >$target\necho no room >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert run(["extract", str(two_disks), "-o", str(folder / "disk.vmdk")]) == 2
+    assert "qemu-img could not write disk.vmdk: no room" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_without_qemu_img_its_packages_are_named(
+    two_disks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert run(["extract", str(two_disks), "-o", str(tmp_path / "disk.vhd")]) == 2
+    assert "qemu-utils" in capsys.readouterr().err
 
 
 def test_a_failed_create_leaves_no_file(tmp_path: Path) -> None:

@@ -46,19 +46,26 @@ class Pulled:
 
 
 async def pull(
-    store: ObjectStore, entry: CatalogEntry, path: Path, *, validator: XvaValidator | None = None
+    store: ObjectStore,
+    entry: CatalogEntry,
+    path: Path,
+    *,
+    validator: XvaValidator | None = None,
+    trusted: bool = False,
 ) -> Pulled:
     """Fetch the XVA of ``entry`` to ``path``, going on where an earlier attempt stopped.
 
-    Size and SHA-256 are those of the version's own metadata.json; ``validator`` judges the same
-    bytes in the same pass. Blocks of zeros become holes. Memory is a few ranges of the stream.
+    Size and SHA-256 are those of the version's own metadata.json, which is read again unless the
+    entry is ``trusted`` to be of metadata that was checked; ``validator`` judges the same bytes in
+    the same pass. Blocks of zeros become holes. Memory is a few ranges of the stream.
 
     Raises:
         UsageError: ``path`` exists, or there is no room for it.
         ChecksumError: what came is not what was published; nothing is left under ``path``.
         XvaInvalidError: ``validator`` rejects it; nothing is left under ``path``.
     """
-    entry = await read_version(store, entry.folder_key)
+    if not trusted:
+        entry = await read_version(store, entry.folder_key)
     token = (entry.xva.sha256_hex or entry.timestamp)[:16]
     partial = path.with_name(f".{path.name}.{token}.partial")
     await anyio.to_thread.run_sync(_require_room, entry, partial, path)
@@ -81,6 +88,27 @@ async def pull(
     finally:
         sink.file.close()
     return Pulled(path=path, entry=entry, resumed_bytes=resumed_bytes, verified=verified)
+
+
+async def require_image(store: ObjectStore, entry: CatalogEntry, validator: XvaValidator) -> None:
+    """Read the XVA of ``entry`` and hold it against the entry's SHA-256; nothing is kept.
+
+    Raises:
+        ChecksumError: it is not what was published.
+        XvaInvalidError: ``validator`` rejects it.
+    """
+    digest = hashlib.sha256()
+
+    def take(pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            digest.update(piece)
+            validator.feed(piece)
+
+    async with stream_ranges(store, entry) as ranges:
+        async for pieces in ranges:
+            await anyio.to_thread.run_sync(take, pieces)
+    _compare(entry, digest.hexdigest())
+    _judge(entry, validator.finish())
 
 
 class _Sink:
@@ -124,33 +152,35 @@ class _Sink:
         os.fsync(self.file.fileno())
         verified = ["size"]
         if entry.xva.sha256_hex:
-            self._compare(entry)
+            _compare(entry, self._sha256.hexdigest())
             verified.append("sha256")
         if self._validator is not None:
-            self._judge(entry, self._validator.finish())
+            _judge(entry, self._validator.finish())
             verified.append("xva")
         return tuple(verified)
-
-    def _compare(self, entry: CatalogEntry) -> None:
-        if self._sha256.hexdigest() != entry.xva.sha256_hex:
-            raise ChecksumError(
-                f"The XVA under {entry.folder_key} is not the one that was published: "
-                f"its SHA-256 is {self._sha256.hexdigest()}, not {entry.xva.sha256_hex}.",
-                hint="Nothing was kept. Look who changed the object at the store.",
-            )
-
-    def _judge(self, entry: CatalogEntry, report: XvaReport) -> None:
-        if report.rejection is not None:
-            raise XvaInvalidError(
-                f"The XVA under {entry.folder_key} is not valid: {report.rejection}",
-                hint="Nothing was kept. --no-verify-xva fetches it all the same.",
-            )
 
     def _count(self, piece: bytes) -> None:
         self._sha256.update(piece)
         if self._validator is not None:
             self._validator.feed(piece)
         self.size_bytes += len(piece)
+
+
+def _compare(entry: CatalogEntry, sha256_hex: str) -> None:
+    if sha256_hex != entry.xva.sha256_hex:
+        raise ChecksumError(
+            f"The XVA under {entry.folder_key} is not the one that was published: "
+            f"its SHA-256 is {sha256_hex}, not {entry.xva.sha256_hex}.",
+            hint="Nothing was kept. Look who changed the object at the store.",
+        )
+
+
+def _judge(entry: CatalogEntry, report: XvaReport) -> None:
+    if report.rejection is not None:
+        raise XvaInvalidError(
+            f"The XVA under {entry.folder_key} is not valid: {report.rejection}",
+            hint="Nothing was kept. --no-verify-xva fetches it all the same.",
+        )
 
 
 def _is_zeros(piece: bytes) -> bool:

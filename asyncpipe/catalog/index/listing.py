@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-import anyio
-
-from asyncpipe.catalog.read import BAD, read_index, read_version
-from asyncpipe.catalog.swap import swap, unguarded_warning
+from asyncpipe.catalog.read import BAD, each, read_root, read_segment, read_version
 from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model import store_keys
-from asyncpipe.model.documents.catalog import (
-    CatalogEntry,
-    decode_index,
-    encode_index,
-    in_order,
-)
+from asyncpipe.model.documents.catalog import CatalogEntry, in_order
 from asyncpipe.model.documents.fields import UnreadableError
+from asyncpipe.model.documents.index import Listed, Root
 from asyncpipe.ports import ObjectStore
 
-_READ_AT_ONCE: Final = 8
+_REPAIR = "run asyncpipe index repair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,87 +27,106 @@ class Listing:
 async def list_versions(
     store: ObjectStore, short_id: str | None = None, *, fresh: bool = False
 ) -> Listing:
-    """List every version; from the index, or from the objects when it is absent or broken.
+    """List every version; from the index, or from the objects where it is absent or broken.
 
     ``fresh`` looks at the objects themselves. Raises NewerSchemaError.
     """
-    listing = await _scan(store) if fresh else await _indexed(store)
+    listing = await scan(store, short_id) if fresh else await _indexed(store, short_id)
     mine = tuple(entry for entry in listing.versions if short_id in {None, entry.short_id})
     return Listing(versions=mine, warnings=listing.warnings)
 
 
-async def _indexed(store: ObjectStore) -> Listing:
-    rebuild = "run asyncpipe index rebuild"
-    try:
-        indexed = await read_index(store)
-    except UnreadableError as error:
-        scanned = await _scan(store)
-        warning = f"{error.message} The objects were listed instead; {rebuild}."
-        return Listing(versions=scanned.versions, warnings=(warning, *scanned.warnings))
-    if indexed is None:
-        return await _scan(store)
-    url = store.url_of(store_keys.INDEX_KEY)
-    warnings = tuple(f"{url}: an entry is left out: {text}" for text in indexed[1])
-    return Listing(versions=indexed[0], warnings=warnings)
-
-
-async def rebuild_index(store: ObjectStore) -> Listing:
-    """Rewrite ``index.json`` from a listing and each version's metadata.
-
-    A version that is published while this runs is kept: it is newer than the listing.
-
-    Raises:
-        NewerSchemaError: the index is that of a newer asyncpipe.
-    """
-    try:
-        seen = await read_index(store)
-    except UnreadableError:
-        seen = None
-    known = {entry.folder_key for entry in seen[0]} if seen else set()
-    scanned = await _scan(store)
-
-    def change(body: bytes | None) -> bytes | None:
-        added = [entry for entry in _listed(body) if entry.folder_key not in known]
-        wanted = encode_index((*scanned.versions, *added))
-        return None if wanted == body else wanted
-
-    swapped = await swap(store, store_keys.INDEX_KEY, change)
-    warnings = list(scanned.warnings)
-    if swapped.written and not swapped.guarded:
-        warnings.append(unguarded_warning(store, store_keys.INDEX_KEY))
-    return Listing(versions=scanned.versions, warnings=tuple(warnings))
-
-
-async def _scan(store: ObjectStore) -> Listing:
-    """Look at every version that has its metadata, a few at a time.
+async def scan(store: ObjectStore, short_id: str | None = None) -> Listing:
+    """Look at every version that has its metadata, of one template or of all.
 
     A version counts when it is whole: its metadata can be read, and its image is there.
     """
-    sizes = {info.key: info.size_bytes async for info in store.list("templates/")}
-    keys = [store_keys.parse_version_key(key) for key in sizes]
-    folders = [key.folder_key for key in keys if key and key.name == store_keys.METADATA_NAME]
-    found: list[CatalogEntry] = []
-    warnings: list[str] = []
-    limiter = anyio.CapacityLimiter(_READ_AT_ONCE)
+    prefix = f"templates/{short_id}/" if short_id else "templates/"
+    sizes = {info.key: info.size_bytes async for info in store.list(prefix)}
+    return await look_at(store, folders_of(sizes), sizes)
 
-    async def look_at(folder_key: str) -> None:
+
+def folders_of(keys: Iterable[str]) -> list[str]:
+    """Return the folders that have metadata, of the keys of a listing."""
+    parsed = map(store_keys.parse_version_key, keys)
+    return [key.folder_key for key in parsed if key and key.name == store_keys.METADATA_NAME]
+
+
+async def look_at(store: ObjectStore, folders: Iterable[str], sizes: dict[str, int]) -> Listing:
+    """Read the versions in ``folders``; ``sizes`` has the keys of a listing."""
+    warnings: list[str] = []
+
+    async def read(folder_key: str) -> CatalogEntry | None:
         try:
-            async with limiter:
-                entry = await read_version(store, folder_key)
+            entry = await read_version(store, folder_key)
             if sizes.get(entry.xva.key) != entry.xva.size_bytes:
                 raise UnreadableError("its image is not there, or has another size.")
-            found.append(entry)
         except (*BAD, ObjectMissingError) as error:
             warnings.append(f"{store.url_of(folder_key)} is not listed: {error.message}")
+            return None
+        return entry
 
-    async with anyio.create_task_group() as tasks:
-        for folder_key in folders:
-            tasks.start_soon(look_at, folder_key)
+    found = [entry for entry in await each(folders, read) if entry]
     return Listing(versions=in_order(found), warnings=tuple(sorted(warnings)))
 
 
-def _listed(body: bytes | None) -> tuple[CatalogEntry, ...]:
+async def _indexed(store: ObjectStore, short_id: str | None) -> Listing:
     try:
-        return decode_index(body)[0] if body is not None else ()
-    except UnreadableError:
-        return ()
+        root = await read_root(store)
+    except UnreadableError as error:
+        return await _instead(store, [short_id], [error.message])
+    if root is None:
+        return await scan(store, short_id)
+    index_url = store.url_of(store_keys.INDEX_KEY)
+    warnings = [f"{index_url}: an entry is left out: {text}" for text in root.problems]
+    if root.old is not None:
+        return Listing(versions=root.old, warnings=tuple(warnings))
+    listed, damaged = await _segments(store, root, short_id)
+    for key, segment in listed.items():
+        url = store.url_of(key)
+        warnings += [f"{url}: an entry is left out: {text}" for text in segment.problems]
+    versions = [entry for segment in listed.values() for entry in segment.versions]
+    if damaged:
+        templates = sorted({key.split("/")[1] for key in damaged})
+        instead = await _instead(store, templates, damaged.values())
+        versions = [entry for entry in versions if entry.short_id not in templates]
+        versions += instead.versions
+        warnings += instead.warnings
+    return Listing(versions=in_order(versions), warnings=tuple(warnings))
+
+
+async def _segments(
+    store: ObjectStore, root: Root, short_id: str | None
+) -> tuple[dict[str, Listed], dict[str, str]]:
+    """Read the segments; returns those that can be read, and what is wrong with others, by key."""
+    damaged: dict[str, str] = {}
+
+    async def read(key: str) -> Listed | None:
+        try:
+            return await read_segment(store, key)
+        except UnreadableError as error:
+            damaged[key] = error.message
+            return Listed()
+
+    keys = root.of(short_id)
+    found = dict(zip(keys, await each(keys, read), strict=True))
+    absent = [key for key, segment in found.items() if segment is None]
+    if absent:  # prune removes an empty one after the root was read, or it is lost
+        again = await read_root(store)
+        named = again.segments if again else frozenset()
+        damaged |= {key: f"{store.url_of(key)} is missing." for key in absent if key in named}
+    return {key: segment for key, segment in found.items() if segment}, damaged
+
+
+async def _instead(
+    store: ObjectStore, templates: Sequence[str | None], why: Iterable[str]
+) -> Listing:
+    """List the objects of templates of which the index is broken."""
+    scanned = [await scan(store, name) for name in templates]
+    return Listing(
+        versions=tuple(entry for one in scanned for entry in one.versions),
+        warnings=(
+            *(f"{text} The objects were listed instead; {_REPAIR}." for text in why),
+            *(text for one in scanned for text in one.warnings),
+        ),
+    )

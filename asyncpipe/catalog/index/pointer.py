@@ -1,9 +1,10 @@
-"""Make readers find a version: ``latest.json`` first, then ``index.json``; never backwards."""
+"""Make readers find a version: ``latest.json`` first, then the index; never backwards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.read import read_metadata
 from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.errors import UploadError
@@ -47,43 +48,13 @@ async def move_pointer(store: ObjectStore, entry: CatalogEntry) -> PointerResult
     )
 
 
-async def change_index(
-    store: ObjectStore, *, add: tuple[CatalogEntry, ...] = (), remove: frozenset[str] = frozenset()
-) -> list[str]:
-    """Add versions and remove those of the ``remove`` folders; returns warnings.
-
-    Raises:
-        UploadError: the index is of a newer schema, or the store failed.
-    """
-    broken: list[str] = []
-
-    def change(body: bytes | None) -> bytes | None:
-        url = store.url_of(store_keys.INDEX_KEY)
-        present: tuple[CatalogEntry, ...] = ()
-        try:
-            if body is not None:
-                present, problems = catalog.decode_index(body)
-                broken.extend(f"{url} lost an entry: {text}" for text in problems)
-        except UnreadableError as error:
-            broken.append(f"{url} was unreadable: {error.message}")
-        kept = [entry for entry in present if entry.folder_key not in remove]
-        wanted = catalog.encode_index((*kept, *add))
-        return None if wanted == body else wanted
-
-    swapped = await swap(store, store_keys.INDEX_KEY, change)
-    warnings = [f"{text}; run asyncpipe index rebuild" for text in dict.fromkeys(broken)]
-    if swapped.written and not swapped.guarded:
-        warnings.append(unguarded_warning(store, store_keys.INDEX_KEY))
-    return warnings
-
-
 async def _add_to_index(store: ObjectStore, entry: CatalogEntry) -> list[str]:
     try:
         return await change_index(store, add=(entry,))
     except UploadError as error:
         url = store.url_of(store_keys.INDEX_KEY)
         reason = f"{url} does not list this version yet: {error.message}"
-        return [f"{reason} Run asyncpipe index rebuild."]
+        return [f"{reason} Run asyncpipe index repair."]
 
 
 def _readable(

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.catalog.read import BAD, read_pointer, read_version
+from asyncpipe.catalog.read import BAD, read_pointer, read_version, with_statement_digest
 from asyncpipe.catalog.releases.channels import set_channel
-from asyncpipe.catalog.releases.revocation import revocation_of
+from asyncpipe.catalog.releases.standing import standing_of
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -56,6 +56,7 @@ async def move_channel(
         present = None
     if present is not None and present.timestamp == entry.timestamp:
         return ()
+    entry = await with_statement_digest(store, entry)
     move = Move(
         channel=channel,
         before=present.timestamp if present else None,
@@ -91,7 +92,7 @@ async def before(store: ObjectStore, short_id: str, channel: str) -> CatalogEntr
     """Return the version to which a channel rolls back: the last good one that it named before.
 
     Raises:
-        UsageError: it names nothing, or named no other version that is there and not revoked.
+        UsageError: it names nothing, or named no other version that is there and good.
     """
     present = await read_pointer(store, store_keys.channel_key(short_id, channel), short_id)
     if present is None:
@@ -101,10 +102,10 @@ async def before(store: ObjectStore, short_id: str, channel: str) -> CatalogEntr
             entry = await read_version(store, store_keys.folder_key(short_id, timestamp))
         except (*BAD, ObjectMissingError):
             continue
-        if await revocation_of(store, entry) is None:
+        if (await standing_of(store, entry)).is_good:
             return entry
     raise UsageError(
-        f"{short_id}:{channel} named no other version that is still there and not revoked.",
+        f"{short_id}:{channel} named no other version that is still there and good.",
         hint=f"asyncpipe promote {short_id}@TIMESTAMP --channel {channel} names one.",
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from asyncpipe.catalog.index.listing import list_versions
-from asyncpipe.catalog.read import BAD, read_pointer, read_version
-from asyncpipe.catalog.releases.channels import channels
-from asyncpipe.catalog.releases.revocation import newest_good, revocation_of
+from asyncpipe.catalog.read import BAD, each, read_pointer, read_version
+from asyncpipe.catalog.releases.channels import Channels, channels
+from asyncpipe.catalog.releases.standing import Standing, newest_good, standing_of
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -30,33 +30,37 @@ async def resolve(
     reference: str,
     *,
     revoked: bool = False,
+    expired: bool = False,
     warn: Callable[[str], None] = lambda _: None,
 ) -> CatalogEntry:
     """Find ``debian12`` (latest), ``debian12:stable`` (a channel) or ``debian12@TIMESTAMP``.
 
-    A name that leads to a revoked version leads to the newest older one that is good, which is
-    reported to ``warn``; ``revoked`` takes what is named.
+    A name that leads to a revoked or expired version leads to the newest older one that is good,
+    which is reported to ``warn``. ``expired`` takes an expired version that is named, ``revoked``
+    takes whatever is named.
 
     Raises:
-        UsageError: the text is not a reference, or what it names is revoked.
+        UsageError: the text is not a reference, or what it names is revoked or has expired.
         ObjectMissingError: nothing is published under it.
     """
     entry = await _named(store, reference)
-    found = None if revoked else await revocation_of(store, entry)
-    if found is None:
+    standing = Standing() if revoked else await standing_of(store, entry)
+    if standing.is_good or (expired and standing.revocation is None):
         return entry
     name = f"{entry.short_id}@{entry.timestamp}"
-    why = f"was revoked{f' by {found.by}' if found.by else ''}: {found.reason}"
     if "@" in reference:
-        raise UsageError(f"{name} {why}", hint="--revoked takes it all the same.")
+        raise UsageError(f"{name} {standing.problem}", hint=standing.hint)
     listing = await list_versions(store, entry.short_id)
     older = await newest_good(store, listing.versions, entry.timestamp)
     if older is None:
         raise UsageError(
-            f"{reference} is {name}, which {why}; no older version is good.",
-            hint="--revoked takes it all the same.",
+            f"{reference} is {name}, which {standing.problem}; no older version is good.",
+            hint=standing.hint,
         )
-    warn(f"{reference} named {name}, which {why}; {older.short_id}@{older.timestamp} is taken")
+    warn(
+        f"{reference} named {name}, which {standing.problem}; "
+        f"{older.short_id}@{older.timestamp} is taken"
+    )
     return older
 
 
@@ -66,19 +70,24 @@ async def names_of(
     """Return the names of each folder, and what is wrong with names that were left out."""
     named: dict[str, list[str]] = {}
     warnings: list[str] = []
-    for short_id in sorted(short_ids):
+
+    async def look_at(short_id: str) -> tuple[CatalogEntry | None, Channels]:
+        newest: CatalogEntry | None = None
         try:
-            entry = await latest(store, short_id)
-            named.setdefault(entry.folder_key, []).append("latest")
+            newest = await latest(store, short_id)
         except ObjectMissingError:
             pass
         except BAD as error:
             warnings.append(error.message)
-        found = await channels(store, short_id)
+        return newest, await channels(store, short_id)
+
+    for newest, found in await each(sorted(short_ids), look_at):
+        if newest is not None:
+            named.setdefault(newest.folder_key, []).append("latest")
         warnings += found.warnings
         for channel in found.found:
             named.setdefault(channel.entry.folder_key, []).append(channel.name)
-    return named, warnings
+    return named, sorted(warnings)
 
 
 async def _named(store: ObjectStore, reference: str) -> CatalogEntry:

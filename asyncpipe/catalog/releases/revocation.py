@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from asyncpipe.catalog.read import BAD, read_version
+from asyncpipe.catalog.read import BAD
 from asyncpipe.catalog.swap import swap
 from asyncpipe.errors import DestinationTakenError, ObjectMissingError, ObjectTooLargeError
 from asyncpipe.model import store_keys
@@ -52,26 +52,8 @@ async def revocation_of(store: ObjectStore, entry: CatalogEntry) -> Revocation |
 async def revoked_folders(store: ObjectStore, short_id: str | None = None) -> frozenset[str]:
     """Return the folders of all revoked versions, of one template or of all."""
     prefix = f"{store_keys.REVOKED_ROOT}{short_id}/" if short_id else store_keys.REVOKED_ROOT
-    found = [store_keys.parse_revoked_key(info.key) async for info in store.list(prefix)]
+    found = [store_keys.parse_mark_key(info.key) async for info in store.list(prefix)]
     return frozenset(store_keys.folder_key(*one) for one in found if one)
-
-
-async def newest_good(
-    store: ObjectStore, versions: tuple[CatalogEntry, ...], before: str
-) -> CatalogEntry | None:
-    """Return the newest of ``versions`` older than ``before`` that is whole and not revoked."""
-    older = sorted(
-        (one for one in versions if one.timestamp < before),
-        key=lambda entry: entry.timestamp,
-        reverse=True,
-    )
-    for entry in older:
-        if await revocation_of(store, entry) is None:
-            try:
-                return await read_version(store, entry.folder_key)
-            except (*BAD, ObjectMissingError):
-                continue
-    return None
 
 
 async def repoint(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import click
 
-from asyncpipe.cli.catalog import channels, fetching, listed, reading, releasing, upkeep
+from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
+from asyncpipe.model import store_keys
 from asyncpipe.model.store import StoreOptions
+from asyncpipe.ports import ObjectStore
+from asyncpipe.report.safe_stream import wants_colour
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 
@@ -32,12 +36,13 @@ def run(action: str, given: dict[str, Any]) -> int:
     if said.bare is not None:
         click.echo(json.dumps(said.bare, indent=2))
     elif as_json:
-        click.echo(json.dumps({"schema_version": 1, **said.document}, indent=2))
-    else:
-        click.echo(said.text)
+        click.echo(json.dumps({"schema_version": 1, **said.made()}, indent=2))
+    elif said.text:
+        click.echo(said.text, color=wants_colour(settings.environment, sys.stdout))
     return 0
 
 
+_NAMING = ("template", "name", "version", "before", "after")  # arguments that name a template
 Action = Callable[..., Awaitable[Said]]
 
 
@@ -46,13 +51,52 @@ async def _with_store(action: Action, settings: Settings, options: dict[str, Any
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         try:
-            return await action(store, **options)
+            said = await action(store, **options)
         except ObjectMissingError as error:
-            for name in filter(None, map(options.get, ("template", "name", "before", "after"))):
+            for name in filter(None, map(options.get, _NAMING)):
                 error.hint = await listed.meant(store, str(name)) or error.hint
             raise
+        if action in _CHANGES:
+            said = replace(said, warnings=(*said.warnings, *await _refreshed(store)))
+    if said.message is None:
+        return said
+    from asyncpipe.cli.run.notify import post
+
+    problem = await post(settings, said.message)
+    return replace(said, warnings=(*said.warnings, *([problem] if problem else [])))
 
 
+async def _refreshed(store: ObjectStore) -> tuple[str, ...]:
+    """Let what is read beside the index show the change too, where it is published."""
+    warnings: tuple[str, ...] = ()
+    if await store.head(store_keys.PAGE_KEY) is not None:
+        from asyncpipe.cli.catalog import paging
+
+        warnings += await paging.refresh(store)
+    if await store.head(store_keys.STREAMS_KEY) is not None:
+        warnings += await upkeep.refresh_streams(store)
+    return warnings
+
+
+async def _page(store: ObjectStore, **options: Any) -> Said:
+    from asyncpipe.cli.catalog import paging  # Jinja2 takes time that `list` need not wait for
+
+    return await paging.page(store, **options)
+
+
+_CHANGES: frozenset[Action] = frozenset(
+    {
+        releasing.promote,
+        releasing.rollback,
+        releasing.revoke,
+        channels.set_channel,
+        channels.unset_channel,
+        releasing.expire,
+        upkeep.prune,
+        upkeep.rebuild,
+        upkeep.repair,
+    }
+)
 _ACTIONS: Mapping[str, Action] = {
     "show_version": reading.show,
     "diff": reading.diff,
@@ -65,9 +109,15 @@ _ACTIONS: Mapping[str, Action] = {
     "list_versions": listed.list_versions,
     "show": fetching.where,
     "pull": fetching.pull,
+    "verify": fetching.verify,
+    "url": linking.url,
     "set_channel": channels.set_channel,
     "unset_channel": channels.unset_channel,
     "list_channels": channels.list_channels,
     "prune": upkeep.prune,
     "rebuild_index": upkeep.rebuild,
+    "page": _page,
+    "streams": upkeep.streams,
+    "repair_index": upkeep.repair,
+    "expire": releasing.expire,
 }

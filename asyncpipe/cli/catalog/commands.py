@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import shared
+from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command, options
-from asyncpipe.cli.options.values import DURATION, PATH
+from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE, TRUST
+from asyncpipe.cli.options.values import DURATION, GATES, PATH
 
 _PLACE = options(shared.AS_JSON, shared.DESTINATION, shared.STORE)
 
@@ -29,6 +30,10 @@ def _published(ctx: click.Context, parameter: click.Parameter, typed: str) -> An
 @click.command("list", cls=Command)
 @click.argument("template", required=False, shell_complete=_published)
 @click.option("--fresh", is_flag=True, help="Look at the objects, not at the index.")
+@click.option(
+    "--os", "system", metavar="NAME", help="Only this system: debian, debian12 or debian12.7."
+)
+@click.option("--failed", is_flag=True, help="List failed builds, of TEMPLATE or of all.")
 @_PLACE
 def list_(**given: Any) -> int:
     """List what is published, of TEMPLATE (debian12) or all, newest first."""
@@ -60,7 +65,8 @@ def latest(**given: Any) -> int:
     flag_value=False,
     help="Do not look whether the XVA is whole and importable.",
 )
-@shared.REVOKED
+@lifetime.BAD
+@REQUIRE_SIGNATURE
 @_PLACE
 def pull(**given: Any) -> int:
     """Fetch a published XVA; size, SHA-256 and structure are checked before it gets its name.
@@ -76,6 +82,24 @@ def pull(**given: Any) -> int:
 def show(**given: Any) -> int:
     """Show everything about a version: system, packages, build, XVA, digests, names."""
     return _run("show_version", given)
+
+
+@click.command(cls=Command)
+@click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
+@click.option(
+    "--expires",
+    "expires_s",
+    type=DURATION,
+    default="12h",
+    show_default=True,
+    metavar="TIME",
+    help="How long the address works, at most 7d.",
+)
+@lifetime.BAD
+@_PLACE
+def url(**given: Any) -> int:
+    """Print an address that fetches the XVA without credentials, and what to do with it."""
+    return _run("url", given)
 
 
 @click.command(cls=Command)
@@ -124,6 +148,14 @@ _REASON = click.option("--reason", default="", metavar="TEXT", help="Why; histor
 @click.argument("template", metavar="TEMPLATE[:CHANNEL|@TIMESTAMP]", shell_complete=_published)
 @click.option("--channel", required=True, metavar="NAME", help="The channel that names it then.")
 @_REASON
+@click.option(
+    "--require",
+    type=GATES,
+    default=(),
+    metavar="GATE,...",
+    help="Refuse a version without these: signature (give --key or --identity), boot-test.",
+)
+@TRUST
 @_PLACE
 def promote(**given: Any) -> int:
     """Let a channel name a version, and remember who did it, when and why."""
@@ -142,6 +174,7 @@ def rollback(**given: Any) -> int:
 @click.command(cls=Command)
 @click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
 @click.option("--reason", required=True, metavar="TEXT", help="Shown to whoever asks for it.")
+@shared.WEBHOOK
 @_PLACE
 def revoke(**given: Any) -> int:
     """Take a version back: no name leads to it, pull and import refuse it.
@@ -149,6 +182,17 @@ def revoke(**given: Any) -> int:
     Its files stay until prune removes them; the revocation itself stays for good.
     """
     return _run("revoke", given)
+
+
+@click.command(cls=Command)
+@click.argument("version", metavar="TEMPLATE@TIMESTAMP", shell_complete=_published)
+@click.option("--in", "in_s", type=DURATION, metavar="TIME", help="From now on: 90d, 12h.")
+@click.option("--never", is_flag=True, help="The version has no end any more.")
+@_REASON
+@_PLACE
+def expire(**given: Any) -> int:
+    """Give a version an end; after it no name leads to it, and pull and import refuse it."""
+    return _run("expire", given)
 
 
 @click.command(cls=Command)
@@ -208,6 +252,34 @@ def prune(**given: Any) -> int:
     return _run("prune", given)
 
 
+@click.command(cls=Command)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="FILE",
+    help="Where to; - is stdout [catalogue.html].",
+)
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Write it to the destination, as index.html beside templates/.",
+)
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where browsers reach the destination: links in FILE lead there.",
+)
+@_PLACE
+def page(**given: Any) -> int:
+    """Write the catalogue as one HTML file for people: no server, nothing loaded from elsewhere.
+
+    A published page is written again by builds with --page, and by each command that changes what
+    it shows: promote, rollback, revoke, expire, channel, prune, index.
+    """
+    return _run("page", given)
+
+
 @click.group()
 def index() -> None:
     """The catalogue, templates/index.json."""
@@ -218,3 +290,24 @@ def index() -> None:
 def rebuild(**given: Any) -> int:
     """Rebuild the index from what is published."""
     return _run("rebuild_index", given)
+
+
+@index.command("repair", cls=Command)
+@_PLACE
+def repair(**given: Any) -> int:
+    """Repair the index and damaged or missing latest.json, from what is published and good.
+
+    Reads only what differs, where rebuild reads the metadata of every version.
+    """
+    return _run("repair_index", given)
+
+
+@index.command("streams", cls=Command)
+@_PLACE
+def streams(**given: Any) -> int:
+    """Write the simplestreams view, streams/v1/: the newest 100 good versions of each template.
+
+    A published view is written again by builds with --simplestreams, and by each command that
+    changes what it shows: promote, rollback, revoke, expire, channel, prune, index.
+    """
+    return _run("streams", given)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -12,6 +14,7 @@ from msgspec import to_builtins
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.cli.progress import watched_stream
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import size_text
@@ -31,28 +34,70 @@ async def where(store: ObjectStore, *, template: str) -> Said:
 
 
 async def pull(
-    store: ObjectStore, *, template: str, output: Path | None, verify_xva: bool, revoked: bool
+    store: ObjectStore,
+    *,
+    template: str,
+    output: Path | None,
+    verify_xva: bool,
+    revoked: bool,
+    expired: bool,
+    **signature: Any,
 ) -> Said:
     """Fetch an XVA and say what was verified."""
+    trust = trust_of(signature)
     warnings: list[str] = []
-    entry = await catalog.resolve(store, template, revoked=revoked, warn=warnings.append)
+    entry = await catalog.resolve(
+        store, template, revoked=revoked, expired=expired, warn=warnings.append
+    )
+    signed = await checked(store, entry, trust) if trust else None
+    entry = signed.entry if signed else entry
     path = await anyio.to_thread.run_sync(_output, output, entry)
     async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
         validator = XvaValidator() if verify_xva else None
-        pulled = await catalog.pull(watched_store, entry, path, validator=validator)
+        pulled = await catalog.pull(
+            watched_store, entry, path, validator=validator, trusted=signed is not None
+        )
     if "sha256" not in pulled.verified:
         warnings.append("the version was published without a SHA-256: only its size was compared")
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
-    size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(pulled.verified)
+    checks = [*pulled.verified, *(["signature"] if signed else [])]
+    size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(checks)
     return Said(
         text=f"{pulled.path}: {size}{resumed}, verified: {verified}\n"
         f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}\n"
-        "Then make a template of it; clones let people in by a cloud-init drive only.",
+        + (f"Signed by {signed.signer}\n" if signed else "")
+        + "Then make a template of it; clones let people in by a cloud-init drive only.",
         document={
             "version": to_builtins(pulled.entry),
             "path": str(pulled.path),
             "resumed_bytes": pulled.resumed_bytes,
-            "verified": list(pulled.verified),
+            "verified": checks,
+            "signer": signed.signer if signed else None,
+        },
+        warnings=tuple(warnings),
+    )
+
+
+async def verify(store: ObjectStore, *, template: str, **signature: Any) -> Said:
+    """Check signature, statement, metadata and image of a version; nothing is kept."""
+    trust = trust_of(signature, always=True)
+    assert trust is not None
+    warnings: list[str] = []
+    entry = await catalog.resolve(store, template, revoked=True, warn=warnings.append)
+    if problem := (await catalog.standing_of(store, entry)).problem:
+        warnings.append(f"{entry.short_id}@{entry.timestamp} {problem}")
+    signed = await checked(store, entry, trust)
+    entry = signed.entry
+    async with watched_stream(store, template, entry.xva.size_bytes) as watched_store:
+        await catalog.require_image(watched_store, entry, XvaValidator())
+    return Said(
+        text=f"{entry.short_id}@{entry.timestamp}: signature, statement, metadata.json and image"
+        f" fit together\nSigned by {signed.signer}",
+        document={
+            "version": to_builtins(entry),
+            "signer": signed.signer,
+            "statement": json.loads(signed.statement),
+            "verified": ["signature", "statement", "metadata", "size", "sha256", "xva"],
         },
         warnings=tuple(warnings),
     )

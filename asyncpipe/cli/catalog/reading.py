@@ -24,13 +24,18 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     entry, document = await _version(store, template)
     named, warnings = await catalog.names_of(store, [entry.short_id])
     names = named.get(entry.folder_key, [])
-    revocation = await catalog.revocation_of(store, entry)
+    standing = await catalog.standing_of(store, entry)
+    revocation = standing.revocation
+    ancestor = (await catalog.revoked_ancestors(store, [entry])).get(entry.folder_key)
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
     source, ci = build["source"], build["ci"] or {}
     rows = [
         ("version", f"{entry.short_id}@{entry.timestamp}"),
         ("revoked", _revoked(revocation)),
+        ("expires", _expires(standing)),
+        ("built from", _parent(entry, ancestor)),
+        ("signed by", (document["provenance"] or {}).get("signer", "nobody")),
         ("named by", ", ".join(names) or "nothing"),
         ("system", os["pretty_name"] or os["release"] or os["version"]),
         ("architecture", os["arch"]),
@@ -56,6 +61,9 @@ async def show(store: ObjectStore, *, template: str) -> Said:
             "version": document,
             "names": names,
             "revoked": as_document(revocation) if revocation else None,
+            "expires_utc": standing.expires_utc,
+            "expired": standing.is_expired,
+            "revoked_ancestor": ancestor,
         },
         warnings=tuple(warnings),
     )
@@ -138,6 +146,19 @@ def _revoked(revocation: Revocation | None) -> str:
         return "no"
     by = f", by {revocation.by}" if revocation.by else ""
     return f"YES: {revocation.reason} ({revocation.revoked_utc or 'no date'}{by})"
+
+
+def _expires(standing: catalog.Standing) -> str:
+    when = standing.expires_utc or "never"
+    return f"EXPIRED: {when}" if standing.is_expired else when
+
+
+def _parent(entry: CatalogEntry, ancestor: str | None) -> str:
+    if ancestor is None:
+        return entry.parent or "no published version"
+    return f"{entry.parent}" + (
+        ", which is REVOKED" if ancestor == entry.parent else f", itself of REVOKED {ancestor}"
+    )
 
 
 def _packages(document: Mapping[str, Any]) -> str | None:

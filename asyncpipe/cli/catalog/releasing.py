@@ -1,31 +1,47 @@
-"""What ``promote``, ``rollback``, ``revoke`` and ``history`` do."""
+"""What ``promote``, ``rollback``, ``revoke``, ``expire`` and ``history`` do."""
 
 from __future__ import annotations
 
 import getpass
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said, table
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
-from asyncpipe.model.documents.release import Revocation, as_document
+from asyncpipe.model.documents.release import End, Revocation, as_document
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run.provenance import github_facts
+from asyncpipe.report import webhook
+from asyncpipe.run.origin.run_facts import github_facts
 from asyncpipe.text.format import timestamp_of, utc_text
+
+if TYPE_CHECKING:
+    from asyncpipe.provenance.verify import Trust
 
 _ROLLBACK = "rolled back"
 
 
-async def promote(store: ObjectStore, *, template: str, channel: str, reason: str) -> Said:
+async def promote(
+    store: ObjectStore,
+    *,
+    template: str,
+    channel: str,
+    reason: str,
+    require: tuple[str, ...] = (),
+    **signature: Any,
+) -> Said:
     """Let a channel name a version, and remember who did it, when and why."""
+    trust = trust_of(signature, always="signature" in require)
     warnings: list[str] = []
     entry = await catalog.resolve(store, template, warn=warnings.append)
+    await _require(store, entry, require, trust)
     await store.probe()  # finds out whether the store honours conditions
     warnings += await catalog.move_channel(store, channel, entry, _why(reason))
     return Said(
@@ -33,6 +49,21 @@ async def promote(store: ObjectStore, *, template: str, channel: str, reason: st
         document={"channel": channel, "version": to_builtins(entry)},
         warnings=tuple(warnings),
     )
+
+
+async def _require(
+    store: ObjectStore, entry: CatalogEntry, gates: tuple[str, ...], trust: Trust | None
+) -> None:
+    """Refuse a version that does not pass the gates; whom to trust is a gate of itself."""
+    if trust is not None:
+        await checked(store, entry, trust)
+    if "boot-test" in gates:
+        document = await catalog.read_metadata(store, entry) or {}
+        tested = document.get("boot_test") or {}
+        if not tested.get("passed"):
+            version = f"{entry.short_id}@{entry.timestamp}"
+            said = "failed its boot test" if tested else "has no boot test in its metadata"
+            raise UsageError(f"{version} {said}: the channel stays as it is.")
 
 
 async def rollback(store: ObjectStore, *, name: str, reason: str) -> Said:
@@ -50,22 +81,45 @@ async def rollback(store: ObjectStore, *, name: str, reason: str) -> Said:
 
 async def revoke(store: ObjectStore, *, version: str, reason: str) -> Said:
     """Take a version back: no reader follows a name to it any more."""
-    if "@" not in version:
-        raise UsageError(
-            f"{version!r} is a name that may move; a revocation is of one version.",
-            hint="Write TEMPLATE@TIMESTAMP; asyncpipe list shows them.",
-        )
+    _require_version(version, "a revocation")
     entry = await catalog.resolve(store, version, revoked=True)
     await store.probe()
     now = utc_text(datetime.now(UTC))
     mark = Revocation(reason=reason, by=_by(os.environ), revoked_utc=now)
     is_new = await catalog.revoke(store, entry, mark)
-    moved, warnings = await _led_away(store, entry, reason)
+    moved, warnings = await _led_away(store, entry, f"revoked: {reason}")
     lines = [f"{version} {'is revoked' if is_new else 'was revoked already'}", *moved]
     return Said(
         text="\n".join(lines),
         document={"version": to_builtins(entry), "revoked": True, "moved": moved},
         warnings=tuple(warnings),
+        message=webhook.revocation(version, reason=reason, by=mark.by, moved=moved)
+        if is_new
+        else None,
+    )
+
+
+async def expire(
+    store: ObjectStore, *, version: str, in_s: float | None, never: bool, reason: str
+) -> Said:
+    """Give a version an end, another end, or none any more."""
+    if never is (in_s is not None):
+        raise UsageError("An end needs exactly one of --in TIME and --never.")
+    _require_version(version, "an end")
+    entry = await catalog.resolve(store, version, revoked=True)
+    await store.probe()
+    now = datetime.now(UTC)
+    end_utc = None if in_s is None else utc_text(now + timedelta(seconds=in_s))
+    end = End(expires_utc=end_utc, by=_by(os.environ), reason=reason, set_utc=utc_text(now))
+    warnings = await catalog.set_end(store, entry, end)
+    moved: list[str] = []
+    if catalog.has_passed(end_utc):
+        moved, more = await _led_away(store, entry, f"expired: {reason}".removesuffix(": "))
+        warnings = (*warnings, *more)
+    return Said(
+        text="\n".join([f"{version} expires {f'at {end_utc}' if end_utc else 'never'}", *moved]),
+        document={"version": to_builtins(entry), "expires_utc": end_utc, "moved": moved},
+        warnings=warnings,
     )
 
 
@@ -98,6 +152,14 @@ def channel_name(name: str) -> tuple[str, str]:
     return short_id, channel
 
 
+def _require_version(version: str, what: str) -> None:
+    if "@" not in version:
+        raise UsageError(
+            f"{version!r} is a name that may move; {what} is of one version.",
+            hint="Write TEMPLATE@TIMESTAMP; asyncpipe list shows them.",
+        )
+
+
 async def _led_away(
     store: ObjectStore, entry: CatalogEntry, reason: str
 ) -> tuple[list[str], list[str]]:
@@ -111,7 +173,7 @@ async def _led_away(
     warnings: list[str] = []
     for name in names:
         if name != "latest":
-            why = _why(f"revoked: {reason}"[:500])
+            why = _why(reason[:500])
             warnings += await catalog.move_channel(store, name, older, why)
     pointers = {store_keys.latest_key(entry.short_id): "latest"} if "latest" in names else {}
     await catalog.repoint(store, pointers, entry, older)

@@ -1,4 +1,4 @@
-"""What ``prune`` and ``index rebuild`` do."""
+"""What ``prune`` and ``index`` (``rebuild``, ``repair``, ``streams``) do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.cli.progress import watched
+from asyncpipe.errors import UploadError
 from asyncpipe.model import store_keys
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import counted, size_text, timestamp_of
@@ -66,5 +67,39 @@ async def rebuild(store: ObjectStore) -> Said:
     )
 
 
+async def repair(store: ObjectStore) -> Said:
+    """Bring index and latest in line with what is there and good."""
+    await store.probe()
+    async with watched(store, "index repair") as watched_store:
+        repaired = await catalog.repair(watched_store)
+    versions = counted(len(repaired.listing.versions), "version")
+    return Said(
+        text="\n".join([f"{store.url_of(store_keys.INDEX_KEY)}: {versions}", *repaired.changed]),
+        document={"versions": len(repaired.listing.versions), "changed": list(repaired.changed)},
+        warnings=(*repaired.listing.warnings, *repaired.warnings),
+    )
+
+
 def _stamp_before(seconds: float) -> str:
     return timestamp_of(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+async def streams(store: ObjectStore) -> Said:
+    """Write the simplestreams view of everything."""
+    await store.probe()
+    async with watched(store, "index streams") as watched_store:
+        count = await catalog.write_streams(watched_store)
+    return Said(
+        text=f"{store.url_of(store_keys.STREAMS_KEY)}: {counted(count, 'template')}",
+        document={"templates": count},
+    )
+
+
+async def refresh_streams(store: ObjectStore) -> tuple[str, ...]:
+    """Write that view again; a failure is a warning, as the change that it lacks stands."""
+    try:
+        await catalog.write_streams(store)
+    except UploadError as error:
+        url = store.url_of(store_keys.STREAMS_KEY)
+        return (f"{url} does not show this yet: {error.message} Run asyncpipe index streams.",)
+    return ()

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from asyncpipe.cli.options import shared
+from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import PREFIX, Command, Option, options
 from asyncpipe.cli.options.host import HOST, KNOWN_HOSTS
+from asyncpipe.cli.options.signature import REQUIRE_SIGNATURE
 from asyncpipe.cli.options.values import TEXT
 
 _HOSTS = options(
@@ -49,7 +50,8 @@ _HOSTS = options(
     is_flag=True,
     help="Name the template by NAME alone; the one that has the name gets its version's.",
 )
-@shared.REVOKED
+@lifetime.BAD
+@REQUIRE_SIGNATURE
 @shared.AS_JSON
 @HOST
 @shared.DESTINATION

@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import click
 
 from asyncpipe import catalog
 from asyncpipe.cli.run.signals import cancelled_by_signals
+from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.cli.xva.show import name_of
 from asyncpipe.cli.xva.source import open_source
 from asyncpipe.errors import (
@@ -35,6 +36,10 @@ from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import duration_text, rate_text, size_text
 from asyncpipe.text.safe import clean, without_userinfo
 
+if TYPE_CHECKING:
+    from asyncpipe.provenance.verify import Trust
+
+
 _OPTIONS: Final = ("storage", "network", "as_template", "replace_latest")
 _REDRAW_S: Final = 0.5
 _STEPS: Final = 10  # lines of a progress that no terminal shows
@@ -44,15 +49,17 @@ Outcome = Imported | AsyncpipeError
 
 def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
     """Import to every host; returns the exit code."""
-    what, as_json, revoked = (given.pop(name) for name in ("what", "as_json", "revoked"))
+    what, as_json = given.pop("what"), given.pop("as_json")
+    allowed = {name: given.pop(name) for name in ("revoked", "expired")}
     hosts, username = given.pop("hosts"), given.pop("username")
+    trust = trust_of(given)
     options = ImportOptions(**{name: given.pop(name) for name in _OPTIONS})
     settings = Settings.of(given, environment=environment)
     accesses = [
         access_of_environment(environment, settings.host_trust, address=address, username=username)
         for address in dict.fromkeys(hosts)
     ]
-    running = partial(_run, what, accesses, options, settings, revoked=revoked)
+    running = partial(_run, what, accesses, options, settings, allowed, trust=trust)
     outcomes = anyio.run(running)
     if outcomes is None:
         return EXIT_CANCELLED
@@ -69,13 +76,15 @@ async def _run(
     accesses: Sequence[HostAccess],
     options: ImportOptions,
     settings: Settings,
+    allowed: Mapping[str, bool],
     *,
-    revoked: bool,
+    trust: Trust | None,
 ) -> dict[str, Outcome] | None:
     """Every host's outcome; None when cancelled."""
     found: dict[str, Outcome] = {}
     done = False
-    async with cancelled_by_signals(), _source(what, settings, revoked=revoked) as source:
+    opening = _source(what, settings, allowed, trust=trust)
+    async with cancelled_by_signals(), opening as source:
         board = Board([access.address for access in accesses], source.size_bytes)
         try:
             async with anyio.create_task_group() as tasks:
@@ -109,8 +118,15 @@ async def _one(
 
 
 @asynccontextmanager
-async def _source(what: str, settings: Settings, *, revoked: bool) -> AsyncGenerator[ImportSource]:
+async def _source(
+    what: str, settings: Settings, allowed: Mapping[str, bool], *, trust: Trust | None
+) -> AsyncGenerator[ImportSource]:
     if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
+        if trust is not None:
+            raise UsageError(
+                "A file or URL has no signature; published versions have.",
+                hint="Name the version: asyncpipe import NAME --require-signature.",
+            )
         async with open_source(what) as found:
             if found.size_bytes is None:
                 raise UsageError(
@@ -128,8 +144,12 @@ async def _source(what: str, settings: Settings, *, revoked: bool) -> AsyncGener
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
-        entry = await catalog.resolve(store, what, revoked=revoked, warn=_warn)
-        entry = await catalog.resolve(store, f"{entry.short_id}@{entry.timestamp}", revoked=True)
+        entry = await catalog.resolve(store, what, **allowed, warn=_warn)
+        if trust is not None:  # what the pointer says of the signature is checked too
+            entry = (await checked(store, entry, trust)).entry
+        else:
+            version = f"{entry.short_id}@{entry.timestamp}"
+            entry = await catalog.resolve(store, version, revoked=True)
 
         @asynccontextmanager
         async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:

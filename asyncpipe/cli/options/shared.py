@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from asyncpipe import settings
+from asyncpipe.cli.options.beside import VIEWS
 from asyncpipe.cli.options.command import (
     PREFIX,
     Argument,
@@ -21,10 +22,11 @@ from asyncpipe.cli.options.command import (
     setting,
 )
 from asyncpipe.cli.options.identity import IDENTITY
+from asyncpipe.cli.options.objects import OBJECTS
+from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
     DURATION,
     GLOB,
-    MOMENT,
     PATH,
     SIZE,
     TEXT,
@@ -34,7 +36,7 @@ from asyncpipe.cli.options.values import (
 )
 from asyncpipe.model.build import GRACE_S
 from asyncpipe.model.run import ChatFormat
-from asyncpipe.model.store import Addressing, LockMode, ServerSideEncryption, StoreProfile
+from asyncpipe.model.store import Addressing, StoreProfile
 from asyncpipe.model.transfer import Verify
 
 
@@ -60,8 +62,6 @@ def templates(*, required: bool = False) -> Decorator:
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-REVOKED = click.option("--revoked", is_flag=True, help="Take it although it was revoked.")
 
 DESTINATION = setting(
     "destination", "--destination", metavar="URL", help="s3://bucket/prefix or a folder."
@@ -204,55 +204,6 @@ STORE = options(
         help="Certificates to trust for an https endpoint.",
     ),
 )
-OBJECTS = options(
-    setting(
-        "sse",
-        "--sse",
-        type=OneOf(ServerSideEncryption),
-        section="S3",
-        help="Have the store encrypt the objects.",
-    ),
-    setting("kms_key_id", "--kms-key-id", metavar="ID", section="S3", help="The key for aws:kms."),
-    setting(
-        "storage_class",
-        "--storage-class",
-        metavar="NAME",
-        section="S3",
-        help="Storage class of the objects, for example STANDARD_IA.",
-    ),
-    setting(
-        "tags",
-        "--s3-tag",
-        variable="S3_TAGS",
-        multiple=True,
-        type=VARIABLE,
-        metavar="NAME=VALUE",
-        section="S3",
-        help="Tag the objects.",
-    ),
-    setting(
-        "lock_mode",
-        "--object-lock",
-        type=OneOf(LockMode),
-        section="S3",
-        help="Lock the objects until --object-lock-until.",
-    ),
-    setting(
-        "lock_until_utc",
-        "--object-lock-until",
-        type=MOMENT,
-        metavar="UTC",
-        section="S3",
-        help="For example 2027-12-31T00:00:00Z.",
-    ),
-    setting(
-        "max_parts",
-        "--s3-max-parts",
-        type=click.IntRange(min=1),
-        section="S3",
-        help="For a store that takes fewer than 10,000 parts.",
-    ),
-)
 TRANSFER = options(
     setting(
         "max_memory_bytes",
@@ -299,6 +250,22 @@ TRANSFER = options(
 
 # -- what is said -------------------------------------------------------------------------------
 
+WEBHOOK = options(
+    setting(
+        "webhook_url",
+        "--webhook-url",
+        metavar="URL",
+        section="Reports",
+        help="Post a summary to a chat. A secret: prefer the variable.",
+    ),
+    setting(
+        "webhook_format",
+        "--webhook-format",
+        type=OneOf(ChatFormat),
+        section="Reports",
+        help="What the chat reads; auto looks at the address.",
+    ),
+)
 REPORTING = options(
     setting(
         "report",
@@ -308,20 +275,7 @@ REPORTING = options(
         section="Reports",
         help="Write what happened as JSON.",
     ),
-    setting(
-        "webhook_url",
-        "--webhook-url",
-        metavar="URL",
-        section="Reports",
-        help="Post a summary to a chat at the end. A secret: prefer the variable.",
-    ),
-    setting(
-        "webhook_format",
-        "--webhook-format",
-        type=OneOf(ChatFormat),
-        section="Reports",
-        help="What the chat reads; auto looks at the address.",
-    ),
+    WEBHOOK,
     setting(
         "log_format",
         "--log-format",
@@ -332,4 +286,15 @@ REPORTING = options(
     click.option("-v", "--verbose", count=True, help="Say more.", cls=Option, section="Reports"),
     click.option("-q", "--quiet", count=True, help="Say less.", cls=Option, section="Reports"),
 )
-PUBLISHING = options(DESTINATION, WORK_DIRECTORY, IDENTITY, TRANSFER, STORE, OBJECTS, REPORTING)
+PUBLISHING = options(
+    DESTINATION,
+    VIEWS,
+    WORK_DIRECTORY,
+    IDENTITY,
+    PARENT,
+    TRANSFER,
+    STORE,
+    OBJECTS,
+    SIGNING,
+    REPORTING,
+)

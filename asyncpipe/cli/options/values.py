@@ -170,6 +170,17 @@ class OneOf(click.Choice[str]):
         return self._kind(super().convert(value, param, ctx))
 
 
+def _gates(text: str) -> tuple[str, ...]:
+    """What a version must have before a channel names it."""
+    named = tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in named:
+        if name not in KNOWN_GATES:
+            raise UsageError(f"{name[:80]!r} is not a gate.", hint="Write boot-test, signature.")
+    return named
+
+
+KNOWN_GATES = ("boot-test", "signature")
+GATES = Parsed("gates", _gates)
 TEXT = Parsed("text", str)
 GLOB = Parsed("glob", str)
 PATH = Paths(path_type=Path)

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from asyncpipe.errors import TemplateError, UsageError
 from asyncpipe.model.documents.catalog import repository_of
-from asyncpipe.run import provenance, shares
+from asyncpipe.run import shares
+from asyncpipe.run.origin import run_facts
 from asyncpipe.run.units import load
 from asyncpipe.run.units.git_changes import changed_files
 from asyncpipe.settings import Settings
@@ -53,7 +54,7 @@ class Changes:
             return []
 
     async def _is_elsewhere(self, remote: str | None) -> bool:
-        facts = await provenance.gather(
+        facts = await run_facts.gather(
             SystemProcessRunner(), environment=self.settings.environment, cwd=self.root
         )
         here, there = repository_of(facts.git_remote), repository_of(remote)

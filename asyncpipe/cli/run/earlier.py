@@ -8,7 +8,7 @@ from asyncpipe import catalog
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run import provenance
+from asyncpipe.run.origin import run_facts
 from asyncpipe.settings import Settings
 
 
@@ -31,7 +31,7 @@ async def published_earlier(
         (entry.build.unit, entry.variant or ""): entry
         for entry in reversed(listing.versions)  # the newest of a unit wins
         if entry.build.run_url
-        and provenance.is_earlier_attempt(entry.build.run_url, settings.environment)
+        and run_facts.is_earlier_attempt(entry.build.run_url, settings.environment)
     }
     keys = {one.unit: (one.unit, one.variant) for one in plans}
     return {unit: done[key] for unit, key in keys.items() if key in done}

@@ -24,6 +24,8 @@ from asyncpipe.cli.run.hosts import build_host, end_before
 from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
+from asyncpipe.cli.run.views import write_views
+from asyncpipe.cli.signing.keys import signer_of
 from asyncpipe.errors import (
     EXIT_CANCELLED,
     EXIT_PUBLISHED,
@@ -36,8 +38,10 @@ from asyncpipe.model.events import RunStarted, Warned
 from asyncpipe.model.publication import Outcome
 from asyncpipe.model.run import RunFacts
 from asyncpipe.ports import ObjectStore, Reporter
-from asyncpipe.run import artifact, pipeline, plan, provenance, scheduler
+from asyncpipe.run import artifact, pipeline, plan, scheduler
 from asyncpipe.run.claim import claimed, placed
+from asyncpipe.run.origin import run_facts
+from asyncpipe.run.origin.parent import named_parent
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built, alone, read_run
 from asyncpipe.settings import Settings
@@ -86,8 +90,9 @@ async def execute(
     None: another run has claimed this second for one of the versions, and nothing was done.
     """
     settings = prepared.settings
+    signer = await signer_of(settings)
     ending = _Ending(prepared)
-    facts = await provenance.gather(
+    facts = await run_facts.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
     )
     async with (
@@ -103,14 +108,18 @@ async def execute(
         if not await _enter(prepared, store, stack, built):
             return None
         await _take_places(prepared, store, facts, stack)
+        parent = await named_parent(store, settings.parent) if settings.parent else None
         earlier_urls = await _begin(prepared, store)
         with report.open_reporter(prepared, sys.stdout) as reporter:
             announcer.emit = reporter.emit
             reporter.emit(_run_started(prepared))
-            services = _services(prepared, store, budget, reporter, facts)
+            services = replace(
+                _services(prepared, store, budget, reporter, facts), parent=parent, signer=signer
+            )
             try:
                 async with ending.reported(services, earlier_urls):
                     await _run_jobs(prepared, services, ending.outcomes, built)
+                    await write_views(settings, store, ending.outcomes.values(), reporter)
             finally:
                 announcer.emit = None
     await report.notify(ending.finish)

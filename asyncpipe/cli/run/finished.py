@@ -26,7 +26,8 @@ from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.template import Template
-from asyncpipe.run import plan, provenance
+from asyncpipe.run import plan
+from asyncpipe.run.origin import run_facts
 from asyncpipe.run.state import FILE_NAME, Built, RunJournal, alone, making
 from asyncpipe.settings import Settings
 from asyncpipe.system.lock import LOCK_NAME
@@ -128,6 +129,7 @@ def _journal(settings: Settings, folder: Path, *, resumed: bool) -> RunJournal:
         run_id=f"{timestamp}-{secrets.token_hex(4)}",
         timestamp=timestamp,
         destination=settings.destination,
+        expires_s=settings.lifetime_s,
     )
 
 
@@ -155,6 +157,7 @@ def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJour
         timestamp=journal.timestamp,
         static_identity=identity,
         variant=settings.variant or "",
+        expires_s=journal.expires_s if settings.lifetime_s is None else settings.lifetime_s,
         strict_identity=settings.strict_identity,
     )
 
@@ -183,7 +186,7 @@ async def _built(
     guest: GuestFacts,
     journal: RunJournal,
 ) -> Built:
-    facts = await provenance.gather(
+    facts = await run_facts.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=one.working_directory
     )
     draft = metadata.draft(

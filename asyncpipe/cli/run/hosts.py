@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+import re
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
+from typing import Final
 
 import click
 
@@ -13,12 +17,17 @@ from asyncpipe.host.access import access_of_environment, access_of_template
 from asyncpipe.host.pool import open_pool
 from asyncpipe.host.session import end_session
 from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.ports import Pool
 from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.run.host.parties import BuildHost
+from asyncpipe.run.state import FILE_NAME, read_run
 from asyncpipe.settings import Settings
+from asyncpipe.system import lock
 from asyncpipe.system.groups import ProcessGroups
+
+_RUN_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 
 
 def build_host(settings: Settings, one: BuildPlan) -> BuildHost | None:
@@ -48,6 +57,45 @@ def host_opener(settings: Settings) -> OpenHost:
         return open_pool(access)
 
     return open_host
+
+
+def names_host(settings: Settings) -> bool:
+    """Whether the environment says which host is meant, and how to log in."""
+    try:
+        access_of_environment(settings.environment, settings.host_trust)
+    except UsageError:
+        return False
+    return True
+
+
+@contextmanager
+def look_at_run(runs: Path, run_id: str) -> Iterator[reap.Known]:
+    """Look whether a run of this machine is at work; one that has ended is held until the end.
+
+    ``run_id`` comes from a host, where anybody can write. A folder that is gone proves nothing, nor
+    does one on a file system without locks.
+    """
+    folder = runs / run_id
+    with ExitStack() as stack:
+        known = reap.Known(life=reap.Life.UNKNOWN)
+        if _RUN_ID.fullmatch(run_id) and (folder / FILE_NAME).is_file():
+            try:
+                is_sure = stack.enter_context(lock.held(folder))
+                run = read_run(folder)
+                if is_sure and run.record.run_id == run_id and not run.unreadable:
+                    known = reap.Known(life=reap.Life.ENDED, folder=folder, spared=_kept(run))
+            except lock.HeldError:
+                known = reap.Known(life=reap.Life.AT_WORK)
+            except (OSError, UsageError):
+                pass
+        yield known
+
+
+def _kept(run: KnownRun) -> frozenset[str]:
+    units = (one for one in run.record.units.values() if one.clean_up == CleanUp.KEPT)
+    return frozenset(
+        uuid for unit in units if not unit.keep_until_utc for uuid in unit.instance_uuids
+    )
 
 
 async def end_before(settings: Settings, run: KnownRun) -> None:

@@ -27,8 +27,9 @@ from asyncpipe.model.template import Template
 from asyncpipe.packer.locate import find_packer
 from asyncpipe.ports import ObjectStore
 from asyncpipe.preflight.iso import Checker, Keys
-from asyncpipe.run import plan, provenance
+from asyncpipe.run import plan
 from asyncpipe.run.claim import claimant_of
+from asyncpipe.run.origin import run_facts
 from asyncpipe.run.units import collisions, discover, load
 from asyncpipe.run.units.load import Unit
 from asyncpipe.settings import Settings
@@ -115,7 +116,7 @@ async def _at_places(
     settings: Settings, store: ObjectStore, plans: Sequence[BuildPlan]
 ) -> list[CheckResult]:
     """Whether another template fills a place; a store that cannot say was reported already."""
-    facts = await provenance.gather(
+    facts = await run_facts.gather(
         SystemProcessRunner(), environment=settings.environment, cwd=Path.cwd()
     )
     results: list[CheckResult] = []

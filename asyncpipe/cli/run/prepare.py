@@ -113,6 +113,7 @@ def _journal(settings: Settings, root: Path) -> RunJournal:
         timestamp=timestamp,
         destination=settings.destination,
         variant=settings.variant,
+        expires_s=settings.lifetime_s,
     )
 
 
@@ -145,6 +146,7 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
         settings.with_variant(journal.variant),
         templates=tuple(templates),
         destination=journal.destination,
+        lifetime_s=journal.expires_s if settings.lifetime_s is None else settings.lifetime_s,
     )
 
 
@@ -177,6 +179,7 @@ def request_of(
         source=unit.source,
         identity=unit.identity,
         variant=unit.variant,
+        expires_s=settings.lifetime_s,
         timestamp=timestamp,
         run_id=run_id,
         run_directory=run_directory,

@@ -6,7 +6,7 @@ import errno
 import logging
 import shlex
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,15 +16,16 @@ import anyio
 import click
 import structlog
 
+from asyncpipe.cli.run.notify import post, run_url_of
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
-from asyncpipe.model.run import ChatFormat
 from asyncpipe.ports import Reporter
 from asyncpipe.report import exit_code, github, json_log, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console
 from asyncpipe.report.own_log import OwnLog
+from asyncpipe.report.safe_stream import is_capable, wants_colour
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
 from asyncpipe.system.threads import DaemonWorker
@@ -102,18 +103,6 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Console]:
         workspace=settings.environment.get("GITHUB_WORKSPACE", ""),
     ) as reporter:
         yield reporter
-
-
-def wants_colour(environment: Mapping[str, str], stdout: TextIO) -> bool:
-    """NO_COLOR wins, then FORCE_COLOR, then the terminal (no-color.org)."""
-    if environment.get("NO_COLOR"):
-        return False
-    return bool(environment.get("FORCE_COLOR")) or is_capable(environment, stdout)
-
-
-def is_capable(environment: Mapping[str, str], stdout: TextIO) -> bool:
-    """A terminal that knows colours and cursor movements; TERM=dumb knows neither."""
-    return stdout.isatty() and environment.get("TERM") != "dumb"
 
 
 def refuse_lost_output(console: Console) -> None:
@@ -249,24 +238,8 @@ def _warn(problem: str) -> None:
 async def notify(finish: Finish) -> None:
     """Post to the chat, if one was named; a failure is only a warning."""
     settings = finish.prepared.settings
-    if settings.webhook_url:
-        from asyncpipe.report import webhook_post as webhook_adapter
-
-        run_url = run_url_of(settings.environment)
-        form = settings.webhook_format
-        if form is ChatFormat.AUTO:
-            form = webhook.format_of(settings.webhook_url)
-        payload = webhook.payload(finish.outcomes, run_url=run_url, form=form)
-        problem = await webhook_adapter.post(settings.webhook_url, payload)
-        if problem:
-            click.echo(f"asyncpipe: the webhook was not called: {problem}", err=True)
-
-
-def run_url_of(environment: Mapping[str, str]) -> str:
-    """The page of the workflow's run, empty elsewhere."""
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, repository, run_id = (environment.get(name, "") for name in names)
-    return f"{server}/{repository}/actions/runs/{run_id}" if run_id else ""
+    message = webhook.message_of(finish.outcomes, run_url=run_url_of(settings.environment))
+    _warn(await post(settings, message))
 
 
 def dry_run(plans: Sequence[BuildPlan], destination: str) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+from click.core import ParameterSource
 
+from asyncpipe.cli.options import shared
+from asyncpipe.cli.options.command import Command
+from asyncpipe.cli.options.signature import TRUST
 from asyncpipe.cli.options.values import SIZE
 from asyncpipe.cli.progress import Progress
 from asyncpipe.cli.xva.show import name_of, print_report, print_vm, print_vm_json
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
+from asyncpipe.system.qemu_img import FORMATS, RAW, convert, find_converter, format_of
 from asyncpipe.text.format import size_text
 
 if TYPE_CHECKING:
@@ -31,15 +37,34 @@ class _Taker(Protocol):
 # -- verify -------------------------------------------------------------------------------------
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE|URL...")
+@click.command(cls=Command)
+@click.argument("files", nargs=-1, required=True, metavar="FILE|URL|NAME...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
 @click.option("--allow-metadata-only", is_flag=True, help="Accept exports without disk data.")
-def verify(files: tuple[str, ...], *, as_json: bool, allow_metadata_only: bool) -> int:
+@click.option(
+    "--signature", is_flag=True, help="Check the signature, and all it covers, of version NAME."
+)
+@TRUST
+@shared.DESTINATION
+@shared.STORE
+def verify(
+    files: tuple[str, ...],
+    *,
+    as_json: bool,
+    allow_metadata_only: bool,
+    signature: bool,
+    **given: Any,
+) -> int:
     """Check XVA files whole: local, http(s):// or s3://; "-" is standard input.
 
-    Ends with 0 when all are accepted (warnings included), 31 when one is rejected.
+    Ends with 0 when all are accepted (warnings included), 31 when one is rejected. With
+    --signature it is a published version, NAME[:CHANNEL|@TIMESTAMP], and a signature that is
+    missing or wrong ends with 44.
     """
+    if not signature:
+        _refuse_unused_trust()
+    else:
+        return _verify_signatures(files, {**given, "as_json": as_json})
     code = 0
     for url in files:
         try:
@@ -53,6 +78,25 @@ def verify(files: tuple[str, ...], *, as_json: bool, allow_metadata_only: bool) 
         print_report(url, report, as_json=as_json)
         code = code if report.accepted else XvaInvalidError.exit_code
     return code
+
+
+def _refuse_unused_trust() -> None:
+    """A file has no signature; a variable that names a key for all commands does no harm."""
+    context = click.get_current_context()
+    for name in ("keys", "identity"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                "--key and --identity check a version's signature: add --signature.",
+                hint="asyncpipe verify NAME --signature --key FILE",
+            )
+
+
+def _verify_signatures(names: tuple[str, ...], given: dict[str, Any]) -> int:
+    from asyncpipe.cli.catalog import actions
+
+    for name in names:
+        actions.run("verify", {**given, "template": name})
+    return 0
 
 
 def _verified(url: str, *, allow_metadata_only: bool) -> XvaReport:
@@ -125,19 +169,60 @@ class _Head:
 @click.command()
 @click.argument("file", metavar="FILE|URL")
 @click.option("--disk", type=click.IntRange(min=0), default=0, help="Its number [0].")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="RAW")
-def extract(file: str, disk: int, output: Path) -> None:
-    """Write a disk of an XVA as a sparse raw file; the XVA is verified on the way."""
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="All but raw need qemu-img.  [default: by the name of --output, else raw]",
+)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE")
+def extract(file: str, disk: int, format_: str | None, output: Path) -> None:
+    """Write a disk of an XVA as a sparse file; the XVA is verified on the way.
+
+    qcow2, vhd and vmdk are made from the raw disk, which needs room beside the output meanwhile.
+    """
+    format_ = format_ or format_of(output)
+    if format_ == RAW:
+        report = _extract_raw(file, disk, output)
+    else:
+        report = _extract_converted(file, disk, output, format_)
+    found = report.disks[disk]
+    size, data = size_text(found.virtual_size_bytes), size_text(found.data_bytes)
+    click.echo(f"{output}: {size}, {data} of it data, from disk {disk} ({found.name})", err=True)
+
+
+def _extract_raw(file: str, disk: int, output: Path) -> XvaReport:
     import anyio
 
     from asyncpipe.xva.read.reader import DiskExtractor
 
     with DiskExtractor(output, disk=disk) as extractor:
         anyio.run(_pump, file, extractor)
-        report = extractor.finish()
-    found = report.disks[disk]
-    size, data = size_text(found.virtual_size_bytes), size_text(found.data_bytes)
-    click.echo(f"{output}: {size}, {data} of it data, from disk {disk} ({found.name})", err=True)
+        return extractor.finish()
+
+
+def _extract_converted(file: str, disk: int, output: Path, format_: str) -> XvaReport:
+    """Let nothing be seen under the output's name before it is whole."""
+    program = find_converter()
+    _refuse_existing(output)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".asyncpipe-", dir=output.absolute().parent)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from error
+    with folder as name:
+        raw, made = Path(name) / "disk.raw", Path(name) / output.name
+        report = _extract_raw(file, disk, raw)
+        convert(program, raw, made, format_)
+        _refuse_existing(output)
+        made.rename(output)
+    return report
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists() or output.is_symlink():
+        raise UsageError(
+            f"{output} exists and is not overwritten.", hint="Name another file with -o."
+        )
 
 
 # -- create -------------------------------------------------------------------------------------

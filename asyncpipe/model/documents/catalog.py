@@ -1,4 +1,4 @@
-"""Published versions: what ``latest.json``, channels and ``index.json`` say of them.
+"""Published versions: what ``latest.json``, channels and the index say of them.
 
 Nothing of a document is believed unchecked: a key that would lead outside its own version's
 folder, or a time that cannot be, makes it unreadable.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents import fields
 from asyncpipe.model.documents.fields import (
     Count,
     Key,
+    MomentUtc,
     Name,
     Seconds,
     Sha256Hex,
@@ -29,6 +29,7 @@ from asyncpipe.model.documents.fields import (
     UnreadableError,
 )
 from asyncpipe.model.documents.metadata import PublishedMetadata
+from asyncpipe.model.transfer import PublishedObject
 
 
 class XvaEntry(Struct, frozen=True, kw_only=True):
@@ -60,23 +61,35 @@ class BuildEntry(Shown, frozen=True, kw_only=True):
     run_url: Text | None = None  # of the CI run: a re-run does not build it again
 
 
+class ProvenanceEntry(Struct, frozen=True, kw_only=True):
+    """The signed statement about a version."""
+
+    key: Key
+    sha256_hex: Sha256Hex
+
+
 class CatalogEntry(Struct, frozen=True, kw_only=True):
     """One visible version; keys are relative to the destination's prefix."""
 
     short_id: Name  # of its place: debian12, or debian12-web for a variant
     variant: Name | None = None
     timestamp: Timestamp
+    expires_utc: MomentUtc | None = None  # as published; releases/expiry.py may have moved it
     xva: XvaEntry
     os: OsEntry
     build: BuildEntry
+    parent: Name | None = None  # the version it was built from: debian12@20261123T170000Z
+    provenance: ProvenanceEntry | None = None  # None: it is not signed
     folder: Key  # these two follow from the above, whatever a document says
     metadata_key: Key
 
     def __post_init__(self) -> None:
         folder = store_keys.folder_key(self.short_id, self.timestamp)
-        key = store_keys.parse_version_key(self.xva.key)
-        if key is None or key.folder_key != folder or not store_keys.is_name(key.name):
+        place, _, name = self.xva.key.rpartition("/")
+        if place != folder or not (store_keys.is_folder(folder) and store_keys.is_name(name)):
             raise ValueError("the key of its XVA is not in the version's own folder")
+        if self.provenance and not self.provenance.key.startswith(f"{folder}/"):
+            raise ValueError("the key of its signature is not in the version's own folder")
         if self.variant and not self.short_id.endswith(f"-{self.variant}"):
             raise ValueError("its variant is not part of its name")
         fields.require_past(self.timestamp)
@@ -99,16 +112,6 @@ class Pointer(Struct, frozen=True, kw_only=True):
 
     schema_version: fields.Version
     version: CatalogEntry
-
-
-class Index(Struct, frozen=True, kw_only=True):
-    """``index.json``: every published version, by template, newest first.
-
-    It can be rebuilt from the versions' own metadata at any time.
-    """
-
-    schema_version: fields.Version
-    versions: Annotated[tuple[CatalogEntry, ...], Meta(max_length=1_000_000)]
 
 
 class Filler(Shown, frozen=True, kw_only=True):
@@ -139,13 +142,9 @@ class Place(Struct, frozen=True, kw_only=True):
     since: Timestamp  # of the first run that found the place free or took it over
 
 
-class _LooseIndex(Struct):
-    versions: list[msgspec.Raw]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointerResult:
-    """What became of ``latest.json`` and ``index.json``."""
+    """What became of ``latest.json`` and the index."""
 
     moved: bool  # the pointer names this version now
     latest_timestamp: str  # what it names
@@ -153,13 +152,16 @@ class PointerResult:
     warnings: tuple[str, ...] = ()
 
 
-def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
+def entry_of(metadata: PublishedMetadata, statement: PublishedObject | None = None) -> CatalogEntry:
     """Return what the catalogue says of a published version, from its metadata.
+
+    ``statement`` is the signed one; metadata.json has its key, but cannot have its digest.
 
     Raises:
         UnreadableError: its keys or its time are not those of a version.
     """
     xva, os, build = metadata.files.xva, metadata.os, metadata.build
+    signed, signed_hex = metadata.provenance, statement.digests.sha256_hex if statement else ""
     key = store_keys.parse_version_key(xva.key)
     if key is None or key.root != "templates":
         raise UnreadableError("It is not the metadata of a published version.")
@@ -168,6 +170,7 @@ def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
             short_id=key.owner,
             variant=metadata.variant,
             timestamp=key.timestamp,
+            expires_utc=metadata.expires_utc,
             folder="",
             metadata_key="",
             xva=XvaEntry(key=xva.key, size_bytes=xva.size_bytes, sha256_hex=xva.sha256_hex),
@@ -186,6 +189,8 @@ def entry_of(metadata: PublishedMetadata) -> CatalogEntry:
                 duration_s=build.duration_s,
                 run_url=build.ci.run_url if build.ci else None,
             ),
+            parent=metadata.parent.version if metadata.parent else None,
+            provenance=ProvenanceEntry(key=signed.key, sha256_hex=signed_hex) if signed else None,
         )
     except ValueError as error:
         raise UnreadableError(f"It is not the metadata of a version: {error}.") from error
@@ -234,31 +239,9 @@ def filler_of(metadata: PublishedMetadata) -> Filler | None:
     return Filler(repository=repository_of(build.source.remote), path=build.template.path)
 
 
-def decode_index(body: bytes) -> tuple[tuple[CatalogEntry, ...], tuple[str, ...]]:
-    """Read ``index.json``: the versions, and what is wrong with entries that cannot be read.
-
-    Raises:
-        UnreadableError, NewerSchemaError: nothing of it can be read.
-    """
-    found: list[CatalogEntry] = []
-    problems: list[str] = []
-    for raw in fields.decode(body, _LooseIndex).versions:
-        try:
-            found.append(fields.read(raw, CatalogEntry))
-        except UnreadableError as error:
-            problems.append(error.message)
-    return in_order(found), tuple(dict.fromkeys(problems))
-
-
 def encode_pointer(entry: CatalogEntry) -> bytes:
     """Write ``latest.json`` or a channel."""
     return fields.encode(Pointer(schema_version=fields.SCHEMA_VERSION, version=entry))
-
-
-def encode_index(entries: Iterable[CatalogEntry]) -> bytes:
-    """Write ``index.json``."""
-    index = Index(schema_version=fields.SCHEMA_VERSION, versions=in_order(entries))
-    return fields.encode(index)
 
 
 def in_order(entries: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from asyncpipe.errors import UploadError
-from asyncpipe.text.format import TIMESTAMP_FORMAT
+from asyncpipe.text.format import moment_of
 from asyncpipe.text.safe import printable
 
 SCHEMA_VERSION: Final = 1
@@ -77,10 +77,16 @@ def decode(body: bytes, kind: type[Document]) -> Document:
         UnreadableError: it does not fit the schema.
         NewerSchemaError: it has a later ``schema_version``.
     """
-    version = read(body, _Head).schema_version
-    if version > SCHEMA_VERSION:
-        raise NewerSchemaError(f"It has schema version {version}, this asyncpipe knows 1.")
+    version_of(body)
     return read(body, kind)
+
+
+def version_of(body: bytes, *, newest: int = SCHEMA_VERSION) -> int:
+    """Return the ``schema_version`` of a document; raises as ``decode``."""
+    version = read(body, _Head).schema_version
+    if version > newest:
+        raise NewerSchemaError(f"It has schema version {version}, this asyncpipe knows {newest}.")
+    return version
 
 
 def read(body: bytes | msgspec.Raw, kind: type[Document]) -> Document:
@@ -93,9 +99,10 @@ def read(body: bytes | msgspec.Raw, kind: type[Document]) -> Document:
         raise UnreadableError(f"It is not JSON ({_shown(error)}).") from error
 
 
-def encode(document: object) -> bytes:
-    """Write a document: UTF-8, keys sorted, a newline at the end."""
-    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1) + b"\n"
+def encode(document: object, *, compact: bool = False) -> bytes:
+    """Write a document: UTF-8, keys sorted, a newline at the end; ``compact``: in one line."""
+    body = msgspec.json.encode(document, order="sorted")
+    return (body if compact else msgspec.json.format(body, indent=1)) + b"\n"
 
 
 def require_past(timestamp: str) -> None:
@@ -104,10 +111,9 @@ def require_past(timestamp: str) -> None:
     Raises:
         ValueError
     """
-    try:
-        moment = datetime.strptime(timestamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError(f"{timestamp} is not a date") from None
+    moment = moment_of(timestamp)
+    if moment is None:
+        raise ValueError(f"{timestamp} is not a date")
     if moment > datetime.now(UTC) + _MAX_AHEAD:
         raise ValueError(f"{timestamp} is in the future")
 

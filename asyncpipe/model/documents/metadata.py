@@ -5,7 +5,7 @@ Readers ignore what they do not know; a change that would break a reader makes v
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -21,6 +21,8 @@ from asyncpipe.model.documents.fields import (
     Timestamp,
     Version,
 )
+
+MAX_MATERIALS: Final = 2000
 
 
 class EvidenceEntry(Struct, frozen=True, kw_only=True):
@@ -151,6 +153,27 @@ class PhaseEntry(Struct, frozen=True, kw_only=True):
     duration_s: Seconds
 
 
+class Material(Struct, frozen=True, kw_only=True):
+    """A file that the template names, as it was when Packer started."""
+
+    path: Text
+    sha256_hex: Sha256Hex | None  # None: too large to be read
+
+
+class Parent(Struct, frozen=True, kw_only=True):
+    """The published version that this one was built from."""
+
+    version: Name  # debian12@20261123T170000Z
+    sha256_hex: Sha256Hex | None = None  # of its XVA, where the destination has it
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """Where the signed statement about the version is."""
+
+    key: Key
+    signer: Name  # ed25519:<SHA-256 of the public key>, or sigstore
+
+
 class Build(Struct, frozen=True, kw_only=True):
     """How it was built."""
 
@@ -174,6 +197,8 @@ class Build(Struct, frozen=True, kw_only=True):
     duration_s: Seconds | None
     phases: Annotated[list[PhaseEntry], Meta(max_length=20_000)]
     errors: Annotated[list[Text], Meta(max_length=50)]
+    materials: Annotated[list[Material], Meta(max_length=MAX_MATERIALS)] = []
+    materials_cut: Count = 0  # files beyond those
 
 
 class Guest(Struct, frozen=True, kw_only=True):
@@ -261,12 +286,17 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
         ]
         | None
     ) = None
+    expires_utc: Annotated[
+        MomentUtc | None,
+        Meta(description="Not to be used after this; a mark beside it may move it."),
+    ] = None
     os: Os
     build: Build
     guest: Guest
     packages: Annotated[list[PackageEntry], Meta(max_length=20_000)]
     iso: Iso | None
     host: Host | None = None
+    parent: Parent | None = None
     xva: Annotated[
         dict[str, Any] | None, Meta(description="The verdict of the XVA's structural check.")
     ]
@@ -287,6 +317,7 @@ class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
     files: Files
     log: LogEntry
     failure: None
+    provenance: Provenance | None = None
 
 
 class FailedMetadata(_Metadata, frozen=True, kw_only=True, tag="failed"):

@@ -1,4 +1,4 @@
-"""What people decide about versions: revocations, and the history of channels."""
+"""What people decide about versions: revocations, ends, and the history of channels."""
 
 from __future__ import annotations
 
@@ -26,6 +26,22 @@ class Revoked(Struct, frozen=True, kw_only=True):
 
     schema_version: fields.Version
     revocation: Revocation
+
+
+class End(Shown, frozen=True, kw_only=True):
+    """When a version stops being good."""
+
+    expires_utc: MomentUtc | None  # None: never
+    by: Text
+    reason: Reason
+    set_utc: MomentUtc
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """``expiry/{place}/{timestamp}.json``; the last one that was written holds."""
+
+    schema_version: fields.Version
+    end: End
 
 
 class Move(Shown, frozen=True, kw_only=True):
@@ -56,6 +72,16 @@ def decode_revocation(body: bytes) -> Revocation:
     return fields.decode(body, Revoked).revocation
 
 
+def encode_end(end: End) -> bytes:
+    """Write the document of a version's end."""
+    return fields.encode(Ended(schema_version=fields.SCHEMA_VERSION, end=end))
+
+
+def decode_end(body: bytes) -> End:
+    """Read it; UnreadableError, NewerSchemaError."""
+    return fields.decode(body, Ended).end
+
+
 def encode_move(move: Move) -> bytes:
     """Write the document of a channel's change."""
     return fields.encode(Moved(schema_version=fields.SCHEMA_VERSION, move=move))
@@ -72,7 +98,7 @@ def unreadable_revocation(problem: str) -> Revocation:
     return Revocation(reason=reason[:500], by="", revoked_utc=None)
 
 
-def as_document(found: Revocation | Move) -> dict[str, object]:
+def as_document(found: Revocation | End | Move) -> dict[str, object]:
     """Return it as plain values, for JSON output."""
     plain: dict[str, object] = msgspec.to_builtins(found)
     return plain

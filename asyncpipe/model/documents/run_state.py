@@ -58,6 +58,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str  # part of every key the run publishes
     destination: str
     variant: str | None = None  # --variant: the run's later parts are published beside the first
+    expires_s: float | None = None  # --expires
     units: dict[str, UnitRecord] = {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 
@@ -26,6 +27,8 @@ from asyncpipe.text.safe import clean, place_text
 from asyncpipe.text.scan import ONCE, Scanner
 
 OWN = "asyncpipe: "  # marks our own lines among Packer's
+_NAME = 0  # of the patterns in ``_looked_at``
+_OURS_LIKE = re.compile(rf"^(?=[ ]*+{OWN.strip()})", re.IGNORECASE | re.MULTILINE)
 
 
 def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str | None:
@@ -51,8 +54,16 @@ def line_of(event: Event, *, elapsed_s: float, quiet: int, verbose: int) -> str 
 
 def _output(text: str, *, verbose: int) -> str | None:
     """The lines of a build; looked at one by one only where one may not be shown as it is."""
-    if not _looked_at().which(text.encode("utf-8", "surrogatepass")):
+    found = _looked_at().which(text.encode("utf-8", "surrogatepass"))
+    if not found:
         return text
+    if found == {_NAME}:  # plain lines need no cleaning
+        if not verbose and MARK in text:
+            lines = [line for line in text.split("\n") if MARK not in line]
+            if not lines:
+                return None
+            text = "\n".join(lines)
+        return _OURS_LIKE.sub(r"\\", text)
     shown = [guests(line) for line in text.split("\n") if verbose or MARK not in line]
     return "\n".join(shown) if shown else None
 
@@ -60,7 +71,7 @@ def _output(text: str, *, verbose: int) -> str | None:
 @cache
 def _looked_at() -> Scanner:
     """Find what ``clean`` changes, or what begins as our own lines and those of evidence do."""
-    return Scanner([rb"[^\x20-\x7e\n]", rb"(?i)asyncpipe"], [ONCE, ONCE])
+    return Scanner([rb"(?i)asyncpipe", rb"[^\x20-\x7e\n]"], [ONCE, ONCE])
 
 
 def guests(text: str) -> str:

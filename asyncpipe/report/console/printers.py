@@ -11,6 +11,7 @@ from asyncpipe.report.console.lines import OWN, count_text, line_of, unit_of
 from asyncpipe.report.console.progress import RunProgress, State
 from asyncpipe.report.console.styled import styled
 from asyncpipe.report.console.table import closing
+from asyncpipe.text.lines import prefixed
 from asyncpipe.text.safe import clean
 
 _STATUS_PERIOD_ONE_S = 20.0
@@ -44,6 +45,10 @@ class Printer(Protocol):
 
     period_s: float
 
+    def rest_s(self, now_s: float) -> float:
+        """For how long nothing would be written, unless very much comes."""
+        ...
+
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
         """Return what to write for a batch."""
         ...
@@ -67,6 +72,10 @@ class PlainPrinter:
         self.progress = RunProgress(style.units)
         self._pace_s = _STATUS_PERIOD_MANY_S if style.many else _STATUS_PERIOD_ONE_S
         self._next_status_s: float | None = None
+
+    def rest_s(self, now_s: float) -> float:  # noqa: ARG002 -- the protocol's signature
+        """Write whatever comes at once."""
+        return 0.0
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
         """Lines in the order of the events, then how many were left out."""
@@ -103,8 +112,7 @@ class PlainPrinter:
             text = styled(text, _style_of(text), colour=True)
         if not (self.style.many and unit):
             return f"{text}\n"
-        prefix = f"{clean(unit)} | "
-        return prefix + text.replace("\n", f"\n{prefix}") + "\n"
+        return prefixed(f"{clean(unit)} | ", text) + "\n"
 
     def ending(self, event: RunFinished) -> str:
         """The closing table, whole, how many ended how, and what a cancelled run leaves."""

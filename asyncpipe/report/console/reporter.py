@@ -54,7 +54,7 @@ class Console:
 
     def _step(self) -> bool:
         printer = self._printer
-        batch = self._mailbox.take(printer.period_s)
+        batch = self._mailbox.take(printer.period_s, rest_s=printer.rest_s(self._clock()))
         now_s = self._clock()
         text = printer.show(batch.events, dict(batch.left_out), now_s)
         text += printer.close(now_s) if batch.closed else printer.tick(now_s)

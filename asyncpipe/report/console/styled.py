@@ -14,6 +14,8 @@ from rich.text import Text
 
 from asyncpipe.text.safe import clean
 
+_MOST_CHARS_PER_CELL = 4  # of a line that is not cut before it is measured
+_LEAST_CHARS = 256
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")  # as styled() writes it
 
 
@@ -58,6 +60,11 @@ def cells_of(text: str) -> int:
 
 def cut(text: str, columns: int) -> str:
     """Cut a line to ``columns`` of a terminal; its styles stay whole, the cut is shown."""
+    if text.isascii() and text.isprintable():  # a cell each
+        return text if len(text) <= columns else text[: max(0, columns - 1)] + "…"
+    most = max(_MOST_CHARS_PER_CELL * columns, _LEAST_CHARS)  # measuring many takes long
+    if len(text) > most and "\x1b" not in text[most:]:
+        text = text[:most] + "…"
     if cells_of(text) <= columns:
         return text
     room, parts = max(0, columns - 1), []

@@ -86,6 +86,8 @@ def _published(outcome: Published) -> Iterator[str]:
     yield f"xva:      {publication.xva.url}"
     yield f"metadata: {publication.metadata.url}"
     yield f"log:      {publication.log.url}"
+    if publication.provenance:
+        yield f"signed:   {publication.provenance.url}"
     yield f"sha256:   {publication.xva.digests.sha256_hex}"
     yield f"use it:   {import_command(publication)}"
     yield "then:     make a template of it; clones let people in by a cloud-init drive only"

@@ -7,7 +7,6 @@ and scrollback hold the log once and in order. Each change is one text, for one 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from asyncpipe.model.events import Event, OutputLines, RunFinished, RunStarted, TemplateStarted
@@ -20,6 +19,7 @@ from asyncpipe.text.safe import bounded, clean
 Size = Callable[[], tuple[int, int]]  # columns and lines of the terminal now
 
 _REDRAW_PERIOD_S = 0.5
+_TABLE_PERIOD_S = 1.0  # it shows seconds; what happens is shown at once
 _BUSY_PERIOD_S = 0.1  # a fast log is drawn in batches, so that drawing does not become the work
 _MAX_HELD_LINES = 1000
 _LEAST_TAIL = 5
@@ -112,17 +112,24 @@ class BoardPrinter(PlainPrinter):
         super().__init__(style)
         self._size = size
         self._region = Region(reflows=style.reflows)
-        self._tail: deque[str] = deque()  # whole lines that are not printed above it yet
+        self._held = ""  # whole lines that are not printed above it yet
+        self._held_lines = 0
         self._is_live = False
         self._next_draw_s = self._next_table_s = 0.0
         self._table_key: tuple[int, int, bool] | None = None
         self._drawn_table: tuple[str, ...] = ()
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
-        """Take the new lines into the tail and draw, unless that was done a moment ago."""
-        self._tail.extend(super().show(events, left_out, now_s).split("\n")[:-1])
-        is_early = now_s < self._next_draw_s and len(self._tail) <= _MAX_HELD_LINES
+        """Hold the new lines and draw, unless that was done a moment ago."""
+        text = super().show(events, left_out, now_s)
+        self._held += text
+        self._held_lines += text.count("\n")
+        is_early = now_s < self._next_draw_s and self._held_lines <= _MAX_HELD_LINES
         return "" if is_early and self._is_live else self._draw(now_s)
+
+    def rest_s(self, now_s: float) -> float:
+        """Until it may be drawn again."""
+        return self._next_draw_s - now_s if self._is_live else 0.0
 
     def text_of(self, event: Event, now_s: float) -> str:
         """The lines of one event; the region stands from the first to the last of the run."""
@@ -152,8 +159,8 @@ class BoardPrinter(PlainPrinter):
         self._next_draw_s = now_s + _BUSY_PERIOD_S
         table = self._table(columns, lines, now_s)
         room = _tail_room(lines, len(table)) if len(table) > 1 else 0
-        gone = self._past(len(self._tail) - room)
-        region = (*table, *(cut(line, columns - 1) for line in self._tail))
+        gone, tail = self._parted(room)
+        region = (*table, *(cut(line, columns - 1) for line in tail))
         region = (*region[:-1], *(cut(line, columns - 1 - _ECHO_CELLS) for line in region[-1:]))
         if not gone and region == self._region.lines:
             return ""
@@ -161,16 +168,21 @@ class BoardPrinter(PlainPrinter):
         below = self._region.drawn(region)
         return above + (f"{_WRAP_OFF}{below}{_WRAP_ON}" if below else "")
 
-    def _past(self, count: int) -> str:
-        """Take lines out of the tail that are printed for good."""
-        gone = [self._tail.popleft() for _ in range(count)]
-        return "\n".join([*gone, ""]) if gone else ""
+    def _parted(self, room: int) -> tuple[str, list[str]]:
+        """Return what is printed for good, and the last lines, which are held."""
+        first, *tail = self._held.rsplit("\n", room + 1)
+        if len(tail) <= room:
+            return "", [first, *tail][:-1]
+        gone = f"{first}\n"
+        self._held = self._held[len(gone) :]
+        self._held_lines = room
+        return gone, tail[:-1]
 
     def _table(self, columns: int, lines: int, now_s: float) -> tuple[str, ...]:
         """The board and its rule, drawn anew when it is old enough or the terminal changed."""
         key = (columns, lines, self._is_live)
         if now_s >= self._next_table_s or key != self._table_key:
-            self._next_table_s, self._table_key = now_s + _REDRAW_PERIOD_S, key
+            self._next_table_s, self._table_key = now_s + _TABLE_PERIOD_S, key
             self._drawn_table = self._new_table(columns, lines, now_s)
         return self._drawn_table
 

@@ -6,6 +6,7 @@ Without them everything works, and what could not be asked is said.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from anyio.abc import TaskGroup
 from asyncpipe.errors import HostError
 from asyncpipe.model.build import BuildExit, BuildPlan, HostObjects, IsoSource
 from asyncpipe.model.clean_up import CleanUp, HostOutcome
-from asyncpipe.model.host import HostVdi, Mark, Proof, Remaining
+from asyncpipe.model.host import FOR_GOOD, HostVdi, Mark, Proof, Remaining
 from asyncpipe.ports import Pool
 from asyncpipe.reap import host as removal
 from asyncpipe.run.host import iso_turn
@@ -46,6 +47,7 @@ class HostSide:
     reports: Reports
     host: BuildHost | None = None  # None: no credentials, or no host
     objects: HostObjects = field(default_factory=HostObjects)
+    since_utc: str = field(default_factory=lambda: timestamp_of(datetime.now(UTC)))
     outcome: HostOutcome = field(default_factory=lambda: HostOutcome(clean_up=CleanUp.NOTHING_MADE))
     _changed: anyio.Event = field(default_factory=anyio.Event)
     _marked: set[str] = field(default_factory=set)
@@ -60,7 +62,12 @@ class HostSide:
     @property
     def mark(self) -> Mark:
         """What makes things at the host ours."""
-        return Mark(run_id=self.run_id, unit=self.plan.unit)
+        return Mark(
+            run_id=self.run_id,
+            unit=self.plan.unit,
+            machine=platform.node(),
+            since_utc=self.since_utc,
+        )
 
     def take(self, objects: HostObjects) -> None:
         """Note something new; called while the line is read, so it does nothing else."""
@@ -182,7 +189,9 @@ class HostSide:
 
         async def ask(pool: Pool) -> None:
             images = await pool.vdis(name=self.plan.iso_vdi_name)
-            found.extend(one.mark.run_id for one in images if one.mark and one.mark != self.mark)
+            marks = (one.mark for one in images if one.mark)
+            ours = (self.run_id, self.plan.unit)
+            found.extend(one.run_id for one in marks if (one.run_id, one.unit) != ours)
 
         await self._safely(ask, limit_s=_MARK_S)
         return found[0] if found else ""
@@ -220,6 +229,7 @@ class HostSide:
             elif self.plan.keep_vm:
                 why = f"keep_vm of the template is {self.plan.keep_vm!r}"
                 self.outcome = self._outcome(CleanUp.KEPT, why=why)
+                await self._safely(self._keep_for_good, limit_s=min(limit_s, _MARK_S))
             else:
                 what = "the host to remove what is left"
                 async with told_when_slow(self.reports.on_waiting, what, limit_s):
@@ -259,6 +269,12 @@ class HostSide:
             CleanUp.KEPT, asked=marked, why=why, private=f"Console: {console}. {login}".strip()
         )
         await self.reports.note_host(keep_until_utc=until)
+
+    async def _keep_for_good(self, pool: Pool) -> None:
+        """Say at the host too that the template wants its VM to stay."""
+        uuid = self.objects.vm_uuid
+        if uuid and await pool.vm(uuid) is not None:
+            await pool.mark_vm(uuid, replace(self.mark, keep_until_utc=FOR_GOOD))
 
     async def _remove(self, pool: Pool) -> None:
         seen = self.objects

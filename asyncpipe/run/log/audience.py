@@ -52,14 +52,15 @@ class Audience:
 
     def feed(self, text: str) -> None:
         """Take text; complete lines are delivered at once, as one batch."""
-        first, newline, rest = text.partition("\n")
-        if newline:
+        if self._line or self._repaints:
+            first, newline, text = text.partition("\n")
+            if not newline:
+                self._grow(first)
+                return
             self._end_line(first)
-            body, newline, rest = rest.rpartition("\n")
-            if newline:
-                self._tell_all(_fit(body))
-        else:
-            rest = first
+        body, newline, rest = text.rpartition("\n")
+        if newline:
+            self._tell_all(_fit(body))
         self._grow(rest)
 
     def _tell_all(self, lines: Lines) -> None:

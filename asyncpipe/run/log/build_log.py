@@ -36,6 +36,9 @@ from asyncpipe.text.safe import decodable
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # of build.log; a real build writes a few MiB
 _OVERDUE_S: Final = 2.0  # what may be the beginning of a secret is held back for as long
+_WRITE_EVERY_S: Final = 0.1  # each write wakes a thread: what follows one so soon waits for more
+_UNWRITTEN_S: Final = 0.2  # and when nothing follows, for no longer than this
+_WRITE_BYTES: Final = 256 * 1024  # or until there is so much
 
 
 def utc_now() -> datetime:
@@ -87,10 +90,13 @@ class BuildLog:
         self._writer = StampedText()
         self._audience = Audience()
         self._lock = anyio.Lock()
-        self._outgoing = bytearray()  # bounded by the lock: every feed waits until it is written
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0  # bounded: a feed that finds much of it waits until it is written
+        self._written_s = -math.inf
         self._grown = anyio.Event()
         self._waits_until_s = math.inf  # the task for unfinished lines; a later due wakes nobody
         self._unseen_since_s: float | None = None
+        self._unwritten_since_s: float | None = None
         self._held_since_s: float | None = None
         self._note_redactions = 0
         self._sealed: SealedLog | None = None
@@ -113,7 +119,7 @@ class BuildLog:
         if self._sealed is None and data:
             self._take(self._redactor.feed(data))
             self._watch_unfinished(data)
-            await self._drain()
+            await self._write()
 
     async def note(self, text: str) -> None:
         """Write a line of our own to the file; it is not output and reaches no subscriber."""
@@ -121,7 +127,7 @@ class BuildLog:
             return
         clean, count = self._redactor.whole(text)
         self._note_redactions += count
-        self._outgoing += self._writer.own_line(clean, self._now())
+        self._put(self._writer.own_line(clean, self._now()))
         await self._drain()
 
     async def seal(self) -> SealedLog:
@@ -130,7 +136,7 @@ class BuildLog:
             return self._sealed
         self._take(self._redactor.flush(), final=True)
         self._audience.show_partial(whole_too=True)
-        self._outgoing += self._writer.end()
+        self._put(self._writer.end())
         await self._drain()
         await self._file.close(self._writer, self._now())
         if self._sealed is None:
@@ -140,7 +146,7 @@ class BuildLog:
         return self._sealed
 
     async def show_unfinished(self) -> None:
-        """Show an unfinished line once it is old enough; runs as long as the log is open."""
+        """Show an unfinished line, and write what waits, in time; runs while the log is open."""
         while True:
             await self._grown.wait()
             self._grown = anyio.Event()
@@ -157,16 +163,24 @@ class BuildLog:
                     await self._drain()
 
     def _due_s(self) -> float | None:
-        """When something of an unfinished line is to be shown; None = nothing waits."""
-        due = []
-        if self._unseen_since_s is not None:
-            due.append(self._unseen_since_s + self._audience.patience_s)
-        if self._held_since_s is not None:
-            due.append(self._held_since_s + _OVERDUE_S)
-        return min(due, default=None)
+        """When an unfinished line is to be shown, or something to be written; None = nothing is."""
+        shown_s, written_s = self._shown_due_s(), math.inf
+        if self._unwritten_since_s is not None:
+            written_s = self._unwritten_since_s + _UNWRITTEN_S
+        due_s = min(shown_s, written_s)
+        return None if due_s == math.inf else due_s
+
+    def _shown_due_s(self) -> float:
+        unseen_s, held_s = self._unseen_since_s, self._held_since_s
+        return min(
+            math.inf if unseen_s is None else unseen_s + self._audience.patience_s,
+            math.inf if held_s is None else held_s + _OVERDUE_S,
+        )
 
     def _show_due(self) -> None:
         now_s = anyio.current_time()
+        if now_s < self._shown_due_s():
+            return
         held_since_s = self._held_since_s
         overdue = held_since_s is not None and now_s >= held_since_s + _OVERDUE_S
         self._unseen_since_s = None
@@ -185,18 +199,38 @@ class BuildLog:
             self._unseen_since_s = None
         elif self._unseen_since_s is None or b"\n" in data:
             self._unseen_since_s = anyio.current_time()
-            due_s = self._due_s()
-            if due_s is not None and due_s < self._waits_until_s:
-                self._grown.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake the task for unfinished lines if it would sleep too long."""
+        due_s = self._due_s()
+        if due_s is not None and due_s < self._waits_until_s:
+            self._grown.set()
 
     def _take(self, clean: bytes, *, final: bool = False) -> None:
         text = decodable(self._decoder.decode(clean, final))
         if text:
             self._audience.feed(text)
-            self._outgoing += self._writer.stamped(text, self._now())
+            self._put(self._writer.stamped(text, self._now()))
+
+    def _put(self, data: bytes) -> None:
+        self._outgoing.append(data)
+        self._outgoing_bytes += len(data)
+
+    async def _write(self) -> None:
+        """Write what has come, or leave it to a later call or to the task for unfinished lines."""
+        now_s = anyio.current_time()
+        if self._outgoing_bytes >= _WRITE_BYTES or now_s >= self._written_s + _WRITE_EVERY_S:
+            await self._drain()
+        elif self._outgoing_bytes and self._unwritten_since_s is None:
+            self._unwritten_since_s = now_s
+            self._wake()
 
     async def _drain(self) -> None:
         async with self._lock:
-            if self._outgoing:
-                data, self._outgoing = bytes(self._outgoing), bytearray()
+            if self._outgoing_bytes:
+                data = b"".join(self._outgoing)
+                self._outgoing, self._outgoing_bytes = [], 0
+                self._unwritten_since_s = None
                 await self._file.write(data)
+                self._written_s = anyio.current_time()

@@ -19,47 +19,50 @@ from asyncpipe.text.safe import escaped
 
 _CLOSE_S: Final = 30.0
 _END_BYTES: Final = 4 * 1024 * 1024  # for the end of a log that exceeds its limit
-_MARK: Final = "[asyncpipe]"
-_MANY_EMPTY: Final = re.compile(r"\n{4,}")
+_END_PIECES: Final = 64  # in which it is kept, so that it is cut about where it shall
+_MARK: Final = b"[asyncpipe]"
+_MANY_EMPTY: Final = re.compile(rb"\n\n\n(\n+)")
 
 
 class StampedText:
-    """Puts the time in front of each line and escapes what a terminal would act on."""
+    """Puts the time in front of each line and escapes what a terminal would act on.
+
+    All of it in bytes: Python replaces and counts in them three times as fast as in text.
+    """
 
     def __init__(self) -> None:
         self.line_count = 0
         self._at_start = True
-        self._begun = ""  # what the unfinished line has of the mark, from its first character on
+        self._begun = b""  # what the unfinished line has of the mark, from its first character on
 
     def stamped(self, text: str, now: datetime) -> bytes:
         """Return ``text`` as the file has it; every line that begins here bears ``now``."""
-        return self._written(self._unmarked(escaped(text)), now)
+        body = escaped(text).encode("utf-8", "backslashreplace")
+        return self._written(self._unmarked(body), now)
 
-    def _written(self, body: str, now: datetime) -> bytes:
+    def _written(self, body: bytes, now: datetime) -> bytes:
         stamp = _stamp(now)
-        ends = body.endswith("\n")
-        lines = body[:-1] if ends else body
-        self.line_count += lines.count("\n") + (1 if self._at_start else 0)
-        if "\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
-            lines = _MANY_EMPTY.sub(_bare, lines).replace("\n", "\n" + stamp)
-            out = lines.replace("\x01", "\n").replace("\x02", stamp)
+        end = b"\n" if body.endswith(b"\n") else b""
+        lines = body[:-1] if end else body
+        self.line_count += lines.count(b"\n") + (1 if self._at_start else 0)
+        if b"\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
+            lines = _bared(lines).replace(b"\n", b"\n" + stamp)
+            lines = lines.replace(b"\x01", b"\n").replace(b"\x02", stamp)
         else:
-            out = lines.replace("\n", "\n" + stamp)
-        out += "\n" if ends else ""
-        if self._at_start:
-            out = stamp + out
-        self._at_start = ends
-        return out.encode("utf-8", "backslashreplace")
+            lines = lines.replace(b"\n", b"\n" + stamp)
+        begin = stamp if self._at_start else b""
+        self._at_start = bool(end)
+        return b"".join((begin, lines, end))
 
-    def _unmarked(self, body: str) -> str:
+    def _unmarked(self, body: bytes) -> bytes:
         """Break up our mark where the output has it, also one that comes in pieces."""
         if self._at_start:
-            self._begun = ""
+            self._begun = b""
         begun = self._begun
         if begun and _MARK.startswith(begun) and (begun + body).startswith(_MARK):
-            body = "\\" + body
-        body = body.replace(_MARK, "\\" + _MARK)
-        last = body.rfind("\n")
+            body = b"\\" + body
+        body = body.replace(_MARK, b"\\" + _MARK)
+        last = body.rfind(b"\n")
         head = body[last + 1 : last + 1 + len(_MARK)]
         self._begun = head if last >= 0 or self._at_start else (begun + head)[: len(_MARK)]
         return body
@@ -67,8 +70,8 @@ class StampedText:
     def own_line(self, text: str, now: datetime) -> bytes:
         """Return a line of ours; an unfinished line before it is ended."""
         head = self.end()
-        line = escaped(text.replace("\n", " | "))
-        return head + self._written(f"{_MARK} {line}\n", now)
+        line = escaped(text.replace("\n", " | ")).encode("utf-8", "backslashreplace")
+        return head + self._written(b"%b %b\n" % (_MARK, line), now)
 
     def end(self) -> bytes:
         """End an unfinished line."""
@@ -98,13 +101,23 @@ class BoundedFile:
     async def write(self, data: bytes) -> None:
         """Take stamped text."""
         room = self._limit_bytes - self._end_bytes - self._written_bytes
-        if not self._end and len(data) <= room:
+        if not self._end:
+            fits = len(data) if len(data) <= room else data.rfind(b"\n", 0, max(0, room)) + 1
+            await self._begin(data[:fits])
+            data = data[fits:]
+        size = self._end_bytes // _END_PIECES + 1
+        for at in range(0, len(data), size):
+            self._keep(data[at : at + size])
+
+    async def _begin(self, data: bytes) -> None:
+        if data:
             self._written_bytes += len(data)
             self._in_line = not data.endswith(b"\n")
             await self._disk.write(data)
-            return
-        self._end.append(data)
-        self._kept_bytes += len(data)
+
+    def _keep(self, piece: bytes) -> None:
+        self._end.append(piece)
+        self._kept_bytes += len(piece)
         while self._kept_bytes - len(self._end[0]) >= self._end_bytes:
             self._left_out_bytes += len(self._end[0])
             self._kept_bytes -= len(self._end.popleft())
@@ -219,10 +232,12 @@ def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _stamp(now: datetime) -> str:
-    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z "
+def _stamp(now: datetime) -> bytes:
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z ".encode()
 
 
-def _bare(run: re.Match[str]) -> str:
+def _bared(lines: bytes) -> bytes:
     """Mark all but the first of many empty lines, and where the next line begins."""
-    return "\n\n\n" + "\x01" * (len(run[0]) - 3) + "\x02"
+    parts = _MANY_EMPTY.split(lines)
+    parts[1::2] = [b"\n\n\n%b\x02" % (b"\x01" * len(run)) for run in parts[1::2]]
+    return b"".join(parts)

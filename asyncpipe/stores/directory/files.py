@@ -19,7 +19,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -221,7 +221,14 @@ class DirectoryFiles:
 
         What is not a regular file, a symbolic link too, is not an object.
         """
-        path = self.path_of(key)
+        return self._info_at(key, self.path_of(key))
+
+    def infos(self, keys: Sequence[str]) -> list[ObjectInfo]:
+        """Look at objects that ``keys`` found: it follows no link, so nothing leads out."""
+        found = (self._info_at(key, self.root / key) for key in keys)
+        return [info for info in found if info is not None]
+
+    def _info_at(self, key: str, path: Path) -> ObjectInfo | None:
         try:
             seen = path.lstat()
         except (FileNotFoundError, NotADirectoryError):

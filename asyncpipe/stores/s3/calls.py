@@ -10,8 +10,10 @@ import anyio
 from botocore.exceptions import BotoCoreError, ClientError
 
 from asyncpipe.errors import CredentialsExpiredError, UploadError
+from asyncpipe.model.store import StoredPart, UploadHandle
 from asyncpipe.model.store_keys import checked_key
 from asyncpipe.retry import RetryPolicy, repeated
+from asyncpipe.stores.s3.answers import stored_part
 from asyncpipe.stores.s3.errors import code_of, translated
 from asyncpipe.stores.s3.session import S3Clients
 
@@ -42,6 +44,48 @@ class S3Calls:
     def url_of(self, key: str) -> str:
         """The ``s3://`` URL of an object."""
         return self.url + key
+
+    async def copy_part(
+        self,
+        source: S3Calls,
+        handle: UploadHandle,
+        number: int,
+        *,
+        offset_bytes: int,
+        size_bytes: int,
+    ) -> StoredPart | None:
+        """Let the endpoint make a range of the upload's key at ``source`` a part (UploadPartCopy).
+
+        None: ``source`` is elsewhere. One attempt, as with a part that is sent.
+        """
+        if not await self._is_beside(source):
+            return None
+        answer = await self.call(
+            "complete",  # whose client waits long
+            "upload_part_copy",
+            handle.key,
+            UploadId=handle.upload_id,
+            PartNumber=number,
+            CopySource={"Bucket": source._bucket, "Key": source.prefix + checked_key(handle.key)},
+            CopySourceRange=f"bytes={offset_bytes}-{offset_bytes + size_bytes - 1}",
+        )
+        result = answer["CopyPartResult"]
+        return stored_part({**result, "PartNumber": number, "Size": size_bytes})
+
+    async def _is_beside(self, other: S3Calls) -> bool:
+        """Whether both are one endpoint that is asked with the same credentials."""
+        mine, theirs = self._clients, other._clients
+        return mine.endpoint == theirs.endpoint and (
+            await mine.credentials.fingerprint() == await theirs.credentials.fingerprint()
+        )
+
+    async def presigned(self, operation: str, key: str, expires_s: int) -> str:
+        """Sign a request for somebody else to make; nothing is sent."""
+        parameters = {"Bucket": self._bucket, "Key": self.prefix + checked_key(key)}
+        signed: str = await self._clients.once.generate_presigned_url(
+            operation, Params=parameters, ExpiresIn=expires_s
+        )
+        return signed
 
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""

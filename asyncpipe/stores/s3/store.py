@@ -29,6 +29,7 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
+from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.s3.answers import (
     object_info,
     open_upload,
@@ -141,6 +142,13 @@ class S3Store:
         async with answer["Body"] as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
             yield pieces
 
+    async def download_url(self, key: str, *, expires_s: int) -> str:
+        """Return an address that fetches an object without credentials for ``expires_s``.
+
+        The endpoint is that of this store. With temporary credentials it ends when they do.
+        """
+        return await self._calls.presigned("get_object", key, expires_s)
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Look at an object, with its checksum where the store has one; None when absent."""
         try:
@@ -215,6 +223,22 @@ class S3Store:
         part = stored_part({**answer, "PartNumber": number, "Size": body.nbytes})
         self._check_answer(part, digests)
         return part
+
+    async def copy_part(
+        self,
+        handle: UploadHandle,
+        number: int,
+        source: ObjectStore,
+        *,
+        offset_bytes: int,
+        size_bytes: int,
+    ) -> StoredPart | None:
+        """Let the endpoint copy a range of the upload's key at ``source``; None: it cannot."""
+        if not isinstance(source, S3Store):
+            return None
+        there = source._calls  # noqa: SLF001 - another of our own class
+        span = {"offset_bytes": offset_bytes, "size_bytes": size_bytes}
+        return await self._calls.copy_part(there, handle, number, **span)
 
     def _check_answer(self, part: StoredPart, digests: PartDigests) -> None:
         sent = part_checksum(ChecksumMode.CRC64NVME_FULL, digests)["ChecksumCRC64NVME"]

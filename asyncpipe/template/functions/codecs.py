@@ -16,7 +16,6 @@ from fractions import Fraction
 from typing import Any, Final
 
 from asyncpipe.template.functions.spec import INT, STRINGS, Function, never_known, on_text
-from asyncpipe.template.functions.yaml_form import yaml_of, yaml_value
 from asyncpipe.template.values import cty, number
 from asyncpipe.template.values.convert import collection
 from asyncpipe.template.values.cty import ANY, NUMBER, STRING, Failed, Type, Val
@@ -173,6 +172,19 @@ def _cidrsubnets(prefix: str, *more_bits: int) -> list[str]:
     return found
 
 
+def _yaml_value(text: str) -> Val:
+    # loaded when a template needs it: 30 ms of every start
+    from asyncpipe.template.functions.yaml_form import yaml_value  # noqa: PLC0415
+
+    return yaml_value(text)
+
+
+def _yaml_of(value: Val) -> str:
+    from asyncpipe.template.functions.yaml_form import yaml_of  # noqa: PLC0415
+
+    return yaml_of(value)
+
+
 FUNCTIONS: Final = {
     "aws_secretsmanager": never_known(STRING, rest=STRING),
     "aws_secretsmanager_raw": never_known(STRING),
@@ -199,6 +211,6 @@ FUNCTIONS: Final = {
     "uuidv4": never_known(filled=True),
     "uuidv5": on_text(_uuid5, STRING),
     "vault": never_known(STRING, STRING),
-    "yamldecode": on_text(yaml_value, returns=ANY),
-    "yamlencode": Function(call=yaml_of, takes=(ANY,), returns=STRING, nulls=True),
+    "yamldecode": on_text(_yaml_value, returns=ANY),
+    "yamlencode": Function(call=_yaml_of, takes=(ANY,), returns=STRING, nulls=True),
 }

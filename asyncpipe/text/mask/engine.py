@@ -18,7 +18,7 @@ _HEAD_BYTES: Final = 64  # of a form that Hyperscan looks for; the rest is compa
 _JUDGED_BYTES: Final = 256  # of a value that decide whether it is a secret
 _FREE_HITS: Final = 64  # that are examined one by one in any text
 _BYTES_PER_HIT: Final = 96  # and of more text, one more for each so many bytes
-_PIECE_BYTES: Final = 1024  # of a text with more hits: judged, or masked, by itself
+_PIECE_BYTES: Final = 1024  # of a text with more hits: judged, or masked, by itself; at least
 _URL_STOPS: Final = (b"@", b"'", b'"', b"\r")
 _URL: Final = re.compile(rb"://[^/:]*+(?::.*+)?\Z", re.DOTALL)
 
@@ -69,13 +69,16 @@ class Engine:
     def _coarse(self, text: bytes) -> Found:
         spans: list[Span] = []
         open_from = start = 0
+        size = _PIECE_BYTES
         while start < len(text):
-            end = text.find(b"\n", start + _PIECE_BYTES) + 1 or len(text)
+            end = text.find(b"\n", start + size) + 1 or len(text)
             piece = text[start:end]
             try:
                 found = self._judged(piece, free_hits=0)
+                size = _PIECE_BYTES
             except TooManyHitsError:
                 found = Found([Span(0, len(piece.rstrip(b"\n")))], len(piece))
+                size *= 2  # as much again as was full already, and looked at as often
             spans += [Span(s.start + start, s.end + start, s.run) for s in found.spans]
             open_from = start + found.open_from
             start = end

@@ -19,9 +19,8 @@ _MOST_LINES: Final = 256
 _MOST_OTHERS: Final = 8  # lines without any of the key, one after another: the block was cut off
 
 _HINTS: Final = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
-_FREE_LINES: Final = 256  # that are examined in any text
+_FREE_LINES: Final = 128  # that are examined in any text
 _BYTES_PER_LINE: Final = 512  # and of more text, one more for each so many bytes
-_LINE: Final = re.compile(rb"[^\n]+")
 
 
 class PemBlock:
@@ -37,7 +36,7 @@ class PemBlock:
         start = 0
         while start < len(text) and (self.is_open or (start := _hint_line(text, start)) >= 0):
             if room == 0:
-                yield from (line.span() for line in _LINE.finditer(text, start))
+                yield start, len(text)
                 return
             end = text.find(b"\n", start) + 1 or len(text)
             line = text[start:end].rstrip(b"\r\n")
@@ -59,6 +58,9 @@ class PemBlock:
             self.is_open = False
 
     def _body(self, line: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        if start == stop:
+            self._others += 1
+            return
         found = [match.span() for match in _BODY.finditer(line, start, stop)]
         found += [match.span() for match in _LABEL.finditer(line, start, stop)]
         if not found and self._others == 0 and start == 0 and stop == len(line):

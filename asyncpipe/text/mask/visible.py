@@ -7,7 +7,7 @@ letters is still a secret: it is looked for in the visible text and masked in th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, reduce
 from itertools import compress
@@ -15,29 +15,30 @@ from typing import Final
 
 from asyncpipe.text.safe import INVISIBLE
 from asyncpipe.text.scan import ONCE, Scanner
+from asyncpipe.text.sequences import (
+    EIGHT_BITS,
+    SEVEN_BITS,
+    STRING,
+    is_utf8,
+    without_eight_bits,
+    without_like_ones,
+    without_seven_bits,
+)
 
-# ECMA-48 in 7 bits and, as UTF-8 has them, in 8. A string's content holds no control, so that each
-# byte is read twice at most, whatever introducers a guest strings together; without its end
-# only the introducer is hidden.
-_STRING: Final = rb"[^\x00-\x1f\x7f\xc2]*+(?:\xc2[\xa0-\xbf][^\x00-\x1f\x7f\xc2]*+)*+"
-_REST: Final = rb"(?:" + _STRING + rb"(?:\x07|\x1b\\|\xc2\x9c))?+"
-_SEVEN_BITS: Final = re.compile(
-    rb"(?:\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_]" + _REST + rb"|[ -/]*+[0-~]))++"
-)
-_EIGHT_BITS: Final = re.compile(
-    rb"(?:\xc2\x9b(?:[0-?]*+[ -/]*+[@-~])?+|(?:\xc2[\x90\x98\x9d-\x9f])++" + _REST + rb")++"
-)
 # C0 but tab and newline; DEL.
 _CONTROL_BYTES: Final = bytes(set(range(0x20)) - {0x09, 0x0A}) + b"\x7f"
 _INVISIBLES: Final = re.compile(INVISIBLE + rb"++")
+_INVISIBLE: Final = re.compile(INVISIBLE)
 _STRUCK: Final = re.compile(rb"(?:[^\x80-\xff\x08\n]|[\xc2-\xf4][\x80-\xbf]{1,3})\x08")
 #: An escape sequence or a character of UTF-8 whose end is still to come.
 _UNFINISHED: Final = re.compile(
-    rb"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+|[\]PX^_]" + _STRING + rb")"
-    rb"|\xc2(?:\x9b[0-?]*+[ -/]*+|[\x90\x98\x9d-\x9f]" + _STRING + rb")"
+    rb"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+|[\]PX^_]" + STRING + rb")"
+    rb"|\xc2(?:\x9b[0-?]*+[ -/]*+|[\x90\x98\x9d-\x9f]" + STRING + rb")"
     rb"|[\xc2-\xf4][\x80-\xbf]{0,2}|\r)\Z"
 )
 _LONGEST_UNFINISHED: Final = 4096
+_LEAST_BYTES: Final = 8192  # of a text in which characters that are alike are taken out at once
+_MOST_STRUCK: Final = 16  # kinds of letters that are
 _PLACED_BYTES: Final = (
     16384  # of lines in which places are reported; beyond, lines count as a whole
 )
@@ -56,21 +57,24 @@ _CONTROL, _BACKSPACE, _ESCAPE, _C1, _DRAWS_NOTHING, KEY_SIGN = range(len(_SIGNS)
 class _Stage:
     """Takes out what a pattern matches."""
 
-    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+    def __init__(
+        self, pattern: re.Pattern[bytes], quick: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self._pattern = pattern
+        self._quick = quick
 
     def read(self, data: bytes) -> bytes:
-        """Return what is left."""
-        return self._pattern.sub(b"", data)
+        """Return what is left, NULs perhaps where something was: the stage of controls follows."""
+        return self._quick(data) if self._quick else self._pattern.sub(b"", data)
 
-    def keep(self, data: bytes, places: list[int]) -> list[int]:
-        """Return the places of the bytes that are left."""
+    def keep(self, data: bytes, places: list[int]) -> tuple[bytes, list[int]]:
+        """Return what is left, and the places of its bytes."""
         kept: list[int] = []
         position = 0
         for found in self._pattern.finditer(data):
             kept += places[position : found.start()]
             position = found.end()
-        return kept + places[position:]
+        return self._pattern.sub(b"", data), kept + places[position:]
 
 
 class _Controls(_Stage):
@@ -82,8 +86,8 @@ class _Controls(_Stage):
     def read(self, data: bytes) -> bytes:
         return data.translate(None, _CONTROL_BYTES)
 
-    def keep(self, data: bytes, places: list[int]) -> list[int]:
-        return list(compress(places, data.translate(self._table)))
+    def keep(self, data: bytes, places: list[int]) -> tuple[bytes, list[int]]:
+        return self.read(data), list(compress(places, data.translate(self._table)))
 
 
 class _Struck(_Stage):
@@ -93,6 +97,11 @@ class _Struck(_Stage):
         bare = data.startswith(b"\x08") or b"\n\x08" in data or b"\x08\x08" in data
         if bare or not data.isascii():
             return super().read(data)
+        for _ in range(_MOST_STRUCK):  # each backspace has a letter of its own
+            at = data.find(b"\x08")
+            if at < 0:
+                return data
+            data = data.replace(data[at - 1 : at + 1], b"")
         *struck, last = data.split(b"\x08")
         return b"".join([*(part[:-1] for part in struck), last])
 
@@ -142,15 +151,21 @@ class View:
     def _kept(self, line: bytes) -> list[int]:
         places = list(range(len(line)))
         for stage in self._stages:
-            line, places = stage.read(line), stage.keep(line, places)
+            line, places = stage.keep(line, places)
         return places
 
 
+def _without_invisibles(data: bytes) -> bytes:
+    if len(data) >= _LEAST_BYTES and is_utf8(data):
+        data = without_like_ones(data, _INVISIBLE)
+    return _INVISIBLES.sub(b"", data) if _INVISIBLE.search(data) else data
+
+
 _STAGES: Final = (
-    (_C1, _Stage(_EIGHT_BITS)),  # first: its strings may end in seven bits
-    (_ESCAPE, _Stage(_SEVEN_BITS)),
+    (_C1, _Stage(EIGHT_BITS, without_eight_bits)),  # first: its strings may end in seven bits
+    (_ESCAPE, _Stage(SEVEN_BITS, without_seven_bits)),
     (_CONTROL, _Controls()),
-    (_DRAWS_NOTHING, _Stage(_INVISIBLES)),
+    (_DRAWS_NOTHING, _Stage(_INVISIBLES, _without_invisibles)),
 )
 
 

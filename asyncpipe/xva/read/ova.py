@@ -17,6 +17,7 @@ from asyncpipe.xva.reject import RejectError
 MAX_OVA_BYTES: Final = 16 * 1024 * 1024
 _MAX_DEPTH: Final = 200
 _STEP_BYTES: Final = 64 * 1024
+_MAX_MARKUP_BYTES: Final = 4 * _STEP_BYTES  # expat looks at all of an unfinished tag at each step
 _MAX_OBJECTS: Final = 20_000
 _MAX_VALUE_CHARS: Final = 4096  # of one kept value; what is longer is cut
 _MEMBER: Final = "ova.xml"
@@ -68,6 +69,7 @@ class OvaParser:
     def __init__(self, offset_bytes: int) -> None:
         self._offset_bytes = offset_bytes  # where the member's data begins
         self._pending = bytearray()
+        self._parsed_bytes = 0
         self._keys: list[str] = []  # keys from the root to where the parser stands
         self._depth = 0
         self._text: list[str] = []
@@ -110,6 +112,7 @@ class OvaParser:
         return OvaChecker(self._version, self._objects, self._offset_bytes).facts()
 
     def _parse(self, data: bytes, *, final: bool) -> None:
+        self._parsed_bytes += len(data)
         try:
             self._parser.Parse(data, final)
         except expat.ExpatError as error:
@@ -119,6 +122,12 @@ class OvaParser:
             raise self._reject("ova-xml", message) from error
         except (ValueError, LookupError) as error:  # an encoding that python does not know
             raise self._reject("ova-xml", f"ova.xml cannot be decoded: {error}") from error
+        unfinished_bytes = self._parsed_bytes - self._parser.CurrentByteIndex
+        if not final and unfinished_bytes > _MAX_MARKUP_BYTES:
+            raise self._reject(
+                "ova-too-big",
+                f"ova.xml has a tag or a comment of more than {_MAX_MARKUP_BYTES:,} bytes",
+            )
 
     def _reject(self, code: str, message: str) -> RejectError:
         offset_bytes = self._offset_bytes + max(0, self._parser.CurrentByteIndex)

@@ -10,7 +10,7 @@ import pytest
 
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.template import Location, TemplateSource
-from asyncpipe.run import provenance
+from asyncpipe.run.origin import run_facts
 from asyncpipe.system.process import SystemProcessRunner
 from tests.preflight.programs import Answer, Programs
 from tests.run.services import plan_in
@@ -37,7 +37,7 @@ async def test_commit_state_and_remote_are_told_without_credentials() -> None:
             "config": Answer("https://me:token@github.com/example/templates.git\n"),
         }
     )
-    facts = await provenance.gather(git, environment={"AWS_SECRET": "x"}, cwd=Path("/srv"))
+    facts = await run_facts.gather(git, environment={"AWS_SECRET": "x"}, cwd=Path("/srv"))
     assert facts.git_commit == COMMIT
     assert facts.git_dirty is True
     assert facts.git_remote == "https://github.com/example/templates.git"
@@ -46,20 +46,20 @@ async def test_commit_state_and_remote_are_told_without_credentials() -> None:
 
 
 async def test_without_git_nothing_is_claimed() -> None:
-    facts = await provenance.gather(Programs({}), environment={}, cwd=Path("/srv"))
+    facts = await run_facts.gather(Programs({}), environment={}, cwd=Path("/srv"))
     assert (facts.git_commit, facts.git_dirty, facts.git_remote) == (None, None, None)
 
 
 async def test_a_git_that_hangs_is_left_behind() -> None:
     git = Programs({"rev-parse": Answer(f"{COMMIT}\n"), "git": Answer(hangs=True)})
-    facts = await provenance.gather(git, environment={}, cwd=Path("/srv"), timeout_s=0.05)
+    facts = await run_facts.gather(git, environment={}, cwd=Path("/srv"), timeout_s=0.05)
     assert facts.git_commit == COMMIT
     assert facts.git_dirty is None
     assert git.left == 3
 
 
 async def test_on_github_the_run_can_be_found_again() -> None:
-    facts = await provenance.gather(Programs({}), environment=ON_GITHUB, cwd=Path("/srv"))
+    facts = await run_facts.gather(Programs({}), environment=ON_GITHUB, cwd=Path("/srv"))
     assert facts.git_commit == COMMIT
     assert facts.ci is not None
     assert facts.ci.run_url == "https://github.com/example/templates/actions/runs/42/attempts/2"
@@ -71,9 +71,9 @@ async def test_a_real_repository_is_read(tmp_path: Path) -> None:
     _repository(tmp_path)
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     runner = SystemProcessRunner()
-    clean = await provenance.gather(runner, environment=environment, cwd=tmp_path, timeout_s=60)
+    clean = await run_facts.gather(runner, environment=environment, cwd=tmp_path, timeout_s=60)
     (tmp_path / "file").write_text("changed")
-    dirty = await provenance.gather(runner, environment=environment, cwd=tmp_path, timeout_s=60)
+    dirty = await run_facts.gather(runner, environment=environment, cwd=tmp_path, timeout_s=60)
 
     assert clean.git_commit is not None
     assert (clean.git_dirty, dirty.git_dirty) == (False, True)
@@ -109,7 +109,7 @@ def test_a_template_is_remembered_as_seen_from_the_checkouts_top(
         tool_version="0", git_remote="git@github.com:example/images.git", git_prefix=prefix
     )
     template = replace(plan_in(tmp_path).template, path=Path(path))
-    filler = provenance.filler_of(plan_in(tmp_path, template=template), facts)
+    filler = run_facts.filler_of(plan_in(tmp_path, template=template), facts)
     assert filler is not None
     assert (filler.repository, filler.path) == ("github.com/example/images", expected)
 
@@ -118,7 +118,7 @@ def test_without_a_checkout_a_template_is_remembered_by_its_path_from_here(tmp_p
     facts = RunFacts(tool_version="0")
     for path, expected in (("web", "web"), (".", tmp_path.name), (str(tmp_path / "web"), "web")):
         template = replace(plan_in(tmp_path).template, path=Path(path))
-        filler = provenance.filler_of(plan_in(tmp_path, template=template), facts)
+        filler = run_facts.filler_of(plan_in(tmp_path, template=template), facts)
         assert filler is not None
         assert (filler.repository, filler.path) == (None, expected)
 
@@ -126,7 +126,7 @@ def test_without_a_checkout_a_template_is_remembered_by_its_path_from_here(tmp_p
 def test_a_file_that_no_template_made_fills_no_place(tmp_path: Path) -> None:
     template = replace(plan_in(tmp_path).template, kind="file")
     facts = RunFacts(tool_version="0")
-    assert provenance.filler_of(plan_in(tmp_path, template=template), facts) is None
+    assert run_facts.filler_of(plan_in(tmp_path, template=template), facts) is None
 
 
 def test_of_a_template_with_several_builds_each_is_remembered(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_of_a_template_with_several_builds_each_is_remembered(tmp_path: Path) ->
     )
     template = replace(plan_in(tmp_path).template, sources=sources)
     plan = plan_in(tmp_path, template=template, source_name="null.uefi")
-    filler = provenance.filler_of(plan, RunFacts(tool_version="0"))
+    filler = run_facts.filler_of(plan, RunFacts(tool_version="0"))
     assert filler is not None
     assert filler.build == "null.uefi"
 
@@ -158,6 +158,6 @@ async def test_the_folder_below_the_checkouts_top_is_known(checkout: Path) -> No
     below = checkout / "images/web"
     below.mkdir(parents=True)
     for folder, prefix in ((below, "images/web/"), (checkout, "")):
-        facts = await provenance.gather(SystemProcessRunner(), environment=ENVIRONMENT, cwd=folder)
+        facts = await run_facts.gather(SystemProcessRunner(), environment=ENVIRONMENT, cwd=folder)
         assert facts.git_prefix == prefix
         assert facts.git_commit is not None

@@ -1,0 +1,1 @@
+"""Where a version comes from, as a signed in-toto statement: made, signed, checked."""

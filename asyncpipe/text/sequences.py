@@ -1,0 +1,92 @@
+r"""Escape sequences of terminals in bytes, and how many of them are taken out in little time.
+
+ECMA-48 in 7 bits and, as UTF-8 has them, in 8. A string's content holds no control, so that each
+byte is read twice at most, whatever introducers a guest strings together; without its end only the
+introducer is hidden.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+from typing import Final
+
+#: The content of a string.
+STRING: Final = rb"[^\x00-\x1f\x7f\xc2]*+(?:\xc2[\xa0-\xbf][^\x00-\x1f\x7f\xc2]*+)*+"
+_REST: Final = rb"(?:" + STRING + rb"(?:\x07|\x1b\\|\xc2\x9c))?+"
+#: Each begins with one byte that a search leaps to.
+SEVEN_BITS: Final = re.compile(
+    rb"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_]" + _REST + rb"|[ -/]*+[0-~])"
+)
+_CSI: Final = rb"\x9b(?:[0-?]*+[ -/]*+[@-~])?+"
+_INTRODUCERS: Final = rb"[\x90\x98\x9d-\x9f](?:\xc2[\x90\x98\x9d-\x9f])*+"
+EIGHT_BITS: Final = re.compile(rb"\xc2(?:" + _CSI + rb"|" + _INTRODUCERS + _REST + rb")")
+_EIGHT_WITHOUT_ENDS: Final = re.compile(rb"\xc2(?:" + _CSI + rb"|" + _INTRODUCERS + rb")")
+
+_ENDS: Final = (b"\x07", b"\x1b\\", b"\xc2\x9c")
+_STRINGS: Final = tuple(b"\xc2" + bytes([second]) for second in b"\x90\x98\x9d\x9e\x9f")
+_DENSE_BYTES: Final = 32  # where there is one in so many, those that are alike go at once
+_LEAST: Final = 256
+_MOST_KINDS: Final = 12  # of those; what is left is taken out one by one
+
+
+def without_seven_bits(data: bytes) -> bytes:
+    """Take out sequences; NULs may stand where some were, and join nothing that they did not."""
+    if is_dense(data, data.count(b"\x1b")):
+        data = _thinned(data)
+    return SEVEN_BITS.sub(b"", data)
+
+
+def without_eight_bits(data: bytes) -> bytes:
+    """Take out sequences."""
+    if _has_ends(data):
+        return EIGHT_BITS.sub(b"", data)
+    is_quick = is_dense(data, data.count(b"\xc2")) and b"\xc2\x9b" not in data
+    if is_quick and is_utf8(data):
+        data = reduce(lambda rest, string: rest.replace(string, b""), _STRINGS, data)
+    return _EIGHT_WITHOUT_ENDS.sub(b"", data)
+
+
+def is_dense(data: bytes, count: int) -> bool:
+    """Whether so many in ``data`` are too many to be looked at one by one."""
+    return count >= _LEAST and count * _DENSE_BYTES > len(data)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether taking a character out cannot make another one of its neighbours."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def without_like_ones(data: bytes, one: re.Pattern[bytes]) -> bytes:
+    """Take out what ``one`` matches, if that is of few kinds; else most kinds of it."""
+    for _ in range(_MOST_KINDS):
+        found = one.search(data)
+        if not found:
+            break
+        data = data.replace(found[0], b"")
+    return data
+
+
+def _thinned(data: bytes) -> bytes:
+    """Put NULs in the place of sequences that are the same wherever they stand."""
+    has_ends = _has_ends(data)
+    for _ in range(_MOST_KINDS):
+        found = SEVEN_BITS.search(data)
+        if not found or _may_go_on(found[0], has_ends=has_ends):
+            break
+        data = data.replace(found[0], b"\x00")
+    return data
+
+
+def _may_go_on(sequence: bytes, *, has_ends: bool) -> bool:
+    """Whether a longer sequence may begin like this one, or another one end with it."""
+    is_introducer = len(sequence) == 2 and sequence[1:] in b"]PX^_"
+    return sequence in {b"\x1b[", b"\x1b\\"} or (has_ends and is_introducer)
+
+
+def _has_ends(data: bytes) -> bool:
+    return any(end in data for end in _ENDS)

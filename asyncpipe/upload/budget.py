@@ -68,7 +68,7 @@ class Lease:
         self._pool = pool
         self._held: set[Buffer] = set()
 
-    async def take(self, size_bytes: int, *, may_grow: bool = True) -> Buffer:
+    async def take(self, size_bytes: int, *, may_grow: bool) -> Buffer:
         """Wait for a buffer of at least ``size_bytes``; see `BufferPool.take`."""
         buffer = await self._pool.take(size_bytes, may_grow=may_grow)
         self._held.add(buffer)

@@ -226,6 +226,16 @@ async def test_the_index_can_be_rebuilt_from_the_objects_alone() -> None:
     assert (await catalog.list_versions(store)).versions == tuple(made)
 
 
+async def test_a_rebuilt_index_no_longer_lists_what_is_gone() -> None:
+    store = MemoryStore()
+    gone, kept = await publish(store, OLD), await publish(store, NEW)
+    for key in (gone.xva.key, gone.metadata_key):
+        await store.delete(key)
+    await catalog.rebuild_index(store)
+    listing = await catalog.list_versions(store)
+    assert [entry.timestamp for entry in listing.versions] == [kept.timestamp]
+
+
 async def test_a_half_published_version_is_never_listed() -> None:
     store = MemoryStore()
     await store.put(store_keys.xva_key("debian12", NEW), b"xva", content_type="x/x")

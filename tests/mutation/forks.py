@@ -34,7 +34,7 @@ _BEGINS: Final = b"."  # what a fork says of each test
 _PASSED: Final = b"p"  # and at the end
 _SAMPLE_S: Final = 0.5
 _LIMIT_S: Final = 10.0
-_LONGEST_S: Final = 3.0  # a test that took longer, traced, is left out: it lowers the score only
+_LONGEST_CPU_S: Final = 5.0  # a test that takes more, traced, is left out: the score can only fall
 _SLOW_S: Final = 10.0  # a failure that took longer is tried without the mutant as well
 
 
@@ -117,7 +117,7 @@ class Trial:
 
     def _passes(self, item: pytest.Item) -> bool:
         known = self._measured.get(item.nodeid)
-        return known is not None and known.passed and known.seconds <= _LONGEST_S
+        return known is not None and known.passed and known.cpu_s <= _LONGEST_CPU_S
 
     def _try(self, mutant: Mutant, items: Sequence[pytest.Item]) -> tuple[Fate, str]:
         applied = mutant if self._apply else None  # it is in the loaded modules already

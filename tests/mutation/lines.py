@@ -24,9 +24,13 @@ CACHE: Final = Path.home() / ".cache" / "asyncpipe-tests" / "mutation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One test: how long it took, and the lines it executed, by path from the repository."""
+    """One test: how long it took, of that on a processor, and the lines it executed.
+
+    The lines are by path from the repository.
+    """
 
     seconds: float
+    cpu_s: float
     lines: dict[str, frozenset[int]]
     passed: bool
 
@@ -112,14 +116,18 @@ class Measure:
 
     def _measured(self, item: pytest.Item, following: pytest.Item | None) -> Measured:
         self._failed = False
-        began_s = time.monotonic()
+        began_s, began_cpu_s = time.monotonic(), time.process_time()
         self._tracer.start()
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         finally:
             lines = self._tracer.stop()
-        seconds = time.monotonic() - began_s
-        return Measured(seconds=seconds, lines=lines, passed=not self._failed)
+        return Measured(
+            seconds=time.monotonic() - began_s,
+            cpu_s=time.process_time() - began_cpu_s,
+            lines=lines,
+            passed=not self._failed,
+        )
 
 
 def read(place: Path) -> dict[str, Measured]:
@@ -127,6 +135,7 @@ def read(place: Path) -> dict[str, Measured]:
     return {
         key: Measured(
             seconds=one["seconds"],
+            cpu_s=one.get("cpu_s", 0.0),  # what was measured before this was
             passed=one["passed"],
             lines={path: frozenset(lines) for path, lines in one["lines"].items()},
         )
@@ -145,6 +154,7 @@ def write(place: Path, found: dict[str, Measured]) -> None:
     whole = {
         key: {
             "seconds": round(one.seconds, 3),
+            "cpu_s": round(one.cpu_s, 3),
             "passed": one.passed,
             "lines": {path: sorted(lines) for path, lines in one.lines.items()},
         }

@@ -172,7 +172,7 @@ class Trials:
 
     @property
     def _measured(self) -> Path:
-        return lines.CACHE / f"{self.name}.json"
+        return lines.CACHE / (f"{self.name}-some.json" if self.tests else f"{self.name}.json")
 
     def measure(self) -> int:
         """Run every test once; returns how many there are."""
@@ -255,6 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--log", type=Path, help="a file of results: those there are not tried again"
     )
     parser.add_argument("--again", action="store_true", help="try those that live in the log")
+    parser.add_argument(
+        "--tests", nargs="+", default=(), help="only these: a mutant that lives may still die"
+    )
     chosen = parser.parse_args(arguments)
     preload()
     for name in chosen.packages:
@@ -265,7 +268,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutants = mutants[: chosen.sample]
         if chosen.again:
             mutants = [one for one in mutants if one.name in log.seen]
-        _run(name, mutants, log, {one: known[one.name] for one in mutants if one.name in known})
+        known_fates = {one: known[one.name] for one in mutants if one.name in known}
+        _run(name, mutants, log, known_fates, tuple(chosen.tests))
     return 0
 
 
@@ -294,7 +298,13 @@ class _Log:
                 file.write(f"{fate}\t{mutant.name}\t{test}\n")
 
 
-def _run(name: str, mutants: Sequence[Mutant], log: _Log, known: dict[Mutant, Fate]) -> None:
+def _run(
+    name: str,
+    mutants: Sequence[Mutant],
+    log: _Log,
+    known: dict[Mutant, Fate],
+    tests: tuple[str, ...],
+) -> None:
     began_s = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="mutation-"))
     counts = Counter(known.values())
@@ -308,10 +318,10 @@ def _run(name: str, mutants: Sequence[Mutant], log: _Log, known: dict[Mutant, Fa
     for mutant, fate in known.items():
         if not fate.is_dead:
             print(f"{fate}: {mutant.name}", flush=True)
-    trials = Trials(PACKAGES[name], name, scratch / "tests")
+    trials = Trials(PACKAGES[name], name, scratch / "tests", tests)
     try:
-        tests = trials.measure()
-        print(f"{name}: {tests} tests measured in {time.monotonic() - began_s:.0f} s", flush=True)
+        count = trials.measure()
+        print(f"{name}: {count} tests measured in {time.monotonic() - began_s:.0f} s", flush=True)
         trials.try_all([one for one in mutants if one not in known], tell)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -145,6 +145,8 @@ async def test_cancelled_at_another_put_a_version_is_whole_or_absent_and_can_be_
     outcome = await resumed(bench, tmp_path)
     assert isinstance(outcome, Published), outcome
     assert half_visible(bench.store) == []
+    log = bench.store.objects[f"{PLACE}/build.log"]
+    assert outcome.publication.log.digests.crc64nvme_base64 == log.info.crc64nvme_base64
 
 
 async def test_a_store_that_never_answers_for_metadata_leaves_what_resume_and_reap_know(

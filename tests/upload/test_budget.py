@@ -161,8 +161,8 @@ async def test_an_upload_of_larger_parts_begins_with_three_of_its_own() -> None:
 async def test_a_lease_returns_what_its_holder_forgot() -> None:
     budget = Budget(TransferOptions(max_memory_bytes=2 * MIB))
     lease = budget.lease()
-    await lease.take(MIB)
-    await lease.take(MIB)
+    await lease.take(MIB, may_grow=True)
+    await lease.take(MIB, may_grow=True)
     lease.settle()
     assert budget.buffers.in_use_bytes == 0
 

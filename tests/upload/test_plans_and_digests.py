@@ -91,6 +91,42 @@ def test_the_default_plan_for_common_sizes(
     assert plan.part_size_bytes == part_mib * MIB
 
 
+@pytest.mark.parametrize(
+    ("memory_mib", "part_mib"), [(8, 5), (40, 5), (48, 6), (128, 16), (256, 32), (4096, 32)]
+)
+def test_the_default_part_is_an_eighth_of_the_memory_within_bounds(
+    memory_mib: int, part_mib: int
+) -> None:
+    plan = plan_parts(GIB, TransferOptions(max_memory_bytes=memory_mib * MIB), S3)
+    assert plan.part_size_bytes == part_mib * MIB
+
+
+@pytest.mark.parametrize(("memory_mib", "part_mib"), [(32, 8), (60, 15), (128, 16)])
+def test_a_guess_of_the_size_costs_no_more_than_a_quarter_of_the_memory(
+    memory_mib: int, part_mib: int
+) -> None:
+    plan = plan_parts(None, TransferOptions(max_memory_bytes=memory_mib * MIB), S3, grows=True)
+    assert plan.part_size_bytes == part_mib * MIB
+
+
+@pytest.mark.parametrize(("over_bytes", "part_mib"), [(0, 100), (1, 101)])
+def test_a_part_is_as_large_as_the_number_of_parts_demands(over_bytes: int, part_mib: int) -> None:
+    size_bytes = 100 * MIB * S3.max_parts + over_bytes
+    assert plan_parts(size_bytes, TransferOptions(), S3).part_size_bytes == part_mib * MIB
+
+
+def test_a_growing_file_is_planned_a_sixteenth_larger_than_expected() -> None:
+    size_bytes = 160 * MIB * S3.max_parts
+    plan = plan_parts(size_bytes, TransferOptions(), S3, grows=True)
+    assert plan.part_size_bytes == 170 * MIB
+
+
+def test_an_object_larger_than_the_store_takes_is_refused_by_its_first_byte_too_many() -> None:
+    plan_parts(S3.max_object_bytes, TransferOptions(), S3)
+    with pytest.raises(UploadError, match="of at most"):
+        plan_parts(S3.max_object_bytes + 1, TransferOptions(), S3)
+
+
 def test_a_file_that_outgrows_its_plan_is_told_with_the_remedy() -> None:
     plan = PartPlan(part_size_bytes=MIB, max_parts=3)
     with pytest.raises(UploadError, match="grew beyond") as caught:

@@ -10,7 +10,7 @@ from asyncpipe.model.xva import Verdict
 from asyncpipe.xva.read import chunks
 from asyncpipe.xva.read.validator import XvaValidator, validate
 from asyncpipe.xva.reject import RejectError
-from tests.xva import rejections
+from tests.xva import reports
 from tests.xva.damage import ALL
 from tests.xva.damaging import GOOD, HTTP, Damage, inserted, pair
 from tests.xva.samples import in_pieces, pack
@@ -50,7 +50,7 @@ def said(kind: str) -> str:
 
 
 def test_each_damage_is_named_by_its_byte_in_the_same_words() -> None:
-    assert rejections.text() == rejections.PLACE.read_text()
+    assert reports.rejections() == reports.REJECTIONS.read_text()
 
 
 def test_a_file_cut_at_a_chunk_border_is_explained() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asyncpipe.model.xva import ChunkChecksum, Compression, Verdict, report_to_dict
 from asyncpipe.xva.read import sequence
 from asyncpipe.xva.read.validator import XvaValidator, validate
+from tests.xva import reports
 from tests.xva.samples import (
     MIB,
     Disk,
@@ -124,6 +125,28 @@ def test_good_files_of_all_kinds_are_accepted(
     json.dumps(report_to_dict(report))
 
 
+def test_the_report_on_a_good_file_says_all_that_was_seen() -> None:
+    assert reports.good() == reports.GOOD.read_text()
+
+
+@pytest.mark.parametrize("name", ["plain", "gzip", "zstd"])
+def test_the_bytes_of_each_chunk_are_handed_on_with_their_place(name: str) -> None:
+    disks: dict[int, bytearray] = {}
+
+    def keep(chunk: object, data: memoryview) -> None:
+        index, offset = chunk.disk, chunk.offset_bytes  # type: ignore[attr-defined]
+        content = disks.setdefault(index, bytearray(8 * MIB))
+        content[offset : offset + len(data)] = data
+
+    validator = XvaValidator(on_chunk=keep)
+    validator.feed(reports.good_files()[name])
+    assert validator.finish().accepted
+    first = disk("Ref:1", 4 * MIB + 512, {0, 2, 4})
+    assert disks[0].rstrip(b"\0") == first.content().rstrip(b"\0")
+    other = disk("Ref:10", MIB + 1024, None)
+    assert disks[1].rstrip(b"\0") == other.content()[:MIB].rstrip(b"\0")
+
+
 def warned(data: bytes) -> set[str]:
     report = validate(data)
     assert report.verdict is Verdict.WARN, report.findings
@@ -188,6 +211,12 @@ def test_several_compressed_members_warn(kind: str) -> None:
     assert warned(compress(plain[:cut], kind) + compress(plain[cut:], kind)) == {"multi-member"}
 
 
+def test_where_a_second_compressed_member_begins_counts_in_the_file_itself() -> None:
+    good = pack(members_of([disk("Ref:1", MIB)]))
+    [finding] = validate(compress(good[:5000], "gzip") + compress(good[5000:], "gzip")).findings
+    assert (finding.code, finding.unpacked) == ("multi-member", False)
+
+
 def test_a_skippable_zstd_frame_warns() -> None:
     packed = compress(pack(members_of([disk("Ref:1", MIB)])), "zstd")
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"
@@ -211,6 +240,19 @@ def test_a_global_pax_header_without_a_path_renames_nothing() -> None:
     members = members_of([disk("Ref:1", 2 * MIB)])
     members.insert(1, Member("PaxHeaders/g", b"20 comment=exported\n", kind=b"g"))
     assert warned(pack(members)) == {"tar-extension"}
+
+
+@pytest.mark.parametrize(("records", "accepted"), [(4096, True), (4097, False)])
+def test_an_extension_header_may_have_64_kib(records: int, accepted: bool) -> None:
+    members = members_of([disk("Ref:1", MIB)])
+    members.insert(1, Member("PaxHeader", b"16 comment=abcd\n" * records, kind=b"x"))
+    assert validate(pack(members)).accepted is accepted
+
+
+def test_an_odd_width_of_chunk_numbers_is_said_of_the_first_one() -> None:
+    made = disk("Ref:1", 2 * MIB, width=9)
+    [finding] = validate(pack(members_of([made]))).findings
+    assert (finding.code, finding.member) == ("chunk-name-width", "Ref:1/000000000")
 
 
 @pytest.mark.parametrize(("silence", "verdict"), [(3, Verdict.ACCEPT), (4, Verdict.REJECT)])

@@ -146,7 +146,12 @@ class Indexes:
         body = await self._fetch(url)
         signature = await self.downloads.fetch(f"{url}.asc", max_bytes=_MAX_LIST_BYTES)
         if signature is None:
-            notes.append(f"{source.name} is not signed: it is believed for its certificate alone")
+            believed = (
+                "it is believed for its certificate alone"
+                if url.startswith("https://")
+                else "nothing vouches for what plain HTTP brought"
+            )
+            notes.append(f"{source.name} is not signed: {believed}")
         elif not keys:
             notes.append(
                 f"the signature of {source.name} was not checked: {distribution.name}'s keys are "

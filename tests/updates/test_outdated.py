@@ -293,7 +293,7 @@ def test_a_red_hat_system_is_judged_by_repodata_and_advisories(
         (one["name"], one["available"], one["is_security"]) for one in template["packages"]
     ] == [("openssl", "1:3.2.2-7.el9_6", True), ("tzdata", "2026b-1.el9", False)]
     notes = " ".join(template["notes"])
-    assert "extras is not signed" in notes
+    assert "extras is not signed: nothing vouches for what plain HTTP brought" in notes
     assert "1 packages belong to modules" in notes
 
 

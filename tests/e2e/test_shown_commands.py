@@ -1,7 +1,8 @@
 """Every command that README and documents show, run: each in a folder where the demo is published.
 
 What asks a host is run by tests/host/test_hosts_page.py, against the stand-in for XAPI;
-`iso-check`, which asks vendors, by its own tests against a mirror on this machine.
+`iso-check`, which asks vendors, and what is `outdated`, which asks archives, by their own tests
+against a mirror on this machine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,13 +46,18 @@ NAMES = {
 OF_TEMPLATES = {  # commands whose TEMPLATE is a folder
     name: NAMES | {"TEMPLATE": "templates/demo", "debian12": "debian12"}
     for name in ("build", "check", "matrix", "detect")
-} | {"init": NAMES | {"NAME": "debian/12"}}
+} | {"init": NAMES | {"NAME": "debian/12"}, "key": NAMES | {"release.key": "another.key"}}
+PLACES = {"s3://images/xcp": "published", "s3://images-eu/xcp": "other", "/mnt/disk": "disk"}
+AFTER = {"--key": "release.key.pub", "--signing-key": "release.key"}
 # Lines that are the subject of a sentence: without what they need they end so.
 ENDS = {
     ("packer", "install", "1.11.2"): 2,  # no network here
     ("build",): 2,
     ("check",): 2,
     ("publish", "demo.xva"): 2,  # which system?
+    **{(name,): 2 for name in ("mirror", "expire", "revoke", "promote", "rollback", "history")},
+    ("url", "debian12-demo", "--expires", "12h"): 2,  # a folder has no address
+    ("page", "-o", "demo.xva", "--publish"): 2,  # one or the other
 }
 INCOMPLETE = {"pull", "import", "reap --run", "verify", "xva create", "host list", "host trust"}
 
@@ -65,7 +72,8 @@ def lines() -> Iterator[list[str]]:
         if not words:
             continue
         text = " ".join(words)
-        elsewhere = words[0] in {"host", "import", "iso-check"} or "COMMAND" in words
+        asks = words[0] in {"host", "import", "iso-check", "outdated"} or "--outdated" in words
+        elsewhere = asks or {"COMMAND", "--follow"} & set(words)
         if text in seen or text in INCOMPLETE or elsewhere:
             continue
         seen.add(text)
@@ -78,7 +86,10 @@ def meant(words: list[str], built: Path) -> list[str]:
     latest, *_ = built.glob("published/templates/*/latest.json")
     times = sorted(path.name for path in latest.parent.iterdir() if path.name[:2] == "20")
     found = []
-    for word in words:
+    for before, word in pairwise(["", *words]):
+        if given := PLACES.get(word) or AFTER.get(before):
+            found.append(given)
+            continue
         first, mark, rest = re.fullmatch(r"([^:@]*)([:@]?)(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
         text = known.get(first, first) + mark + (known.get(rest, rest) if mark else "")
         text = text.replace("PUBLISHED", latest.parent.name).replace("TIMESTAMP", times[0])
@@ -94,7 +105,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in ("init -q", "add .", "commit -qm x", "commit -qm y --allow-empty"):
         git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *command.split()]
         subprocess.run(git, cwd=folder, check=True)
-    quick = ("-var", "seconds=0", "-var", "size_mib=4")
+    assert desk.run("key", "new", "-o", "release.key").code == 0
+    quick = ("-var", "seconds=0", "-var", "size_mib=4", "--signing-key", "release.key")
     for _ in range(2):
         ended = desk.run("build", "templates/demo", *quick)
         assert ended.code == 0, ended.all

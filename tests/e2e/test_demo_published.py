@@ -20,7 +20,7 @@ QUICK = ("-var", "seconds=1", "-var", "size_mib=8")
 
 def versions(desk: Desk, where: str = "published/templates/debian12-demo") -> list[str]:
     folder = desk.folder / where
-    return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.exists() else []
+    return sorted(p.parent.name for p in folder.glob("*/metadata.json"))
 
 
 def alive(desk: Desk) -> list[str]:

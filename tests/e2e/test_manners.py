@@ -40,7 +40,7 @@ def test_what_is_built_does_not_show_in_the_git_status_of_the_user(desk: Desk) -
     assert "published" not in shown
     assert ".asyncpipe" not in shown
     assert not (desk.folder / ".gitignore").exists()
-    assert desk.run("list").out.count("\n") == 1
+    assert desk.run("list").out.count("debian12-demo@") == 1
 
 
 @needs_packer

@@ -220,13 +220,13 @@ async def test_a_line_arrives_though_nothing_follows_it(tmp_path: Path) -> None:
             assert await process.receive() == b""
 
 
-def test_the_first_line_waits_for_nothing_and_those_after_it_25_ms_at_most() -> None:
+def test_the_first_line_waits_for_nothing_and_those_after_it_40_ms_at_most() -> None:
     pace = Pace()
     assert pace.pause_s(0.0) == 0
     pace.took(80, 0.0)
-    assert pace.pause_s(0.005) == pytest.approx(0.02)
-    pace.took(80, 0.025)
-    assert pace.pause_s(0.026) == pytest.approx(0.024)
+    assert pace.pause_s(0.005) == pytest.approx(0.035)
+    pace.took(80, 0.040)
+    assert pace.pause_s(0.041) == pytest.approx(0.039)
     assert pace.pause_s(10.0) == 0
 
 
@@ -234,5 +234,5 @@ def test_much_output_waits_for_nothing() -> None:
     pace = Pace()
     pace.took(65_536, 0.0)
     assert pace.pause_s(0.001) == 0
-    pace.took(10, 0.030)
-    assert pace.pause_s(0.031) > 0
+    pace.took(10, 0.045)
+    assert pace.pause_s(0.046) > 0

@@ -50,7 +50,7 @@ OF_TEMPLATES = {  # commands whose TEMPLATE is a folder
 PLACES = {"s3://images/xcp": "published", "s3://images-eu/xcp": "other", "/mnt/disk": "disk"}
 AFTER = {"--key": "release.key.pub", "--signing-key": "release.key"}
 # Lines that are the subject of a sentence: without what they need they end so.
-ENDS = {
+ENDS: dict[tuple[str, ...], int] = {
     ("packer", "install", "1.11.2"): 2,  # no network here
     ("build",): 2,
     ("check",): 2,

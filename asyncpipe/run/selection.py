@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -90,9 +89,3 @@ def template_folders(root: Path) -> Iterator[str]:
         names[:] = sorted(name for name in names if not name.startswith("."))
         if any(name.endswith(_ENDINGS) for name in files):
             yield os.path.relpath(folder, root)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``Did you mean x or y?``, "" when nothing resembles ``name``."""
-    close = difflib.get_close_matches(name.rstrip("/"), list(known), n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(close)}?" if close else ""

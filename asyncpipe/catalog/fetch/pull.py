@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import FileIO
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
@@ -27,7 +27,9 @@ from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.xva import XvaReport
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import size_text
-from asyncpipe.xva.read.validator import XvaValidator
+
+if TYPE_CHECKING:
+    from asyncpipe.xva.read.validator import XvaValidator
 
 _BUFFER_BYTES: Final = 1024 * 1024
 _MOST_VECTORS: Final = 512  # of one write; IOV_MAX is 1024
@@ -133,7 +135,7 @@ class _Sink:
     def restart(self) -> _Sink:
         """Forget all that was there."""
         self.file.truncate(0)
-        return _Sink(self.file, self._validator and XvaValidator())
+        return _Sink(self.file, self._validator and type(self._validator)())
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append the next pieces; zeros are left out, so that they cost no disk."""

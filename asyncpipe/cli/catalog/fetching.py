@@ -18,7 +18,6 @@ from asyncpipe.cli.signing.keys import checked, trust_of
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import size_text
-from asyncpipe.xva.read.validator import XvaValidator
 
 
 async def where(store: ObjectStore, *, template: str) -> Said:
@@ -52,6 +51,8 @@ async def pull(
     signed = await checked(store, entry, trust) if trust else None
     entry = signed.entry if signed else entry
     path = await anyio.to_thread.run_sync(_output, output, entry)
+    from asyncpipe.xva.read.validator import XvaValidator
+
     async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
         validator = XvaValidator() if verify_xva else None
         pulled = await catalog.pull(
@@ -88,6 +89,8 @@ async def verify(store: ObjectStore, *, template: str, **signature: Any) -> Said
         warnings.append(f"{entry.short_id}@{entry.timestamp} {problem}")
     signed = await checked(store, entry, trust)
     entry = signed.entry
+    from asyncpipe.xva.read.validator import XvaValidator
+
     async with watched_stream(store, template, entry.xva.size_bytes) as watched_store:
         await catalog.require_image(watched_store, entry, XvaValidator())
     return Said(

@@ -17,9 +17,9 @@ from asyncpipe.detect.end_of_life import date_of
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
-from asyncpipe.run.selection import did_you_mean
 from asyncpipe.text.format import age_text, moment_of, size_text
 from asyncpipe.text.safe import clean
+from asyncpipe.text.similar import did_you_mean
 
 _COLUMNS = ("VERSION", "AGE", "SIZE", "SYSTEM", "ARCH", "END OF LIFE", "NAMES", "")
 _SOON_DAYS = 90

@@ -9,6 +9,7 @@ from typing import Final
 
 from asyncpipe.errors import TemplateError, UsageError
 from asyncpipe.run import selection
+from asyncpipe.text.similar import did_you_mean
 
 _TEMPLATE_NAMES: Final = ("*.pkr.hcl", "*.pkr.json")
 
@@ -51,7 +52,7 @@ def named_exactly(patterns: Sequence[str], root: Path) -> frozenset[Path]:
 
 def _meant(pattern: str, root: Path) -> str:
     """Suggest templates that are called alike."""
-    return selection.did_you_mean(pattern, selection.template_folders(root))
+    return did_you_mean(pattern, selection.template_folders(root))
 
 
 def _matches(pattern: str, root: Path) -> list[Path]:

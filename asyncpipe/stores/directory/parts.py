@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from awscrt.checksums import combine_crc64nvme, crc64nvme
 
 from asyncpipe.errors import ChecksumError, UploadError, UploadMissingError
 from asyncpipe.model.store import (
@@ -18,6 +17,7 @@ from asyncpipe.model.store import (
     crc64nvme_base64,
     held_parts,
 )
+from asyncpipe.stores.crc import combine_crc64nvme, crc64nvme
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.records import FILE_MODE, Place, read_json, write_json
 from asyncpipe.system.files import open_regular

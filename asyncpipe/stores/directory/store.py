@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from anyio import move_on_after
-from awscrt.checksums import crc64nvme
 
 from asyncpipe.errors import (
     AccessDeniedError,
@@ -43,6 +42,7 @@ from asyncpipe.model.store import (
     require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
+from asyncpipe.stores.crc import crc64nvme
 from asyncpipe.stores.directory import abandoned, lock
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts

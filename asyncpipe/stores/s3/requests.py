@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from awscrt.checksums import crc64nvme
-
 from asyncpipe.model.store import (
     ChecksumMode,
     PartDigests,
@@ -19,6 +17,7 @@ from asyncpipe.model.store import (
     StoreOptions,
     crc64nvme_base64,
 )
+from asyncpipe.stores.crc import crc64nvme
 
 _PART_CHECKSUM = {
     ChecksumMode.CRC64NVME_FULL: "ChecksumCRC64NVME",

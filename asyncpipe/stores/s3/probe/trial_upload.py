@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
-from awscrt.checksums import crc64nvme
 from botocore.exceptions import ClientError
 
 from asyncpipe.model.store import (
@@ -20,6 +19,7 @@ from asyncpipe.model.store import (
     StoredPart,
     StoreOptions,
 )
+from asyncpipe.stores.crc import crc64nvme
 from asyncpipe.stores.s3.answers import unquoted
 from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.probe.question import BODY, FOREIGN, WRONG_BODY, Probe, clean_up_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from asyncpipe import catalog, metadata
+from asyncpipe import catalog
 from asyncpipe.catalog import Difference
 from asyncpipe.cli.catalog.said import Said, table
 from asyncpipe.errors import ObjectMissingError, UsageError
@@ -109,6 +109,8 @@ async def logs(store: ObjectStore, *, template: str, failed: bool) -> Said:
 async def sbom(store: ObjectStore, *, template: str, form: str) -> Said:
     """The bill of materials: JSON for people and machines alike."""
     _, document = await _version(store, template)
+    from asyncpipe import metadata
+
     make = {"cyclonedx": metadata.cyclonedx, "spdx": metadata.spdx}[form]
     cut = document["guest"]["packages_cut"]
     warnings = []

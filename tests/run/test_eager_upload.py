@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import pytest
 
 from asyncpipe.errors import UploadError
 from asyncpipe.model.events import ExportGrew, Warned
-from asyncpipe.model.publication import Published
+from asyncpipe.model.publication import Failed, Published
 from asyncpipe.model.store import StoredPart, UploadHandle
 from asyncpipe.run import eager_upload
 from asyncpipe.run.pipeline import process_template
@@ -117,3 +118,35 @@ async def test_an_early_upload_that_failed_and_cannot_be_aborted_is_resumed(
     assert isinstance(outcome, Published), outcome
     assert [one.code for one in bench.events.heard if isinstance(one, Warned)]
     assert bench.store.uploads == {}, "the first upload was completed, none is left open"
+
+
+async def test_an_early_upload_of_a_build_that_fails_is_aborted(tmp_path: Path) -> None:
+    script = replace(
+        exported_at_once(tmp_path, guest_says("debian", "12"), after_s=1.0), return_code=1
+    )
+    bench = Bench(tmp_path, (script,), eager=True)
+    services = bench.workshop()
+    with anyio.fail_after(60):
+        outcome = await process_template(plan_in(tmp_path), services)
+    assert isinstance(outcome, Failed), outcome
+    assert bench.store.uploads == {}
+    assert services.budget.buffers.in_use_bytes == 0
+
+
+async def test_the_folder_is_looked_at_now_and_then_until_the_export_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def none_yet(_: Path) -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr(eager_upload, "_first_xva", none_yet)
+    monkeypatch.setattr(eager_upload, "_POLL_S", 0.2)
+    script = exported_at_once(tmp_path, guest_says("debian", "12"), after_s=1.0)
+    bench = Bench(tmp_path, (script,), eager=True)
+    with anyio.fail_after(60):
+        outcome = await process_template(plan_in(tmp_path), bench.workshop())
+    assert isinstance(outcome, Published), outcome
+    assert 0 < looks < 40

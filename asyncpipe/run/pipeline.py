@@ -100,6 +100,8 @@ async def _build_and_publish(context: RunContext) -> Published:
             context.judge(upload.verdict)
             context.sealed = await log.seal()
         publication = await _make_visible(context, upload)
+        # before the upload's journal goes: until then --resume finds its own image by it
+        await context.note_state(UnitState.PUBLISHED)
     return await _concluded(context, publication, xva_path)
 
 
@@ -181,6 +183,8 @@ async def _publish_built(context: RunContext, built: Built) -> Published:
         upload = await export.deliver(built.xva_path, resume=True)
         context.judge(upload.verdict)
         publication = await _make_visible(context, upload)
+        # before the upload's journal goes: until then --resume finds its own image by it
+        await context.note_state(UnitState.PUBLISHED)
     return await _concluded(context, publication, built.xva_path)
 
 
@@ -204,7 +208,6 @@ async def _make_visible(context: RunContext, upload: UploadSession) -> Publicati
 
 
 async def _concluded(context: RunContext, publication: Publication, xva_path: Path) -> Published:
-    await context.note_state(UnitState.PUBLISHED)
     if not context.services.keep_xva:
         try:
             await Disk(xva_path.name).call(_unlink, xva_path)

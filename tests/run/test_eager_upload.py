@@ -10,10 +10,12 @@ import anyio
 import pytest
 
 from asyncpipe.errors import UploadError
+from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import ExportGrew, Warned
 from asyncpipe.model.publication import Failed, Published
 from asyncpipe.model.store import StoredPart, UploadHandle
 from asyncpipe.run import eager_upload
+from asyncpipe.run.context import RunContext
 from asyncpipe.run.pipeline import process_template
 from asyncpipe.testing.processes import Script
 from asyncpipe.upload.session import UploadSession
@@ -150,3 +152,22 @@ async def test_the_folder_is_looked_at_now_and_then_until_the_export_appears(
         outcome = await process_template(plan_in(tmp_path), bench.workshop())
     assert isinstance(outcome, Published), outcome
     assert 0 < looks < 40
+
+
+async def test_the_uploads_journal_stays_until_the_run_is_noted_as_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, there = RunContext.note_state, []
+
+    async def noted(context: RunContext, state: UnitState, **more: Any) -> None:
+        if state is UnitState.PUBLISHED:
+            there.append((context.plan.run_directory / "upload.json").exists())
+        await note(context, state, **more)
+
+    monkeypatch.setattr(RunContext, "note_state", noted)
+    script = exported_at_once(tmp_path, guest_says("debian", "12"), after_s=0.1)
+    bench = Bench(tmp_path, (script,))
+    with anyio.fail_after(60):
+        outcome = await process_template(plan_in(tmp_path), bench.workshop())
+    assert isinstance(outcome, Published), outcome
+    assert there == [True], "killed here, a resumed run would take its own image for another's"

@@ -29,8 +29,8 @@ from asyncpipe.model.transfer import FileDigests, PublishedObject, Target, Trans
 from asyncpipe.ports import ObjectStore
 from asyncpipe.run.publishing.attest import Attestation, SignedObject
 from asyncpipe.run.publishing.commit import Commit, put_once
+from asyncpipe.system.crc import crc64nvme
 from asyncpipe.upload.budget import Budget
-from asyncpipe.upload.digests import crc64nvme
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import UploadSession, open_upload
 from asyncpipe.upload.source import FinishedFile

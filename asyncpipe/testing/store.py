@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from itertools import count
 
 import anyio.lowlevel
-from awscrt.checksums import crc64nvme
 
 from asyncpipe.errors import (
     ChecksumError,
@@ -36,6 +35,7 @@ from asyncpipe.model.store import (
     require_part_number,
 )
 from asyncpipe.model.store_keys import checked_key
+from asyncpipe.system.crc import crc64nvme
 from asyncpipe.testing.faults import FaultyCalls
 from asyncpipe.text.format import utc_text
 

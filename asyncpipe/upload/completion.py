@@ -24,8 +24,9 @@ from asyncpipe.model.store import (
 from asyncpipe.model.transfer import FileDigests, Target, TransferOptions, Verify
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, repeated
+from asyncpipe.system.crc import crc64nvme
 from asyncpipe.upload.budget import Budget
-from asyncpipe.upload.digests import crc64nvme, multipart_etag, read_exactly
+from asyncpipe.upload.digests import multipart_etag, read_exactly
 from asyncpipe.upload.read_back import differences
 from asyncpipe.upload.resume import NONCE_KEY
 from asyncpipe.upload.source import Source

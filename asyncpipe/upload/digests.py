@@ -14,10 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from awscrt import checksums
-
 from asyncpipe.errors import SourceChangedError
 from asyncpipe.model.store import ChecksumMode, PartDigests
+from asyncpipe.system.crc import combine_crc64nvme, crc64nvme
 from asyncpipe.upload.parts import MIB, Part
 
 PIECE_BYTES = MIB  # small enough to be still in the cache when the second reader comes by
@@ -40,17 +39,11 @@ class Inspector(Protocol):
         ...
 
 
-def crc64nvme(data: memoryview | bytes, previous: int = 0) -> int:
-    """Return the CRC64NVME of ``data``, going on from ``previous``."""
-    value: int = checksums.crc64nvme(data, previous)
-    return value
-
-
 def combined_crc64nvme(parts: Iterable[tuple[int, int]]) -> int:
     """Return the CRC64NVME of a whole from (crc, size_bytes) of its parts, in order."""
     whole = 0
     for crc, size_bytes in parts:
-        whole = checksums.combine_crc64nvme(whole, crc, size_bytes)
+        whole = combine_crc64nvme(whole, crc, size_bytes)
     return whole
 
 

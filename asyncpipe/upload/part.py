@@ -27,6 +27,7 @@ from asyncpipe.model.store import StoredPart, UploadHandle, crc64nvme_base64
 from asyncpipe.model.transfer import FileDigests, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries
+from asyncpipe.system.crc import crc64nvme
 from asyncpipe.upload.budget import Budget, Lease
 from asyncpipe.upload.buffers import Buffer
 from asyncpipe.upload.digests import (
@@ -34,7 +35,6 @@ from asyncpipe.upload.digests import (
     Inspector,
     PartReader,
     combined_crc64nvme,
-    crc64nvme,
     range_crc64nvme,
 )
 from asyncpipe.upload.parts import MIB, PartPlan

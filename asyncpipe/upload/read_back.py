@@ -7,7 +7,7 @@ from asyncpipe.model.store import crc64nvme_base64
 from asyncpipe.model.transfer import FileDigests
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries, RetryPolicy
-from asyncpipe.upload.digests import crc64nvme
+from asyncpipe.system.crc import crc64nvme
 
 
 async def differences(

@@ -22,7 +22,7 @@ from asyncpipe.model.store import crc64nvme_base64
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.stores.directory.store import DirectoryStore
 from asyncpipe.stores.open import open_store
-from asyncpipe.upload.digests import crc64nvme
+from asyncpipe.system.crc import crc64nvme
 from tests.catalog.published import NEW, OLD
 from tests.metadata import documents as make
 from tests.s3_standin.faults import refuse

@@ -104,4 +104,4 @@ def command(err: str, *arguments: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    return code if isinstance(code, int) else 1
+    return code if isinstance(code, int) else int(code is not None)  # as an interpreter ends

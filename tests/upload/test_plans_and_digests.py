@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 from asyncpipe.errors import SourceChangedError, UploadError
 from asyncpipe.model.store import ChecksumMode, StoreCapabilities
 from asyncpipe.model.transfer import TransferOptions
-from asyncpipe.upload.digests import (
-    PartReader,
-    combined_crc64nvme,
-    crc64nvme,
-    multipart_etag,
-    range_crc64nvme,
-)
+from asyncpipe.system.crc import crc64nvme
+from asyncpipe.upload.digests import PartReader, combined_crc64nvme, multipart_etag, range_crc64nvme
 from asyncpipe.upload.parts import MIB, PartPlan, plan_parts
 from tests.upload.helpers import some_bytes
 

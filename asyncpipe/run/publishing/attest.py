@@ -13,7 +13,7 @@ from asyncpipe.model.transfer import FileDigests, PublishedObject, Target
 from asyncpipe.ports import ObjectStore
 from asyncpipe.provenance.statement import statement_of
 from asyncpipe.retry import RetryPolicy, repeated
-from asyncpipe.upload.digests import crc64nvme
+from asyncpipe.system.crc import crc64nvme
 
 JSON_TYPE = "application/json"
 

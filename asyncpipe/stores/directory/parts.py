@@ -17,9 +17,9 @@ from asyncpipe.model.store import (
     crc64nvme_base64,
     held_parts,
 )
-from asyncpipe.stores.crc import combine_crc64nvme, crc64nvme
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.records import FILE_MODE, Place, read_json, write_json
+from asyncpipe.system.crc import combine_crc64nvme, crc64nvme
 from asyncpipe.system.files import open_regular
 
 _READ_BYTES = 4 * 1024 * 1024

@@ -42,11 +42,11 @@ from asyncpipe.model.store import (
     require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
-from asyncpipe.stores.crc import crc64nvme
 from asyncpipe.stores.directory import abandoned, lock
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.stores.directory.records import UploadRecord
+from asyncpipe.system.crc import crc64nvme
 from asyncpipe.system.disk import DiskPool
 from asyncpipe.text.format import utc_text
 

@@ -17,7 +17,7 @@ from asyncpipe.model.store import (
     StoreOptions,
     crc64nvme_base64,
 )
-from asyncpipe.stores.crc import crc64nvme
+from asyncpipe.system.crc import crc64nvme
 
 _PART_CHECKSUM = {
     ChecksumMode.CRC64NVME_FULL: "ChecksumCRC64NVME",

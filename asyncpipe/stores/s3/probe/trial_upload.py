@@ -19,7 +19,6 @@ from asyncpipe.model.store import (
     StoredPart,
     StoreOptions,
 )
-from asyncpipe.stores.crc import crc64nvme
 from asyncpipe.stores.s3.answers import unquoted
 from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.probe.question import BODY, FOREIGN, WRONG_BODY, Probe, clean_up_s
@@ -29,6 +28,7 @@ from asyncpipe.stores.s3.requests import (
     upload_parameters,
     whole_checksum,
 )
+from asyncpipe.system.crc import crc64nvme
 
 _WRONG_MD5_HEX: Final = hashlib.md5(WRONG_BODY, usedforsecurity=False).hexdigest()
 _GONE: Final = 404

@@ -9,8 +9,9 @@ _EXIT_CANCELLED = 130  # errors.py has it too, and imports more than may be impo
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:
+            signal.signal(number, _leave)
     from asyncpipe.cli.main import main as run  # noqa: PLC0415 - what may be interrupted
 
     run()

@@ -31,6 +31,7 @@ from asyncpipe.host.access import access_of_environment
 from asyncpipe.host.importing import Imported, ImportOptions, import_xva
 from asyncpipe.host.stream import ImportSource
 from asyncpipe.model.host import HostAccess
+from asyncpipe.ports import Piece
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import duration_text, rate_text, size_text
@@ -152,7 +153,7 @@ async def _source(
             entry = await catalog.resolve(store, version, revoked=True)
 
         @asynccontextmanager
-        async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:
+        async def opened() -> AsyncGenerator[AsyncIterator[Piece]]:
             async with catalog.stream_xva(store, entry) as pieces:
                 yield pieces
 

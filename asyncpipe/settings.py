@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.boot import BootHow
+from asyncpipe.model.boot.result import BootHow
 from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, KEEP_FAILED_S, OnError
 from asyncpipe.model.host import Trust
 from asyncpipe.model.run import ChatFormat

@@ -13,7 +13,7 @@ from typing import Final, Self
 import anyio.to_thread
 
 from asyncpipe.errors import XvaInvalidError
-from asyncpipe.model.boot import GROWN_BYTES, BootImage, image_of
+from asyncpipe.model.boot.machine import GROWN_BYTES, BootImage, image_of
 from asyncpipe.xva.read.sequence import Chunk
 from asyncpipe.xva.read.validator import XvaValidator
 

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from asyncpipe.model.boot import MachineState, Reason, SshAnswer
+from asyncpipe.model.boot.machine import MachineState, SshAnswer
+from asyncpipe.model.boot.result import Reason
 from asyncpipe.text.safe import printable, without_escapes
 
 RESTARTS: Final = 3  # a first start may restart once or twice: a relabel, cloud-init's power_state

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from asyncpipe.model.boot import Account, MachineSpec, MachineState, Ran, SshAnswer
+from asyncpipe.model.boot.machine import Account, MachineSpec, MachineState, Ran, SshAnswer
 
 Address = tuple[str, int]  # host, port
 OnConsole = Callable[[bytes], Awaitable[None]]

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from asyncpipe.model.boot import Account, Check, CheckOutcome
+from asyncpipe.model.boot.machine import Account
+from asyncpipe.model.boot.result import Check, CheckOutcome
 from asyncpipe.text.format import duration_text, size_text
 from asyncpipe.text.safe import printable
 

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from asyncpipe.model.boot import Account
+from asyncpipe.model.boot.machine import Account
 
 _USER: Final = "asyncpipe-test"
 _USER_DATA: Final = """#cloud-config

@@ -11,7 +11,7 @@ import anyio
 import asyncssh
 
 from asyncpipe.boot.ports import Address, NoLoginError
-from asyncpipe.model.boot import Account, Ran, SshAnswer
+from asyncpipe.model.boot.machine import Account, Ran, SshAnswer
 
 _LOGIN_S: Final = 90.0  # an emulated machine needs long for its part of a key exchange
 _CLOSE_S: Final = 5.0

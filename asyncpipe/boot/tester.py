@@ -15,7 +15,8 @@ from asyncpipe.boot.disks import pieces_of, unpack
 from asyncpipe.boot.ports import OnConsole
 from asyncpipe.boot.qemu.needs import find_host
 from asyncpipe.errors import BootTestNotRunError
-from asyncpipe.model.boot import BootImage, BootResult
+from asyncpipe.model.boot.machine import BootImage
+from asyncpipe.model.boot.result import BootResult
 from asyncpipe.ports import ProcessRunner
 
 _REMOVE_S: Final = 30.0

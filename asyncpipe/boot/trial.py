@@ -14,18 +14,9 @@ from asyncpipe.boot import judge, probe
 from asyncpipe.boot.disks import any_occurs
 from asyncpipe.boot.ports import Machine, Machines, NoLoginError, OnConsole, Shell, Shells
 from asyncpipe.boot.seed import new_account, write_seed
-from asyncpipe.errors import BootTestNotRunError
-from asyncpipe.model.boot import (
-    Account,
-    BootHow,
-    BootImage,
-    BootResult,
-    Check,
-    CheckOutcome,
-    MachineSpec,
-    Reason,
-    SshAnswer,
-)
+from asyncpipe.errors import BootTestNotRunError, flattened
+from asyncpipe.model.boot.machine import Account, BootImage, MachineSpec, SshAnswer
+from asyncpipe.model.boot.result import BootHow, BootResult, Check, CheckOutcome, Reason
 from asyncpipe.text.format import counted
 
 CHECK_BYTES: Final = 256 * 1024  # of the output of a person's script
@@ -151,6 +142,12 @@ class _Trial:
 
         The watch over the machine goes on while an attempt hangs.
         """
+        with flattened():
+            return await self._login_watched(stack, started_s)
+
+    async def _login_watched(
+        self, stack: AsyncExitStack, started_s: float
+    ) -> Shell | judge.Failure:
         async with anyio.create_task_group() as tasks:
             outcome: list[judge.Failure] = []
 

@@ -1,6 +1,6 @@
 """The shipped fakes of machines and of shells in them, with knobs for what can go wrong.
 
-They pass the contract suite of the real ones (``tests/boot_test/contract.py``).
+They pass the contract suite of the real ones (``tests/boot_test/test_contract.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.lowlevel import checkpoint
 
-from asyncpipe.model.boot import Account, MachineSpec, MachineState, Ran
+from asyncpipe.errors import flattened
+from asyncpipe.model.boot.machine import Account, MachineSpec, MachineState, Ran
 
 PNG = b"\x89PNG\r\n\x1a\n fake"
 
@@ -61,13 +62,14 @@ class FakeMachines:
         self.started.append(spec)
         if self.error is not None:
             raise self.error
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write, on_console)
-            try:
-                yield self.machine
-            finally:
-                self.ended += 1
-                tasks.cancel_scope.cancel()
+        with flattened():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write, on_console)
+                try:
+                    yield self.machine
+                finally:
+                    self.ended += 1
+                    tasks.cancel_scope.cancel()
 
     async def _write(self, on_console: Callable[[bytes], Awaitable[None]]) -> None:
         for pause_s, data in self.console:
@@ -99,10 +101,11 @@ class FakeShell:
 
 @dataclass(slots=True)
 class FakeShells:
-    """Lets somebody in after the errors were raised, one an attempt; the last one stays."""
+    """Lets somebody in after the errors were raised, one an attempt."""
 
     errors: Sequence[Exception] = ()
-    stays: bool = False  # nobody is ever let in
+    stays: bool = False  # the last error is raised for ever
+    hangs_s: float = 0.0  # before the answer
     answers: Mapping[str, Callable[[Account], Ran]] = field(default_factory=dict)
     attempts: int = 0
     shells: list[FakeShell] = field(default_factory=list)
@@ -112,6 +115,7 @@ class FakeShells:
         """Try once."""
         await checkpoint()
         self.attempts += 1
+        await anyio.sleep(self.hangs_s)
         if self.attempts <= len(self.errors):
             raise self.errors[self.attempts - 1]
         if self.stays and self.errors:

@@ -17,7 +17,7 @@ from asyncpipe.boot.qemu.arguments import Firmware, Host, arguments
 from asyncpipe.boot.qemu.picture import png_of
 from asyncpipe.boot.seed import files_of, new_account, write_seed
 from asyncpipe.errors import XvaInvalidError
-from asyncpipe.model.boot import GROWN_BYTES, BootImage, MachineSpec
+from asyncpipe.model.boot.machine import GROWN_BYTES, BootImage, MachineSpec
 from asyncpipe.xva.write.records import VmSpec
 from asyncpipe.xva.write.writer import RawSource, write_xva
 

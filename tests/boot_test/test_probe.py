@@ -9,21 +9,23 @@ import pytest
 
 from asyncpipe.boot import probe
 from asyncpipe.boot.probe import Origin, checks_of, facts_of
-from asyncpipe.model.boot import Account, Check, CheckOutcome
+from asyncpipe.model.boot.machine import Account
+from asyncpipe.model.boot.result import Check, CheckOutcome
 from tests.boot_test.guest import GOOD, said
 
+NEW = Origin()
 ACCOUNT = Account(user="t", host_name="boot-1", private_key="", public_key="")
 HOST = {"host-name": ("boot-1",)}
 
 
-def check(name: str, origin: Origin = Origin(), **changed: tuple[str, ...]) -> Check:
+def check(name: str, origin: Origin = NEW, **changed: tuple[str, ...]) -> Check:
     facts = {**HOST, **GOOD, **{key.replace("_", "-"): value for key, value in changed.items()}}
     found = checks_of(facts_of(said(facts)), ACCOUNT, origin)
     return next(one for one in found if one.name == name)
 
 
 def test_a_good_clone_passes_every_check_but_the_one_that_needs_xen() -> None:
-    found = checks_of(facts_of(said({**HOST, **GOOD})), ACCOUNT, Origin())
+    found = checks_of(facts_of(said({**HOST, **GOOD})), ACCOUNT, NEW)
     assert {one.name: one.outcome for one in found} == dict.fromkeys(
         ("host-name", "machine-id", "host-keys", "root-grown", "network", "failed-units"),
         CheckOutcome.PASSED,

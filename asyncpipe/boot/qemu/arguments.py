@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from asyncpipe.model.boot import MachineSpec
+from asyncpipe.model.boot.machine import MachineSpec
 
 QMP_NAME: Final = "qmp"  # the control socket, in the machine's folder
 VARIABLES_NAME: Final = "variables.fd"

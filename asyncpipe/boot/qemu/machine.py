@@ -19,7 +19,7 @@ from asyncpipe.boot.ports import Address, OnConsole
 from asyncpipe.boot.qemu import arguments as argv
 from asyncpipe.boot.qemu.picture import MAX_BYTES, png_of
 from asyncpipe.errors import BootTestNotRunError, flattened
-from asyncpipe.model.boot import MachineSpec, MachineState
+from asyncpipe.model.boot.machine import MachineSpec, MachineState
 from asyncpipe.ports import Command, ProcessRunner, RunningProcess
 from asyncpipe.system.proc import RUN_FOLDER
 from asyncpipe.text.safe import printable

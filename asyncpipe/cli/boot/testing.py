@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -17,15 +18,15 @@ import click
 
 from asyncpipe import catalog
 from asyncpipe.boot.tester import Tester
-from asyncpipe.cli.boot.folders import TESTS_NAME, leave
 from asyncpipe.cli.boot.script import read_script
 from asyncpipe.cli.progress import Progress, watched_stream
 from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.cli.xva.source import open_source
 from asyncpipe.errors import EXIT_CANCELLED, BootTestFailedError, ChecksumError
-from asyncpipe.model.boot import (
+from asyncpipe.model.boot.result import (
     FOLDER_NAME,
     SCREENSHOT_NAME,
+    TESTS_NAME,
     BootResult,
     CheckOutcome,
     result_to_dict,
@@ -35,6 +36,7 @@ from asyncpipe.run.log import open_log
 from asyncpipe.run.state import alone
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
+from asyncpipe.system.lock import LOCK_NAME
 from asyncpipe.system.logfile import DiskLogFiles
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text import mask
@@ -95,7 +97,7 @@ async def _run(
                 ended = (result, folder if kept else None)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(leave, folder, kept)
+                    await anyio.to_thread.run_sync(_leave, folder, kept)
     return ended
 
 
@@ -164,6 +166,18 @@ async def _shown(pieces: AsyncIterator[memoryview], shown: Progress) -> AsyncGen
 
 def _warn(text: str) -> None:
     click.echo(f"asyncpipe: {text}", err=True)
+
+
+def _leave(folder: Path, kept: bool) -> None:  # noqa: FBT001 - called in a thread
+    """Remove a test's folder, or its lock alone; and the folder of all tests once it is empty."""
+    if kept:
+        (folder / LOCK_NAME).unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.parent.rmdir()
+    except OSError:  # another test is in it
+        return
 
 
 def text_of(what: str, result: BootResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncpipe.cli.options.command import options, setting
 from asyncpipe.cli.options.values import DURATION, PATH, OneOf
-from asyncpipe.model.boot import BootHow
+from asyncpipe.model.boot.result import BootHow
 
 CHECK = options(
     setting(

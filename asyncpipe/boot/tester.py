@@ -18,6 +18,7 @@ from asyncpipe.errors import BootTestNotRunError
 from asyncpipe.model.boot.machine import BootImage
 from asyncpipe.model.boot.result import BootResult
 from asyncpipe.ports import ProcessRunner
+from asyncpipe.system.threads import DaemonWorker
 
 _REMOVE_S: Final = 30.0
 
@@ -98,7 +99,7 @@ async def private_folder(folder: Path) -> AsyncGenerator[None]:
         yield
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(_REMOVE_S):
-            await anyio.to_thread.run_sync(_remove, folder, abandon_on_cancel=True)
+            await DaemonWorker("boot-test").run(_remove, folder)
 
 
 def _make(folder: Path) -> None:

@@ -17,6 +17,7 @@ from asyncpipe.boot.seed import new_account, write_seed
 from asyncpipe.errors import BootTestNotRunError, flattened
 from asyncpipe.model.boot.machine import Account, BootImage, MachineSpec, SshAnswer
 from asyncpipe.model.boot.result import BootHow, BootResult, Check, CheckOutcome, Reason
+from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.format import counted
 
 CHECK_BYTES: Final = 256 * 1024  # of the output of a person's script
@@ -225,14 +226,11 @@ class _Trial:
     async def _origin(self, facts: probe.Facts) -> probe.Origin:
         """Look for the guest's identity in the image, which nothing has been written to."""
         disks, machine_id = self._order.image.disks, probe.machine_id_of(facts)
+        search = DaemonWorker("boot-test")
         ids, keys = [machine_id] if machine_id else [], probe.host_keys_of(facts)
         return probe.Origin(
-            machine_id=await anyio.to_thread.run_sync(
-                any_occurs, disks, ids, abandon_on_cancel=True
-            ),
-            host_keys=await anyio.to_thread.run_sync(
-                any_occurs, disks, keys, abandon_on_cancel=True
-            ),
+            machine_id=await search.run(any_occurs, disks, ids),
+            host_keys=await search.run(any_occurs, disks, keys),
         )
 
 

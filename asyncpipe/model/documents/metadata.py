@@ -93,6 +93,28 @@ class Files(Struct, frozen=True, kw_only=True):
     log: StoredFile
 
 
+class ImportedBy(Struct, frozen=True, kw_only=True):
+    """The first versions that import it as it is stored."""
+
+    xapi: Short
+    xcp_ng: Short
+    xenserver: Short
+
+
+class Compression(Struct, frozen=True, kw_only=True):
+    """How the stored XVA is compressed, and the archive that decompressing gives."""
+
+    format: Literal["gzip", "zstd"]
+    plain_size_bytes: Count
+    plain_sha256_hex: Sha256Hex
+    ratio: Annotated[
+        float, Meta(ge=0, le=1e9, description="Stored bytes over plain bytes: smaller is better.")
+    ]
+    level: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None  # null: not known
+    compressor: Name | None = None  # null: the host, or a program of the build
+    imported_by: ImportedBy | None = None  # null: every host
+
+
 class TemplateFacts(Struct, frozen=True, kw_only=True):
     """The template that was built."""
 
@@ -318,6 +340,9 @@ class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
     log: LogEntry
     failure: None
     provenance: Provenance | None = None
+    compression: Annotated[
+        Compression | None, Meta(description="null: the XVA is stored as it was exported.")
+    ] = None
 
 
 class FailedMetadata(_Metadata, frozen=True, kw_only=True, tag="failed"):

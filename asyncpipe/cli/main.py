@@ -138,6 +138,9 @@ def main() -> None:
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # __main__.py had its own
+    for number in (signal.SIGTERM, signal.SIGHUP):  # end a command as Ctrl-C does: it cleans up
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     code = run(arguments, debug=debug, owns_process=True)
     gc.leave()
     sys.exit(code)

@@ -29,7 +29,7 @@ class Process:
 
 
 def read(pid: int) -> Process | None:
-    """Look at one process; None when there is none."""
+    """Look at one process; None when it does not exist."""
     try:
         data = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
@@ -64,7 +64,7 @@ def living_members(session_id: int) -> Iterator[Process]:
 
 
 def start_ticks_of(pid: int) -> int | None:
-    """Clock ticks between boot and the start of ``pid``; None when there is none."""
+    """Clock ticks between boot and the start of ``pid``; None when it does not exist."""
     process = read(pid)
     return process.start_ticks if process else None
 

@@ -131,7 +131,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _array(text: str) -> list[str] | None:
-    """The texts of a JSON array; None where ``text`` is none (a glob may begin with a bracket)."""
+    """The texts of a JSON array; None if ``text`` is not one (a glob may begin with a bracket)."""
     if not text.lstrip().startswith("["):
         return None
     try:

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Final
 
 import anyio
-import anyio.to_thread
 
 from asyncpipe.model.store import ChecksumMode
 from asyncpipe.model.transfer import Compressed, Zstd
+from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.upload.digests import DigestedPart, digests_of, read_exactly
 from asyncpipe.upload.feed.compressor import Compressor, library
 from asyncpipe.upload.feed.supply import FilledPart, Supply
@@ -85,8 +85,10 @@ class ZstdFeed:
 
     async def close(self) -> None:
         """Let the threads of an unfinished stream end, off the event loop."""
+        if self._ended:
+            return
         with anyio.move_on_after(_DROP_S, shield=True):
-            await anyio.to_thread.run_sync(self._compressor.drop, abandon_on_cancel=True)
+            await DaemonWorker("zstd").run(self._compressor.drop)
 
     async def _compress_block(self) -> None:
         source, number = self._supply.source, len(self._blocks) + 1

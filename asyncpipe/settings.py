@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model.boot.result import BootHow
 from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, KEEP_FAILED_S, OnError
 from asyncpipe.model.host import Trust
 from asyncpipe.model.run import ChatFormat
@@ -44,6 +45,9 @@ class Settings:
     lifetime_s: float | None = None  # of each version, from its timestamp on; None: never
     strict_identity: bool = False
     take_over: bool = False  # places that other templates fill
+    boot_test: BootHow = BootHow.OFF
+    boot_check: Path | None = None  # a script that the started image has to end well
+    boot_timeout_s: float | None = None  # None: what is usual with KVM, or without
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
     host_timeout_s: float = HOST_ANSWER_S  # for the host's first answer

@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
+    "boot-test": ("boot.commands", "boot_test", "Start an image and look at it, as a clone."),
     "verify": ("xva.commands", "verify", "Check XVA files: local, http(s):// or s3://."),
     "inspect": ("xva.commands", "inspect", "Print the VM and the disks of an XVA."),
     "extract": ("xva.commands", "extract", "Write a disk of an XVA: raw, qcow2, VHD, VMDK."),

@@ -32,7 +32,7 @@ _TELLING: Final = LineFinder(
     *output_lines.TELLING, *phases.TELLING, *host_objects.TELLING, f"^(?:{STRAY})"
 )
 _OF_A_BUILD: Final = re.compile(f"^{PREFIXED.pattern}", re.MULTILINE)
-_MAY_BE_OF_A_BUILD: Final = LineFinder(r"^(?:[0-9TZ:-]{20}: )?(?:==>| {3}) [^\s:]")
+_MAY_BE_OF_A_BUILD: Final = LineFinder(r"^(?:[0-9TZ:-]{20}: )?(?:==>| {3}) [^\s:]", is_common=True)
 
 
 @dataclass

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from asyncpipe.model.events import Event, ExportGrew, OutputLines, UploadProgress
 
-_MAX_LINES = 4096
+_MAX_LINES = 8192
 _MAX_LINE_CHARACTERS = 1024 * 1024  # of all waiting lines together
-_MANY_LINES = 1024  # that wait: whoever rests is woken
+_MANY_LINES = 4096  # that wait: whoever rests is woken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,10 @@ class Mailbox:
 
     def _take_lines(self, event: OutputLines) -> bool:
         """Take as many of the lines as there is room for; whether it was any."""
-        count, room = event.text.count("\n") + 1, _MAX_LINES - self._lines
+        count, room = event.count or event.text.count("\n") + 1, _MAX_LINES - self._lines
         kept = event
         if count > room >= _MAX_LINES // 2:  # with less room, a cut is not worth its time
-            kept = replace(event, text="\n".join(event.text.split("\n", room)[:room]))
+            kept = replace(event, text="\n".join(event.text.split("\n", room)[:room]), count=room)
         elif count > room:
             room = 0
         if room == 0 or self._characters + len(kept.text) > _MAX_LINE_CHARACTERS:

@@ -36,7 +36,7 @@ _ACTIVE: Final = (
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_CONTROLS: Final = dict.fromkeys([*range(9), *range(0x0B, 0x20), 0x7F])
+_CONTROLS: Final = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
 _LONG_RUN: Final = re.compile(rf"([{_ACTIVE}])\1{{3,}}")
 _DROPPED: Final = re.compile(rf"[{_ACTIVE}]++")
 #: Of it, in UTF-8, what is no control in seven bits; Unicode's other format characters too.
@@ -48,6 +48,8 @@ INVISIBLE: Final = (
     rb"|\xf0(?:\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])|\xf3\xa0[\x80-\x87][\x80-\xbf])"
 )
 _TAGS: Final = 0xE0000
+_MANY_RETURNS: Final = 1024
+_BYTES_PER_RETURN: Final = 16
 _SHORT_CHARS: Final = 512  # below, no scanner is worth its call
 # Drawn as nothing though they are letters or marks: comparisons that follow a culture skip them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
@@ -92,46 +94,62 @@ def _escape(char: str) -> str:
 
 def escaped(text: str) -> str:
     """Return ``text`` with everything that acts written out; tabs and newlines stay."""
-    if is_plain(text):
-        return text
-    if len(text) < _SHORT_CHARS:
-        return _LONG_RUN.sub(_counted, text).translate(_written_out())
-    data = text.encode("utf-8", "surrogatepass")
-    kinds = _acting().kinds(data)
+    return text if is_plain(text) else _decoded(escaped_data(text))
+
+
+def escaped_data(text: str) -> bytes:
+    """Return in UTF-8 what ``escaped`` does; for text that is known not to be plain."""
+    data = _encoded(text)
+    kinds = _acting().kinds(data) if len(text) >= _SHORT_CHARS else None
     if kinds is None:
-        return _LONG_RUN.sub(_counted, text).translate(_written_out())
+        return _encoded(_LONG_RUN.sub(_counted, text).translate(_written_out()))
     for before, after in kinds:
         if before * 4 in data:
             data = _runs_counted(data, before, after)
         data = data.replace(before, after)
-    return data.decode("utf-8", "surrogatepass")
+    return data
 
 
-def for_console(text: str, limit_chars: int) -> str:
+def for_console(text: str, limit_chars: int, *, known_plain: bool = False) -> str:
     """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
-    itself by carriage returns the last text remains.
+    itself by carriage returns the last text remains. ``known_plain``: there are none of these.
     """
-    if not is_plain(text):
+    if not (known_plain or is_plain(text)):
         is_long = len(text) >= _SHORT_CHARS
-        text = _without_sequences(text) if is_long else without_escapes(text)
-        if "\r" in text:
-            text = _last_painted(text)
-        if text.isascii():
-            text = text.translate(_CONTROLS)
-        else:
-            text = _nothing().applied(text) if is_long else _DROPPED.sub("", text)
+        text = _decoded(_shown(_encoded(text))) if is_long else _shown_soon(text)
     if _has_longer_line(text, limit_chars):
         text = "\n".join([bounded(line, limit_chars) for line in text.split("\n")])
     return text
 
 
-def _last_painted(text: str) -> str:
-    """Return of each line that repaints itself the last text."""
-    lines = text.split("\n")
-    return "\n".join(
-        [line.rstrip("\r\0 \t").rpartition("\r")[2] if "\r" in line else line for line in lines]
+def _shown(data: bytes) -> bytes:
+    """Return what a person should see of a long text: at the speed of bytes, whatever is in it."""
+    if not data.isascii():
+        data = without_eight_bits(data)
+    data = _last_painted(without_seven_bits(data))
+    return data.translate(None, _CONTROLS) if data.isascii() else _nothing().applied(data)
+
+
+def _shown_soon(text: str) -> str:
+    text = without_escapes(text)
+    if "\r" in text:
+        text = _decoded(_last_painted(_encoded(text)))
+    return _DROPPED.sub("", text)
+
+
+def _last_painted(data: bytes) -> bytes:
+    """Return of each line that repaints itself the last text.
+
+    Where returns follow one another more closely than on any progress bar, they stay.
+    """
+    count = data.count(b"\r")
+    if not count or (count > _MANY_RETURNS and count * _BYTES_PER_RETURN > len(data)):
+        return data
+    lines = data.split(b"\n")
+    return b"\n".join(
+        [line.rstrip(b"\r\0 \t").rpartition(b"\r")[2] if b"\r" in line else line for line in lines]
     )
 
 
@@ -147,11 +165,9 @@ def _has_longer_line(text: str, limit_chars: int) -> bool:
 
 def is_plain(text: str) -> bool:
     """Whether nothing in ``text`` acts; newlines and tabs may be there."""
-    if text.isascii() and text.isprintable():
-        return True
     if len(text) < _SHORT_CHARS:
-        return _DROPPED.search(text) is None
-    return not _acts().which(text.encode("utf-8", "surrogatepass"))
+        return (text.isascii() and text.isprintable()) or _DROPPED.search(text) is None
+    return not _acts().which(_encoded(text))
 
 
 def is_printable_ascii(lines: str) -> bool:
@@ -159,12 +175,12 @@ def is_printable_ascii(lines: str) -> bool:
     return lines.isascii() and lines.replace("\n", "").isprintable()
 
 
-def _without_sequences(text: str) -> str:
-    """Take out sequences, however many; controls may stand where some were."""
-    data = text.encode("utf-8", "surrogatepass")
-    if not text.isascii():
-        data = without_eight_bits(data)
-    return without_seven_bits(data).decode("utf-8", "surrogatepass")
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
 
 
 def _runs_counted(data: bytes, before: bytes, after: bytes) -> bytes:
@@ -212,7 +228,9 @@ def decodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.translate(_BYTES) if len(text) < _SHORT_CHARS else _bytes().applied(text)
+        if len(text) < _SHORT_CHARS:
+            return text.translate(_BYTES)
+        return _decoded(_bytes().applied(_encoded(text)))
     return text
 
 

@@ -32,11 +32,11 @@ from asyncpipe.run.log.audience import (
 )
 from asyncpipe.run.log.file import BoundedFile, StampedText
 from asyncpipe.text.mask import Redactor
-from asyncpipe.text.safe import decodable
+from asyncpipe.text.safe import decodable, is_plain
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # of build.log; a real build writes a few MiB
 _OVERDUE_S: Final = 2.0  # what may be the beginning of a secret is held back for as long
-_WRITE_EVERY_S: Final = 0.1  # each write wakes a thread: what follows one so soon waits for more
+_WRITE_EVERY_S: Final = 0.16  # each write wakes a thread: what follows one so soon waits for more
 _UNWRITTEN_S: Final = 0.2  # and when nothing follows, for no longer than this
 _WRITE_BYTES: Final = 256 * 1024  # or until there is so much
 
@@ -89,7 +89,7 @@ class BuildLog:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._writer = StampedText()
         self._audience = Audience()
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)  # whoever writes waits for the disk anyway
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0  # bounded: a feed that finds much of it waits until it is written
         self._written_s = -math.inf
@@ -210,12 +210,15 @@ class BuildLog:
     def _take(self, clean: bytes, *, final: bool = False) -> None:
         text = decodable(self._decoder.decode(clean, final))
         if text:
-            self._audience.feed(text)
-            self._put(self._writer.stamped(text, self._now()))
+            is_known = self._redactor.is_plain and text.isascii() and "\r" not in text
+            plain = is_known or is_plain(text)
+            stamped, newlines = self._writer.stamped(text, self._now(), is_plain=plain)
+            self._put(*stamped)
+            self._audience.feed(text, newlines, is_plain=plain)
 
-    def _put(self, data: bytes) -> None:
-        self._outgoing.append(data)
-        self._outgoing_bytes += len(data)
+    def _put(self, *pieces: bytes) -> None:
+        self._outgoing += pieces
+        self._outgoing_bytes += sum(map(len, pieces))
 
     async def _write(self) -> None:
         """Write what has come, or leave it to a later call or to the task for unfinished lines."""

@@ -13,7 +13,11 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from asyncpipe.text.sequences import without_eight_bits, without_seven_bits
+from asyncpipe.text.sequences import (
+    without_broken_off,
+    without_eight_bits,
+    without_seven_bits,
+)
 
 if TYPE_CHECKING:
     from asyncpipe.text.scan import Scanner
@@ -26,6 +30,7 @@ _STRING: Final = r"[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
 _SEVEN_BITS: Final = re.compile(
     rf"(?:\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_](?:{_STRING})?+|[ -/]*+[0-~]))++"
 )
+_BROKEN_OFF: Final = re.compile(r"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+))++(?=[\x80-\x9f])")
 _EIGHT_BITS: Final = re.compile(rf"\x9b[0-?]*+[ -/]*+[@-~]|[\x90\x98\x9d-\x9f]{_STRING}")
 _USERINFO = re.compile(
     r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s@]*(?::[^/?#\s]*)?@"
@@ -37,6 +42,8 @@ _ACTIVE: Final = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _CONTROLS: Final = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
+_LONG_BYTES: Final = re.compile("[\udc80-\udcff]{64,}")  # that are no UTF-8
+_NO_ASCII: Final = re.compile(r"[^ -~]")
 _LONG_RUN: Final = re.compile(rf"([{_ACTIVE}])\1{{3,}}")
 _DROPPED: Final = re.compile(rf"[{_ACTIVE}]++")
 #: Of it, in UTF-8, what is no control in seven bits; Unicode's other format characters too.
@@ -77,7 +84,7 @@ def without_escapes(text: str) -> str:
     if text.isprintable():
         return text
     if not text.isascii():
-        text = _EIGHT_BITS.sub("", text)
+        text = _EIGHT_BITS.sub("", _BROKEN_OFF.sub("", text))
     return _SEVEN_BITS.sub("", text) if "\x1b" in text else text
 
 
@@ -127,7 +134,7 @@ def for_console(text: str, limit_chars: int, *, known_plain: bool = False) -> st
 def _shown(data: bytes) -> bytes:
     """Return what a person should see of a long text: at the speed of bytes, whatever is in it."""
     if not data.isascii():
-        data = without_eight_bits(data)
+        data = without_eight_bits(without_broken_off(data))
     data = _last_painted(without_seven_bits(data))
     return data.translate(None, _CONTROLS) if data.isascii() else _nothing().applied(data)
 
@@ -230,8 +237,13 @@ def decodable(text: str) -> str:
     except UnicodeEncodeError:
         if len(text) < _SHORT_CHARS:
             return text.translate(_BYTES)
-        return _decoded(_bytes().applied(_encoded(text)))
+        text = _LONG_BYTES.sub(_in_hexadecimals, text)
+        return text if text.isascii() else _decoded(_bytes().applied(_encoded(text)))
     return text
+
+
+def _in_hexadecimals(run: re.Match[str]) -> str:
+    return "\\x" + run[0].encode("utf-8", "surrogateescape").hex("x").replace("x", "\\x")
 
 
 def _counted(run: re.Match[str]) -> str:
@@ -264,13 +276,12 @@ def clean(text: str, *, limit: int = 8192) -> str:
     """
     text = text[: 4 * limit]  # bounded work too, with room for what will be taken out
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_visible, without_escapes(text)))
+        text = _NO_ASCII.sub(_visible, without_escapes(text))
     return bounded(text, limit)
 
 
-def _visible(character: str) -> str:
-    if " " <= character < "\x7f":
-        return character
+def _visible(found: re.Match[str]) -> str:
+    character = found[0]
     if character == "\t":
         return "    "
     if character in "\r\n\v\f\x85\u2028\u2029":

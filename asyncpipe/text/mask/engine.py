@@ -50,24 +50,25 @@ class Engine:
         self._known = _Forms(forms) if forms else None
         self._kinds = _kinds()
 
-    def find(self, text: bytes) -> Found:
-        """Return the secrets in ``text``, in no order.
+    def find(self, text: bytes, *, known_only: bool = False) -> Found:
+        """Return the secrets in ``text``, in no order; ``known_only``: none by its kind.
 
         No output of a build is so full of what might be a secret that one in 96 bytes is; where a
         text is, lines are masked whole instead of being judged: work stays bounded by size.
         """
         try:
-            return self._judged(text, _FREE_HITS + len(text) // _BYTES_PER_HIT, _DENSE_HITS)
+            most = _FREE_HITS + len(text) // _BYTES_PER_HIT
+            return self._judged(text, most, _DENSE_HITS, known_only=known_only)
         except TooManyHitsError:
-            return self._coarse(text)
+            return self._coarse(text, known_only=known_only)
 
-    def _judged(self, text: bytes, most: int, dense: int) -> Found:
-        found = self._kinds.find(text, most, dense)
+    def _judged(self, text: bytes, most: int, dense: int, *, known_only: bool) -> Found:
+        found = Found([], len(text)) if known_only else self._kinds.find(text, most, dense)
         if self._known:
             found.spans.extend(self._known.spans(text, most, dense))
         return found
 
-    def _coarse(self, text: bytes) -> Found:
+    def _coarse(self, text: bytes, *, known_only: bool) -> Found:
         spans: list[Span] = []
         open_from = start = 0
         size = _PIECE_BYTES
@@ -75,7 +76,8 @@ class Engine:
             end = text.find(b"\n", start + size) + 1 or len(text)
             piece = text[start:end]
             try:
-                found = self._judged(piece, len(piece) // _BYTES_PER_HIT, _DENSE_HITS_OF_PIECE)
+                most = len(piece) // _BYTES_PER_HIT
+                found = self._judged(piece, most, _DENSE_HITS_OF_PIECE, known_only=known_only)
                 size = _PIECE_BYTES
             except TooManyHitsError:
                 found = Found([Span(0, len(piece.rstrip(b"\n")))], len(piece))

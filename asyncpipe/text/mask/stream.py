@@ -14,7 +14,7 @@ from typing import Final
 
 from asyncpipe.text.mask.engine import Span, engine_for, merged, openers
 from asyncpipe.text.mask.pem import PemBlock
-from asyncpipe.text.mask.visible import KEY_SIGN, signs, unfinished_from, views
+from asyncpipe.text.mask.visible import KEY_SIGN, View, signs, unfinished_from, views
 from asyncpipe.text.secrets import NO_SECRETS, Secrets
 
 MASK: Final = b"****"
@@ -132,7 +132,7 @@ class Redactor:
         floor, block = seen.floor, seen.text[seen.floor :]
         spans, open_from = self._engine.find(seen.text)
         for view in seen.views:
-            hidden, hidden_from = self._engine.find(view.text)
+            hidden, hidden_from = self._engine.find(view.text, known_only=view.is_spelled)
             hidden.sort(key=_bounds)
             parts = zip(hidden, view.places((s.start, s.end) for s in hidden), strict=True)
             spans += [Span(*part, span.run) for span, part in parts]
@@ -177,7 +177,10 @@ class Redactor:
 
     def _hold_from(self, seen: _Seen) -> int:
         """Return where the part begins that more bytes may turn into a secret."""
-        view = next(iter(seen.views), None)
+        views: list[View | None] = [*seen.views] or [None]
+        return min(self._hold_in(seen, view) for view in views)
+
+    def _hold_in(self, seen: _Seen, view: View | None) -> int:
         text, floor = (view.text, view.shown_bytes(seen.floor)) if view else (seen.text, seen.floor)
         blank = max(map(text.rfind, (b" ", b"\t", b"\n")))
         word = max(blank + 1, len(text) - _WORD_BYTES, floor)

@@ -63,6 +63,11 @@ def without_eight_bits(data: bytes) -> bytes:
     return _EIGHT_WITHOUT_ENDS.sub(b"", data)
 
 
+def hides_text(data: bytes) -> bool:
+    """Whether a sequence in eight bits may hide more than the character that introduces it."""
+    return b"\xc2\x9b" in data or _has_ends(data)
+
+
 def is_dense(data: bytes, count: int) -> bool:
     """Whether so many in ``data`` are too many to be looked at one by one."""
     return count >= _LEAST and count * _DENSE_BYTES > len(data)

@@ -21,6 +21,9 @@ _CLOSE_S: Final = 30.0
 _END_BYTES: Final = 4 * 1024 * 1024  # for the end of a log that exceeds its limit
 _END_PIECES: Final = 64  # in which it is kept, so that it is cut about where it shall
 _MARK: Final = b"[asyncpipe]"
+_MANY_LINES: Final = 4096  # that came at once, with few bytes in each
+_BYTES_PER_LINE: Final = 8
+_LOOKED_AT_BYTES: Final = 1024
 _MANY_EMPTY: Final = re.compile(rb"\n\n\n(\n+)")
 
 _Pieces = tuple[bytes, ...]  # of what is written; joined once only, when much has come
@@ -45,17 +48,19 @@ class StampedText:
         return self._written(self._unmarked(text.encode() if is_plain else escaped_data(text)), now)
 
     def _written(self, body: bytes, now: datetime) -> tuple[_Pieces, int]:
-        stamp = _stamp(now)
+        stamp = between = _stamp(now)
         end = b"\n" if body.endswith(b"\n") else b""
         lines = body[:-1] if end else body
+        if _is_flood(lines):
+            between = b" "  # no line that bears a time begins with it
         if b"\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
             begun = lines.count(b"\n")
-            lines = _bared(lines).replace(b"\n", b"\n" + stamp)
-            lines = lines.replace(b"\x01", b"\n").replace(b"\x02", stamp)
+            lines = _bared(lines).replace(b"\n", b"\n" + between)
+            lines = lines.replace(b"\x01", b"\n").replace(b"\x02", between)
         else:
             bare_bytes = len(lines)
-            lines = lines.replace(b"\n", b"\n" + stamp)
-            begun = (len(lines) - bare_bytes) // len(stamp)  # to count them takes twice as long
+            lines = lines.replace(b"\n", b"\n" + between)
+            begun = (len(lines) - bare_bytes) // len(between)  # to count them takes twice as long
         begin = stamp if self._at_start else b""
         self.line_count += begun + bool(begin)
         self._at_start = bool(end)
@@ -241,6 +246,16 @@ def _reason(error: OSError) -> str:
 
 def _stamp(now: datetime) -> bytes:
     return b"%bZ " % now.isoformat(timespec="milliseconds")[:23].encode()
+
+
+def _is_flood(lines: bytes) -> bool:
+    """Whether so many lines came at once, and so short ones, that times would be most of them."""
+    few = lines[:_LOOKED_AT_BYTES]
+    return (
+        len(lines) > _MANY_LINES
+        and few.count(b"\n") * _BYTES_PER_LINE > len(few)
+        and lines.count(b"\n") > max(_MANY_LINES, len(lines) // _BYTES_PER_LINE)
+    )
 
 
 def _bared(lines: bytes) -> bytes:

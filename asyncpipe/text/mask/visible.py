@@ -20,6 +20,7 @@ from asyncpipe.text.sequences import (
     EIGHT_BITS,
     SEVEN_BITS,
     STRING,
+    hides_text,
     is_utf8,
     without_broken_off,
     without_eight_bits,
@@ -210,9 +211,9 @@ def views(data: bytes, found: AbstractSet[int]) -> Iterator[View]:
     # What is left of a sequence, and the backspaces, are controls.
     stages = [stage for sign, stage in _STAGES if sign in found or sign == _CONTROL]
     yield View(data, stages)
-    if _ESCAPE in found and _HALTING.search(data):
+    if _ESCAPE in found and len(found - {KEY_SIGN}) > 1 and _HALTING.search(data):
         yield View(data, _SKIPPING)
-    if _ESCAPE in found or _C1 in found:
+    if _ESCAPE in found or (_C1 in found and hides_text(data)):
         yield View(data, _SPELLING, is_spelled=True)
     if _BACKSPACE in found:  # bold by overstriking: each letter twice
         yield View(data, [_Struck(_STRUCK)])

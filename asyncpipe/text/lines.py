@@ -8,7 +8,7 @@ from typing import Final, overload
 
 from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
-_FREE_HITS: Final = 256  # of any text, however closely they follow one another
+_FREE_HITS: Final = 512  # of any text, however closely they follow one another
 _BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
 _LOOKED_AT: Final = 32  # lines at each end of a text that is full of what may mean something
 _ATTENTIVE_LINES: Final = 100  # of one text: those that are taken because of one before them

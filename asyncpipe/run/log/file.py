@@ -48,16 +48,16 @@ class StampedText:
         return self._written(self._unmarked(text.encode() if is_plain else escaped_data(text)), now)
 
     def _written(self, body: bytes, now: datetime) -> tuple[_Pieces, int]:
-        stamp = between = _stamp(now)
+        stamp = _stamp(now)
         end = b"\n" if body.endswith(b"\n") else b""
         lines = body[:-1] if end else body
-        if _is_flood(lines):
-            between = b" "  # no line that bears a time begins with it
         if b"\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
             begun = lines.count(b"\n")
-            lines = _bared(lines).replace(b"\n", b"\n" + between)
-            lines = lines.replace(b"\x01", b"\n").replace(b"\x02", between)
+            lines = _bared(lines).replace(b"\n", b"\n" + stamp)
+            lines = lines.replace(b"\x01", b"\n").replace(b"\x02", stamp)
         else:
+            # No line that bears a time begins with a blank.
+            between = b" " if _is_flood(lines) else stamp
             bare_bytes = len(lines)
             lines = lines.replace(b"\n", b"\n" + between)
             begun = (len(lines) - bare_bytes) // len(between)  # to count them takes twice as long

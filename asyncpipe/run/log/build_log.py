@@ -5,8 +5,8 @@ and a blank. Bytes that a terminal would act on are written as ``\xNN`` (``\uNNN
 more than three equal ones as ``\x00{9922}``; bytes that are no UTF-8 as ``\xNN`` too. So the file
 is safe to ``cat``. Of more than three empty lines in a row the others bear no time; of more than
 4,096 lines that came at once, with fewer than eight bytes in each, all but the first begin with a
-blank instead. Our own lines bear the mark ``[asyncpipe]``, which stands as ``\[asyncpipe]`` where the
-output has it. A log beyond ``LIMIT_BYTES`` keeps its beginning and its end; a line of ours says
+blank instead. Our own lines bear the mark ``[asyncpipe]``, which stands as ``\[asyncpipe]`` where
+the output has it. A log beyond ``LIMIT_BYTES`` keeps its beginning and its end; a line of ours says
 what was left out between them, and so does the sealed log.
 """
 

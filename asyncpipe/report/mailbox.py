@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from asyncpipe.model.events import Event, ExportGrew, OutputLines, UploadProgress
 
-_MAX_LINES = 8192
+_MAX_LINES = 4096
 _MAX_LINE_CHARACTERS = 1024 * 1024  # of all waiting lines together
-_MANY_LINES = 6144  # that wait: whoever rests is woken
+_MANY_LINES = 3072  # that wait: whoever rests is woken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

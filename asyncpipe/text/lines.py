@@ -75,15 +75,20 @@ def prefixed(prefix: str, text: str) -> str:
 class LineFinder:
     """Finds the lines in which one of some patterns of Hyperscan's matches; ``^`` begins a line.
 
+    A text may have so many hits, and ``dense_hits`` of them may follow one another more closely.
     What matches in most lines is looked for with ``is_common``: apart from the other patterns,
     whose scan would take three times as long.
     """
 
     def __init__(
-        self, *patterns: str, bytes_per_hit: int = _BYTES_PER_HIT, is_common: bool = False
+        self,
+        *patterns: str,
+        bytes_per_hit: int = _BYTES_PER_HIT,
+        dense_hits: int = _FREE_HITS,
+        is_common: bool = False,
     ) -> None:
         self._patterns = [pattern.encode() for pattern in patterns]
-        self._bytes_per_hit = bytes_per_hit
+        self._bytes_per_hit, self._dense_hits = bytes_per_hit, dense_hits
         self._numbers: range | None = None
         if not is_common:
             self._numbers = range(len(_PATTERNS), len(_PATTERNS) + len(patterns))
@@ -113,7 +118,7 @@ class LineFinder:
         data = lines.data
         try:
             most = _FREE_HITS + len(data) // self._bytes_per_hit
-            hits = self._scanner.hits(data, most, free=_FREE_HITS)
+            hits = self._scanner.hits(data, most, free=self._dense_hits)
         except TooManyHitsError:
             return _ends(len(lines))
         return _numbers(data, hits)

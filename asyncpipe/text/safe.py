@@ -243,7 +243,10 @@ def decodable(text: str) -> str:
 
 
 def _in_hexadecimals(run: re.Match[str]) -> str:
-    return "\\x" + run[0].encode("utf-8", "surrogateescape").hex("x").replace("x", "\\x")
+    digits = run[0].encode("utf-8", "surrogateescape").hex().encode()
+    written = bytearray(b"\\x00" * len(run[0]))
+    written[2::4], written[3::4] = digits[::2], digits[1::2]
+    return written.decode()
 
 
 def _counted(run: re.Match[str]) -> str:

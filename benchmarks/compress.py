@@ -296,7 +296,7 @@ def shell(line: str) -> None:
 WAYS: dict[str, Callable[[Case, Path], int]] = {
     "plain": lambda case, path: ours(None, case, path),
     "zstd": lambda case, path: ours(Zstd(), case, path),
-    "zstd1": lambda case, path: ours(Zstd(level=1), case, path),
+    "zstd3": lambda case, path: ours(Zstd(level=3), case, path),
     "gzip": host_gzip,
     "pipe": pipe,
     "rclone": rclone,

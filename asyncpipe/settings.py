@@ -16,7 +16,7 @@ from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, KEEP_FAILED_S, OnError
 from asyncpipe.model.host import Trust
 from asyncpipe.model.run import ChatFormat
 from asyncpipe.model.store import StoreOptions
-from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.model.transfer import TransferOptions, Zstd
 
 # In a step that the runner cancels, SIGTERM follows after 7.5 s and SIGKILL 2.5 s later
 # (actions/runner, ProcessInvoker): the grace has to fit, with time left to seal the log.
@@ -56,6 +56,7 @@ class Settings:
     jobs: int = 1
     fail_fast: bool = False
     retries: int = 0
+    zstd: Zstd | None = None  # None: XVAs are stored as they are exported
     eager: bool | None = None  # None: on for S3, off for a local folder
     keep_xva: bool = False
     dry_run: bool = False

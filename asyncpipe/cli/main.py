@@ -55,6 +55,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "sbom": ("catalog.commands", "sbom", "Print a bill of materials (CycloneDX, SPDX)."),
     "outdated": ("outdated.commands", "outdated", "Show which templates lack updates, and why."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "recompress": ("catalog.recompress", "recompress", "Publish a version again, compressed."),
     "url": ("catalog.commands", "url", "Print an address that fetches an XVA for a while."),
     "import": ("host.commands", "import_", "Stream a published XVA into a host."),
     "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),

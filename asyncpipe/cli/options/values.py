@@ -15,6 +15,7 @@ import click
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
+from asyncpipe.model.transfer import ZSTD_LEVELS, Zstd
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~-]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
@@ -63,6 +64,25 @@ def parse_variable(assignment: str) -> tuple[str, str]:
     if not equals or not name.strip():
         raise UsageError(f"{name!r} has no value.", hint="Write name=value.")
     return name.strip(), value
+
+
+def parse_compression(text: str) -> Zstd | None:
+    """``"zstd:9"`` -> how to compress; ``"none"`` -> None.
+
+    Raises:
+        UsageError: neither, or a level that zstd does not have.
+    """
+    name, colon, level = text.strip().lower().partition(":")
+    if name == "none" and not colon:
+        return None
+    known = level.isascii() and level.isdigit() and int(level) in ZSTD_LEVELS
+    if name != "zstd" or (colon and not known):
+        most = max(ZSTD_LEVELS)
+        raise UsageError(
+            f"{text[:80]!r} is not a compression.",
+            hint=f"Write none, zstd or zstd:LEVEL, with a level from 1 to {most}.",
+        )
+    return Zstd(level=int(level)) if colon else Zstd()
 
 
 def _moment(text: str) -> str:
@@ -190,6 +210,7 @@ VARIABLE = Parsed("variable", parse_variable, split=_lines)
 MOMENT = Parsed("moment", _moment)
 VERSION = Parsed("version", _version)
 VARIANT = Parsed("variant", _variant)
+COMPRESSION = Parsed("compression", parse_compression)
 
 
 def shown_size(size_bytes: int) -> str:

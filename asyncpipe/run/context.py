@@ -129,8 +129,7 @@ class RunContext:
 
     def log_at(self, path: Path) -> AbstractAsyncContextManager[buildlog.BuildLog]:
         """Open a log with the run's masks and without subscribers."""
-        files = self.services.log_files
-        return buildlog.open_log(path, log_files=files, redactor=self._redactor)
+        return buildlog.open_log(path, log_files=self.services.log_files, redactor=self._redactor)
 
     def on_lines(self, lines: Lines) -> None:
         """Take masked lines of Packer's output."""
@@ -304,11 +303,8 @@ class RunContext:
             phases=self.build_exit.phases if self.build_exit else (),
             identity=self.identity,
             warnings=tuple(self.warnings),
-            details={name: one for name, one in self._details() if one},
+            details={"xva": self.xva_report} if self.xva_report else {},
         )
-
-    def _details(self) -> tuple[tuple[str, Mapping[str, object] | None], ...]:
-        return ("xva", self.xva_report), ("boot_test", self.boot_test)
 
     def redact(self, text: str) -> str:
         """Take the known secrets and whatever looks like one out of a text."""

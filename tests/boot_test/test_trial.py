@@ -102,7 +102,11 @@ async def test_a_script_that_hangs_ends_at_its_limit(tmp_path: Path) -> None:
             FakeShells([NOTHING], stays=True),
             "kernel-panic",
         ),
-        ([(9.0, b"\nclone login: ")], FakeShells([NOTHING], stays=True), "no-network"),
+        (
+            [(9.0, b"cloud-init[4]: x\nclone login: ")],
+            FakeShells([NOTHING], stays=True),
+            "no-network",
+        ),
         ([], FakeShells([REFUSED], stays=True), "cloud-init-off"),
         ([], FakeShells([NOTHING], stays=True), "timeout"),
     ],

@@ -18,7 +18,7 @@ import click
 
 from asyncpipe import catalog
 from asyncpipe.boot.tester import Tester
-from asyncpipe.cli.boot.asked import new_tester
+from asyncpipe.cli.boot.tester import new_tester
 from asyncpipe.cli.progress import Progress, watched_stream
 from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.cli.xva.source import open_source

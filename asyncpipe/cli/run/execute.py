@@ -18,7 +18,7 @@ import anyio.to_thread
 import click
 
 from asyncpipe.cli import gc
-from asyncpipe.cli.boot.asked import boot_tester_of
+from asyncpipe.cli.boot.tester import boot_tester_of
 from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.earlier import published_earlier
 from asyncpipe.cli.run.hosts import build_host, end_before

@@ -24,7 +24,7 @@ from asyncpipe.catalog.read import read_version
 from asyncpipe.errors import ChecksumError, flattened
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.xva import ANY_COMPRESSION
-from asyncpipe.ports import ObjectStore
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.xva.compression.container import Emit, PlainUnpacker, Unpacker
 from asyncpipe.xva.compression.gzip import GzipUnpacker
 from asyncpipe.xva.compression.zstd import ZstdUnpacker
@@ -76,7 +76,7 @@ class _PlainFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor: int | None = os.open(partial, flags, 0o644)
 
-    def take(self, pieces: Sequence[bytes]) -> None:
+    def take(self, pieces: Sequence[Piece]) -> None:
         """Decompress and write the next stored bytes."""
         for piece in pieces:
             self._sha256.update(piece)
@@ -156,7 +156,7 @@ class _Handing:
         self._gathered = bytearray()
         self._out_bytes = 0
 
-    def take(self, pieces: Sequence[bytes]) -> None:
+    def take(self, pieces: Sequence[Piece]) -> None:
         """Decompress the next stored bytes."""
         for piece in pieces:
             self._sha256.update(piece)
@@ -169,7 +169,7 @@ class _Handing:
             compare(self._entry, self._sha256.hexdigest())
         self._hand_on()
 
-    def _guarded(self, piece: bytes | None) -> None:
+    def _guarded(self, piece: Piece | None) -> None:
         try:
             if piece is None:
                 self._unpacker.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from itertools import groupby
@@ -25,7 +25,7 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.xva import XvaReport
-from asyncpipe.ports import ObjectStore
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.text.format import size_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _BUFFER_BYTES: Final = 1024 * 1024
 _MOST_VECTORS: Final = 512  # of one write; IOV_MAX is 1024
-_ZEROS: Final = bytes(512)
+_HOLE_BYTES: Final = 64 * 1024  # zeros of that length, aligned to a piece, are not written
+_ZEROS: Final = bytes(_HOLE_BYTES)
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -101,7 +102,7 @@ async def require_image(store: ObjectStore, entry: CatalogEntry, validator: XvaV
     """
     digest = hashlib.sha256()
 
-    def take(pieces: Sequence[bytes]) -> None:
+    def take(pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             digest.update(piece)
             validator.feed(piece)
@@ -137,10 +138,10 @@ class _Sink:
         self.file.truncate(0)
         return _Sink(self.file, self._validator and self._validator.anew())
 
-    def write(self, pieces: Sequence[bytes]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Append the next pieces; zeros are left out, so that they cost no disk."""
         descriptor, at_bytes = self.file.fileno(), self.size_bytes
-        for is_hole, run in groupby(pieces, key=_is_zeros):
+        for is_hole, run in groupby(_blocks(pieces), key=_is_zeros):
             views = list(run)
             if not is_hole:
                 _write_all(descriptor, views, at_bytes)
@@ -160,7 +161,7 @@ class _Sink:
             verified += judge(entry, self._validator.finish())
         return tuple(verified)
 
-    def _count(self, piece: bytes) -> None:
+    def _count(self, piece: Piece) -> None:
         self._sha256.update(piece)
         if self._validator is not None:
             self._validator.feed(piece)
@@ -201,12 +202,18 @@ def judge(entry: CatalogEntry, report: XvaReport) -> tuple[str, ...]:
     return ("xva", "content-sha256")
 
 
-def _is_zeros(piece: bytes) -> bool:
-    """Look at the beginning first, so that data is not compared, nor zeros copied for it."""
-    return piece.startswith(_ZEROS[: len(piece)]) and not piece.strip(b"\0")
+def _is_zeros(block: memoryview) -> bool:
+    return _ZEROS.startswith(block)  # == would compare a view item by item
 
 
-def _write_all(descriptor: int, pieces: Sequence[bytes], at_bytes: int) -> None:
+def _blocks(pieces: Sequence[Piece]) -> Iterator[memoryview]:
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), _HOLE_BYTES):
+            yield view[start : start + _HOLE_BYTES]
+
+
+def _write_all(descriptor: int, pieces: Sequence[Piece], at_bytes: int) -> None:
     for first in range(0, len(pieces), _MOST_VECTORS):
         some = pieces[first : first + _MOST_VECTORS]
         end_bytes = at_bytes + sum(map(len, some))

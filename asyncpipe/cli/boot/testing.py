@@ -32,6 +32,7 @@ from asyncpipe.model.boot.result import (
     result_to_dict,
 )
 from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.ports import Piece
 from asyncpipe.run.log import open_log
 from asyncpipe.run.state import alone
 from asyncpipe.settings import Settings
@@ -138,7 +139,7 @@ async def _pieces(
 
 
 async def _as_published(
-    pieces: AsyncIterator[bytes], entry: CatalogEntry
+    pieces: AsyncIterator[Piece], entry: CatalogEntry
 ) -> AsyncGenerator[memoryview]:
     """Raise ChecksumError at the end of what is not the image that was published."""
     digest = hashlib.sha256()

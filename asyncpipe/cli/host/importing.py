@@ -33,7 +33,7 @@ from asyncpipe.host.stream import ImportSource
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.host import HostAccess
 from asyncpipe.model.xva import Compression
-from asyncpipe.ports import ObjectStore
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import duration_text, rate_text, size_text
@@ -157,7 +157,7 @@ async def _source(
         version = f"{entry.short_id}@{entry.timestamp}"
 
         @asynccontextmanager
-        async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:
+        async def opened() -> AsyncGenerator[AsyncIterator[Piece]]:
             async with catalog.stream_xva(store, entry) as pieces:
                 yield pieces
 

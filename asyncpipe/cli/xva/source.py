@@ -24,6 +24,7 @@ from asyncpipe.errors import (
     UploadError,
     UsageError,
 )
+from asyncpipe.ports import Piece
 from asyncpipe.system.threads import DaemonWorker, abandonable
 from asyncpipe.text.safe import printable
 
@@ -148,6 +149,6 @@ async def _open_s3(url: str) -> AsyncGenerator[Source, None]:
             yield Source(name=url, size_bytes=found.size_bytes, pieces=_views(stream))
 
 
-async def _views(stream: AsyncIterator[bytes]) -> AsyncGenerator[memoryview, None]:
+async def _views(stream: AsyncIterator[Piece]) -> AsyncGenerator[memoryview, None]:
     async for piece in stream:
         yield memoryview(piece)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from asyncpipe.model.events import Event
 from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
@@ -19,6 +19,8 @@ from asyncpipe.model.store import (
     StoredPart,
     UploadHandle,
 )
+
+Piece: TypeAlias = bytes | memoryview  # of an object, as it arrives; nobody overwrites it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +162,7 @@ class ObjectStore(Protocol):
 
     def stream(
         self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
         """Read an object in pieces, from ``offset_bytes`` on; ``size_bytes`` of it, or the rest."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from asyncpipe.model.transfer import FileDigests
+from asyncpipe.model.transfer import Compressed, FileDigests
 
 
 class ChatFormat(StrEnum):
@@ -53,3 +53,4 @@ class FileEntry:
 
     key: str
     digests: FileDigests
+    compressed: Compressed | None = None  # whoever did it

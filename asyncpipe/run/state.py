@@ -55,6 +55,7 @@ class RunJournal:
         destination: str,
         variant: str | None = None,
         expires_s: float | None = None,
+        boot_test: str = "off",
     ) -> RunJournal:
         """Describe a new run; nothing is written before ``open``."""
         record = RunRecord(
@@ -63,6 +64,7 @@ class RunJournal:
             destination=destination,
             variant=variant,
             expires_s=expires_s,
+            boot_test=boot_test,
         )
         return cls(folder, record)
 
@@ -105,6 +107,11 @@ class RunJournal:
     def expires_s(self) -> float | None:
         """How long its versions are good; None: without an end."""
         return self._record.expires_s
+
+    @property
+    def boot_test(self) -> str:
+        """How its images are tested before anybody sees them."""
+        return self._record.boot_test
 
     @property
     def units(self) -> Mapping[str, UnitRecord]:
@@ -155,7 +162,7 @@ class RunJournal:
         return await self._save()
 
     async def settle(self) -> None:
-        """Try once more to write what the disk has refused; bounded, raises nothing."""
+        """Retry a write that the disk refused; bounded, never raises."""
         if self._problem:
             with anyio.CancelScope(shield=True):
                 await self._save()
@@ -252,7 +259,7 @@ def find_run(name: str, work_directory: Path) -> Path:
     """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
-        UsageError: ``last``, and there is none. Whether another folder is a run's, reading shows.
+        UsageError: ``last`` was asked for and there is no run. Other folders are checked when read.
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from asyncpipe import settings
+from asyncpipe.cli.options import boot
 from asyncpipe.cli.options.beside import VIEWS
 from asyncpipe.cli.options.command import (
     PREFIX,
@@ -25,6 +26,7 @@ from asyncpipe.cli.options.identity import IDENTITY
 from asyncpipe.cli.options.objects import OBJECTS
 from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
+    COMPRESSION,
     DURATION,
     GLOB,
     PATH,
@@ -204,6 +206,16 @@ STORE = options(
         help="Certificates to trust for an https endpoint.",
     ),
 )
+COMPRESS = setting(
+    "zstd",
+    "--compress",
+    type=COMPRESSION,
+    metavar="zstd[:LEVEL]|none",
+    section="Upload",
+    show_default="none",
+    help="Compress the XVA on its way to the store. A level is 1 (fast) to 19 (small), 1 if not"
+    " given. XCP-ng 7.6, XenServer 8.1 and later import it.",
+)
 TRANSFER = options(
     setting(
         "max_memory_bytes",
@@ -290,8 +302,10 @@ PUBLISHING = options(
     DESTINATION,
     VIEWS,
     WORK_DIRECTORY,
+    boot.TEST,
     IDENTITY,
     PARENT,
+    COMPRESS,
     TRANSFER,
     STORE,
     OBJECTS,

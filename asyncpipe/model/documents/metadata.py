@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from asyncpipe.model.documents.boot_test import BootTest
+from asyncpipe.model.documents.compression import Compression
 from asyncpipe.model.documents.fields import (
     Count,
     Key,
@@ -300,6 +302,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
     xva: Annotated[
         dict[str, Any] | None, Meta(description="The verdict of the XVA's structural check.")
     ]
+    boot_test: BootTest | None = None
     verified: Annotated[
         list[Name],
         Meta(
@@ -318,6 +321,9 @@ class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
     log: LogEntry
     failure: None
     provenance: Provenance | None = None
+    compression: Annotated[
+        Compression | None, Meta(description="null: the XVA is stored as it was exported.")
+    ] = None
 
 
 class FailedMetadata(_Metadata, frozen=True, kw_only=True, tag="failed"):

@@ -131,6 +131,14 @@ async def test_a_panic_ends_an_attempt_that_hangs(tmp_path: Path) -> None:
     assert result.reason is Reason.KERNEL_PANIC
 
 
+async def test_a_panic_while_it_is_asked_is_the_reason(tmp_path: Path) -> None:
+    machines = FakeMachines(console=[(0.0, b"Kernel panic - not syncing: Fatal exception\r\n")])
+    broken = {"say machine-id": lambda _: Ran(exit_code=None, output="")}
+    shells = FakeShells(answers=broken)
+    result = await outcome_of(tmp_path, machines, shells)
+    assert result.reason is Reason.KERNEL_PANIC
+
+
 async def test_a_machine_that_is_lost_says_nothing_about_the_image(tmp_path: Path) -> None:
     machines = FakeMachines(machine=FakeMachine(state=MachineState(lost="nospace")))
     with pytest.raises(BootTestNotRunError, match="lost: nospace"):

@@ -41,7 +41,7 @@ class Target:
 class TransferOptions:
     """How uploads of this process behave; the budget is shared by all of them."""
 
-    max_memory_bytes: int = 128 * 1024 * 1024
+    max_memory_bytes: int = 64 * 1024 * 1024
     part_size_bytes: int | None = None  # None: chosen from the size
     concurrency: int | None = None  # parts in flight; None: what memory and store allow
     bandwidth_bytes_per_s: float | None = None

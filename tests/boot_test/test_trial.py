@@ -162,9 +162,15 @@ async def test_a_guest_that_ignores_its_power_button_is_not_waited_for_without_e
 
 
 async def test_a_cancelled_test_ends_its_machine(tmp_path: Path) -> None:
-    machines = FakeMachines()
-    with anyio.move_on_after(30) as scope:
-        await outcome_of(tmp_path, machines, FakeShells([NOTHING], stays=True))
+    machines, scope = FakeMachines(console=[(5.0, b"Linux")]), anyio.CancelScope()
+
+    class Cancelling(Console):
+        async def feed(self, data: bytes) -> None:
+            scope.cancel()
+
+    with scope:
+        shells = FakeShells([NOTHING], stays=True)
+        await outcome_of(tmp_path, machines, shells, console=Cancelling())
     assert scope.cancelled_caught
     assert machines.ended == 1
 

@@ -32,7 +32,7 @@ from asyncpipe.model.documents.metadata import PublishedMetadata
 from asyncpipe.model.transfer import PublishedObject
 
 
-class XvaEntry(Struct, frozen=True, kw_only=True):
+class XvaEntry(Struct, frozen=True, kw_only=True, gc=False):
     """The image of a version."""
 
     key: Key
@@ -40,7 +40,7 @@ class XvaEntry(Struct, frozen=True, kw_only=True):
     sha256_hex: Sha256Hex
 
 
-class OsEntry(Shown, frozen=True, kw_only=True):
+class OsEntry(Shown, frozen=True, kw_only=True, gc=False):
     """The system in it."""
 
     type: Short | None
@@ -51,7 +51,7 @@ class OsEntry(Shown, frozen=True, kw_only=True):
     end_of_life: Short | None
 
 
-class BuildEntry(Shown, frozen=True, kw_only=True):
+class BuildEntry(Shown, frozen=True, kw_only=True, gc=False):
     """How it was built."""
 
     unit: Name
@@ -61,14 +61,14 @@ class BuildEntry(Shown, frozen=True, kw_only=True):
     run_url: Text | None = None  # of the CI run: a re-run does not build it again
 
 
-class ProvenanceEntry(Struct, frozen=True, kw_only=True):
+class ProvenanceEntry(Struct, frozen=True, kw_only=True, gc=False):
     """The signed statement about a version."""
 
     key: Key
     sha256_hex: Sha256Hex
 
 
-class CatalogEntry(Struct, frozen=True, kw_only=True):
+class CatalogEntry(Struct, frozen=True, kw_only=True, gc=False):
     """One visible version; keys are relative to the destination's prefix."""
 
     short_id: Name  # of its place: debian12, or debian12-web for a variant
@@ -85,8 +85,8 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         folder = store_keys.folder_key(self.short_id, self.timestamp)
-        place, _, name = self.xva.key.rpartition("/")
-        if place != folder or not (store_keys.is_folder(folder) and store_keys.is_name(name)):
+        key = self.xva.key
+        if key.rpartition("/")[0] != folder or not store_keys.is_version_key(key):
             raise ValueError("the key of its XVA is not in the version's own folder")
         if self.provenance and not self.provenance.key.startswith(f"{folder}/"):
             raise ValueError("the key of its signature is not in the version's own folder")

@@ -6,20 +6,21 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from asyncpipe.errors import UploadError
-from asyncpipe.model.events import Event
-from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
-from asyncpipe.model.store import (
-    ObjectInfo,
-    OpenUpload,
-    PartDigests,
-    StoreCapabilities,
-    StoredBytes,
-    StoredPart,
-    UploadHandle,
-)
+if TYPE_CHECKING:
+    from asyncpipe.errors import UploadError
+    from asyncpipe.model.events import Event
+    from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
+    from asyncpipe.model.store import (
+        ObjectInfo,
+        OpenUpload,
+        PartDigests,
+        StoreCapabilities,
+        StoredBytes,
+        StoredPart,
+        UploadHandle,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ async def read_each(
 
     async def work(_: int) -> None:
         while todo:
-            count = min(_MOST_IN_ONE, -(-len(todo) // _AT_ONCE))
+            count = min(_MOST_IN_ONE, -(-len(todo) // (2 * _WORKERS)))
             some = [todo.popleft() for _ in range(count)]
             bodies = await many.get_many(some, max_bytes=max_bytes)
             todo.extendleft(reversed(some[len(bodies) :]))

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from asyncpipe.model.transfer import FileDigests
-
-
-class ChatFormat(StrEnum):
-    """What a chat's webhook understands; ``auto`` is decided by its host."""
-
-    AUTO = "auto"
-    TEXT = "text"  # Mattermost, Discord's /slack address
-    SLACK = "slack"
-    TEAMS = "teams"  # an adaptive card, for a Teams workflow
-    DISCORD = "discord"
-    MATRIX = "matrix"  # a generic webhook of matrix-hookshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

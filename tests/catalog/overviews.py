@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from asyncpipe.catalog.compare import compare
+from asyncpipe.catalog.comparing import compare
 from asyncpipe.catalog.page import Overview, TemplateView
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import BuildEntry, CatalogEntry, OsEntry, XvaEntry

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from asyncpipe.catalog.compare import Change
+from asyncpipe.catalog.comparing import Change
 from asyncpipe.catalog.page.gather import Overview, TemplateView
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.text.format import duration_text, size_text

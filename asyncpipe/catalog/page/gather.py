@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import anyio
 
-from asyncpipe.catalog.compare import Difference, compare
+from asyncpipe.catalog.comparing import Difference, compare
 from asyncpipe.catalog.index.listing import list_versions
 from asyncpipe.catalog.read import BAD, read_metadata
 from asyncpipe.catalog.releases.naming import names_of

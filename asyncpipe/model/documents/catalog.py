@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
@@ -246,6 +247,6 @@ def encode_pointer(entry: CatalogEntry) -> bytes:
 
 def in_order(entries: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:
     """Sort by template, newest first; of equals the last one given stays."""
-    unique = {(entry.short_id, entry.timestamp): entry for entry in entries}
-    newest = sorted(unique.values(), key=lambda entry: entry.timestamp, reverse=True)
-    return tuple(sorted(newest, key=lambda entry: entry.short_id))
+    unique = {entry.folder: entry for entry in entries}
+    newest = sorted(unique.values(), key=attrgetter("timestamp"), reverse=True)
+    return tuple(sorted(newest, key=attrgetter("short_id")))

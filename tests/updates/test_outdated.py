@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
-from pathlib import Path
-from typing import Any
+from collections.abc import Generator
+from pathlib import Path, PosixPath
+from typing import Any, Self, cast
 
 import anyio
 import pytest
 
 from asyncpipe.cli import main
+from asyncpipe.updates import IndexCache
 from tests.updates.archives import Archive, Row, Signer, publish
 
 INSTALLED: tuple[Row, ...] = (
@@ -107,6 +110,35 @@ def test_lists_that_stay_the_same_are_fetched_once_and_damage_in_the_cache_is_he
     for file in cached:
         file.write_bytes(b"damaged")
     assert outdated(capsys) == first
+
+
+class Gone(PosixPath):
+    """A file that was there a moment ago."""
+
+    def is_file(self) -> bool:
+        return True
+
+
+class Busy(PosixPath):
+    """A folder in which others rename and remove files of theirs."""
+
+    def iterdir(self) -> Generator[Self, None, None]:
+        yield from super().iterdir()
+        yield cast("Self", Gone(self, ".gone.partial"))
+
+
+def test_fetches_beside_each_other_do_not_trip_over_the_files_of_another(tmp_path: Path) -> None:
+    class Downloads:
+        async def fetch(self, url: str, *, max_bytes: int) -> bytes | None:
+            raise NotImplementedError
+
+        async def save(self, url: str, path: Path, *, max_bytes: int) -> None:
+            await anyio.Path(path).write_bytes(url.encode())
+
+    cache = IndexCache(folder=Busy(tmp_path / "indexes"), downloads=Downloads())
+    digest = hashlib.sha256(b"http://127.0.0.1/x").hexdigest()
+    path = anyio.run(lambda: cache.get("http://127.0.0.1/x", size_bytes=18, sha256_hex=digest))
+    assert path.read_bytes() == b"http://127.0.0.1/x"
 
 
 @pytest.mark.parametrize("problem", ["signer", "suite", "old", "sum", "packing", "empty"])

@@ -101,6 +101,8 @@ def view(
         metadata=new if good else None,
         before=good[1] if len(good) > 1 else None,
         difference=compare(old, new) if len(good) > 1 else None,
+        inherited={one.folder_key: text for one in good[:1] if text},
+        outdated={one.folder_key: text for one in good[:1] if text},
     )
 
 

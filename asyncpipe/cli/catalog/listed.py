@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Cell, Said, table
+from asyncpipe.cli.outdated.kept import Answer, kept
 from asyncpipe.cli.progress import watched
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -38,7 +39,13 @@ async def list_versions(
     names, warnings = await catalog.names_of(store, {entry.short_id for entry in versions})
     marks = await catalog.standings(store, template)
     inherited = await catalog.revoked_ancestors(store, versions)
-    about = _About(names=names, marks=marks, inherited=inherited, now=datetime.now(UTC))
+    about = _About(
+        names=names,
+        marks=marks,
+        inherited=inherited,
+        outdated=kept(store.url),
+        now=datetime.now(UTC),
+    )
     if not versions:
         what = f"version of {template}" if template else "version"
         of = f" with the system {system}" if system else ""
@@ -71,6 +78,7 @@ class _About:
     names: Mapping[str, list[str]]  # by folder, as the next two
     marks: catalog.Standings
     inherited: Mapping[str, str]  # the revoked version that one was built from
+    outdated: Mapping[str, Answer]  # the last answer of `asyncpipe outdated`
     now: datetime
 
     def against(self, entry: CatalogEntry) -> tuple[bool, str]:
@@ -81,7 +89,8 @@ class _About:
         folder, marks = entry.folder_key, self.marks
         is_revoked = folder in marks.revoked
         end_utc = marks.expires_utc(entry)
-        if not is_revoked and end_utc is None and folder not in self.inherited:
+        outdated = self.outdated.get(folder)
+        if not (is_revoked or end_utc or outdated or folder in self.inherited):
             return False, ""
         found = ["REVOKED"] if is_revoked else []
         if folder in self.inherited and not is_revoked:
@@ -92,6 +101,8 @@ class _About:
         elif end_utc is not None:
             left_s = (datetime.fromisoformat(end_utc) - self.now).total_seconds()
             found.append(f"expires in {age_text(left_s)}")
+        if outdated and outdated.reasons:
+            found.append(str(outdated))
         return is_revoked or is_expired, ", ".join(found)
 
 
@@ -149,6 +160,7 @@ def _plain(entry: CatalogEntry, about: _About) -> dict[str, object]:
         "expires_utc": end_utc,
         "expired": catalog.has_passed(end_utc, about.now),
         "end_of_life": _date_of(entry),
+        "outdated": to_builtins(about.outdated.get(entry.folder_key)),
     }
 
 

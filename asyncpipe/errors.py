@@ -34,6 +34,7 @@ MEANINGS: Mapping[int, str] = {
     30: "Packer ended well but left no XVA, or more than one",
     31: "the XVA is empty, truncated, corrupt or something else",
     32: "template, ISO and guest name different systems",
+    33: "the image failed its boot test",
     40: "the upload failed",
     41: "the store refused a checksum",
     42: "the store or the host refused these credentials",
@@ -119,6 +120,16 @@ class IdentityConflictError(AsyncpipeError):
     """Template, ISO and guest name different systems and strict identity was asked for."""
 
     exit_code = 32
+
+
+class BootTestFailedError(AsyncpipeError):
+    """The image was started, and did not come up as a clone must."""
+
+    exit_code = 33
+
+
+class BootTestNotRunError(UsageError):
+    """This machine cannot start the image, or not to the end: that says nothing about it."""
 
 
 class UploadError(AsyncpipeError):

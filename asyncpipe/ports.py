@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from asyncpipe.errors import UploadError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         StoredPart,
         UploadHandle,
     )
+
+Piece: TypeAlias = bytes | memoryview  # of an object, as it arrives; nobody overwrites it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ class ObjectStore(Protocol):
 
     def stream(
         self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
         """Read an object in pieces, from ``offset_bytes`` on; ``size_bytes`` of it, or the rest."""
         ...
 

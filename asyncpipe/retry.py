@@ -55,7 +55,7 @@ class Retries:
         self.attempt = 1
 
     async def pause(self, error: Exception) -> None:
-        """Wait until the next attempt is due; raise ``error`` when there is none left."""
+        """Wait until the next attempt is due; raise ``error`` when no attempt is left."""
         pause_s = self._policy.pause_s(self.attempt, _RANDOM.random())
         too_late = anyio.current_time() + pause_s > self._ends_s
         if self.attempt >= self._policy.attempts or too_late:

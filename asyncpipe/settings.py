@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncpipe.errors import UsageError
+from asyncpipe.model.boot.result import BootHow
 from asyncpipe.model.choices import (
     GRACE_S,
     HOST_ANSWER_S,
@@ -20,7 +21,7 @@ from asyncpipe.model.choices import (
     Trust,
 )
 from asyncpipe.model.store import StoreOptions
-from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.model.transfer import TransferOptions, Zstd
 
 # In a step that the runner cancels, SIGTERM follows after 7.5 s and SIGKILL 2.5 s later
 # (actions/runner, ProcessInvoker): the grace has to fit, with time left to seal the log.
@@ -49,6 +50,9 @@ class Settings:
     lifetime_s: float | None = None  # of each version, from its timestamp on; None: never
     strict_identity: bool = False
     take_over: bool = False  # places that other templates fill
+    boot_test: BootHow = BootHow.OFF
+    boot_check: Path | None = None  # a script that the started image has to end well
+    boot_timeout_s: float | None = None  # None: what is usual with KVM, or without
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
     host_timeout_s: float = HOST_ANSWER_S  # for the host's first answer
@@ -57,6 +61,7 @@ class Settings:
     jobs: int = 1
     fail_fast: bool = False
     retries: int = 0
+    zstd: Zstd | None = None  # None: XVAs are stored as they are exported
     eager: bool | None = None  # None: on for S3, off for a local folder
     keep_xva: bool = False
     dry_run: bool = False

@@ -16,6 +16,7 @@ _FIELDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("guest agent", ("guest", "agent")),
     ("ISO", ("iso", "name")),
     ("XVA bytes", ("files", "xva", "size_bytes")),
+    ("compression", ("compression", "format")),
     ("build seconds", ("build", "duration_s")),
     ("repository", ("build", "source", "remote")),
     ("commit", ("build", "source", "commit")),
@@ -45,10 +46,14 @@ class Difference:
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
     """Compare two documents of `model.documents.metadata`."""
-    changed = (
+    changed = [
         Change(name=name, before=_text(before, path), after=_text(after, path))
         for name, path in _FIELDS
-    )
+    ]
+    changed += [
+        Change(name=name, before=_content(before, key), after=_content(after, key))
+        for name, key in (("content bytes", "size_bytes"), ("content SHA-256", "sha256_hex"))
+    ]
     old, new = _packages(before), _packages(after)
     packages = (
         Change(name=name, before=old.get(name), after=new.get(name)) for name in {*old, *new}
@@ -70,6 +75,12 @@ def _text(document: Mapping[str, Any], path: tuple[str, ...]) -> str | None:
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
     return None if found is None else str(found)
+
+
+def _content(document: Mapping[str, Any], key: str) -> str | None:
+    """Of the archive, decompressed: the same for two forms of one image."""
+    plain = _text(document, ("compression", f"plain_{key}"))
+    return _text(document, ("files", "xva", key)) if plain is None else plain
 
 
 def _packages(document: Mapping[str, Any]) -> dict[str, str]:

@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "detect": ("detect", "detect", "Name operating system and version of templates and ISOs."),
     "matrix": ("matrix", "matrix", "Print the plan of many builds as JSON, for a CI matrix."),
     "publish": ("publish", "publish", "Verify and publish an XVA that is already there."),
+    "boot-test": ("boot.commands", "boot_test", "Start an image and look at it, as a clone."),
     "verify": ("xva.commands", "verify", "Check XVA files: local, http(s):// or s3://."),
     "inspect": ("xva.commands", "inspect", "Print the VM and the disks of an XVA."),
     "extract": ("xva.commands", "extract", "Write a disk of an XVA: raw, qcow2, VHD, VMDK."),
@@ -54,6 +55,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "sbom": ("catalog.commands", "sbom", "Print a bill of materials (CycloneDX, SPDX)."),
     "outdated": ("outdated.commands", "outdated", "Show which templates lack updates, and why."),
     "pull": ("catalog.commands", "pull", "Fetch a published XVA, verified."),
+    "recompress": ("catalog.recompress", "recompress", "Publish a version again, compressed."),
     "url": ("catalog.commands", "url", "Print an address that fetches an XVA for a while."),
     "import": ("host.commands", "import_", "Stream a published XVA into a host."),
     "host": ("host.commands", "host", "Trust hosts; see which version of ours they have."),
@@ -137,6 +139,9 @@ def main() -> None:
     debug = "--debug" in arguments or bool(os.environ.get("ASYNCPIPE_DEBUG"))
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # __main__.py had its own
+    for number in (signal.SIGTERM, signal.SIGHUP):  # end a command as Ctrl-C does: it cleans up
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     code = run(arguments, debug=debug, owns_process=True)
     gc.leave()
     sys.exit(code)

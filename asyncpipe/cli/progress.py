@@ -15,7 +15,7 @@ from asyncpipe.report.console.rate import RateMeter
 from asyncpipe.text.format import counted, duration_text, rate_text, size_text
 
 if TYPE_CHECKING:
-    from asyncpipe.ports import ObjectStore
+    from asyncpipe.ports import ObjectStore, Piece
 
 _ON_TERMINAL_S: Final = 0.25
 _IN_LOG_S: Final = 20.0  # as a build's status line (report/console/printers.py)
@@ -122,7 +122,7 @@ class _Watched:
                 self._read_bytes = offset_bytes  # an earlier attempt had the bytes before
             yield self._pieces(pieces)
 
-    async def _pieces(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _pieces(self, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
         async for piece in pieces:
             self._read_bytes = (self._read_bytes or 0) + len(piece)
             if self.shown_bytes is not None:

@@ -164,7 +164,7 @@ def _alone_with(runs: Sequence[Path], settings: Settings) -> Iterator[list[Known
     """The named runs, until the end nobody else's; None: none was named.
 
     Raises:
-        UsageError: one is still at work, or is none; nothing was touched.
+        UsageError: a run is still active, or the folder is not a run's; nothing was touched.
     """
     from asyncpipe.run.state import alone, find_run, read_run
 

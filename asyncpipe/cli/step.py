@@ -1,6 +1,6 @@
 """What a step of GitHub Actions shows of a command: annotations, outputs, the summary.
 
-A run tells its own end (``cli/run/report.py``); this is for what fails before there is a run, and
+A run reports its own end (``cli/run/report.py``); this reports what fails before a run exists, and
 for commands that have none. Elsewhere nothing of it does anything.
 """
 

@@ -24,7 +24,7 @@ class Reading:
     release: str | None = None
     codename: str | None = None
     arch: str | None = None
-    from_path: bool = False  # the system or its version stands only in the folders of the URL
+    from_path: bool = False  # the system or its version is only in the folders of the URL
 
 
 @lru_cache(maxsize=4096)

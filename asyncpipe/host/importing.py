@@ -19,6 +19,7 @@ from asyncpipe.errors import (
     HostMissingError,
     UsageError,
 )
+from asyncpipe.host.compression import as_imported
 from asyncpipe.host.furnish import Furnishing, furnish, rename
 from asyncpipe.host.pool import XapiPool, open_pool
 from asyncpipe.host.records import Record, is_plain_vm, text, texts
@@ -72,6 +73,7 @@ async def import_xva(
         raise UsageError("--replace-latest goes with --as-template and a published version.")
     started_s = time.monotonic()
     async with open_pool(access) as pool:
+        source = await as_imported(pool, source)
         name = wanted_name(source, options)
         storage = await _storage(pool, options, source)
         network = await _network(pool, options)
@@ -232,10 +234,10 @@ async def _storage(pool: XapiPool, options: ImportOptions, source: ImportSource)
         )
     if found[0].is_iso:
         raise HostMissingError(f"{found[0].name!r} at {where} holds ISO images, not disks.")
-    if found[0].free_bytes < source.size_bytes:
+    if found[0].free_bytes < source.content_size_bytes:
         raise HostFullError(
             f"{found[0].name!r} at {where} has {size_text(found[0].free_bytes)} free, the XVA has "
-            f"{size_text(source.size_bytes)}.",
+            f"{size_text(source.content_size_bytes)}.",
             hint="Remove what nobody needs, or name another --sr.",
         )
     return str(await pool.session.call("SR.get_by_uuid", found[0].uuid))

@@ -28,6 +28,7 @@ from asyncpipe.host.session import Session
 from asyncpipe.host.trust import verifier_of
 from asyncpipe.host.xmlrpc import Refusal
 from asyncpipe.model.choices import Trust
+from asyncpipe.model.xva import Compression
 
 _POLL_S: Final = 0.5
 _IDLE_S: Final = 300.0  # without a byte sent or any progress of the host's task
@@ -45,8 +46,15 @@ class ImportSource:
     size_bytes: int
     open: Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes | memoryview]]]
     sha256_hex: str | None = None  # what was published; None: not known
+    plain: ImportSource | None = None  # the same, decompressed, for hosts that need it so
+    compression: Compression | None = None  # None: not known
     version: str | None = None  # "debian12@20261123T170000Z"
     origin: str = ""  # the URL it comes from, without credentials
+
+    @property
+    def content_size_bytes(self) -> int:
+        """Of the archive inside, as far as that is known."""
+        return self.size_bytes if self.plain is None else self.plain.size_bytes
 
 
 class ImportProgress(Protocol):

@@ -20,6 +20,8 @@ from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.run import CiFacts, FileEntry, RunFacts
 from asyncpipe.model.template import Template, Unknown
+from asyncpipe.model.transfer import Compressed
+from asyncpipe.model.xva import IMPORTERS, Compression
 from asyncpipe.text.format import moment_of, utc_text
 from asyncpipe.text.safe import printable
 from asyncpipe.text.secrets import NO_SECRETS, Secrets, is_secret_name
@@ -96,6 +98,9 @@ def complete(
         "xva": xva_report,
         "verified": sorted(set(checks)),
         "provenance": {"key": signature[0], "signer": signature[1]} if signature else None,
+        "compression": _compression(xva.compressed, xva.digests.size_bytes)
+        if xva.compressed
+        else None,
     }
     return {**document, **cleaned(added, known)}
 
@@ -273,6 +278,17 @@ def _file(entry: FileEntry) -> Document:
         "size_bytes": entry.digests.size_bytes,
         "sha256_hex": entry.digests.sha256_hex,
         "crc64nvme_base64": entry.digests.crc64nvme_base64,
+    }
+
+
+def _compression(compressed: Compressed, stored_bytes: int) -> Document:
+    importers = IMPORTERS.get(Compression(compressed.format))
+    return {
+        **{name: getattr(compressed, name) for name in ("format", "level", "compressor")},
+        "plain_size_bytes": compressed.plain_size_bytes,
+        "plain_sha256_hex": compressed.plain_sha256_hex,
+        "ratio": round(stored_bytes / max(1, compressed.plain_size_bytes), 4),
+        "imported_by": asdict(importers) if importers else None,
     }
 
 

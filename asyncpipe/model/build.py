@@ -32,6 +32,7 @@ class Phase(StrEnum):
     CLEANUP = "cleanup"
     STOPPING = "stopping"
     VERIFY = "verify"
+    BOOT_TEST = "boot-test"
     PUBLISH = "publish"
 
 

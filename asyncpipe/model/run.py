@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asyncpipe.model.transfer import FileDigests
+from asyncpipe.model.transfer import Compressed, FileDigests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +41,4 @@ class FileEntry:
 
     key: str
     digests: FileDigests
+    compressed: Compressed | None = None  # whoever did it

@@ -9,6 +9,8 @@ from enum import StrEnum
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 from asyncpipe.retry import RetryPolicy
 
+ZSTD_LEVELS = range(1, 20)  # those above need windows that a decoder may refuse
+
 
 class Keep(StrEnum):
     """Whether an upload that failed stays at the store, with its journal, to be resumed."""
@@ -53,11 +55,32 @@ class TransferOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDigests:
-    """Digests of a whole source, computed in the one pass that sent it."""
+    """Digests of what is stored, computed in the one pass that sent it."""
 
     size_bytes: int
     sha256_hex: str  # empty when ``TransferOptions.sha256`` is off
     crc64nvme_base64: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zstd:
+    """Compress with zstd on the way to the store; ``level`` 1 is the fastest, 19 the smallest."""
+
+    level: int = 3
+
+    def __str__(self) -> str:
+        return f"zstd:{self.level}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """How a stored object is compressed, and what it holds."""
+
+    format: str  # gzip, zstd
+    plain_size_bytes: int
+    plain_sha256_hex: str  # empty when ``TransferOptions.sha256`` is off
+    level: int | None = None  # None: whoever compressed it did not say
+    compressor: str | None = None  # "zstandard 0.25.0, zstd 1.5.7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +91,7 @@ class StagedObject:
     digests: FileDigests
     handle: UploadHandle | None  # None where the store stages otherwise (a single PUT, a folder)
     part_count: int
+    compressed: Compressed | None = None  # None: it was sent as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +109,4 @@ class PublishedObject:
     part_count: int
     resumed_bytes: int = 0  # bytes that an earlier attempt had already sent
     duration_s: float = 0.0
+    compressed: Compressed | None = None  # None: it was sent as it is

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from asyncpipe.model.transfer import Compressed
 
 MAX_TEXT_CHARS: Final = 200  # of any text that came out of the file
 MAX_LISTED: Final = 64  # disks, networks and findings that a document names
@@ -31,6 +33,26 @@ class Compression(StrEnum):
     NONE = "none"
     GZIP = "gzip"
     ZSTD = "zstd"
+
+
+COMPRESSED: Final = frozenset({Compression.GZIP, Compression.ZSTD})
+ANY_COMPRESSION: Final = frozenset(Compression)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importers:
+    """The first versions that import a compression: of xapi, of XCP-ng, of XenServer."""
+
+    xapi: str
+    xcp_ng: str
+    xenserver: str
+
+
+# docs/xva.md: gzip is older than every host alive; zstd came with xapi 1.166.0, and XCP-ng had it
+# before. XenServer was called Citrix Hypervisor then.
+IMPORTERS: Final = {
+    Compression.ZSTD: Importers(xapi="1.166.0", xcp_ng="7.6", xenserver="8.1"),
+}
 
 
 class ChunkChecksum(StrEnum):
@@ -96,6 +118,7 @@ class XvaReport:
     xapi_version: str | None = None  # "1.20": a host with a lower one refuses the import
     checksum: ChunkChecksum | None = None
     chunks_verified: int = 0
+    content_sha256_hex: str | None = None  # of the tar inside; None: not asked for, or rejected
 
     @property
     def accepted(self) -> bool:
@@ -115,11 +138,38 @@ class XvaReport:
     @property
     def zero_share(self) -> float | None:
         """The part of all disks that reads as zeroes, 0.0 to 1.0; None without disks."""
-        virtual_bytes = sum(disk.virtual_size_bytes for disk in self.disks)
-        if not virtual_bytes:
-            return None
-        data_bytes = sum(disk.data_bytes for disk in self.disks)
-        return max(0.0, 1.0 - data_bytes / virtual_bytes)
+        virtual_bytes = self.virtual_size_bytes
+        return max(0.0, 1.0 - self.used_bytes / virtual_bytes) if virtual_bytes else None
+
+    @property
+    def virtual_size_bytes(self) -> int:
+        """Of all disks together."""
+        return sum(disk.virtual_size_bytes for disk in self.disks)
+
+    @property
+    def used_bytes(self) -> int:
+        """Of all disks, in chunks that are not all zero."""
+        return sum(disk.data_bytes for disk in self.disks)
+
+    def as_stored(self, compressed: Compressed, size_bytes: int) -> XvaReport:
+        """The same report for the file of ``size_bytes`` that was made by compressing it."""
+        return replace(
+            self,
+            size_bytes=size_bytes,
+            compression=Compression(compressed.format),
+            content_sha256_hex=compressed.plain_sha256_hex or None,
+        )
+
+
+def compressed_before(report: XvaReport | None) -> Compressed | None:
+    """How a file is compressed that came so; None where it is not, or was not digested."""
+    if report is None or report.compression not in COMPRESSED or report.content_sha256_hex is None:
+        return None
+    return Compressed(
+        format=str(report.compression),
+        plain_size_bytes=report.unpacked_bytes,
+        plain_sha256_hex=report.content_sha256_hex,
+    )
 
 
 def report_to_dict(report: XvaReport) -> dict[str, object]:
@@ -133,6 +183,9 @@ def report_to_dict(report: XvaReport) -> dict[str, object]:
         "compression": report.compression.value if report.compression else None,
         "checksum": report.checksum.value if report.checksum else None,
         "chunks_verified": report.chunks_verified,
+        "content_sha256_hex": report.content_sha256_hex,
+        "virtual_size_bytes": report.virtual_size_bytes,
+        "used_bytes": report.used_bytes,
         "zero_share": None if share is None else round(share, 4),
         "vm": {
             "name": report.vm_name,

@@ -40,7 +40,7 @@ class HostLines:
 
     @property
     def is_attentive(self) -> bool:
-        """Whether the next line means something, whatever stands in it."""
+        """Whether the next line matters whatever it contains."""
         return bool(self._cleaning)
 
     def take(self, text: str, *, said: bool) -> bool:

@@ -127,7 +127,7 @@ class Parser:
 
     @property
     def is_attentive(self) -> bool:
-        """Whether the next line means something, whatever stands in it."""
+        """Whether the next line matters whatever it contains."""
         return self._diagnostic is not None
 
     @property

@@ -54,7 +54,7 @@ async def find_packer(
     the newest that ``asyncpipe packer install`` put into the user's cache and that fits.
 
     Raises:
-        PackerMissingError: there is none, or none that fits.
+        PackerMissingError: no Packer is installed, or none that fits.
         UsageError: Packer's plugins could not start in this environment.
     """
     refused: list[PackerMissingError] = []

@@ -54,7 +54,7 @@ def _result(unit: str, found: IsoResult) -> CheckResult:
 
 
 def _no_sums(plan: BuildPlan) -> Iterator[CheckResult]:
-    """What a template states as a sum and is none: Packer would say so after the download."""
+    """Malformed checksums of a template; Packer notices them only after the download."""
     for source in plan.template.sources:
         stated = source.attributes.get("iso_checksum")
         kind, _, rest = stated.strip().partition(":") if isinstance(stated, str) else ("", "", "")

@@ -16,6 +16,7 @@ import anyio.to_thread
 from asyncpipe.errors import SignatureError, UsageError
 from asyncpipe.model.store_keys import KEYLESS_NAME
 from asyncpipe.provenance.envelope import PAYLOAD_TYPE
+from asyncpipe.system.threads import abandonable
 from asyncpipe.text.safe import printable
 
 _SIGN_S: Final = 120.0
@@ -47,7 +48,7 @@ class KeylessSigner:
         """
         try:
             with anyio.fail_after(_SIGN_S):
-                return await anyio.to_thread.run_sync(_signed, statement, abandon_on_cancel=True)
+                return await abandonable(_signed, statement)
         except TimeoutError:
             raise SignatureError(f"sigstore did not sign within {_SIGN_S:.0f} seconds.") from None
 

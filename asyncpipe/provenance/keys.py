@@ -97,7 +97,7 @@ def read_signing_key(pem: bytes, *, origin: str, password: str = "") -> SigningK
 
 
 def read_public_key(pem: bytes, *, origin: str) -> PublicKey:
-    """Read a public key; UsageError: it is none, or not Ed25519."""
+    """Read a public key; UsageError: the file holds no key, or not an Ed25519 one."""
     if b"PRIVATE KEY" in pem:
         raise UsageError(
             f"{origin} holds a private key; checking a signature needs the public one.",

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import anyio.to_thread
-
 from asyncpipe.errors import ObjectMissingError, ObjectTooLargeError, SignatureError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents import catalog, fields
@@ -24,6 +22,7 @@ from asyncpipe.provenance import keyless
 from asyncpipe.provenance.envelope import MAX_ENVELOPE_BYTES, opened
 from asyncpipe.provenance.keys import PublicKey
 from asyncpipe.provenance.statement import digests_in
+from asyncpipe.system.threads import abandonable
 
 _MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 
@@ -80,7 +79,7 @@ async def _statement(envelope: bytes, trust: Trust, where: str) -> tuple[bytes, 
         keyless.opened_bundle, identity=trust.identity, issuer=trust.issuer, where=where
     )
     # it asks sigstore's servers, in its own time
-    return await anyio.to_thread.run_sync(judge, envelope, abandon_on_cancel=True), trust.identity
+    return await abandonable(judge, envelope), trust.identity
 
 
 def _judge_pointer(entry: CatalogEntry, key: str, envelope: bytes, where: str) -> None:

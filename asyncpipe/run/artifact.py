@@ -14,7 +14,8 @@ from asyncpipe.errors import ArtifactError, XvaInvalidError
 from asyncpipe.model.build import BuildExit, BuildPlan
 from asyncpipe.text.safe import printable
 
-_SUFFIX: Final = ".xva"
+# A post-processor, or a script of the template, may compress what Packer exported.
+_SUFFIXES: Final = (".xva", ".xva.gz", ".xva.zst")
 _SHOWN_NAMES: Final = 10
 _MOST_ENTRIES: Final = 10_000
 _HEAD_BYTES: Final = 512
@@ -23,7 +24,7 @@ _BLOCK_BYTES: Final = 512  # of tar: no XVA is smaller
 # Of a tar (its name field), gzip and zstd; anything else of printable text is an error page.
 _HTTP_BEGINNINGS: Final = (b"HTTP/", b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML", b"<?xml")
 _HINT: Final = (
-    'Write exactly one XVA: format = "xva" (or "xva_compressed") and '
+    'Write exactly one XVA (.xva, .xva.gz or .xva.zst): format = "xva" (or "xva_compressed") and '
     "output_directory = var.output_directory in the template."
 )
 
@@ -39,6 +40,8 @@ class _Found:
 def collect(plan: BuildPlan, build_exit: BuildExit) -> Path:
     """Find the XVA: a regular file, in the output folder or one below, written by this build.
 
+    It may be compressed; of one that lies beside its compressed copy it is the former.
+
     Raises:
         ArtifactError: none, or more than one.
         XvaInvalidError: it is empty, or an HTTP error page that was saved under its name (the
@@ -49,13 +52,20 @@ def collect(plan: BuildPlan, build_exit: BuildExit) -> Path:
         files = list(_regular_files(folder))
     except OSError as error:
         raise _unreadable(folder, error) from error
-    found = [file for file in files if file.name.lower().endswith(_SUFFIX)]
+    found = [file for file in files if file.name.lower().endswith(_SUFFIXES)]
     started_s = datetime.fromisoformat(build_exit.started_utc).timestamp() - _CLOCK_SLACK_S
     fresh = [file for file in found if file.modified_s >= started_s]
-    if len(fresh) != 1:
-        raise _none_or_many(folder, files, found, fresh)
-    _refuse_error_page(fresh[0])
-    return fresh[0].path
+    images = {_image_name(file): file for file in sorted(fresh, key=lambda one: -len(one.name))}
+    if len(images) != 1:
+        raise _none_or_many(folder, files, found, list(images.values()))
+    (image,) = images.values()
+    _refuse_error_page(image)
+    return image.path
+
+
+def _image_name(file: _Found) -> str:
+    name = file.name.lower()
+    return name[: name.rindex(".xva")]
 
 
 def written_bytes(folder: Path) -> int:

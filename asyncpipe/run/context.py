@@ -30,7 +30,7 @@ from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry
 from asyncpipe.model.transfer import PublishedObject
-from asyncpipe.model.xva import XvaReport, report_to_dict
+from asyncpipe.model.xva import XvaReport, compressed_before, report_to_dict
 from asyncpipe.packer.watch import Listeners
 from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
@@ -232,9 +232,12 @@ class RunContext:
     def compose(self, xva: PublishedObject, log: PublishedObject) -> bytes:
         """The metadata, encoded; what it says is kept for the report and the catalogue."""
         assert self.sealed is not None
+        if xva.compressed is not None and self.report is not None:
+            self.report = self.report.as_stored(xva.compressed, xva.digests.size_bytes)
+        compressed = xva.compressed or compressed_before(self.report)
         self.document = metadata.complete(
             self.draft(),
-            xva=FileEntry(key=xva.key, digests=xva.digests),
+            xva=FileEntry(key=xva.key, digests=xva.digests, compressed=compressed),
             log=FileEntry(key=log.key, digests=log.digests),
             sealed=self.sealed,
             xva_report=self.xva_report,

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from asyncpipe.errors import AsyncpipeError, XvaInvalidError, flattened, leaf_of
 from asyncpipe.model.events import ExportGrew, UploadProgress
 from asyncpipe.model.transfer import Keep, Target
+from asyncpipe.model.xva import COMPRESSED
 from asyncpipe.run import plan, publish
 from asyncpipe.run.context import RunContext
 from asyncpipe.system.disk import Disk
@@ -187,12 +188,13 @@ class Export:
             source=source,
             budget=context.services.budget,
             options=context.services.transfer,
-            inspector=XvaValidator(),
+            inspector=XvaValidator(digest_of=COMPRESSED),
             journal_path=context.plan.run_directory / "upload.json",
             resume=resume,
             # a growing file has no second chance: Packer's next export is another file
             keep=Keep.NEVER if source.grows else Keep.LOST,
             expected_size_bytes=plan.expected_size_bytes(context.plan.template),
+            zstd=context.services.zstd,
             progress=progress,
             warn=context.warn,
         )

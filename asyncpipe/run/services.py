@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from asyncpipe.model.build import BuildPlan, ParentVersion
 from asyncpipe.model.run import RunFacts
-from asyncpipe.model.transfer import TransferOptions
+from asyncpipe.model.transfer import TransferOptions, Zstd
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run.host.parties import BuildHost
 from asyncpipe.run.publishing.attest import Signer
@@ -29,6 +29,7 @@ class Services:
     facts: RunFacts
     secrets: Secrets
     transfer: TransferOptions = field(default_factory=TransferOptions)
+    zstd: Zstd | None = None  # None: XVAs are stored as they are
     eager: bool = True
     keep_xva: bool = False
     take_over: bool = False  # places that other templates fill

@@ -155,7 +155,7 @@ class RunJournal:
         return await self._save()
 
     async def settle(self) -> None:
-        """Try once more to write what the disk has refused; bounded, raises nothing."""
+        """Retry a write that the disk refused; bounded, never raises."""
         if self._problem:
             with anyio.CancelScope(shield=True):
                 await self._save()
@@ -252,7 +252,7 @@ def find_run(name: str, work_directory: Path) -> Path:
     """The folder of a run, by its path or by its name; ``last`` is the newest that has ended.
 
     Raises:
-        UsageError: ``last``, and there is none. Whether another folder is a run's, reading shows.
+        UsageError: ``last`` was asked for and there is no run. Other folders are checked when read.
     """
     runs = work_directory / "runs"
     if name == "last" and not Path(name).is_dir():

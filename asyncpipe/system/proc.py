@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
+# Packer, and what else runs for a run, has a path below the run's folder in one of these.
+RUN_FOLDER: Final = "ASYNCPIPE_RUN_FOLDER"
+_MARKS: Final = (b"PACKER_LOG_PATH=", RUN_FOLDER.encode() + b"=")
 _GONE_STATES: Final = frozenset({"Z", "X", "x"})  # a zombie only waits for its parent
 
 
@@ -29,7 +32,7 @@ class Process:
 
 
 def read(pid: int) -> Process | None:
-    """Look at one process; None when there is none."""
+    """Look at one process; None when it does not exist."""
     try:
         data = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
@@ -64,18 +67,28 @@ def living_members(session_id: int) -> Iterator[Process]:
 
 
 def start_ticks_of(pid: int) -> int | None:
-    """Clock ticks between boot and the start of ``pid``; None when there is none."""
+    """Clock ticks between boot and the start of ``pid``; None when it does not exist."""
     process = read(pid)
     return process.start_ticks if process else None
 
 
 def is_marked(pid: int, folder: str) -> bool:
-    """Whether the process was started for a run whose folder this is (PACKER_LOG_PATH)."""
+    """Whether the process was started for a run whose folder this is."""
+    return bool(_marked_path(pid, folder))
+
+
+def _marked_path(pid: int, folder: str) -> bytes:
+    """What the environment of a process names below ``folder``, or ``b""``."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:
-        return False
-    return b"PACKER_LOG_PATH=" + os.fsencode(folder) + b"/" in environment
+        return b""
+    for variable in environment.split(b"\0"):
+        for mark in _MARKS:
+            prefix = mark + os.fsencode(folder) + b"/"
+            if variable.startswith(prefix):
+                return variable[len(prefix) :] or b"."
+    return b""
 
 
 def cut_writes(session_id: int, folder: Path) -> bool:
@@ -155,14 +168,8 @@ def output_of(leader: int) -> Path | None:
 
 
 def marked_folder_of(pid: int, folder: str) -> str:
-    """The folder below ``folder`` for which the process was started (PACKER_LOG_PATH), or ""."""
-    try:
-        environment = (_PROC / str(pid) / "environ").read_bytes()
-    except OSError:
-        return ""
-    prefix = b"PACKER_LOG_PATH=" + os.fsencode(folder) + b"/"
-    path = next((one for one in environment.split(b"\0") if one.startswith(prefix)), b"")
-    return os.fsdecode(path[len(prefix) :].split(b"/")[0])
+    """The folder below ``folder`` for which the process was started, or ""."""
+    return os.fsdecode(_marked_path(pid, folder).split(b"/")[0])
 
 
 def _is_readable(pid: int, number: str) -> bool:

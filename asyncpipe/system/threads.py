@@ -88,3 +88,11 @@ class DaemonWorker(Executor):
                     if self._calls.empty():
                         self._serving = False
                         return
+
+
+async def abandonable(function: Callable[..., Result], *args: object) -> Result:
+    """Call a function that may never return; a cancelled caller leaves it behind, as does the exit.
+
+    anyio's own threads, abandoned or not, are joined at exit.
+    """
+    return await DaemonWorker(getattr(function, "__name__", "call")).run(function, *args)

@@ -46,7 +46,7 @@ from asyncpipe.template.values.convert import collection, convert, settled
 from asyncpipe.template.values.cty import ANY, BOOL, FALSE, NUMBER, STRING, TRUE, Failed, Type, Val
 from asyncpipe.template.values.number import NotKnown
 
-HOLE: Final = "\ufffc"  # stands for an unknown part where a partial text is asked for
+HOLE: Final = "\ufffc"  # marks an unknown part where a partial text is wanted
 MAX_STEPS: Final = 400_000  # of one template, about a second
 
 # What our own functions may raise for values that we did not think of counts as unknown.

@@ -32,7 +32,7 @@ def common_type(yes: Val, no: Val) -> Type:
     """The type that both results of a condition get; that of the other where one is null.
 
     Raises:
-        Failed: there is none.
+        Failed: the types have no common one.
     """
     for one, other in ((yes, no), (no, yes)):
         if one.raw is None and one.type == ANY:

@@ -40,7 +40,7 @@ _MAX_PATH_CHARS: Final = 1000
 def named_by(attributes: Mapping[str, Value], step_type: str = "") -> list[Reference]:
     """Return what the attributes of a source or step name: paths, globs, words of commands.
 
-    ``step_type`` tells a provisioner or post-processor: only those that run here name files here.
+    ``step_type`` is a provisioner or post-processor: only those that run here name files here.
     """
     found: list[Reference] = []
     for name, value in attributes.items():

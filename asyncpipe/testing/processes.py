@@ -27,7 +27,7 @@ _RECEIVE_BYTES = 65536
 class Script:
     """What a child does: after each pause it writes; then it exits.
 
-    ``None`` as the last pause stands for a child that never ends by itself.
+    ``None`` as the last pause means a child that never exits by itself.
     """
 
     output: Sequence[tuple[float, bytes]] = ()  # (seconds before it, bytes)

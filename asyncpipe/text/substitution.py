@@ -12,13 +12,13 @@ _MOST_KINDS: Final = 24  # of characters that are replaced kind by kind
 
 
 class Substitution:
-    """A table of characters and what stands for each.
+    """A table of characters and their replacements.
 
     One scan says which of them a text has; each of these is replaced in one go, which takes a
     tenth of what looking each character up does.
 
     Args:
-        table: code points -> text; a surrogate stands for a byte that is no UTF-8.
+        table: code points -> text; a surrogate is a byte that is not UTF-8.
         many: pattern, in UTF-8, of those from ``below`` on, which are too many to be scanned for
             one by one.
     """
@@ -39,7 +39,7 @@ class Substitution:
         return Scanner(patterns, [ONCE] * len(patterns))
 
     def kinds(self, data: bytes) -> list[tuple[bytes, bytes]] | None:
-        """Return which of the characters are there, and what stands for each; None = too many."""
+        """Return the characters that occur, with their replacements; None = too many."""
         found = self._scanner.which(data)
         if len(found) > _MOST_KINDS or len(self._pairs) in found:
             return None

@@ -123,7 +123,7 @@ def compare(packages: Iterable[Package], newest: Newest) -> Lacking:
                 )
             )
     notes = [f"{modular} packages belong to modules, which are not judged"] if modular else []
-    notes += [f"{odd} packages have a version that is none"] if odd else []
+    notes += [f"{odd} packages have a malformed version"] if odd else []
     ordered = sorted(lacks, key=lambda one: (one.name, one.arch))
     return Lacking(packages=tuple(ordered), not_indexed=not_indexed, notes=tuple(notes))
 

@@ -39,8 +39,9 @@ class JournalEntry(
     forbid_unknown_fields=True,
     tag_field="format",
     tag=FORMAT,
+    omit_defaults=True,
 ):
-    """All that is known of one upload; ``parts`` by part number."""
+    """All that is known of one upload; ``parts`` by part number, ``recipe`` of compressed bytes."""
 
     store_url: str
     key: str
@@ -48,6 +49,7 @@ class JournalEntry(
     nonce: str
     part_size_bytes: Size
     parts: dict[Size, JournalPart] = {}
+    recipe: str = ""
 
 
 class Journal:

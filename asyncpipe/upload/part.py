@@ -1,8 +1,8 @@
-"""The parts of one source: read, digested, inspected, sent; nothing becomes visible.
+"""The parts of one source: taken from its feed, hashed, sent; nothing becomes visible.
 
-One reader per upload takes a buffer, then fills and digests it in a worker thread. The whole-file
-SHA-256 follows in a second thread, in order, while the part is already being sent. A buffer goes
-back to the pool when its part is stored and hashed.
+One feed per upload fills and digests a buffer in a worker thread. The SHA-256 of the whole follows
+in a second thread, in order, while the part is already being sent. A buffer goes back to the pool
+when its part is stored and hashed.
 """
 
 from __future__ import annotations
@@ -19,30 +19,23 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from asyncpipe.errors import (
     ChecksumError,
     SlowDownError,
-    SourceChangedError,
     TransientStoreError,
     XvaInvalidError,
 )
 from asyncpipe.model.store import StoredPart, UploadHandle, crc64nvme_base64
-from asyncpipe.model.transfer import FileDigests, TransferOptions
+from asyncpipe.model.transfer import Compressed, FileDigests, TransferOptions
 from asyncpipe.ports import ObjectStore
 from asyncpipe.retry import Retries
 from asyncpipe.system.crc import crc64nvme
 from asyncpipe.upload.budget import Budget, Lease
 from asyncpipe.upload.buffers import Buffer
-from asyncpipe.upload.digests import (
-    DigestedPart,
-    Inspector,
-    PartReader,
-    combined_crc64nvme,
-    range_crc64nvme,
-)
-from asyncpipe.upload.parts import MIB, PartPlan
+from asyncpipe.upload.digests import DigestedPart, Inspector, combined_crc64nvme
+from asyncpipe.upload.feed.supply import Feed, FilledPart
+from asyncpipe.upload.parts import MIB
 from asyncpipe.upload.resume import Resumption
 from asyncpipe.upload.source import Source
 
 HASH_BACKLOG = 1  # parts that wait for the whole-file hash: more would only fill memory
-SMALL_BYTES = 5 * MIB  # a source of at most this is stored by one PutObject
 LEAST_PROGRESS_BYTES = MIB  # per stall timeout, or a part is sent again
 
 
@@ -66,10 +59,10 @@ class _Job:
 
     __slots__ = ("body", "buffer", "digested", "hashed")
 
-    def __init__(self, digested: DigestedPart, buffer: Buffer) -> None:
-        self.digested = digested
-        self.buffer = buffer
-        self.body = buffer.view(digested.part.size_bytes)
+    def __init__(self, filled: FilledPart) -> None:
+        self.digested = filled.digested
+        self.buffer: Buffer = filled.buffer
+        self.body = filled.buffer.view(filled.digested.part.size_bytes)
         self.hashed = anyio.Event()
 
 
@@ -81,13 +74,14 @@ class SentParts:
     stored: dict[int, StoredPart] = field(default_factory=dict)
     resumed_bytes: int = 0
     sha256_hex: str = ""
+    compressed: Compressed | None = None
 
     def in_order(self) -> list[StoredPart]:
         """The store's answers by part number."""
         return [self.stored[number] for number in sorted(self.stored)]
 
     def digests(self) -> FileDigests:
-        """Digests of the whole source."""
+        """Digests of the whole."""
         whole = combined_crc64nvme(
             (digested.digests.crc64nvme, digested.part.size_bytes) for digested in self.parts
         )
@@ -103,82 +97,57 @@ class PartSender:
     """Sends all parts of one source, many at once within the budget.
 
     ``begin`` creates the multipart upload; it is called when a part that needs one is about to be
-    sent. ``stored`` is called with every part the store acknowledged. With an ``earlier`` upload
-    that is visible already, everything is read and digested, nothing is sent.
+    sent. ``stored`` is called with every part the store acknowledged, ``differs`` with the number
+    of one that an ``earlier`` upload had stored with other bytes. With an ``earlier`` upload that
+    is visible already, everything is read and digested, nothing is sent.
     """
 
     store: ObjectStore
     source: Source
-    plan: PartPlan
+    feed: Feed
     budget: Budget
     lease: Lease
     options: TransferOptions
     progress: Progress
     begin: Callable[[], Awaitable[UploadHandle]]
     stored: Callable[[DigestedPart, StoredPart], None]
+    differs: Callable[[int], None]
     inspector: Inspector | None = None
     earlier: Resumption | None = None
 
     async def send_all(self) -> SentParts:
         """Read to the end; raises what the source, the inspector or the store object to."""
         sent = SentParts()
-        reader = PartReader(self.store.capabilities.checksum, self.inspector)
         jobs_in, jobs_out = anyio.create_memory_object_stream[_Job](HASH_BACKLOG)
-        with jobs_in, jobs_out:  # open until every task has ended: sending never fails
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._hash_in_order, jobs_out, sent)
-                await self._read_all(group, reader, jobs_in, sent)
-                await self.source.check(sent.parts)  # while the last parts are on their way
+        try:
+            with jobs_in, jobs_out:  # open until every task has ended: sending never fails
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._hash_in_order, jobs_out, sent)
+                    await self._read_all(group, jobs_in, sent)
+                    await self.feed.check()  # while the last parts are on their way
+        finally:
+            await self.feed.close()
         if self.inspector is not None:
             self.inspector.finish()
             self._refuse_rejected()
         return sent
 
     async def _read_all(
-        self,
-        group: TaskGroup,
-        reader: PartReader,
-        jobs: MemoryObjectSendStream[_Job],
-        sent: SentParts,
+        self, group: TaskGroup, jobs: MemoryObjectSendStream[_Job], sent: SentParts
     ) -> None:
         """Dispatch part after part; `group` ends when the last of them is stored and hashed."""
         send = self.earlier is None or self.earlier.visible is None
-        number = 0
-        while True:
-            number += 1
-            end_bytes = number * self.plan.part_size_bytes
-            there_bytes = await self.source.available(end_bytes)
-            if there_bytes <= end_bytes - self.plan.part_size_bytes:
-                break
-            if there_bytes < end_bytes:
-                self.progress.total_bytes = there_bytes
-            job = await self._read(reader, number, there_bytes)
+        while (filled := await self.feed.next_part()) is not None:
+            self._refuse_rejected()
+            if self.feed.total_bytes is not None:
+                self.progress.total_bytes = self.feed.total_bytes
+            job = _Job(filled)
             sent.parts.append(job.digested)
-            whole = number == 1 and there_bytes < end_bytes and there_bytes <= SMALL_BYTES
-            handle = await self.begin() if send and not whole else None
+            handle = await self.begin() if send and not filled.is_whole else None
             group.start_soon(self._store, handle, job, sent)
             await jobs.send(job)
-            if there_bytes < end_bytes:
-                break
+        sent.compressed = self.feed.compressed
         jobs.close()
-
-    async def _read(self, reader: PartReader, number: int, there_bytes: int) -> _Job:
-        part = self.plan.part(number, there_bytes)
-        may_grow = self.store.capabilities.gains_by_parallel_parts
-        buffer = await self.lease.take(part.size_bytes, may_grow=may_grow)
-        body = buffer.view(part.size_bytes)
-        descriptor = self.source.descriptor
-        try:
-            async with self.budget.threads:
-                digested = await self.source.read(
-                    partial(reader.read, descriptor, part, body), part.size_bytes
-                )
-        except BaseException:
-            if self.source.is_lost:
-                self.lease.lose(buffer)
-            raise
-        self._refuse_rejected()
-        return _Job(digested, buffer)
 
     async def _hash_in_order(self, jobs: MemoryObjectReceiveStream[_Job], sent: SentParts) -> None:
         sha256 = hashlib.sha256() if self.options.sha256 else None
@@ -197,6 +166,8 @@ class PartSender:
                 sent.resumed_bytes += job.digested.part.size_bytes
                 self.progress.add(job.digested.part.size_bytes)
             else:
+                if self.earlier is not None and job.digested.part.number in self.earlier.stored:
+                    self.differs(job.digested.part.number)
                 answer = await self._send(handle, job)
             sent.stored[answer.number] = answer
             self.stored(job.digested, answer)
@@ -271,19 +242,13 @@ class PartSender:
 
     async def _prove(self, job: _Job) -> None:
         """Before a second try, find what was damaged: buffer, file or connection."""
-        part, expected = job.digested.part, job.digested.digests.crc64nvme
+        expected = job.digested.digests.crc64nvme
         if await self.budget.in_thread(lambda: crc64nvme(job.body)) != expected:
             raise ChecksumError(
-                f"part {part.number} changed in memory after it was digested",
+                f"part {job.digested.part.number} changed in memory after it was digested",
                 hint="test this machine's memory",
             )
-        again = partial(range_crc64nvme, self.source.descriptor, part)
-        if await self.source.read(again, part.size_bytes) != expected:
-            raise SourceChangedError(
-                f"bytes {part.offset_bytes} to {part.end_bytes} of the file"
-                " were rewritten during its upload",
-                hint="start again once nothing writes to it",
-            )
+        await self.feed.prove(job.digested)
 
     def _refuse_rejected(self) -> None:
         if self.inspector is not None and self.inspector.rejected:

@@ -14,7 +14,7 @@ from asyncpipe.errors import (
     UploadError,
     leaf_of,
 )
-from asyncpipe.model.transfer import Keep, Target, TransferOptions
+from asyncpipe.model.transfer import Keep, Target, TransferOptions, Zstd
 from asyncpipe.ports import ObjectStore
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import Inspector
@@ -36,6 +36,7 @@ class UploadRequest:
         resume: go on with the upload of that journal, if it still exists.
         keep: whether a failure of the store leaves upload and journal to be resumed.
         expected_size_bytes: estimate for a growing file.
+        zstd: compress on the way; a file that is compressed already is sent as it is.
         progress: called in the event loop with (sent_bytes, total_bytes or None); must not block.
         warn: called with (code, sentence) when something was left behind at the store.
     """
@@ -50,6 +51,7 @@ class UploadRequest:
     resume: bool = False
     keep: Keep = Keep.NEVER
     expected_size_bytes: int | None = None
+    zstd: Zstd | None = None
     progress: Callable[[int, int | None], None] | None = None
     warn: Callable[[str, str], None] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from asyncpipe.errors import NotSupportedError, UploadMissingError
@@ -80,9 +80,17 @@ def is_same(stored: StoredPart, local: PartDigests, noted: JournalPart | None) -
 
 
 async def find_resumption(
-    store: ObjectStore, key: str, entry: JournalEntry | None, options: TransferOptions
+    store: ObjectStore,
+    key: str,
+    entry: JournalEntry | None,
+    options: TransferOptions,
+    continues: Callable[[str], bool],
 ) -> Resumption | None:
-    """Look for the upload that a journal names; None when it cannot be resumed."""
+    """Look for the upload that a journal names; None when it cannot be resumed.
+
+    ``continues`` decides, by the recipe of an open upload's bytes, whether it may be; one that may
+    not is aborted.
+    """
     if entry is None or (entry.store_url, entry.key) != (store.url, key):
         return None
     handle = UploadHandle(key=key, upload_id=entry.upload_id)
@@ -96,6 +104,9 @@ async def find_resumption(
         if info is None or info.metadata.get(NONCE_KEY) != entry.nonce:
             return None
         return Resumption(entry=entry, handle=handle, visible=info)
+    if not continues(entry.recipe):
+        await abort_until_gone(store, handle, options)
+        return None
     return Resumption(entry=entry, handle=handle, stored={part.number: part for part in parts})
 
 

@@ -1,7 +1,6 @@
 """One source -> one stored object: staged first, visible only when completed.
 
-`UploadSession` knows what exists at the store and in the journal; `part` sends the bytes,
-`completion` makes them visible.
+`UploadSession` knows what is at the store and in the journal; `completion` makes it visible.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ from asyncpipe.retry import repeated
 from asyncpipe.upload.abort import abort_until_gone
 from asyncpipe.upload.completion import Completion, read_again, refuse_taken, rewritten
 from asyncpipe.upload.digests import DigestedPart
+from asyncpipe.upload.feed.choice import Choice
+from asyncpipe.upload.feed.supply import Supply
 from asyncpipe.upload.journal import Journal, JournalEntry, JournalPart, read_journal
 from asyncpipe.upload.part import PartSender, Progress, SentParts
 from asyncpipe.upload.parts import PartPlan, plan_parts
@@ -45,6 +46,7 @@ class UploadSession:
         self._journal = Journal(request.journal_path) if request.journal_path else None
         self._nonce = secrets.token_hex(16)
         self._earlier: Resumption | None = None
+        self._choice = Choice(request.zstd, self._warn)
         self._plan: PartPlan | None = None
         self._handle: UploadHandle | None = None
         self._sent: SentParts | None = None
@@ -76,6 +78,7 @@ class UploadSession:
         assert self._sent is None, "an upload is staged once"
         request = self._request
         with reading(request.source.path):
+            await self._choice.look_at(request.source, request.budget)
             await self._find_earlier()
             await refuse_taken(request.store, request.target, self._nonce, request.options)
             await request.source.open()
@@ -85,6 +88,7 @@ class UploadSession:
             digests=self._sent.digests(),
             handle=self._handle,
             part_count=len(self._sent.parts),
+            compressed=self._sent.compressed,
         )
 
     async def complete(self) -> PublishedObject:
@@ -124,6 +128,7 @@ class UploadSession:
             part_count=len(self._sent.parts),
             resumed_bytes=self._sent.resumed_bytes,
             duration_s=anyio.current_time() - self._began_s,
+            compressed=self._sent.compressed,
         )
 
     async def take_back(self, error: BaseException) -> str | None:
@@ -167,11 +172,14 @@ class UploadSession:
                     await self._journal.remove()
         self._report(failed, error)
 
+    def _warn(self, code: str, sentence: str) -> None:
+        if self._request.warn is not None:
+            self._request.warn(code, sentence)
+
     def _report(self, failed: str | None, error: BaseException | None) -> None:
         if failed is None:
             return
-        if self._request.warn is not None:
-            self._request.warn("upload-left-behind", failed)
+        self._warn("upload-left-behind", failed)
         if isinstance(error, AsyncpipeError):
             error.hint = f"{error.hint.rstrip('.')}; {failed}" if error.hint else failed
         elif error is not None:
@@ -191,7 +199,7 @@ class UploadSession:
             return
         entry = await read_journal(request.journal_path)
         self._earlier = await find_resumption(
-            request.store, request.target.key, entry, request.options
+            request.store, request.target.key, entry, request.options, self._choice.continues
         )
         if self._earlier is not None:
             self._nonce = self._earlier.entry.nonce
@@ -212,6 +220,7 @@ class UploadSession:
                 nonce=self._nonce,
                 part_size_bytes=self._planned().part_size_bytes,
                 parts=self._earlier.entry.parts if self._earlier and resumed else {},
+                recipe=self._choice.recipe,
             )
             await self._journal.begin(entry)
         return self._handle
@@ -268,7 +277,8 @@ class UploadSession:
         """Return the plan of an open source: the earlier one if it is large enough."""
         if self._plan is None:
             request, grows = self._request, self._request.source.grows
-            size_bytes = request.expected_size_bytes if grows else request.source.state.size_bytes
+            read_bytes = request.expected_size_bytes if grows else request.source.state.size_bytes
+            size_bytes = self._choice.most_bytes(read_bytes)
             plan = plan_parts(size_bytes, request.options, request.store.capabilities, grows=grows)
             self._plan = self._earlier.plan(plan, size_bytes) if self._earlier else plan
         return self._plan
@@ -276,19 +286,28 @@ class UploadSession:
     async def _send_all(self, *, again: bool) -> SentParts:
         """Read and send everything; ``again``: from the start, inspected already."""
         request = self._request
-        if again or not request.source.grows:
+        if not self._choice.compresses and (again or not request.source.grows):
             self._progress.total_bytes = request.source.state.size_bytes
+        supply = Supply(
+            source=request.source,
+            plan=self._planned(),
+            capabilities=request.store.capabilities,
+            budget=request.budget,
+            lease=self._lease,
+            inspector=None if again else request.inspector,
+        )
         sender = PartSender(
             store=request.store,
             source=request.source,
-            plan=self._planned(),
+            feed=self._choice.feed(supply, sha256=request.options.sha256),
             budget=request.budget,
             lease=self._lease,
             options=request.options,
             progress=self._progress,
             begin=self._begin,
             stored=self._note,
-            inspector=None if again else request.inspector,
+            differs=self._choice.differs,
+            inspector=supply.inspector,
             earlier=None if again else self._earlier,
         )
         with flattened():

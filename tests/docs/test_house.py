@@ -51,6 +51,12 @@ def test_no_module_is_too_long_to_read() -> None:
     assert long == {}
 
 
+def test_no_call_is_left_to_a_thread_that_the_exit_waits_for() -> None:
+    """anyio's threads are joined at exit, abandoned or not: ``system/threads.py`` has others."""
+    modules = sorted((REPOSITORY / "asyncpipe").glob("**/*.py"))
+    assert not [path for path in modules if "abandon_on_cancel=True" in path.read_text("utf-8")]
+
+
 @pytest.mark.parametrize("room", [path for path in rooms() if path.is_dir()], ids=lambda p: p.name)
 def test_a_file_name_means_one_thing_in_a_room(room: Path) -> None:
     names = Counter(path.name for path in room.rglob("*.py"))

@@ -40,6 +40,29 @@ def test_the_one_xva_is_found_whatever_its_name(name: str, tmp_path: Path) -> No
     assert _collect(tmp_path) == path
 
 
+@pytest.mark.parametrize("name", ["vm.xva.gz", "vm.xva.zst", "out/VM.XVA.GZ"])
+def test_one_that_the_template_compressed_is_found_beside_its_sums(
+    name: str, tmp_path: Path
+) -> None:
+    path = _write(tmp_path, name)
+    _write(tmp_path, "manifest.json")
+    _write(tmp_path, f"{name}.sha256")
+    assert _collect(tmp_path) == path
+
+
+def test_of_an_xva_and_its_compressed_copy_it_is_the_former(tmp_path: Path) -> None:
+    path = _write(tmp_path, "vm.xva")
+    _write(tmp_path, "vm.xva.gz")
+    assert _collect(tmp_path) == path
+
+
+def test_two_compressed_xvas_are_one_too_many(tmp_path: Path) -> None:
+    _write(tmp_path, "one.xva.gz")
+    _write(tmp_path, "two.xva.zst")
+    with pytest.raises(ArtifactError, match="left 2 XVAs"):
+        _collect(tmp_path)
+
+
 def test_a_stale_file_is_not_taken_for_it(tmp_path: Path) -> None:
     path = _write(tmp_path, "new.xva")
     _write(tmp_path, "old.xva", at_s=BEFORE_S)

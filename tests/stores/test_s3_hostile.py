@@ -15,7 +15,8 @@ from asyncpipe.errors import TransientStoreError, UploadError
 from asyncpipe.model.store import StoreOptions, StoreProfile, UploadHandle
 from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
-from asyncpipe.stores.s3 import calls, pages, reading, transport
+from asyncpipe.stores.s3 import calls, pages, reading
+from asyncpipe.stores.s3.wire import transport
 from tests.s3_standin.standin import StandIn
 from tests.stores.helpers import LIMIT_S, TEXT, begun, digests_of, keys_of, one_part, read_all
 from tests.stores.listening import listening

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -210,6 +211,28 @@ def test_create_works_in_a_pipe(tmp_path: Path) -> None:
         check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_extract_from_a_source_that_hangs_ends_at_a_signal_and_leaves_nothing(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    made = tmp_path / "disk.raw"
+    command = [sys.executable, "-m", "asyncpipe", "extract", "-", "-o", str(made)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.write(CUT)  # more than a pipe holds: it reads, and then waits for the rest
+        child.stdin.flush()
+        while not made.exists():
+            assert child.poll() is None
+        child.send_signal(number)
+        try:
+            assert child.wait(timeout=30) == 130
+        finally:
+            child.kill()
+        assert child.stderr is not None
+        assert child.stderr.read().strip() == b"asyncpipe: interrupted"
+    assert list(tmp_path.iterdir()) == []
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from itertools import groupby
@@ -25,7 +25,7 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.xva import XvaReport
-from asyncpipe.ports import ObjectStore
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.text.format import size_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _BUFFER_BYTES: Final = 1024 * 1024
 _MOST_VECTORS: Final = 512  # of one write; IOV_MAX is 1024
-_ZEROS: Final = bytes(512)
+_HOLE_BYTES: Final = 64 * 1024  # zeros of that length, aligned to a piece, are not written
+_ZEROS: Final = bytes(_HOLE_BYTES)
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -70,7 +71,7 @@ async def pull(
         entry = await read_version(store, entry.folder_key)
     token = (entry.xva.sha256_hex or entry.timestamp)[:16]
     partial = path.with_name(f".{path.name}.{token}.partial")
-    await anyio.to_thread.run_sync(_require_room, entry, partial, path)
+    await anyio.to_thread.run_sync(require_room, entry.xva.size_bytes, partial, path)
     sink = await anyio.to_thread.run_sync(_Sink.open, partial, validator)
     try:
         resumed_bytes = sink.size_bytes
@@ -81,7 +82,7 @@ async def pull(
             async for pieces in ranges:
                 await anyio.to_thread.run_sync(sink.write, pieces)
         verified = await anyio.to_thread.run_sync(sink.finish, entry)
-        await anyio.to_thread.run_sync(_place, partial, path)
+        await anyio.to_thread.run_sync(place, partial, path)
     except (UploadError, XvaInvalidError) as error:
         # what a broken connection left is worth resuming; what was refused is not
         if not isinstance(error, TransientStoreError) or not sink.size_bytes:
@@ -101,7 +102,7 @@ async def require_image(store: ObjectStore, entry: CatalogEntry, validator: XvaV
     """
     digest = hashlib.sha256()
 
-    def take(pieces: Sequence[bytes]) -> None:
+    def take(pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             digest.update(piece)
             validator.feed(piece)
@@ -109,8 +110,8 @@ async def require_image(store: ObjectStore, entry: CatalogEntry, validator: XvaV
     async with stream_ranges(store, entry) as ranges:
         async for pieces in ranges:
             await anyio.to_thread.run_sync(take, pieces)
-    _compare(entry, digest.hexdigest())
-    _judge(entry, validator.finish())
+    compare(entry, digest.hexdigest())
+    judge(entry, validator.finish())
 
 
 class _Sink:
@@ -135,12 +136,12 @@ class _Sink:
     def restart(self) -> _Sink:
         """Forget all that was there."""
         self.file.truncate(0)
-        return _Sink(self.file, self._validator and type(self._validator)())
+        return _Sink(self.file, self._validator and self._validator.anew())
 
-    def write(self, pieces: Sequence[bytes]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Append the next pieces; zeros are left out, so that they cost no disk."""
         descriptor, at_bytes = self.file.fileno(), self.size_bytes
-        for is_hole, run in groupby(pieces, key=_is_zeros):
+        for is_hole, run in groupby(_blocks(pieces), key=_is_zeros):
             views = list(run)
             if not is_hole:
                 _write_all(descriptor, views, at_bytes)
@@ -154,21 +155,21 @@ class _Sink:
         os.fsync(self.file.fileno())
         verified = ["size"]
         if entry.xva.sha256_hex:
-            _compare(entry, self._sha256.hexdigest())
+            compare(entry, self._sha256.hexdigest())
             verified.append("sha256")
         if self._validator is not None:
-            _judge(entry, self._validator.finish())
-            verified.append("xva")
+            verified += judge(entry, self._validator.finish())
         return tuple(verified)
 
-    def _count(self, piece: bytes) -> None:
+    def _count(self, piece: Piece) -> None:
         self._sha256.update(piece)
         if self._validator is not None:
             self._validator.feed(piece)
         self.size_bytes += len(piece)
 
 
-def _compare(entry: CatalogEntry, sha256_hex: str) -> None:
+def compare(entry: CatalogEntry, sha256_hex: str) -> None:
+    """Raise ChecksumError when the stored object has another digest than was published."""
     if sha256_hex != entry.xva.sha256_hex:
         raise ChecksumError(
             f"The XVA under {entry.folder_key} is not the one that was published: "
@@ -177,20 +178,42 @@ def _compare(entry: CatalogEntry, sha256_hex: str) -> None:
         )
 
 
-def _judge(entry: CatalogEntry, report: XvaReport) -> None:
+def judge(entry: CatalogEntry, report: XvaReport) -> tuple[str, ...]:
+    """Return what a validator has proved.
+
+    Raises:
+        ChecksumError: the archive inside is not the one that was published.
+        XvaInvalidError: it is no valid XVA.
+    """
     if report.rejection is not None:
         raise XvaInvalidError(
             f"The XVA under {entry.folder_key} is not valid: {report.rejection}",
             hint="Nothing was kept. --no-verify-xva fetches it all the same.",
         )
+    published_hex, found_hex = entry.xva.plain_sha256_hex, report.content_sha256_hex
+    if not published_hex or found_hex is None:
+        return ("xva",)
+    if found_hex != published_hex:
+        raise ChecksumError(
+            f"The XVA under {entry.folder_key} does not hold what was published: decompressed, its "
+            f"SHA-256 is {found_hex}, not {published_hex}.",
+            hint="Nothing was kept. Look who changed the object at the store.",
+        )
+    return ("xva", "content-sha256")
 
 
-def _is_zeros(piece: bytes) -> bool:
-    """Look at the beginning first, so that data is not compared, nor zeros copied for it."""
-    return piece.startswith(_ZEROS[: len(piece)]) and not piece.strip(b"\0")
+def _is_zeros(block: memoryview) -> bool:
+    return _ZEROS.startswith(block)  # == would compare a view item by item
 
 
-def _write_all(descriptor: int, pieces: Sequence[bytes], at_bytes: int) -> None:
+def _blocks(pieces: Sequence[Piece]) -> Iterator[memoryview]:
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), _HOLE_BYTES):
+            yield view[start : start + _HOLE_BYTES]
+
+
+def _write_all(descriptor: int, pieces: Sequence[Piece], at_bytes: int) -> None:
     for first in range(0, len(pieces), _MOST_VECTORS):
         some = pieces[first : first + _MOST_VECTORS]
         end_bytes = at_bytes + sum(map(len, some))
@@ -200,12 +223,13 @@ def _write_all(descriptor: int, pieces: Sequence[bytes], at_bytes: int) -> None:
             at_bytes += os.pwrite(descriptor, rest, at_bytes)
 
 
-def _require_room(entry: CatalogEntry, partial: Path, path: Path) -> None:
+def require_room(size_bytes: int, partial: Path, path: Path) -> None:
+    """Raise UsageError when ``path`` exists, or there is no room for so much there."""
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} exists and is not overwritten.", hint="Name another --output.")
     folder = next(parent for parent in partial.absolute().parents if parent.exists())
     have_bytes = partial.stat().st_size if partial.exists() else 0
-    need_bytes = entry.xva.size_bytes - have_bytes + _RESERVE_BYTES
+    need_bytes = size_bytes - have_bytes + _RESERVE_BYTES
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < need_bytes:
         raise UsageError(
@@ -214,7 +238,7 @@ def _require_room(entry: CatalogEntry, partial: Path, path: Path) -> None:
         )
 
 
-def _place(partial: Path, path: Path) -> None:
+def place(partial: Path, path: Path) -> None:
     """Give the file its name, unless somebody else took it meanwhile."""
     try:
         path.hardlink_to(partial)

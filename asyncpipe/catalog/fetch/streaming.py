@@ -11,14 +11,14 @@ import anyio
 
 from asyncpipe.errors import ChecksumError, TransientStoreError, flattened
 from asyncpipe.model.documents.catalog import CatalogEntry
-from asyncpipe.ports import ObjectStore
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.retry import Retries, RetryPolicy
 
 _RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
 _EXTENDED_EACH_S: Final = 0.5  # not for each of ten thousand pieces a second
 _MIB: Final = 1024 * 1024
 
-Pieces = Sequence[bytes]  # of one range, in order
+Pieces = Sequence[Piece]  # of one range, in order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ AHEAD: Final = Ahead()
 @asynccontextmanager
 async def stream_xva(
     store: ObjectStore, entry: CatalogEntry
-) -> AsyncGenerator[AsyncIterator[bytes]]:
+) -> AsyncGenerator[AsyncIterator[Piece]]:
     """Read the XVA of ``entry`` in pieces.
 
     Raises:
@@ -109,7 +109,7 @@ class _Fetching:
         # the last one is asked for without an end, so that an object that grew shows
         limit_bytes = None if number == self.count - 1 else want_bytes
         retries = Retries(_RETRY)
-        pieces: list[bytes] = []
+        pieces: list[Piece] = []
         got_bytes = 0
         while got_bytes < want_bytes:
             before_bytes = got_bytes
@@ -135,7 +135,7 @@ class _Fetching:
     @asynccontextmanager
     async def _guarded(
         self, offset_bytes: int, size_bytes: int | None
-    ) -> AsyncGenerator[AsyncIterator[bytes]]:
+    ) -> AsyncGenerator[AsyncIterator[Piece]]:
         """Read a range of the store; a TransientStoreError when nothing comes for a while."""
         stall_s = self._ahead.stall_s
         opened = self._store.stream(self._key, offset_bytes=offset_bytes, size_bytes=size_bytes)
@@ -155,8 +155,8 @@ class _Fetching:
 
 
 async def _extending(
-    limit: anyio.CancelScope, stall_s: float, stream: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
+    limit: anyio.CancelScope, stall_s: float, stream: AsyncIterator[Piece]
+) -> AsyncIterator[Piece]:
     async for piece in stream:
         now_s = anyio.current_time()
         if limit.deadline - now_s < stall_s - _EXTENDED_EACH_S:
@@ -164,7 +164,7 @@ async def _extending(
         yield piece
 
 
-async def _flat(ranges: AsyncIterator[Pieces]) -> AsyncIterator[bytes]:
+async def _flat(ranges: AsyncIterator[Pieces]) -> AsyncIterator[Piece]:
     async for pieces in ranges:
         for piece in pieces:
             yield piece

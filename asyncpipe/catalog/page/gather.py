@@ -37,9 +37,7 @@ class TemplateView:
     difference: Difference | None  # from ``before`` to ``current``
     ends: Mapping[str, str] = field(default_factory=dict)  # by folder: when it expires, RFC 3339
     inherited: Mapping[str, str] = field(default_factory=dict)  # by folder: its revoked ancestor
-    outdated: Mapping[str, str] = field(
-        default_factory=dict
-    )  # by folder: what it lacks
+    outdated: Mapping[str, str] = field(default_factory=dict)  # by folder: what it lacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,11 @@ def latest(**given: Any) -> int:
     flag_value=False,
     help="Do not look whether the XVA is whole and importable.",
 )
+@click.option(
+    "--decompress",
+    is_flag=True,
+    help="Write the XVA as it was exported, for a host that does not import its compression.",
+)
 @lifetime.BAD
 @REQUIRE_SIGNATURE
 @_PLACE

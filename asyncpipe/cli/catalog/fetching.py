@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -15,9 +15,14 @@ from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.cli.progress import watched_stream
 from asyncpipe.cli.signing.keys import checked, trust_of
+from asyncpipe.errors import UsageError
 from asyncpipe.model.documents.catalog import CatalogEntry
+from asyncpipe.model.xva import COMPRESSED
 from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import size_text
+
+if TYPE_CHECKING:
+    from asyncpipe.xva.read.validator import XvaValidator
 
 
 async def where(store: ObjectStore, *, template: str) -> Said:
@@ -38,11 +43,14 @@ async def pull(
     template: str,
     output: Path | None,
     verify_xva: bool,
+    decompress: bool,
     revoked: bool,
     expired: bool,
     **signature: Any,
 ) -> Said:
     """Fetch an XVA and say what was verified."""
+    if decompress and not verify_xva:
+        raise UsageError("--decompress reads the whole XVA: it cannot go with --no-verify-xva.")
     trust = trust_of(signature)
     warnings: list[str] = []
     entry = await catalog.resolve(
@@ -51,18 +59,23 @@ async def pull(
     signed = await checked(store, entry, trust) if trust else None
     entry = signed.entry if signed else entry
     path = await anyio.to_thread.run_sync(_output, output, entry)
-    from asyncpipe.xva.read.validator import XvaValidator
-
     async with watched_stream(store, path.name, entry.xva.size_bytes) as watched_store:
-        validator = XvaValidator() if verify_xva else None
-        pulled = await catalog.pull(
-            watched_store, entry, path, validator=validator, trusted=signed is not None
-        )
+        if decompress:
+            from asyncpipe.catalog.fetch.plain import pull_plain
+
+            pulled = await pull_plain(watched_store, entry, path, trusted=bool(signed))
+        else:
+            validator = validator_of_stored() if verify_xva else None
+            pulled = await catalog.pull(
+                watched_store, entry, path, validator=validator, trusted=bool(signed)
+            )
     if "sha256" not in pulled.verified:
         warnings.append("the version was published without a SHA-256: only its size was compared")
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
     checks = [*pulled.verified, *(["signature"] if signed else [])]
-    size, verified = size_text(pulled.entry.xva.size_bytes), ", ".join(checks)
+    xva = pulled.entry.xva
+    size = size_text(xva.content_size_bytes if decompress else xva.size_bytes)
+    verified = ", ".join(checks)
     return Said(
         text=f"{pulled.path}: {size}{resumed}, verified: {verified}\n"
         f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}\n"
@@ -72,6 +85,7 @@ async def pull(
             "version": to_builtins(pulled.entry),
             "path": str(pulled.path),
             "resumed_bytes": pulled.resumed_bytes,
+            "decompressed": decompress,
             "verified": checks,
             "signer": signed.signer if signed else None,
         },
@@ -89,10 +103,8 @@ async def verify(store: ObjectStore, *, template: str, **signature: Any) -> Said
         warnings.append(f"{entry.short_id}@{entry.timestamp} {problem}")
     signed = await checked(store, entry, trust)
     entry = signed.entry
-    from asyncpipe.xva.read.validator import XvaValidator
-
     async with watched_stream(store, template, entry.xva.size_bytes) as watched_store:
-        await catalog.require_image(watched_store, entry, XvaValidator())
+        await catalog.require_image(watched_store, entry, validator_of_stored())
     return Said(
         text=f"{entry.short_id}@{entry.timestamp}: signature, statement, metadata.json and image"
         f" fit together\nSigned by {signed.signer}",
@@ -104,6 +116,13 @@ async def verify(store: ObjectStore, *, template: str, **signature: Any) -> Said
         },
         warnings=tuple(warnings),
     )
+
+
+def validator_of_stored() -> XvaValidator:
+    """Return what judges a stored XVA, and digests what is in a compressed one."""
+    from asyncpipe.xva.read.validator import XvaValidator
+
+    return XvaValidator(digest_of=COMPRESSED)
 
 
 def _output(output: Path | None, entry: CatalogEntry) -> Path:

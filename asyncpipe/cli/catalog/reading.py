@@ -51,6 +51,8 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         ("packages", _packages(document)),
         ("XVA", f"{store.url_of(entry.xva.key)}  {size_text(xva['size_bytes'])}"),
         ("sha256", xva["sha256_hex"]),
+        *_compression(document),
+        ("disk used", _used(document["xva"] or {})),
         ("verified", ", ".join(document["verified"]) or "nothing"),
         ("ISO", (document["iso"] or {}).get("name")),
         ("template", build["template"]["path"]),
@@ -77,6 +79,33 @@ async def show(store: ObjectStore, *, template: str) -> Said:
 
 def _updates(answer: Answer) -> str:
     return str(answer) or f"up to date on {answer.checked_utc[:10]}"
+
+
+def _compression(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How it is compressed, what it holds and who imports it; nothing where it is not."""
+    found = document["compression"]
+    if found is None:
+        return []
+    level = f" level {found['level']}" if found["level"] is not None else ""
+    by = found["imported_by"]
+    hosts = (
+        f"XCP-ng {by['xcp_ng']}, XenServer {by['xenserver']} (xapi {by['xapi']}) and later"
+        if by
+        else "every host"
+    )
+    share = f"{100 * found['ratio']:.0f} % of {size_text(found['plain_size_bytes'])}"
+    return [
+        ("compression", f"{found['format']}{level}, {share}"),
+        ("plain sha256", found["plain_sha256_hex"]),
+        ("imported by", hosts),
+    ]
+
+
+def _used(report: Mapping[str, Any]) -> str | None:
+    virtual_bytes, used_bytes = report.get("virtual_size_bytes"), report.get("used_bytes")
+    if not isinstance(virtual_bytes, int) or not isinstance(used_bytes, int):
+        return None  # of a version from before this was recorded
+    return f"{size_text(used_bytes)} of {size_text(virtual_bytes)}"
 
 
 async def diff(store: ObjectStore, *, before: str, after: str) -> Said:

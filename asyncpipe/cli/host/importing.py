@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +30,10 @@ from asyncpipe.errors import (
 from asyncpipe.host.access import access_of_environment
 from asyncpipe.host.importing import Imported, ImportOptions, import_xva
 from asyncpipe.host.stream import ImportSource
+from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.host import HostAccess
+from asyncpipe.model.xva import Compression
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.text.format import duration_text, rate_text, size_text
@@ -151,19 +154,37 @@ async def _source(
             version = f"{entry.short_id}@{entry.timestamp}"
             entry = await catalog.resolve(store, version, revoked=True)
 
+        version = f"{entry.short_id}@{entry.timestamp}"
+
         @asynccontextmanager
-        async def opened() -> AsyncGenerator[AsyncIterator[bytes]]:
+        async def opened() -> AsyncGenerator[AsyncIterator[Piece]]:
             async with catalog.stream_xva(store, entry) as pieces:
                 yield pieces
 
-        yield ImportSource(
-            name=f"{entry.short_id}@{entry.timestamp}",
+        stored = ImportSource(
+            name=version,
             size_bytes=entry.xva.size_bytes,
             open=opened,
             sha256_hex=entry.xva.sha256_hex or None,
-            version=f"{entry.short_id}@{entry.timestamp}",
+            version=version,
             origin=without_userinfo(store.url_of(entry.xva.key)),
         )
+        yield _compressed(stored, store, entry) if entry.xva.compression else stored
+
+
+def _compressed(stored: ImportSource, store: ObjectStore, entry: CatalogEntry) -> ImportSource:
+    """Say how it is compressed, and how a host gets it that does not import that."""
+    from asyncpipe.catalog.fetch.plain import stream_plain
+
+    xva = entry.xva
+    plain = replace(
+        stored,
+        size_bytes=xva.content_size_bytes,
+        open=partial(stream_plain, store, entry),
+        sha256_hex=xva.content_sha256_hex or None,
+    )
+    known = {str(one): one for one in Compression}
+    return replace(stored, compression=known.get(xva.compression or ""), plain=plain)
 
 
 @asynccontextmanager

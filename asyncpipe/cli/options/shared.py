@@ -25,6 +25,7 @@ from asyncpipe.cli.options.identity import IDENTITY
 from asyncpipe.cli.options.objects import OBJECTS
 from asyncpipe.cli.options.signature import PARENT, SIGNING
 from asyncpipe.cli.options.values import (
+    COMPRESSION,
     DURATION,
     GLOB,
     PATH,
@@ -203,6 +204,16 @@ STORE = options(
         help="Certificates to trust for an https endpoint.",
     ),
 )
+COMPRESS = setting(
+    "zstd",
+    "--compress",
+    type=COMPRESSION,
+    metavar="zstd[:LEVEL]|none",
+    section="Upload",
+    show_default="none",
+    help="Compress the XVA on its way to the store. A level is 1 (fast) to 19 (small), 3 if not"
+    " given. XCP-ng 7.6, XenServer 8.1 and later import it.",
+)
 TRANSFER = options(
     setting(
         "max_memory_bytes",
@@ -291,6 +302,7 @@ PUBLISHING = options(
     WORK_DIRECTORY,
     IDENTITY,
     PARENT,
+    COMPRESS,
     TRANSFER,
     STORE,
     OBJECTS,

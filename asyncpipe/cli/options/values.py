@@ -15,6 +15,7 @@ import click
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
+from asyncpipe.model.transfer import ZSTD_LEVELS, Zstd
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~-]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
@@ -65,6 +66,25 @@ def parse_variable(assignment: str) -> tuple[str, str]:
     return name.strip(), value
 
 
+def parse_compression(text: str) -> Zstd | None:
+    """``"zstd:9"`` -> how to compress; ``"none"`` -> None.
+
+    Raises:
+        UsageError: neither, or a level that zstd does not have.
+    """
+    name, colon, level = text.strip().lower().partition(":")
+    if name == "none" and not colon:
+        return None
+    known = level.isascii() and level.isdigit() and int(level) in ZSTD_LEVELS
+    if name != "zstd" or (colon and not known):
+        most = max(ZSTD_LEVELS)
+        raise UsageError(
+            f"{text[:80]!r} is not a compression.",
+            hint=f"Write none, zstd or zstd:LEVEL, with a level from 1 to {most}.",
+        )
+    return Zstd(level=int(level)) if colon else Zstd()
+
+
 def _moment(text: str) -> str:
     """A moment with its time zone, as S3 wants it."""
     try:
@@ -111,7 +131,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _array(text: str) -> list[str] | None:
-    """The texts of a JSON array; None where ``text`` is none (a glob may begin with a bracket)."""
+    """The texts of a JSON array; None if ``text`` is not one (a glob may begin with a bracket)."""
     if not text.lstrip().startswith("["):
         return None
     try:
@@ -190,6 +210,7 @@ VARIABLE = Parsed("variable", parse_variable, split=_lines)
 MOMENT = Parsed("moment", _moment)
 VERSION = Parsed("version", _version)
 VARIANT = Parsed("variant", _variant)
+COMPRESSION = Parsed("compression", parse_compression)
 
 
 def shown_size(size_bytes: int) -> str:

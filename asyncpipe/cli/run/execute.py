@@ -245,6 +245,7 @@ def _services(
         facts=replace(facts, run_id=journal.run_id),
         secrets=prepared.secrets,
         transfer=settings.transfer,
+        zstd=settings.zstd,
         eager=_eager(settings, store),
         keep_xva=settings.keep_xva,
         take_over=settings.take_over,

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from asyncpipe import detect, metadata
 from asyncpipe.cli.run import folders
 from asyncpipe.cli.run.execute import NEXT_SECOND_S, execute
 from asyncpipe.cli.run.prepare import Prepared
-from asyncpipe.cli.run.signals import cancelled_by_signals
+from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.detect import evidence
 from asyncpipe.detect.guest import facts_of
 from asyncpipe.errors import EXIT_CANCELLED, UsageError
+from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
 from asyncpipe.model.store_keys import LOG_NAME
@@ -40,6 +44,20 @@ from asyncpipe.text.secrets import Secrets, secrets_of
 _PIECE_BYTES: Final = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A finished XVA and what is known of it; None: it is found out, or not known.
+
+    ``described(plan, run_id)`` gives the metadata as far as it is known without the files, and
+    the name of its place.
+    """
+
+    file: Path
+    log_file: Path | None = None
+    identity: OsIdentity | None = None
+    described: Callable[[BuildPlan, str], tuple[Mapping[str, Any], str]] | None = None
+
+
 def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resumed: bool) -> int:
     """Publish ``file``; returns the exit code.
 
@@ -48,30 +66,54 @@ def publish_file(settings: Settings, file: Path, log_file: Path | None, *, resum
     """
     if not file.is_file():
         raise UsageError(f"{file}: no such file.")
-    return anyio.run(_run, settings, file, log_file, resumed)
+    return anyio.run(_run, settings, Finished(file=file, log_file=log_file), resumed)
 
 
-async def _run(settings: Settings, file: Path, log_file: Path | None, resumed: bool) -> int:  # noqa: FBT001
+async def _run(settings: Settings, finished: Finished, resumed: bool) -> int:  # noqa: FBT001
     exit_code = EXIT_CANCELLED
     async with cancelled_by_signals() as announcer:
         folders.refuse_workspace(settings)
-        new_folders = folders.not_there_yet(settings)
-        guest = await anyio.to_thread.run_sync(_guest_of, log_file)
-        identity = _identity(settings, file, guest)
-        folder = _folder(settings, file)
-        with alone(folder):
-            known = secrets_of(settings.environment, {})
-            while True:
-                journal = _journal(settings, folder, resumed=resumed)
-                await anyio.to_thread.run_sync(_write_log, folder / LOG_NAME, file, log_file, known)
-                one = _plan(settings, file, identity, journal)
-                prepared = _prepared(settings, one, journal, new_folders)
-                built = await _built(settings, one, identity, guest, journal)
-                if (ended := await execute(prepared, announcer, built=built)) is not None:
-                    break
-                await anyio.sleep(NEXT_SECOND_S)
-        exit_code = ended
+        exit_code = await publish_finished(settings, finished, announcer, resumed=resumed)
     return exit_code  # noqa: RET504 - the context may swallow the cancellation
+
+
+async def publish_finished(
+    settings: Settings, finished: Finished, announcer: Announcer, *, resumed: bool
+) -> int:
+    """Publish an XVA within `cancelled_by_signals`; returns the exit code, raises as above."""
+    file, log_file = finished.file, finished.log_file
+    new_folders = folders.not_there_yet(settings)
+    guest = await anyio.to_thread.run_sync(_guest_of, log_file)
+    identity = finished.identity or _identity(settings, file, guest)
+    folder = _folder(settings, file)
+    with alone(folder):
+        known = secrets_of(settings.environment, {})
+        while True:
+            journal = _journal(settings, folder, resumed=resumed)
+            await anyio.to_thread.run_sync(_write_log, folder / LOG_NAME, file, log_file, known)
+            one = _plan(settings, file, identity, journal)
+            prepared = _prepared(settings, one, journal, new_folders)
+            built = await _built(settings, one, identity, guest, journal)
+            if finished.described is not None:
+                built = _as_described(built, one, journal, finished.described)
+            if (ended := await execute(prepared, announcer, built=built)) is not None:
+                return ended
+            await anyio.sleep(NEXT_SECOND_S)
+
+
+def _as_described(
+    built: Built,
+    one: BuildPlan,
+    journal: RunJournal,
+    described: Callable[[BuildPlan, str], tuple[Mapping[str, Any], str]],
+) -> Built:
+    draft, name = described(one, journal.run_id)
+    return msgspec.structs.replace(
+        built,
+        folder_key=store_keys.folder_key(name, one.timestamp),
+        name=name,
+        draft=dict(draft),
+    )
 
 
 def _prepared(
@@ -96,11 +138,16 @@ def _guest_of(log_file: Path | None) -> GuestFacts:
         return facts_of(lines)
 
 
+def _stem(file: Path) -> str:
+    """The name less ``.xva``, ``.xva.gz`` or ``.xva.zst``."""
+    return re.sub(r"\.xva(\.gz|\.zst)?$", "", file.name, flags=re.IGNORECASE)
+
+
 def _identity(settings: Settings, file: Path, guest: GuestFacts) -> OsIdentity:
     identity = detect.determine_os_info(
         (
             *evidence.from_options(settings.os, settings.os_version),
-            *evidence.from_name(file.name.removesuffix(".xva")),
+            *evidence.from_name(_stem(file)),
             *evidence.from_guest(guest),
         )
     )
@@ -115,7 +162,7 @@ def _identity(settings: Settings, file: Path, guest: GuestFacts) -> OsIdentity:
 def _folder(settings: Settings, file: Path) -> Path:
     """One folder per file, so that --resume finds what the same command began."""
     name = hashlib.sha256(os.fsencode(file.resolve())).hexdigest()[:12]
-    return (settings.work_directory / "publish" / f"{plan.slug(file.stem)}-{name}").resolve()
+    return (settings.work_directory / "publish" / f"{plan.slug(_stem(file))}-{name}").resolve()
 
 
 def _journal(settings: Settings, folder: Path, *, resumed: bool) -> RunJournal:
@@ -145,7 +192,7 @@ def _clear(folder: Path) -> None:
 def _plan(settings: Settings, file: Path, identity: OsIdentity, journal: RunJournal) -> BuildPlan:
     template = Template(path=file, folder=file.parent, kind="file", files=(file,), sha256_hex="")
     return BuildPlan(
-        unit=plan.slug(file.stem),
+        unit=plan.slug(_stem(file)),
         template=template,
         packer_path=Path(),
         packer_version="",

@@ -10,6 +10,7 @@ import anyio.to_thread
 from asyncpipe.errors import UsageError
 from asyncpipe.settings import Settings
 from asyncpipe.system.files import read_regular
+from asyncpipe.system.threads import abandonable
 
 if TYPE_CHECKING:
     from asyncpipe.model.documents.catalog import CatalogEntry
@@ -36,7 +37,7 @@ async def signer_of(settings: Settings) -> Signer | None:
             raise UsageError("--signing-key and --keyless exclude each other.")
         from asyncpipe.provenance.keyless import KeylessSigner
 
-        return await anyio.to_thread.run_sync(KeylessSigner.ready, abandon_on_cancel=True)
+        return await abandonable(KeylessSigner.ready)
     environment = settings.environment
     password = environment.get(PASSWORD_VARIABLE, "")
     if settings.signing_key:

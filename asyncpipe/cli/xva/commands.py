@@ -19,6 +19,7 @@ from asyncpipe.cli.options.values import SIZE
 from asyncpipe.cli.progress import Progress
 from asyncpipe.cli.xva.show import name_of, print_report, print_vm, print_vm_json
 from asyncpipe.errors import AsyncpipeError, UsageError, XvaInvalidError
+from asyncpipe.model.xva import ANY_COMPRESSION
 from asyncpipe.system.qemu_img import FORMATS, RAW, convert, find_converter, format_of
 from asyncpipe.text.format import size_text
 
@@ -104,7 +105,7 @@ def _verified(url: str, *, allow_metadata_only: bool) -> XvaReport:
 
     from asyncpipe.xva.read.validator import XvaValidator
 
-    validator = XvaValidator(allow_metadata_only=allow_metadata_only)
+    validator = XvaValidator(allow_metadata_only=allow_metadata_only, digest_of=ANY_COMPRESSION)
     anyio.run(_pump, url, validator)
     return validator.finish()
 
@@ -135,14 +136,15 @@ async def _pump(url: str, taker: _Taker) -> None:
 @click.command()
 @click.argument("file", metavar="FILE|URL")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def inspect(file: str, *, as_json: bool) -> None:
+@click.option("--digest", is_flag=True, help="Read the whole XVA for its content's SHA-256.")
+def inspect(file: str, *, as_json: bool, digest: bool) -> None:
     """Print the VM and the disks of an XVA; reads its description only, verifies nothing else."""
     import anyio
 
-    head = _Head()
+    head = _Head(whole=digest)
     anyio.run(_pump, file, head)
     report = head.validator.finish()
-    if head.validator.facts is None:
+    if head.validator.facts is None or (digest and report.rejection is not None):
         raise XvaInvalidError(f"{name_of(file)} is not valid: {report.rejection}")
     if as_json:
         print_vm_json(file, report)
@@ -151,16 +153,18 @@ def inspect(file: str, *, as_json: bool) -> None:
 
 
 class _Head:
-    """Reads until ova.xml is known."""
+    """Reads until ova.xml is known, or to the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool) -> None:
         from asyncpipe.xva.read.validator import XvaValidator
 
-        self.validator = XvaValidator()
+        self._whole = whole
+        self.validator = XvaValidator(digest_of=ANY_COMPRESSION if whole else ())
 
     @property
     def rejected(self) -> bool:
-        return self.validator.rejected or self.validator.facts is not None
+        known = self.validator.facts is not None and not self._whole
+        return self.validator.rejected or known
 
     def feed(self, data: memoryview) -> None:
         self.validator.feed(data)
@@ -188,7 +192,11 @@ def extract(file: str, disk: int, format_: str | None, output: Path) -> None:
         report = _extract_converted(file, disk, output, format_)
     found = report.disks[disk]
     size, data = size_text(found.virtual_size_bytes), size_text(found.data_bytes)
-    click.echo(f"{output}: {size}, {data} of it data, from disk {disk} ({found.name})", err=True)
+    click.echo(
+        f"{output}: {size}, {data} of it data, from disk {disk} ({found.name}) of the XVA with"
+        f" content sha256:{report.content_sha256_hex}",
+        err=True,
+    )
 
 
 def _extract_raw(file: str, disk: int, output: Path) -> XvaReport:

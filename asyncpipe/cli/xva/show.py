@@ -41,18 +41,33 @@ def _summary(report: XvaReport) -> str:
         f'{size_text(report.size_bytes)}, compression {kind}, VM "{report.vm_name}", '
         f"{counted(len(report.disks), 'disk')}, "
         f"{counted(report.chunks_verified, 'chunk')} verified{sum_kind}, "
-        f"imports into xapi {report.xapi_version} and later"
+        f"imports into xapi {report.xapi_version} and later, {_content(report)}"
     )
+
+
+def _content(report: XvaReport) -> str:
+    """What is in it, however it is compressed."""
+    used = f"{size_text(report.used_bytes)} of {size_text(report.virtual_size_bytes)} used"
+    return f"{used}, content sha256:{report.content_sha256_hex}"
 
 
 def print_vm_json(url: str, report: XvaReport) -> None:
     """Print what the description says as one JSON object."""
     known = report_to_dict(report)
-    kept = ("compression", "vm", "disk_count", "networks", "product_brand", "product_version")
+    kept: tuple[str, ...] = (
+        "compression",
+        "vm",
+        "disk_count",
+        "networks",
+        "product_brand",
+        "product_version",
+    )
     disks = [
         {"number": number, "name": disk.name, "virtual_size_bytes": disk.virtual_size_bytes}
         for number, disk in enumerate(report.disks)
     ]
+    if report.content_sha256_hex is not None:
+        kept = (*kept, "size_bytes", "unpacked_bytes", "content_sha256_hex")
     shown = {key: known[key] for key in (*kept, "xapi_version")} | {
         "disks": disks,
         "loaded_drives": list(report.loaded_drives),
@@ -74,5 +89,8 @@ def print_vm(report: XvaReport) -> None:
         click.echo(f"Network  {network}")
     for image in report.loaded_drives:
         click.echo(f"CD       {image} (not in the XVA: eject it after the import)")
+    if report.content_sha256_hex is not None:
+        content = f"{size_text(report.unpacked_bytes)}, sha256:{report.content_sha256_hex}"
+        click.echo(f"Content  {content}")
     for number, disk in enumerate(report.disks):
         click.echo(f"Disk {number:<3} {size_text(disk.virtual_size_bytes):>10}  {disk.name}")

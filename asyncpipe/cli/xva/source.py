@@ -24,6 +24,8 @@ from asyncpipe.errors import (
     UploadError,
     UsageError,
 )
+from asyncpipe.ports import Piece
+from asyncpipe.system.threads import DaemonWorker, abandonable
 from asyncpipe.text.safe import printable
 
 _PIECE_BYTES: Final = 8 * 1024 * 1024
@@ -74,14 +76,15 @@ def _open_raw(path: str) -> io.FileIO:
 
 async def _pieces(reader: _Reader) -> AsyncGenerator[memoryview, None]:
     buffer = memoryview(bytearray(_PIECE_BYTES))
-    while count := await _read(reader, buffer):
+    worker = DaemonWorker("source")
+    while count := await _read(worker, reader, buffer):
         yield buffer[:count]
 
 
-async def _read(reader: _Reader, buffer: memoryview) -> int:
+async def _read(worker: DaemonWorker, reader: _Reader, buffer: memoryview) -> int:
     try:
-        # abandoned: a read that hangs must not hold up a cancelled command; the buffer dies with it
-        count = await anyio.to_thread.run_sync(reader.readinto, buffer, abandon_on_cancel=True)
+        # a read that hangs is left behind when the command is cancelled; the buffer dies with it
+        count = await worker.run(reader.readinto, buffer)
     except (OSError, http.client.HTTPException) as error:
         raise TransientStoreError(f"The XVA could not be read to its end: {error}.") from error
     return count or 0
@@ -90,7 +93,7 @@ async def _read(reader: _Reader, buffer: memoryview) -> int:
 @asynccontextmanager
 async def _open_http(url: str) -> AsyncGenerator[Source, None]:
     name = name_of(url)
-    response = await anyio.to_thread.run_sync(_request, url, name, abandon_on_cancel=True)
+    response = await abandonable(_request, url, name)
     with response:
         length = response.length
         yield Source(name=name, size_bytes=length, pieces=_http_pieces(response, name))
@@ -146,6 +149,6 @@ async def _open_s3(url: str) -> AsyncGenerator[Source, None]:
             yield Source(name=url, size_bytes=found.size_bytes, pieces=_views(stream))
 
 
-async def _views(stream: AsyncIterator[bytes]) -> AsyncGenerator[memoryview, None]:
+async def _views(stream: AsyncIterator[Piece]) -> AsyncGenerator[memoryview, None]:
     async for piece in stream:
         yield memoryview(piece)

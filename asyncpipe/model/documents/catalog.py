@@ -33,12 +33,25 @@ from asyncpipe.model.documents.metadata import PublishedMetadata
 from asyncpipe.model.transfer import PublishedObject
 
 
-class XvaEntry(Struct, frozen=True, kw_only=True, gc=False):
-    """The image of a version."""
+class XvaEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The image of a version as it is stored; ``plain_`` is of what it decompresses to."""
 
     key: Key
     size_bytes: Count
     sha256_hex: Sha256Hex
+    compression: Short | None = None  # gzip, zstd; null: it is stored as it was exported
+    plain_size_bytes: Count | None = None
+    plain_sha256_hex: Sha256Hex | None = None
+
+    @property
+    def content_size_bytes(self) -> int:
+        """Of the archive, decompressed."""
+        return self.size_bytes if self.plain_size_bytes is None else self.plain_size_bytes
+
+    @property
+    def content_sha256_hex(self) -> str:
+        """The same for every form of the same archive; empty where it is not known."""
+        return self.sha256_hex if self.plain_sha256_hex is None else self.plain_sha256_hex
 
 
 class OsEntry(Shown, frozen=True, kw_only=True, gc=False):
@@ -174,7 +187,7 @@ def entry_of(metadata: PublishedMetadata, statement: PublishedObject | None = No
             expires_utc=metadata.expires_utc,
             folder="",
             metadata_key="",
-            xva=XvaEntry(key=xva.key, size_bytes=xva.size_bytes, sha256_hex=xva.sha256_hex),
+            xva=_xva_entry(metadata),
             os=OsEntry(
                 type=os.type,
                 version=os.version,
@@ -195,6 +208,18 @@ def entry_of(metadata: PublishedMetadata, statement: PublishedObject | None = No
         )
     except ValueError as error:
         raise UnreadableError(f"It is not the metadata of a version: {error}.") from error
+
+
+def _xva_entry(metadata: PublishedMetadata) -> XvaEntry:
+    xva, compression = metadata.files.xva, metadata.compression
+    return XvaEntry(
+        key=xva.key,
+        size_bytes=xva.size_bytes,
+        sha256_hex=xva.sha256_hex,
+        compression=compression.format if compression else None,
+        plain_size_bytes=compression.plain_size_bytes if compression else None,
+        plain_sha256_hex=compression.plain_sha256_hex if compression else None,
+    )
 
 
 def decode_pointer(body: bytes, short_id: str) -> CatalogEntry:

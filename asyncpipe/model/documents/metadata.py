@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from asyncpipe.model.documents.compression import Compression
 from asyncpipe.model.documents.fields import (
     Count,
     Key,
@@ -318,6 +319,9 @@ class PublishedMetadata(_Metadata, frozen=True, kw_only=True, tag="published"):
     log: LogEntry
     failure: None
     provenance: Provenance | None = None
+    compression: Annotated[
+        Compression | None, Meta(description="null: the XVA is stored as it was exported.")
+    ] = None
 
 
 class FailedMetadata(_Metadata, frozen=True, kw_only=True, tag="failed"):

@@ -67,7 +67,7 @@ async def install(
     Raises:
         ReleaseError: it is not what HashiCorp signed, or no release fits.
         DownloadError: the server does not give it.
-        UsageError: there is none for this machine, or the folder cannot be written.
+        UsageError: there is no release for this machine, or the folder cannot be written.
     """
     platform = names.platform_of(wanted.system, wanted.machine)
     version = await _version(wanted, downloads)

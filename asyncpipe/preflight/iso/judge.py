@@ -78,7 +78,7 @@ class _List:
     sizes: dict[str, int] = field(default_factory=dict)
     signed: Signed
     why: str
-    problem: str = ""  # why there is none
+    problem: str = ""  # why there is no verdict
     is_gone: bool = False
 
 
@@ -222,7 +222,7 @@ class Checker:
         )
 
     async def _signature(self, image: Image, url: str, body: bytes) -> tuple[bytes | None, str]:
-        """The detached signature of a list, and why there is none."""
+        """The detached signature of a list, or why it is missing."""
         problem = ""
         for ending in () if signed.is_inline(body) else image.vendor.signatures:
             answer = await self._fetch(f"{url}{ending}")

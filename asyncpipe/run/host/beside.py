@@ -28,6 +28,7 @@ from asyncpipe.run.host import iso_turn
 from asyncpipe.run.host.files import with_digest, write_login
 from asyncpipe.run.host.parties import BuildHost, Reports
 from asyncpipe.run.host.slow import told_when_slow
+from asyncpipe.system.threads import abandonable
 from asyncpipe.text.format import size_text, timestamp_of
 
 _DIGEST_S: Final = 60.0
@@ -99,7 +100,7 @@ class HostSide:
 
     async def _digest_iso(self, iso: IsoSource) -> None:
         """The ISO that Packer retrieved is the best evidence of what is installed."""
-        self._iso = await anyio.to_thread.run_sync(with_digest, iso, abandon_on_cancel=True)
+        self._iso = await abandonable(with_digest, iso)
 
     async def _follow(self, scope: anyio.CancelScope) -> None:
         """A host that is slow to take a mark does not keep the journal from being written."""
@@ -184,7 +185,7 @@ class HostSide:
             yield
 
     async def _others_with_iso(self) -> str:
-        """Name the run that marked an image of this name at the host, "" when there is none."""
+        """Name the run that marked an image of this name at the host, "" when no run did."""
         found: list[str] = []
 
         async def ask(pool: Pool) -> None:

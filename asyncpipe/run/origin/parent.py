@@ -42,7 +42,7 @@ async def named_parent(store: ObjectStore, name: str) -> ParentVersion:
 
     Raises:
         UsageError: it is revoked.
-        ObjectMissingError: there is none.
+        ObjectMissingError: the parent does not exist.
     """
     entry = await catalog.resolve(store, name)
     version = f"{entry.short_id}@{entry.timestamp}"

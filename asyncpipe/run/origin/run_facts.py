@@ -77,7 +77,7 @@ def filler_of(plan: BuildPlan, facts: RunFacts) -> Filler | None:
 
 
 def github_facts(environment: Mapping[str, str]) -> CiFacts | None:
-    """Return what GitHub Actions tells of its run; None elsewhere.
+    """Return what GitHub Actions says about its run; None elsewhere.
 
     Names: https://docs.github.com/actions/reference/variables-reference (default variables).
     """

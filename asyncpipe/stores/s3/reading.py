@@ -15,9 +15,11 @@ from asyncpipe.errors import (
     UploadError,
 )
 from asyncpipe.model.store import StoredBytes
+from asyncpipe.ports import Piece
 from asyncpipe.retry import repeated
 from asyncpipe.stores.s3.answers import object_info
 from asyncpipe.stores.s3.calls import FOREIGN, SMALL_CALLS, S3Calls
+from asyncpipe.stores.s3.wire.receiving import Receiver, take_over
 
 PROGRESS_BYTES: Final = 1024 * 1024  # that must come, or the end, within
 PROGRESS_S: Final = 60.0
@@ -60,7 +62,7 @@ def require_range(answer: Mapping[str, Any], offset_bytes: int, url: str) -> Non
         )
 
 
-async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[bytes, None]:
+async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[Piece, None]:
     """Read the body of an answer in the pieces in which it arrives, without a copy.
 
     Only the time spent waiting for the server counts, not what the reader does in between. A single
@@ -69,14 +71,16 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[byt
     Raises:
         TransientStoreError: the connection was cut, or brought less than 1 MiB in a minute.
     """
+    receiver: Receiver | None = None
     read_bytes, waited_s = 0, 0.0
     while True:
         began_s = anyio.current_time()
         try:
-            piece, more = await body.content.readchunk()
+            receiver = receiver or take_over(body)
+            piece = await (_chunk(body) if receiver is None else receiver.read())
         except FOREIGN as error:
             raise calls.translated(error, "get_object", key) from error
-        if not piece and not more:
+        if not piece:
             return
         read_bytes += len(piece)
         waited_s += anyio.current_time() - began_s
@@ -87,3 +91,13 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[byt
                 f"{calls.url_of(key)} brought less than {PROGRESS_BYTES} bytes in {PROGRESS_S} s."
             )
         yield piece
+
+
+async def _chunk(body: Any) -> bytes:
+    """Wait for aiohttp's next piece; empty at the end."""
+    more = True
+    while more:
+        piece, more = await body.content.readchunk()
+        if piece:
+            return bytes(piece)
+    return b""

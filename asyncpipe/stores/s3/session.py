@@ -31,7 +31,7 @@ from botocore.model import OperationModel
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.stores.s3.errors import clause
-from asyncpipe.stores.s3.transport import OneAttemptSession
+from asyncpipe.stores.s3.wire.transport import OneAttemptSession
 
 _DEFAULT_REGION = "us-east-1"
 _HOW_TO_NAME_THEM = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."

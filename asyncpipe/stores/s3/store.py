@@ -29,14 +29,13 @@ from asyncpipe.model.store import (
     StoreProfile,
     UploadHandle,
 )
-from asyncpipe.ports import ObjectStore
+from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.stores.s3.answers import (
     object_info,
     open_upload,
     stored_part,
     unquoted,
 )
-from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.calls import S3Calls
 from asyncpipe.stores.s3.creating import create, create_and_look
 from asyncpipe.stores.s3.errors import UnexplainedError
@@ -53,6 +52,7 @@ from asyncpipe.stores.s3.requests import (
     upload_parameters,
 )
 from asyncpipe.stores.s3.session import S3Clients
+from asyncpipe.stores.s3.wire.body import PartBody
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
 _FOUND: dict[tuple[str, str, str], S3Record] = {}
@@ -129,7 +129,7 @@ class S3Store:
     @asynccontextmanager
     async def stream(
         self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
         """Read an object, or a range of it, as it arrives; a reset is a TransientStoreError.
 
         Raises:

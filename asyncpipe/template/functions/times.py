@@ -52,7 +52,7 @@ def _z(moment: datetime) -> str:
 
 
 def _verbs(at: datetime) -> dict[str, str]:
-    """Every verb of ``formatdate`` with what it stands for."""
+    """Every verb of ``formatdate`` and its meaning."""
     month, day = calendar.month_name[at.month], calendar.day_name[at.weekday()]
     half, hour = ("am", "pm")[at.hour // 12], at.hour % 12 or 12
     numbers = {"M": at.month, "D": at.day, "h": at.hour, "H": hour, "m": at.minute, "s": at.second}

@@ -63,7 +63,7 @@ class Parser:
         """Read an expression; ``position`` then stands behind it.
 
         Raises:
-            SyntaxFault: there is none, or a broken one.
+            SyntaxFault: the expression is missing or malformed.
         """
         self._depth += 1
         if self._depth > MAX_DEPTH:

@@ -122,7 +122,7 @@ class View:
         """Yield where in the original these parts of the visible text stand; in order, please.
 
         Lines correspond one to one, so that only those with a part in them are examined again;
-        when they are many, the whole line stands for its part.
+        when there are many, the whole line is taken instead of the part.
         """
         shown, start, end = 0, 0, -1
         kept: Sequence[int] = ()

@@ -53,6 +53,7 @@ _KEPT: Final = frozenset(
         "is_control_domain",
         "type",
         "empty",
+        "userdevice",
         "VDI",
         "SR",
         "content_type",

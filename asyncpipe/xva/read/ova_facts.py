@@ -10,6 +10,7 @@ from asyncpipe.text.safe import printable
 from asyncpipe.xva.reject import RejectError
 
 _MEMBER: Final = "ova.xml"
+_LAST: Final = 1000  # of a disk whose position is not stated
 _NO_IMAGE: Final = frozenset({"", "OpaqueRef:NULL", "NULL", "Ref:NULL"})
 _VERSION_FIELDS: Final = (
     "hostname",
@@ -33,11 +34,15 @@ class OvaObject:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDisk:
-    """A disk that must have data; ``reference`` is the folder of its chunks."""
+    """A disk that must have data; ``reference`` is the folder of its chunks.
+
+    ``position`` is where the VM has it (its VBD's ``userdevice``): 0 is what it boots from.
+    """
 
     reference: str
     name: str
     virtual_size_bytes: int
+    position: int = _LAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ class OvaChecker:
                 continue
             vdi = self._follow("VBD", vbd, "VDI")
             if self._follow("VDI", vdi, "SR").fields.get("content_type") != "iso":
-                found[vdi.reference] = self._disk(vdi)
+                found[vdi.reference] = self._disk(vdi, _position(vbd))
         for vdi in self._by_class.get("VDI", {}).values():
             if vdi.fields.get("type") == "suspend":
                 found[vdi.reference] = self._disk(vdi)
@@ -147,12 +152,13 @@ class OvaChecker:
             )
         return target
 
-    def _disk(self, vdi: OvaObject) -> DeclaredDisk:
+    def _disk(self, vdi: OvaObject, position: int = _LAST) -> DeclaredDisk:
         what = f"virtual_size of VDI {printable(vdi.reference, 60)}"
         size_bytes = self._number(vdi.fields.get("virtual_size", ""), what)
         if not size_bytes:
             raise self._reject("ova-fields", f"ova.xml: {what} is 0")
-        return DeclaredDisk(vdi.reference, vdi.fields.get("name_label", ""), size_bytes)
+        name = vdi.fields.get("name_label", "")
+        return DeclaredDisk(vdi.reference, name, size_bytes, position)
 
     def _loaded_drives(self) -> tuple[str, ...]:
         """The images by name, else by reference; an export describes them, without their data."""
@@ -176,6 +182,11 @@ class OvaChecker:
             for reference, network in networks.items()
             if reference in used
         )
+
+
+def _position(vbd: OvaObject) -> int:
+    digits = vbd.fields.get("userdevice", "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 4 else _LAST
 
 
 def _true(entry: OvaObject, name: str) -> bool:

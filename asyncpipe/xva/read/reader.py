@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from asyncpipe.errors import UsageError, XvaInvalidError
-from asyncpipe.model.xva import XvaReport
+from asyncpipe.model.xva import ANY_COMPRESSION, XvaReport
 from asyncpipe.text.format import counted
 from asyncpipe.xva.read.ova_facts import DeclaredDisk
 from asyncpipe.xva.read.sequence import Chunk
@@ -29,7 +29,7 @@ class DiskExtractor:
         self._target = target
         self._disk = disk
         self._kept = False
-        self._validator = XvaValidator(on_chunk=self._write)
+        self._validator = XvaValidator(on_chunk=self._write, digest_of=ANY_COMPRESSION)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             self._descriptor = os.open(target, flags, 0o644)

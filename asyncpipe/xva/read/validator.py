@@ -6,6 +6,10 @@ GIL, so that it belongs into a worker thread (any one at a time).
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
+from typing import cast
+
 from asyncpipe.model.xva import (
     MAX_TEXT_CHARS,
     Compression,
@@ -16,7 +20,12 @@ from asyncpipe.model.xva import (
     XvaReport,
 )
 from asyncpipe.text.safe import printable
-from asyncpipe.xva.compression.container import ContainerRejectError, PlainUnpacker, Unpacker
+from asyncpipe.xva.compression.container import (
+    ContainerRejectError,
+    Emit,
+    PlainUnpacker,
+    Unpacker,
+)
 from asyncpipe.xva.compression.gzip import GZIP_MAGIC, GzipUnpacker
 from asyncpipe.xva.compression.zstd import ZSTD_MAGIC, ZstdUnpacker
 from asyncpipe.xva.read.archive import Archive
@@ -31,12 +40,22 @@ class XvaValidator:
 
     ``on_chunk(chunk, data)`` gets every chunk that is not all zero after its checksum was found
     right; ``data`` is valid during the call only. ``allow_metadata_only`` accepts exports that
-    carry no disk data.
+    carry no disk data. ``digest_of``: how a file has to be wrapped for the archive inside to get a
+    SHA-256 of its own. ``on_content`` gets the archive's bytes, decompressed, in bounded pieces;
+    what it raises comes out of ``feed``.
     """
 
     def __init__(
-        self, *, on_chunk: ChunkSink | None = None, allow_metadata_only: bool = False
+        self,
+        *,
+        on_chunk: ChunkSink | None = None,
+        allow_metadata_only: bool = False,
+        digest_of: Collection[Compression] = (),
+        on_content: Emit | None = None,
     ) -> None:
+        self._digest_of = digest_of
+        self._on_content = on_content
+        self._sha256: hashlib._Hash | None = None  # of the archive inside
         self._archive = Archive(
             self._warn_inside, on_chunk=on_chunk, allow_metadata_only=allow_metadata_only
         )
@@ -47,6 +66,10 @@ class XvaValidator:
         self._reject: Finding | None = None
         self._warnings: dict[str, Finding] = {}  # the first of each code
         self._report: XvaReport | None = None
+
+    def anew(self) -> XvaValidator:
+        """Return one that has seen nothing, for the same questions."""
+        return XvaValidator(digest_of=self._digest_of)
 
     @property
     def rejected(self) -> bool:
@@ -59,7 +82,7 @@ class XvaValidator:
         return self._archive.facts
 
     def feed(self, data: memoryview | bytes) -> None:
-        """Take the next bytes; ``data`` may be reused as soon as this returns. Never raises."""
+        """Take the next bytes; ``data`` may be reused as soon as this returns. Raises nothing."""
         if self._report is not None:
             raise RuntimeError("feed() after finish()")
         self._size_bytes += len(data)
@@ -91,10 +114,27 @@ class XvaValidator:
 
     def _choose(self, start: bytes) -> Unpacker:
         if start == ZSTD_MAGIC:
-            return ZstdUnpacker(self._archive.feed, self._warn_outside)
+            return ZstdUnpacker(self._inside(Compression.ZSTD), self._warn_outside)
         if start.startswith(GZIP_MAGIC):
-            return GzipUnpacker(self._archive.feed, self._warn_outside)
-        return PlainUnpacker(self._archive.feed)
+            return GzipUnpacker(self._inside(Compression.GZIP), self._warn_outside)
+        return PlainUnpacker(self._inside(Compression.NONE))
+
+    def _inside(self, compression: Compression) -> Emit:
+        """Return what takes the archive's bytes."""
+        takers: list[Emit] = [self._archive.feed]
+        if self._on_content is not None:
+            takers.insert(0, self._on_content)
+        if compression in self._digest_of:
+            self._sha256 = hashlib.sha256()
+            takers.insert(0, cast("Emit", self._sha256.update))
+        if len(takers) == 1:
+            return takers[0]
+
+        def take(view: memoryview) -> None:
+            for taker in takers:
+                taker(view)
+
+        return take
 
     def _finish(self) -> None:
         try:
@@ -152,6 +192,12 @@ class XvaValidator:
                 unpacked=unpacked,
             )
 
+    def _content_sha256_hex(self) -> str | None:
+        """Of a rejected file not every byte was seen."""
+        if self._sha256 is None or self._reject is not None:
+            return None
+        return self._sha256.hexdigest()
+
     def _verdict(self) -> Verdict:
         if self._reject is not None:
             return Verdict.REJECT
@@ -183,6 +229,7 @@ class XvaValidator:
             xapi_version=facts.xapi_version if facts else None,
             checksum=archive.checksum,
             chunks_verified=archive.chunks_verified,
+            content_sha256_hex=self._content_sha256_hex(),
         )
 
 

@@ -20,7 +20,6 @@ from asyncpipe.model.store import (
     StoreOptions,
 )
 from asyncpipe.stores.s3.answers import unquoted
-from asyncpipe.stores.s3.body import PartBody
 from asyncpipe.stores.s3.probe.question import BODY, FOREIGN, WRONG_BODY, Probe, clean_up_s
 from asyncpipe.stores.s3.requests import (
     completed_part,
@@ -28,6 +27,7 @@ from asyncpipe.stores.s3.requests import (
     upload_parameters,
     whole_checksum,
 )
+from asyncpipe.stores.s3.wire.body import PartBody
 from asyncpipe.system.crc import crc64nvme
 
 _WRONG_MD5_HEX: Final = hashlib.md5(WRONG_BODY, usedforsecurity=False).hexdigest()

@@ -1,0 +1,129 @@
+"""What was seen of a start -> why it failed: pure, from the console, the machine and SSH.
+
+The texts are those of SeaBIOS, OVMF (``BdsDxe``), GRUB, Linux, initramfs-tools, dracut, systemd and
+cloud-init as they write them to a serial console. An image whose kernel has no serial console says
+less there: what the machine itself reports and what SSH answers has to do then.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from asyncpipe.model.boot.machine import MachineState, SshAnswer
+from asyncpipe.model.boot.result import Reason
+from asyncpipe.text.safe import printable, without_escapes
+
+RESTARTS: Final = 3  # a first start may restart once or twice: a relabel, cloud-init's power_state
+_PANIC: Final = re.compile(r"Kernel panic - not syncing: ?([^\r\n]{0,200})")
+_ROOT: Final = re.compile(
+    r"ALERT!\s+(\S{1,200}) does not exist"
+    r"|Warning: (/dev/\S{1,200}) does not exist"
+)
+_NO_LOADER: Final = re.compile(
+    r"No bootable device|BdsDxe: No bootable option"
+    r"|grub rescue>|Minimal BASH-like line editing|UEFI Interactive Shell"
+)
+_EMERGENCY: Final = re.compile(r"You are in emergency mode|Entering emergency mode|\(initramfs\)")
+_FULL: Final = re.compile(
+    r"No space left on device|disk is full|Disk quota exceeded", re.IGNORECASE
+)
+_CAME_UP: Final = re.compile(
+    r"(?m)^\S{1,64} login:|Cloud-init v\. \S+ finished|Reached target \S*(?:Multi-User|multi-user)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of a start: the end of its console, the machine, and how SSH answered."""
+
+    console: str = ""
+    state: MachineState = field(default_factory=MachineState)
+    ssh: SshAnswer = SshAnswer.NOTHING
+    waited_s: float = 0.0  # since power on
+    limit_s: float = 0.0
+    refused_for_s: float = 0.0  # since a server first refused the key
+    silent_for_s: float = 0.0  # since the system came up, by its console, and SSH did not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a start failed."""
+
+    reason: Reason
+    says: str
+
+
+def readable(console: bytes) -> str:
+    """The end of a console as text, without what acts on a terminal."""
+    return without_escapes(console.decode("utf-8", "replace")).replace("\r", "")
+
+
+def came_up(console: str) -> bool:
+    """Whether the console shows a system at the end of its start."""
+    return _CAME_UP.search(console) is not None
+
+
+def failure_now(seen: Seen) -> Failure | None:
+    """Return why there is nothing left to wait for; None: the guest may still come up."""
+    fatal = _fatal(seen)
+    if fatal is not None:
+        return fatal
+    patience_s = seen.limit_s / 4
+    late = seen.waited_s >= seen.limit_s
+    if late or seen.refused_for_s >= patience_s or seen.silent_for_s >= patience_s:
+        return _too_late(seen)
+    return None
+
+
+def _fatal(seen: Seen) -> Failure | None:
+    """What no waiting mends."""
+    panic = _PANIC.search(seen.console)
+    if panic or seen.state.panicked:
+        words = printable(panic[1].strip(), 200) if panic else "no message on the serial console"
+        return Failure(reason=Reason.KERNEL_PANIC, says=f"The kernel panicked: {words}.")
+    if root := _ROOT.search(seen.console):
+        device = printable(next(filter(None, root.groups())), 200)
+        return Failure(
+            reason=Reason.ROOT_MISSING,
+            says=f"The root file system was not found: {device}. Its UUID is wrong, or the"
+            " initramfs lacks the driver of the disk (virtio).",
+        )
+    if loader := _NO_LOADER.search(seen.console):
+        return Failure(
+            reason=Reason.NO_BOOT_LOADER,
+            says=f'The firmware found no boot loader that works: "{loader[0]}".',
+        )
+    if seen.state.restarts >= RESTARTS:
+        times = seen.state.restarts
+        return Failure(
+            reason=Reason.BOOT_LOOP, says=f"The machine restarted {times} times and never came up."
+        )
+    if seen.state.is_off:
+        return Failure(
+            reason=Reason.SWITCHED_OFF, says="The machine switched itself off while it started."
+        )
+    return None
+
+
+def _too_late(seen: Seen) -> Failure:
+    if _FULL.search(seen.console):
+        return Failure(reason=Reason.DISK_FULL, says="The guest's disk is full.")
+    if seen.ssh is SshAnswer.REFUSED:
+        return Failure(
+            reason=Reason.CLOUD_INIT_OFF,
+            says="SSH answered and refused the key of the NoCloud drive: cloud-init is absent, off,"
+            " or did not take the drive.",
+        )
+    if _EMERGENCY.search(seen.console):
+        return Failure(
+            reason=Reason.EMERGENCY_MODE, says="The system ended its start in emergency mode."
+        )
+    if came_up(seen.console):
+        return Failure(
+            reason=Reason.NO_NETWORK,
+            says="The system came up, but nothing answered at its SSH port: it has no address by"
+            " DHCP, or no SSH server runs.",
+        )
+    return Failure(reason=Reason.TIMEOUT, says=f"Nobody could log in within {seen.waited_s:.0f} s.")

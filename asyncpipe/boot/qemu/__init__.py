@@ -1,0 +1,3 @@
+"""Machines in QEMU, on this machine."""
+
+from __future__ import annotations

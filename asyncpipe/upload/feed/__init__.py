@@ -1,0 +1,1 @@
+"""A source -> the parts that are sent: its own bytes, or the same compressed."""

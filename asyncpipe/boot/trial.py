@@ -23,7 +23,9 @@ from asyncpipe.text.format import counted
 CHECK_BYTES: Final = 256 * 1024  # of the output of a person's script
 CONSOLE_BYTES: Final = 8 * 1024**2  # that are kept of one; a start writes some 100 KiB
 _TAIL_BYTES: Final = 64 * 1024  # of the console: what is judged
+_LOOK_EVERY_S: Final = 1.0
 _TRY_EVERY_S: Final = 1.0
+_TRY_EMULATED_EVERY_S: Final = 5.0  # a key exchange costs such a guest seconds of its processor
 _ATTEMPT_S: Final = 100.0
 
 
@@ -158,7 +160,7 @@ class _Trial:
                         outcome.append(failure)
                         tasks.cancel_scope.cancel()
                         return
-                    await anyio.sleep(_TRY_EVERY_S)
+                    await anyio.sleep(_LOOK_EVERY_S)
 
             tasks.start_soon(watch)
             shell = await self._try_until_in(stack)
@@ -167,6 +169,7 @@ class _Trial:
         return outcome[0]
 
     async def _try_until_in(self, stack: AsyncExitStack) -> Shell:
+        pause_s = _TRY_EVERY_S if self._machine.accelerated else _TRY_EMULATED_EVERY_S
         while True:
             try:
                 with anyio.move_on_after(_ATTEMPT_S):
@@ -174,7 +177,7 @@ class _Trial:
                     return await stack.enter_async_context(login)
             except NoLoginError as error:
                 self._note(error.answer)
-            await anyio.sleep(_TRY_EVERY_S)
+            await anyio.sleep(pause_s)
 
     def _note(self, answer: SshAnswer) -> None:
         self._seen = replace(self._seen, ssh=answer)

@@ -54,6 +54,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         *_compression(document),
         ("disk used", _used(document["xva"] or {})),
         ("verified", ", ".join(document["verified"]) or "nothing"),
+        ("boot test", _boot_test(document.get("boot_test"))),
         ("ISO", (document["iso"] or {}).get("name")),
         ("template", build["template"]["path"]),
         ("commit", _commit(source)),
@@ -192,6 +193,15 @@ def _revoked(revocation: Revocation | None) -> str:
 def _expires(standing: catalog.Standing) -> str:
     when = standing.expires_utc or "never"
     return f"EXPIRED: {when}" if standing.is_expired else when
+
+
+def _boot_test(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return "none"
+    if not found["passed"]:
+        return f"FAILED: {found['says']}"
+    by = f"{found['how']}, {found['firmware'].upper()}"
+    return f"passed ({by}), first login after {found['login_s']:.0f} s"
 
 
 def _parent(entry: CatalogEntry, ancestor: str | None) -> str:

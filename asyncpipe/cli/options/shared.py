@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from asyncpipe import settings
+from asyncpipe.cli.options import boot
 from asyncpipe.cli.options.beside import VIEWS
 from asyncpipe.cli.options.command import (
     PREFIX,
@@ -300,6 +301,7 @@ PUBLISHING = options(
     DESTINATION,
     VIEWS,
     WORK_DIRECTORY,
+    boot.TEST,
     IDENTITY,
     PARENT,
     COMPRESS,

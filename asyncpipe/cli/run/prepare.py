@@ -115,6 +115,7 @@ def _journal(settings: Settings, root: Path) -> RunJournal:
         destination=settings.destination,
         variant=settings.variant,
         expires_s=settings.lifetime_s,
+        boot_test=settings.boot_test,
     )
 
 
@@ -148,6 +149,7 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
         templates=tuple(templates),
         destination=journal.destination,
         lifetime_s=journal.expires_s if settings.lifetime_s is None else settings.lifetime_s,
+        boot_test=settings.boot_test.or_else(journal.boot_test),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model.boot.result import BootHow
-from asyncpipe.model.choices import (
+from asyncpipe.model.run import (
     GRACE_S,
     HOST_ANSWER_S,
     KEEP_FAILED_S,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncpipe.model.choices import GRACE_S
+from asyncpipe.model.run import GRACE_S
 
 if TYPE_CHECKING:
     from asyncpipe.model.identity import OsIdentity

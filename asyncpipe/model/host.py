@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from asyncpipe.model.choices import Trust
+from asyncpipe.model.run import Trust
 
 # Keys of other_config, and the tag, by which everything of ours is recognised.
 RUN_KEY: Final = "asyncpipe:run"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from asyncpipe.model.choices import ChatFormat
 from asyncpipe.model.publication import Outcome, Published, Tally
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.text.format import duration_text, size_text
 from asyncpipe.text.safe import bounded, clean
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from asyncpipe.model.choices import ChatFormat
+from asyncpipe.model.run import ChatFormat
 
 _TEXT_BLOCK: Final = {
     "type": "object",

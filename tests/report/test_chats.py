@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from asyncpipe.cli import main
-from asyncpipe.model.choices import ChatFormat
 from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.report import webhook
 from asyncpipe.stores.directory.store import DirectoryStore
 from tests.catalog.published import NEW, OLD

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncpipe.model.build import Phase
-from asyncpipe.model.choices import ChatFormat
 from asyncpipe.model.events import (
     Event,
     OutputLines,
@@ -23,6 +22,7 @@ from asyncpipe.model.events import (
     TemplateStarted,
 )
 from asyncpipe.model.publication import Outcome
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.report import exit_code, json_report, webhook
 from asyncpipe.report.console.table import closing, import_command
 from asyncpipe.report.github import outputs, summary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from asyncpipe.model.choices import ChatFormat
+from asyncpipe.model.run import ChatFormat
 from asyncpipe.report import webhook
 from asyncpipe.report.webhook import Message
 from asyncpipe.settings import Settings

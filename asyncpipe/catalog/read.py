@@ -93,7 +93,7 @@ async def _read_one(
 
 
 async def read_pointer(store: ObjectStore, key: str, short_id: str) -> CatalogEntry | None:
-    """Read ``latest.json`` or a channel of a template; None when there is none.
+    """Read ``latest.json`` or a channel of a template; None if it does not exist.
 
     Raises:
         UnreadableError, NewerSchemaError: naming it.
@@ -104,7 +104,7 @@ async def read_pointer(store: ObjectStore, key: str, short_id: str) -> CatalogEn
 
 
 async def read_root(store: ObjectStore) -> Root | None:
-    """Read ``index.json``; None when there is none; errors as ``read_pointer``."""
+    """Read ``index.json``; None if it does not exist; raises as ``read_pointer``."""
     return await _read(store, store_keys.INDEX_KEY, MAX_INDEX_BYTES, decode_root)
 
 
@@ -133,7 +133,7 @@ async def read_version(store: ObjectStore, folder_key: str) -> CatalogEntry:
     """Read the version in a folder from its own metadata.
 
     Raises:
-        ObjectMissingError: there is none.
+        ObjectMissingError: the folder has no metadata.
         UnreadableError, NewerSchemaError: naming it.
     """
     (found,) = await read_versions(store, [folder_key])
@@ -218,7 +218,7 @@ async def _read(
 def _decoded(
     store: ObjectStore, key: str, body: Body, decode: Callable[[bytes], Value]
 ) -> Value | None:
-    """What a document says; None where there is none; UnreadableError, NewerSchemaError."""
+    """Decode a document; None if it is missing; UnreadableError, NewerSchemaError."""
     if isinstance(body, ObjectMissingError):
         return None
     if isinstance(body, UploadError):

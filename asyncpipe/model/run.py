@@ -1,4 +1,4 @@
-"""What a run was asked for that its settings name, and facts about it that end up in the metadata."""
+"""Choices of a run that its settings name, and facts about it that end up in the metadata."""
 
 from __future__ import annotations
 

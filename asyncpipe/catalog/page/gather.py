@@ -31,7 +31,7 @@ class TemplateView:
     versions: tuple[CatalogEntry, ...]
     names: Mapping[str, list[str]]  # by folder: latest and the channels
     revoked: Mapping[str, str]  # by folder: the reason, "" when it was not read
-    current: CatalogEntry | None  # the newest good version; None: there is none
+    current: CatalogEntry | None  # the newest good version, if any
     metadata: Mapping[str, Any] | None  # of ``current``
     before: CatalogEntry | None  # the newest good version older than ``current``
     difference: Difference | None  # from ``before`` to ``current``

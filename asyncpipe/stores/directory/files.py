@@ -275,7 +275,7 @@ class DirectoryFiles:
 
 
 def _taken(target: Path) -> UploadError:
-    """Say what stands under a name that was to be created; what is no file is nobody's version."""
+    """Explain why a name cannot be created: a file has it already, or something else does."""
     mode = target.lstat().st_mode
     if stat.S_ISREG(mode):
         return DestinationTakenError(f"{target} exists already.")

@@ -321,7 +321,7 @@ class DirectoryStore:
             case errno.EACCES | errno.EPERM | errno.EROFS:
                 return AccessDeniedError(message, hint="Check the owner and mode of the folder.")
             case errno.ENOTDIR | errno.EEXIST:
-                return BucketMissingError(message, hint="A file stands where a folder is needed.")
+                return BucketMissingError(message, hint="A file is in the way of a folder.")
             case errno.ENOSPC | errno.EDQUOT:
                 return UploadError(message, hint="Free some space; an upload can be resumed.")
             case errno.ENOENT:

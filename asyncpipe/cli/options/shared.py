@@ -213,7 +213,7 @@ COMPRESS = setting(
     metavar="zstd[:LEVEL]|none",
     section="Upload",
     show_default="none",
-    help="Compress the XVA on its way to the store. A level is 1 (fast) to 19 (small), 3 if not"
+    help="Compress the XVA on its way to the store. A level is 1 (fast) to 19 (small), 1 if not"
     " given. XCP-ng 7.6, XenServer 8.1 and later import it.",
 )
 TRANSFER = options(

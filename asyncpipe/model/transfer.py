@@ -66,7 +66,7 @@ class FileDigests:
 class Zstd:
     """Compress with zstd on the way to the store; ``level`` 1 is the fastest, 19 the smallest."""
 
-    level: int = 3
+    level: int = 1  # twice as fast as 3, and hardly larger: docs/performance.md
 
     def __str__(self) -> str:
         return f"zstd:{self.level}"

@@ -114,6 +114,11 @@ class BuildLog:
         """Call ``callback`` with all lines that came at once; as ``subscribe`` otherwise."""
         self._audience.add(callback, whole_lines=whole_lines)
 
+    def dismiss(self) -> None:
+        """Call no subscriber any more: what follows is not the build's output."""
+        self._audience.show_partial(whole_too=True)
+        self._audience = Audience()
+
     async def feed(self, data: bytes) -> None:
         """Take output of the build; waits for the file only."""
         if self._sealed is None and data:

@@ -121,7 +121,7 @@ def for_console(text: str, limit_chars: int, *, known_plain: bool = False) -> st
     """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
-    itself by carriage returns the last text remains. ``known_plain``: there are none of these.
+    itself by carriage returns the last text remains. ``known_plain``: nothing in it acts.
     """
     if not (known_plain or is_plain(text)):
         is_long = len(text) >= _SHORT_CHARS

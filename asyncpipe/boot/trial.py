@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -224,7 +225,15 @@ class _Trial:
             output = ran.output
         if lost := self._machine.state.lost:
             raise BootTestNotRunError(f"The machine of the boot test was lost: {lost}.")
-        return _judged(replace(result, checks=tuple(checks), check_output=output))
+        result = _judged(replace(result, checks=tuple(checks), check_output=output))
+        if not result.passed and (died := self._died()):
+            return replace(result, reason=died.reason, says=died.says)
+        return result
+
+    def _died(self) -> judge.Failure | None:
+        """Why the guest went down while it was asked, if it did."""
+        seen = judge.Seen(console=self._console.text(), state=self._machine.state, limit_s=math.inf)
+        return judge.failure_now(seen)
 
     async def _origin(self, facts: probe.Facts) -> probe.Origin:
         """Look for the guest's identity in the image, which nothing has been written to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -158,5 +159,28 @@ def test_what_a_killed_test_left_reap_removes(desk: Desk, guest: Guest) -> None:
     done = desk.run("reap")
     assert done.code == 0, done.all
     assert "removed: process: the machine of a boot test" in done.out
+    until(lambda: machines(desk) == [])
+    assert desk.files(".asyncpipe") == set()
+
+
+@pytest.mark.heavy("crash")
+@pytest.mark.parametrize("number", range(30))
+def test_whenever_it_is_killed_reap_leaves_nothing(desk: Desk, guest: Guest, number: int) -> None:
+    stand_in(guest.folder, port=guest.port)
+    guest.hangs = "say machine-id" if number % 3 == 0 else ""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva"],
+        cwd=desk.folder,
+        env=desk.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: process.poll() is not None or (desk.folder / ".asyncpipe").exists())
+    time.sleep(random.Random(number).uniform(0, 3))
+    process.kill()
+    process.wait(60)
+    done = desk.run("reap")
+    assert done.code == 0, done.all
     until(lambda: machines(desk) == [])
     assert desk.files(".asyncpipe") == set()

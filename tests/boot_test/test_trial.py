@@ -131,6 +131,14 @@ async def test_a_panic_ends_an_attempt_that_hangs(tmp_path: Path) -> None:
     assert result.reason is Reason.KERNEL_PANIC
 
 
+async def test_a_panic_while_it_is_asked_is_the_reason(tmp_path: Path) -> None:
+    machines = FakeMachines(console=[(0.0, b"Kernel panic - not syncing: Fatal exception\r\n")])
+    broken = {"say machine-id": lambda _: Ran(exit_code=None, output="")}
+    shells = FakeShells(answers=broken)
+    result = await outcome_of(tmp_path, machines, shells)
+    assert result.reason is Reason.KERNEL_PANIC
+
+
 async def test_a_machine_that_is_lost_says_nothing_about_the_image(tmp_path: Path) -> None:
     machines = FakeMachines(machine=FakeMachine(state=MachineState(lost="nospace")))
     with pytest.raises(BootTestNotRunError, match="lost: nospace"):
@@ -154,9 +162,15 @@ async def test_a_guest_that_ignores_its_power_button_is_not_waited_for_without_e
 
 
 async def test_a_cancelled_test_ends_its_machine(tmp_path: Path) -> None:
-    machines = FakeMachines()
-    with anyio.move_on_after(30) as scope:
-        await outcome_of(tmp_path, machines, FakeShells([NOTHING], stays=True))
+    machines, scope = FakeMachines(console=[(5.0, b"Linux")]), anyio.CancelScope()
+
+    class Cancelling(Console):
+        async def feed(self, data: bytes) -> None:
+            scope.cancel()
+
+    with scope:
+        shells = FakeShells([NOTHING], stays=True)
+        await outcome_of(tmp_path, machines, shells, console=Cancelling())
     assert scope.cancelled_caught
     assert machines.ended == 1
 

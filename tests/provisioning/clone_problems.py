@@ -340,10 +340,6 @@ PROBLEMS: Final = (
     _problem(
         "cloud-init logs at each start that its configuration is invalid (seen in Debian 12)",
         fault(
-            cloud_init("locale: false"),
-            "what cloud-init's own schema says of its configuration is 'locale: False",
-        ),
-        fault(
             cloud_init("ntp: {servers: x}"),
             "what cloud-init's own schema says of its configuration is 'ntp",
         ),

@@ -36,8 +36,7 @@ from asyncpipe.cli.options.values import (
     OneOf,
     shown_duration,
 )
-from asyncpipe.model.build import GRACE_S
-from asyncpipe.model.run import ChatFormat
+from asyncpipe.model.run import GRACE_S, ChatFormat
 from asyncpipe.model.store import Addressing, StoreProfile
 from asyncpipe.model.transfer import Verify
 

@@ -18,7 +18,8 @@ import click
 
 from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
-from asyncpipe.model.build import BuildPlan, OnError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.run import OnError
 from asyncpipe.packer.locate import find_packer
 from asyncpipe.run import plan, selection
 from asyncpipe.run.state import RunJournal, find_run

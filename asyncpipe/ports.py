@@ -6,19 +6,21 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
-from asyncpipe.model.events import Event
-from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
-from asyncpipe.model.store import (
-    ObjectInfo,
-    OpenUpload,
-    PartDigests,
-    StoreCapabilities,
-    StoredBytes,
-    StoredPart,
-    UploadHandle,
-)
+if TYPE_CHECKING:
+    from asyncpipe.errors import UploadError
+    from asyncpipe.model.events import Event
+    from asyncpipe.model.host import HostVdi, HostVm, Mark, PoolFacts, Proof, Removal
+    from asyncpipe.model.store import (
+        ObjectInfo,
+        OpenUpload,
+        PartDigests,
+        StoreCapabilities,
+        StoredBytes,
+        StoredPart,
+        UploadHandle,
+    )
 
 Piece: TypeAlias = bytes | memoryview  # of an object, as it arrives; nobody overwrites it
 
@@ -236,6 +238,21 @@ class ObjectStore(Protocol):
 
     async def probe(self) -> None:
         """Prove that the destination is writable; AccessDeniedError, BucketMissingError."""
+        ...
+
+
+@runtime_checkable
+class ReadsMany(Protocol):
+    """A store for which many small objects are less work together than one by one."""
+
+    async def get_many(
+        self, keys: Sequence[str], *, max_bytes: int
+    ) -> Sequence[bytes | UploadError]:
+        """Read the first of ``keys``, at least one, and as many as memory has room for.
+
+        An object that is missing or too large is an ObjectMissingError or ObjectTooLargeError in
+        its place; whatever else fails is raised, as by ``ObjectStore.get``.
+        """
         ...
 
 

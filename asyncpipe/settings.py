@@ -12,9 +12,14 @@ from typing import Any
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model.boot.result import BootHow
-from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, KEEP_FAILED_S, OnError
-from asyncpipe.model.host import Trust
-from asyncpipe.model.run import ChatFormat
+from asyncpipe.model.run import (
+    GRACE_S,
+    HOST_ANSWER_S,
+    KEEP_FAILED_S,
+    ChatFormat,
+    OnError,
+    Trust,
+)
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.model.transfer import TransferOptions, Zstd
 

@@ -12,6 +12,7 @@ import importlib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -75,14 +76,7 @@ def obstore_store(job: Job) -> Any:
 
 def obstore_sha256(job: Job) -> Callable[[], None]:
     """The same work as ours but for the verdict: obstore, then SHA-256 of the file."""
-    upload = obstore(job)
-
-    def both() -> None:
-        upload()
-        with job.path.open("rb") as file:
-            hashlib.file_digest(file, "sha256")
-
-    return both
+    return _then_sha256(job, obstore(job))
 
 
 def bare(job: Job) -> Callable[[], None]:
@@ -165,6 +159,33 @@ def awscrt(job: Job) -> Callable[[], None]:
     return upload
 
 
+def awscrt_sha256(job: Job) -> Callable[[], None]:
+    """AWS's C client, then SHA-256 of the file."""
+    return _then_sha256(job, awscrt(job))
+
+
+def _then_sha256(job: Job, upload: Callable[[], None]) -> Callable[[], None]:
+    def both() -> None:
+        upload()
+        with job.path.open("rb") as file:
+            hashlib.file_digest(file, "sha256")
+
+    return both
+
+
+def publish(job: Job) -> Callable[[], None]:
+    """The whole command: start, probe, SHA-256, the XVA's verdict, metadata, pointer and index."""
+    run = importlib.import_module("asyncpipe.cli.main").run
+    words = ["publish", str(job.path), "--os", "debian", "--os-version", "12"]
+    place = ["--destination", f"s3://{job.bucket}/{job.key}", "--endpoint-url", job.endpoint]
+
+    def command() -> None:
+        if code := run([*words, *place, "--s3-profile", job.profile]):
+            sys.exit(f"asyncpipe publish ended with {code}")
+
+    return command
+
+
 def rclone(job: Job) -> Callable[[], None]:
     return partial(run_rclone, str(job.path), rclone_remote(job))
 
@@ -203,6 +224,8 @@ CLIENTS: dict[str, Callable[[Job], Callable[[], None]]] = {
     "obstore": obstore,
     "obstore-sha256": obstore_sha256,
     "awscrt": awscrt,
+    "awscrt-sha256": awscrt_sha256,
+    "publish": publish,
     "bare": bare,
     "rclone": rclone,
 }

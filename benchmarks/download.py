@@ -83,14 +83,14 @@ def measured(
     return results
 
 
-def print_table(results: dict[str, list[dict[str, float]]]) -> None:
+def print_table(results: dict[str, list[dict[str, float]]], *, ours: str = OURS) -> None:
     medians = {client: median_of(runs) for client, runs in results.items()}
-    ours = medians[OURS]
+    own_first = medians[ours]
     print("| client | wall s | CPU s | peak MiB | ours / it: wall | CPU | RSS |")
     print("|---|---|---|---|---|---|---|")
     for client, own in medians.items():
         columns = ("wall_s", "cpu_s", "peak_mib")
-        ratios = [f"{ours[column] / own[column]:.2f}" for column in columns]
+        ratios = [f"{own_first[column] / own[column]:.2f}" for column in columns]
         print(
             f"| {client} | {own['wall_s']:.2f} | {own['cpu_s']:.2f} | {own['peak_mib']:.0f}"
             f" | {' | '.join(ratios)} |"

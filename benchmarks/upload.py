@@ -40,6 +40,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.upload", description=__doc__)
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--bucket", default="bucket")
+    parser.set_defaults(ours=OURS)
     parser.add_argument("--size", type=parsed_size, default=parsed_size("2GiB"))
     parser.add_argument("--file", type=Path, help="an XVA to send instead of a generated one")
     parser.add_argument("--folder", type=Path, default=None, help="where to generate it")
@@ -58,7 +59,7 @@ def warm(path: Path) -> None:
 
 
 def measured(arguments: argparse.Namespace, path: Path) -> dict[str, list[dict[str, float]]]:
-    clients = [*OURS, *(peer for peer in arguments.peers.split(",") if peer)]
+    clients = [*arguments.ours, *(peer for peer in arguments.peers.split(",") if peer)]
     results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
     for number in range(arguments.rounds):
         for client in clients:

@@ -25,6 +25,8 @@ _NO_LOADER: Final = re.compile(
     r"No bootable device|BdsDxe: No bootable option"
     r"|grub rescue>|Minimal BASH-like line editing|UEFI Interactive Shell"
 )
+# the last that SeaBIOS says before it jumps into a boot sector, which may have no code
+_STUCK: Final = re.compile(r"Booting from Hard Disk[. ]*\s*\Z")
 _EMERGENCY: Final = re.compile(r"You are in emergency mode|Entering emergency mode|\(initramfs\)")
 _FULL: Final = re.compile(
     r"No space left on device|disk is full|Disk quota exceeded", re.IGNORECASE
@@ -32,6 +34,7 @@ _FULL: Final = re.compile(
 _CAME_UP: Final = re.compile(
     r"(?m)^\S{1,64} login:|Cloud-init v\. \S+ finished|Reached target \S*(?:Multi-User|multi-user)"
 )
+_CLOUD_INIT: Final = re.compile(r"[Cc]loud-init(?: v\. |\[)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,11 @@ def failure_now(seen: Seen) -> Failure | None:
     if fatal is not None:
         return fatal
     patience_s = seen.limit_s / 4
+    if seen.waited_s >= patience_s and _STUCK.search(seen.console):
+        return Failure(
+            reason=Reason.NO_BOOT_LOADER,
+            says="The firmware started the disk's boot sector, and no boot loader came of it.",
+        )
     late = seen.waited_s >= seen.limit_s
     if late or seen.refused_for_s >= patience_s or seen.silent_for_s >= patience_s:
         return _too_late(seen)
@@ -119,6 +127,12 @@ def _too_late(seen: Seen) -> Failure:
     if _EMERGENCY.search(seen.console):
         return Failure(
             reason=Reason.EMERGENCY_MODE, says="The system ended its start in emergency mode."
+        )
+    if came_up(seen.console) and not _CLOUD_INIT.search(seen.console):
+        return Failure(
+            reason=Reason.CLOUD_INIT_OFF,
+            says="The system came up without cloud-init, which is absent or off: nothing answered"
+            " at its SSH port.",
         )
     if came_up(seen.console):
         return Failure(

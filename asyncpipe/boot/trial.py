@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from asyncpipe.text.format import counted
 CHECK_BYTES: Final = 256 * 1024  # of the output of a person's script
 CONSOLE_BYTES: Final = 8 * 1024**2  # that are kept of one; a start writes some 100 KiB
 _TAIL_BYTES: Final = 64 * 1024  # of the console: what is judged
+_LOOK_EVERY_S: Final = 1.0
 _TRY_EVERY_S: Final = 1.0
+_TRY_EMULATED_EVERY_S: Final = 5.0  # a key exchange costs such a guest seconds of its processor
 _ATTEMPT_S: Final = 100.0
 
 
@@ -158,7 +161,7 @@ class _Trial:
                         outcome.append(failure)
                         tasks.cancel_scope.cancel()
                         return
-                    await anyio.sleep(_TRY_EVERY_S)
+                    await anyio.sleep(_LOOK_EVERY_S)
 
             tasks.start_soon(watch)
             shell = await self._try_until_in(stack)
@@ -167,6 +170,7 @@ class _Trial:
         return outcome[0]
 
     async def _try_until_in(self, stack: AsyncExitStack) -> Shell:
+        pause_s = _TRY_EVERY_S if self._machine.accelerated else _TRY_EMULATED_EVERY_S
         while True:
             try:
                 with anyio.move_on_after(_ATTEMPT_S):
@@ -174,7 +178,7 @@ class _Trial:
                     return await stack.enter_async_context(login)
             except NoLoginError as error:
                 self._note(error.answer)
-            await anyio.sleep(_TRY_EVERY_S)
+            await anyio.sleep(pause_s)
 
     def _note(self, answer: SshAnswer) -> None:
         self._seen = replace(self._seen, ssh=answer)
@@ -221,7 +225,15 @@ class _Trial:
             output = ran.output
         if lost := self._machine.state.lost:
             raise BootTestNotRunError(f"The machine of the boot test was lost: {lost}.")
-        return _judged(replace(result, checks=tuple(checks), check_output=output))
+        result = _judged(replace(result, checks=tuple(checks), check_output=output))
+        if not result.passed and (died := self._died()):
+            return replace(result, reason=died.reason, says=died.says)
+        return result
+
+    def _died(self) -> judge.Failure | None:
+        """Why the guest went down while it was asked, if it did."""
+        seen = judge.Seen(console=self._console.text(), state=self._machine.state, limit_s=math.inf)
+        return judge.failure_now(seen)
 
     async def _origin(self, facts: probe.Facts) -> probe.Origin:
         """Look for the guest's identity in the image, which nothing has been written to."""

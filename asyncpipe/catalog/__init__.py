@@ -1,38 +1,50 @@
-"""What is published at a destination: pointers, index, channels, fetching and removing versions."""
+"""What is published at a destination: pointers, index, channels, fetching and removing versions.
 
-from asyncpipe.catalog.compare import Change, Difference, compare
-from asyncpipe.catalog.failures import FailedBuild, Failures, list_failures
-from asyncpipe.catalog.fetch.pull import Pulled, pull, require_image
-from asyncpipe.catalog.fetch.streaming import stream_xva
-from asyncpipe.catalog.index.change import change_index
-from asyncpipe.catalog.index.listing import Listing, list_versions
-from asyncpipe.catalog.index.pointer import move_pointer
-from asyncpipe.catalog.index.rebuild import rebuild_index
-from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
-from asyncpipe.catalog.prune import Pruning, plan_pruning, prune
-from asyncpipe.catalog.read import BAD, read_metadata
-from asyncpipe.catalog.releases.ancestry import revoked_ancestors
-from asyncpipe.catalog.releases.channels import (
-    Channel,
-    Channels,
-    channels,
-    set_channel,
-    unset_channel,
-)
-from asyncpipe.catalog.releases.expiry import has_passed, set_end
-from asyncpipe.catalog.releases.history import History, Why, before, history, move_channel
-from asyncpipe.catalog.releases.naming import latest, names_of, resolve
-from asyncpipe.catalog.releases.repair import Repaired, repair
-from asyncpipe.catalog.releases.revocation import repoint, revocation_of, revoke, revoked_folders
-from asyncpipe.catalog.releases.standing import (
-    Standing,
-    Standings,
-    newest_good,
-    standing_of,
-    standings,
-)
-from asyncpipe.catalog.streams import write_streams
-from asyncpipe.model.documents.catalog import entry_of
+A module is imported when one of its names is first used: `list` need not wait for what prunes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncpipe.catalog.comparing import Change, Difference, compare
+    from asyncpipe.catalog.failures import FailedBuild, Failures, list_failures
+    from asyncpipe.catalog.fetch.pull import Pulled, pull, require_image
+    from asyncpipe.catalog.fetch.streaming import stream_xva
+    from asyncpipe.catalog.index.change import change_index
+    from asyncpipe.catalog.index.listing import Listing, list_versions
+    from asyncpipe.catalog.index.pointer import move_pointer
+    from asyncpipe.catalog.index.rebuild import rebuild_index
+    from asyncpipe.catalog.place import Claimant, leave_place, look_at_place, take_place
+    from asyncpipe.catalog.pruning import Pruning, plan_pruning, prune
+    from asyncpipe.catalog.read import BAD, read_metadata
+    from asyncpipe.catalog.releases.ancestry import revoked_ancestors
+    from asyncpipe.catalog.releases.channels import (
+        Channel,
+        Channels,
+        channels,
+        set_channel,
+        unset_channel,
+    )
+    from asyncpipe.catalog.releases.expiry import has_passed, set_end
+    from asyncpipe.catalog.releases.history import History, Why, before, history, move_channel
+    from asyncpipe.catalog.releases.naming import latest, names_of, resolve
+    from asyncpipe.catalog.releases.repair import Repaired, repair
+    from asyncpipe.catalog.releases.revocation import (
+        repoint,
+        revocation_of,
+        revoke,
+        revoked_folders,
+    )
+    from asyncpipe.catalog.releases.standing import (
+        Standing,
+        Standings,
+        newest_good,
+        standing_of,
+        standings,
+    )
+    from asyncpipe.catalog.streams import write_streams
+    from asyncpipe.model.documents.catalog import entry_of
 
 __all__ = [
     "BAD",
@@ -89,3 +101,37 @@ __all__ = [
     "unset_channel",
     "write_streams",
 ]
+
+_NAMES = {  # by the module that has them
+    "catalog.comparing": "Change Difference compare",
+    "catalog.failures": "FailedBuild Failures list_failures",
+    "catalog.fetch.pull": "Pulled pull require_image",
+    "catalog.fetch.streaming": "stream_xva",
+    "catalog.index.change": "change_index",
+    "catalog.index.listing": "Listing list_versions",
+    "catalog.index.pointer": "move_pointer",
+    "catalog.index.rebuild": "rebuild_index",
+    "catalog.place": "Claimant leave_place look_at_place take_place",
+    "catalog.pruning": "Pruning plan_pruning prune",
+    "catalog.read": "BAD read_metadata",
+    "catalog.releases.ancestry": "revoked_ancestors",
+    "catalog.releases.channels": "Channel Channels channels set_channel unset_channel",
+    "catalog.releases.expiry": "has_passed set_end",
+    "catalog.releases.history": "History Why before history move_channel",
+    "catalog.releases.naming": "latest names_of resolve",
+    "catalog.releases.repair": "Repaired repair",
+    "catalog.releases.revocation": "repoint revocation_of revoke revoked_folders",
+    "catalog.releases.standing": "Standing Standings newest_good standing_of standings",
+    "catalog.streams": "write_streams",
+    "model.documents.catalog": "entry_of",
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"asyncpipe.{home}"), name)
+    globals()[name] = found
+    return found

@@ -11,7 +11,7 @@ from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command, setting
 from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, GLOB, OneOf
-from asyncpipe.model.build import OnError
+from asyncpipe.model.run import OnError
 
 
 def refused(flag: str, why: str) -> Callable[[Any], Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -91,7 +91,18 @@ class _Watched:
         self.shown_bytes: Progress | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        found = getattr(self._store, name)
+        return self._counted(found) if name == "get_many" else found
+
+    def _counted(self, get_many: Callable[..., Any]) -> Callable[..., Any]:
+        """Only some stores read many at once."""
+
+        async def counted(keys: Sequence[str], *, max_bytes: int) -> Any:
+            bodies = await get_many(keys, max_bytes=max_bytes)
+            self._count(len(bodies))
+            return bodies
+
+        return counted
 
     async def get(self, key: str, *, max_bytes: int) -> Any:
         self._count()
@@ -118,8 +129,8 @@ class _Watched:
                 self.shown_bytes.update(self._read_bytes)
             yield piece
 
-    def _count(self) -> None:
-        self._objects += 1
+    def _count(self, number: int = 1) -> None:
+        self._objects += number
         if self.shown is not None:
             self.shown.update(self._objects)
 

@@ -20,6 +20,7 @@ from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, PATH
+from asyncpipe.model.boot.result import TESTS_NAME
 
 if TYPE_CHECKING:
     from asyncpipe import reap as reaping
@@ -201,13 +202,16 @@ async def _sweep(settings: Settings, how: _How) -> reaping.Reaped:
             dry_run=how.dry_run,
         )
 
+    tests = await reaping.sweep_boot_tests(
+        settings.work_directory / TESTS_NAME, ProcessGroups(), dry_run=how.dry_run
+    )
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         stored = await reaping.sweep(
             store, before_utc=how.before_utc, dry_run=how.dry_run, options=settings.transfer
         )
-    return replace(stored, findings=(*at_host, *stored.findings))
+    return replace(stored, findings=(*at_host, *tests, *stored.findings))
 
 
 async def _reap_run(run: KnownRun, settings: Settings, how: _How) -> reaping.Reaped:

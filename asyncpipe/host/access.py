@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from asyncpipe.errors import UsageError
-from asyncpipe.model.host import HostAccess, Trust
+from asyncpipe.model.host import HostAccess
+from asyncpipe.model.run import Trust
 from asyncpipe.model.template import Template, Value
 
 DEFAULT_USERNAME = "root"

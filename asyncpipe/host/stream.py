@@ -27,7 +27,7 @@ from asyncpipe.host.refusals import error_of
 from asyncpipe.host.session import Session
 from asyncpipe.host.trust import verifier_of
 from asyncpipe.host.xmlrpc import Refusal
-from asyncpipe.model.host import Trust
+from asyncpipe.model.run import Trust
 from asyncpipe.model.xva import Compression
 
 _POLL_S: Final = 0.5

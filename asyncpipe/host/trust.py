@@ -13,7 +13,7 @@ from typing import Final
 
 from asyncpipe.errors import HostTrustError, UsageError
 from asyncpipe.host.endpoint import Endpoint
-from asyncpipe.model.host import Trust
+from asyncpipe.model.run import Trust
 
 _DIGITS: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_FILE_BYTES: Final = 1024 * 1024

@@ -6,6 +6,7 @@ from asyncpipe.metadata.document import (
     complete,
     draft,
     failed,
+    with_boot_test,
 )
 from asyncpipe.metadata.encoding import encode, published
 from asyncpipe.metadata.sbom import cyclonedx, spdx
@@ -20,4 +21,5 @@ __all__ = [
     "failed",
     "published",
     "spdx",
+    "with_boot_test",
 ]

@@ -70,6 +70,7 @@ def draft(
         "files": {},
         "xva": None,
         "log": None,
+        "boot_test": None,
         "verified": [],
         "failure": None,
     }
@@ -123,6 +124,13 @@ def failed(
         "xva": xva_report,
     }
     return {**document, **cleaned(added, known)}
+
+
+def with_boot_test(
+    document: Mapping[str, object], found: Mapping[str, object] | None, *, known: Secrets
+) -> Document:
+    """Add what a boot test found, None: there was none."""
+    return {**document, **cleaned({"boot_test": found}, known)}
 
 
 def _expires_utc(plan: BuildPlan) -> str | None:

@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from asyncpipe.model.identity import OsIdentity
-from asyncpipe.model.template import Template
+from asyncpipe.model.run import GRACE_S
 
-GRACE_S = 120.0  # what Packer gets to clean up after SIGTERM
-KEEP_FAILED_S = 24 * 3600.0  # a VM that --on-error keep leaves for a person
-HOST_ANSWER_S = 120.0  # for the host's first answer
-
-
-class OnError(StrEnum):
-    """What becomes of the VM of a build that fails."""
-
-    CLEANUP = "cleanup"
-    KEEP = "keep"
+if TYPE_CHECKING:
+    from asyncpipe.model.identity import OsIdentity
+    from asyncpipe.model.template import Template
 
 
 class Phase(StrEnum):

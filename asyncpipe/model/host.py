@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
+
+from asyncpipe.model.run import Trust
 
 # Keys of other_config, and the tag, by which everything of ours is recognised.
 RUN_KEY: Final = "asyncpipe:run"
@@ -20,15 +21,6 @@ ORIGIN_KEY: Final = "asyncpipe:origin"
 VERSION_KEY: Final = "asyncpipe:version"
 DIGEST_KEY: Final = "asyncpipe:sha256"
 TAG: Final = "asyncpipe"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """How a host proves who it is: a pinned fingerprint, one that is stored, or a CA."""
-
-    fingerprints: tuple[str, ...] = ()  # SHA-256 of the certificate, as openssl prints it or plain
-    ca_file: Path | None = None
-    known_hosts: Path | None = None  # where `asyncpipe host trust` stores fingerprints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

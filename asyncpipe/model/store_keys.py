@@ -55,6 +55,7 @@ _NAME_ONLY = re.compile(_NAME)
 _TIMESTAMP = r"[0-9]{8}T[0-9]{6}Z"  # \d takes other digits than ASCII ones
 _TIMESTAMP_ONLY = re.compile(_TIMESTAMP)
 _FOLDER = re.compile(rf"(templates|failed)/({_NAME})/({_TIMESTAMP})")
+_VERSION_KEY = re.compile(rf"templates/{_NAME}/{_TIMESTAMP}/{_NAME}")
 _LATEST = re.compile(rf"templates/({_NAME})/latest\.json")
 _CHANNEL = re.compile(rf"templates/({_NAME})/channels/({_NAME})\.json")
 _SEGMENT = re.compile(rf"templates/({_NAME})/index/([0-9]{{6}})\.json")
@@ -103,6 +104,11 @@ def is_timestamp(text: str) -> bool:
 def is_folder(key: str) -> bool:
     """Whether ``key`` names exactly the folder of one version (no ``..``)."""
     return _FOLDER.fullmatch(key) is not None
+
+
+def is_version_key(key: str) -> bool:
+    """Whether ``key`` names an object right in the folder of a published version."""
+    return _VERSION_KEY.fullmatch(key) is not None
 
 
 def folder_key(short_id: str, timestamp: str) -> str:

@@ -41,7 +41,7 @@ class Target:
 class TransferOptions:
     """How uploads of this process behave; the budget is shared by all of them."""
 
-    max_memory_bytes: int = 128 * 1024 * 1024
+    max_memory_bytes: int = 64 * 1024 * 1024
     part_size_bytes: int | None = None  # None: chosen from the size
     concurrency: int | None = None  # parts in flight; None: what memory and store allow
     bandwidth_bytes_per_s: float | None = None
@@ -66,7 +66,7 @@ class FileDigests:
 class Zstd:
     """Compress with zstd on the way to the store; ``level`` 1 is the fastest, 19 the smallest."""
 
-    level: int = 3
+    level: int = 1  # twice as fast as 3, and hardly larger: docs/performance.md
 
     def __str__(self) -> str:
         return f"zstd:{self.level}"

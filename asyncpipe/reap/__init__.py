@@ -1,5 +1,6 @@
 """Clean up what interrupted runs left behind; only what is recognised as ours is touched."""
 
+from asyncpipe.reap.boot_tests import sweep_boot_tests
 from asyncpipe.reap.findings import Finding, Groups, HasLifecycle, HasRemains, Kind, Reaped
 from asyncpipe.reap.interrupted import end_builds, reap_run
 from asyncpipe.reap.marked import Known, Life, LookAtRun, sweep_host
@@ -18,5 +19,6 @@ __all__ = [
     "end_builds",
     "reap_run",
     "sweep",
+    "sweep_boot_tests",
     "sweep_host",
 ]

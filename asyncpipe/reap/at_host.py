@@ -27,7 +27,7 @@ from asyncpipe.text.safe import printable
 #: Logs in to the host of this address; UsageError without credentials, HostError.
 OpenHost = Callable[[str], AbstractAsyncContextManager[Pool]]
 
-_LOG_BYTES: Final = 64 * 1024 * 1024  # what names objects of the host stands near the beginning
+_LOG_BYTES: Final = 64 * 1024 * 1024  # the lines that name the host's objects come early
 _UI_LINE: Final = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ui: (.*)")
 _SETTLED: Final = frozenset({CleanUp.NOTHING_MADE, CleanUp.REMOVED})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -111,7 +111,7 @@ def _from_logs(folder: Path, said: Mapping[str, bytes]) -> list[HostObjects]:
     """
     found = []
     for path in sorted(folder.glob(f"*/{LOG_NAME}")):
-        # the log tells in which phase the rest was said: a guest can print anything
+        # the log shows in which phase the rest was printed: a guest can print anything
         rest = said.get(path.parent.name, b"")
         found.append(read_lines([*_lines_of(path), *_text_lines(rest)]))
     for path in sorted(folder.glob(f"*/{PACKER_LOG_NAME}")):

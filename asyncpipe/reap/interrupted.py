@@ -75,7 +75,8 @@ async def end_builds(
     stopped, said = await local.stop_processes(run, groups, grace_s=grace_s, dry_run=dry_run)
     found = await at_host.clean(run, said, open_host, dry_run=dry_run)  # reads them
     logs = await local.remove_debug_logs(run, dry_run=dry_run)
-    return [*stopped, *found, *logs]
+    disks = await local.remove_boot_files(run, dry_run=dry_run)
+    return [*stopped, *found, *logs, *disks]
 
 
 async def _store_part(

@@ -11,6 +11,7 @@ from typing import Final
 
 import anyio.to_thread
 
+from asyncpipe.model.boot.result import FOLDER_NAME
 from asyncpipe.model.documents.run_state import KnownRun, UnitState
 from asyncpipe.packer.debug_log import PACKER_LOG_NAME
 from asyncpipe.reap.findings import Finding, Groups, Kind
@@ -37,9 +38,11 @@ async def stop_processes(
         )
         said[folder] = said.get(folder, b"") + b"".join(heard)
         stuck = not dry_run and not stopped
+        boots = bool(folder) and (run.folder / folder / FOLDER_NAME).is_dir()
+        who = "the machine of a boot test" if boots else "Packer of an interrupted build"
         finding = Finding(
             kind=Kind.PROCESS,
-            what=f"Packer of an interrupted build, process group {pid}",
+            what=f"{who}, process group {pid}",
             removed=stopped,
             problem="it does not end" if stuck else "",
             advice=f"kill -9 -- -{pid}" if stuck else "",
@@ -60,6 +63,17 @@ def damage(run: KnownRun) -> list[Finding]:
         )
         for name, problem in run.unreadable.items()
     ]
+
+
+async def remove_boot_files(run: KnownRun, *, dry_run: bool) -> list[Finding]:
+    """Remove the disks of machines that boot tests had started."""
+
+    def remove() -> list[Finding]:
+        folders = sorted([run.folder / FOLDER_NAME, *run.folder.glob(f"*/{FOLDER_NAME}")])
+        found = [_remove_files(run.folder, folder, dry_run=dry_run) for folder in folders]
+        return [finding for finding in found if finding]
+
+    return await anyio.to_thread.run_sync(remove)
 
 
 async def remove_debug_logs(run: KnownRun, *, dry_run: bool) -> list[Finding]:

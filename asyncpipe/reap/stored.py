@@ -110,7 +110,7 @@ async def remove_claim(store: ObjectStore, folder_key: str, *, dry_run: bool) ->
 
 
 async def _leave_place(store: ObjectStore, folder_key: str) -> None:
-    """Free a place in which nothing stands but the note of who took it."""
+    """Free a place that holds nothing but the note of who took it."""
     root, name, _ = folder_key.split("/")
     place = store_keys.place_key(name)
     keys = [info.key async for info in store.list(f"{root}/{name}/")]
@@ -180,7 +180,7 @@ def _begun_utc(upload: OpenUpload) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Listed:
-    """What stands below one root: files of each folder, when one last changed, the pointers."""
+    """What lies below one root: files of each folder, when one last changed, the pointers."""
 
     names: dict[str, set[str]] = field(default_factory=dict)
     newest: dict[str, datetime] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,8 @@ class RunContext:
         self.build_exit: BuildExit | None = None
         self.sealed: SealedLog | None = None
         self.report: XvaReport | None = None
+        self.boot_test: Mapping[str, object] | None = None
+        self.screenshot = b""  # of an image that failed it
         self.document: Mapping[str, Any] = {}
         self.warnings: list[str] = []
         self.tail: list[str] = []
@@ -114,11 +116,7 @@ class RunContext:
     @asynccontextmanager
     async def open_log(self) -> AsyncIterator[buildlog.BuildLog]:
         """Open build.log, with its subscribers; it is sealed whatever happens."""
-        async with buildlog.open_log(
-            self.plan.run_directory / store_keys.LOG_NAME,
-            log_files=self.services.log_files,
-            redactor=self._redactor,
-        ) as log:
+        async with self.log_at(self.plan.run_directory / store_keys.LOG_NAME) as log:
             # apart: a defect in one listener must not silence the other
             log.subscribe_batches(self.guest.feed_lines, whole_lines=True)
             log.subscribe_batches(self.medium.feed_lines, whole_lines=True)
@@ -129,11 +127,15 @@ class RunContext:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_SEAL_S):
                     self.sealed = self.sealed or await log.seal()
 
+    def log_at(self, path: Path) -> AbstractAsyncContextManager[buildlog.BuildLog]:
+        """Open a log with the run's masks and without subscribers."""
+        return buildlog.open_log(path, log_files=self.services.log_files, redactor=self._redactor)
+
     def on_lines(self, lines: Lines) -> None:
         """Take masked lines of Packer's output."""
         self.tail += lines.last(_LOG_TAIL_LINES)
         del self.tail[:-_LOG_TAIL_LINES]
-        self.services.reporter.emit(OutputLines(unit=self.unit, text=lines.text))
+        self.services.reporter.emit(OutputLines(unit=self.unit, text=lines.text, count=len(lines)))
 
     def on_phase(self, phase: Phase) -> None:
         """Emit the phase."""
@@ -170,7 +172,7 @@ class RunContext:
         return await Disk(store_keys.LOG_NAME).call(
             buildlog.sealed_on_disk,
             self.plan.run_directory / store_keys.LOG_NAME,
-            self._built.redaction_count,
+            self._built.redaction_count + self._redactor.count,
         )
 
     # -- who it is ---------------------------------------------------------------------------
@@ -213,6 +215,10 @@ class RunContext:
 
     def draft(self) -> dict[str, Any]:
         """The metadata as far as it is known without the files."""
+        known = self.services.secrets
+        return metadata.with_boot_test(self._draft(), self.boot_test, known=known)
+
+    def _draft(self) -> dict[str, Any]:
         if self._built is not None:
             parent = self.services.parent
             return {**self._built.draft, **({"parent": asdict(parent)} if parent else {})}

@@ -19,6 +19,7 @@ from asyncpipe.errors import (
     EXIT_CANCELLED,
     EXIT_UNEXPECTED,
     AsyncpipeError,
+    BootTestNotRunError,
     UploadError,
     leaf_of,
 )
@@ -36,6 +37,7 @@ from asyncpipe.run.context import RunContext
 from asyncpipe.run.eager_upload import open_export
 from asyncpipe.run.origin.materials import read_materials
 from asyncpipe.run.origin.parent import known_parent, parent_named_by
+from asyncpipe.run.publishing import booted
 from asyncpipe.run.publishing.attest import attestation_of
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
@@ -98,6 +100,7 @@ async def _build_and_publish(context: RunContext) -> Published:
             context.on_phase(Phase.VERIFY)
             upload = await export.deliver(xva_path)
             context.judge(upload.verdict)
+            await booted.test_built(context, log, xva_path)
             context.sealed = await log.seal()
         publication = await _make_visible(context, upload)
         # before the upload's journal goes: until then --resume finds its own image by it
@@ -182,6 +185,7 @@ async def _publish_built(context: RunContext, built: Built) -> Published:
         context.sealed = await context.log_sealed_before()
         upload = await export.deliver(built.xva_path, resume=True)
         context.judge(upload.verdict)
+        await booted.test_before_publishing(context, built.xva_path)
         publication = await _make_visible(context, upload)
         # before the upload's journal goes: until then --resume finds its own image by it
         await context.note_state(UnitState.PUBLISHED)
@@ -242,8 +246,11 @@ def _sentence(error: BaseException) -> str:
 
 
 def _state_after(error: BaseException, context: RunContext) -> UnitState:
-    """A build whose upload failed is not built again: --resume sends what is on the disk."""
-    resumable = context.is_built and isinstance(error, UploadError)
+    """A build whose upload failed, or that no machine was found for, is not built again.
+
+    --resume goes on with what is on the disk.
+    """
+    resumable = context.is_built and isinstance(error, UploadError | BootTestNotRunError)
     return UnitState.BUILT if resumable else UnitState.FAILED
 
 
@@ -272,7 +279,11 @@ async def _publish_failure(context: RunContext, text: str, exit_code: int) -> st
             known=context.services.secrets,
         )
         return await publish.publish_failure(
-            context.destination, folder_key, context.sealed, metadata.encode(document)
+            context.destination,
+            folder_key,
+            context.sealed,
+            metadata.encode(document),
+            context.screenshot,
         )
     except Exception as problem:
         if not isinstance(problem, AsyncpipeError | OSError):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from asyncpipe.errors import UsageError
 from asyncpipe.model import store_keys
-from asyncpipe.model.build import GRACE_S, HOST_ANSWER_S, BuildPlan
+from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import OsIdentity
+from asyncpipe.model.run import GRACE_S, HOST_ANSWER_S
 from asyncpipe.model.template import Template, TemplateSource
 from asyncpipe.text.secrets import passed_on
 

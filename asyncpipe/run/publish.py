@@ -22,6 +22,7 @@ from asyncpipe.errors import (
     UploadError,
 )
 from asyncpipe.model import store_keys
+from asyncpipe.model.boot.result import SCREENSHOT_NAME
 from asyncpipe.model.log import SealedLog
 from asyncpipe.model.publication import Publication
 from asyncpipe.model.store import crc64nvme_base64
@@ -37,6 +38,7 @@ from asyncpipe.upload.source import FinishedFile
 
 XVA_TYPE = "application/octet-stream"
 LOG_TYPE = "text/plain; charset=utf-8"
+PICTURE_TYPE = "image/png"
 _TAKE_BACK_S = 4.0  # a cancelled step has seconds
 _MAX_ATTEMPTS = 100  # of one run that fails again and again
 
@@ -135,9 +137,15 @@ async def publish(
 
 
 async def publish_failure(
-    destination: Destination, folder_key: str, log: SealedLog | None, metadata: bytes
+    destination: Destination,
+    folder_key: str,
+    log: SealedLog | None,
+    metadata: bytes,
+    picture: bytes = b"",
 ) -> str:
     """Leave the log and the metadata of a build that was not published; returns the log's URL.
+
+    ``picture`` is a PNG of the screen of an image that failed its boot test.
 
     A run that fails again after ``--resume`` leaves them beside the earlier ones, under names of
     their own.
@@ -147,16 +155,21 @@ async def publish_failure(
     """
     for attempt in range(1, _MAX_ATTEMPTS):
         with contextlib.suppress(DestinationTakenError):
-            return await _leave_failure(destination, folder_key, log, metadata, attempt)
-    return await _leave_failure(destination, folder_key, log, metadata, _MAX_ATTEMPTS)
+            return await _leave_failure(destination, folder_key, log, (picture, metadata), attempt)
+    return await _leave_failure(destination, folder_key, log, (picture, metadata), _MAX_ATTEMPTS)
 
 
 async def _leave_failure(
-    destination: Destination, folder_key: str, log: SealedLog | None, metadata: bytes, attempt: int
+    destination: Destination,
+    folder_key: str,
+    log: SealedLog | None,
+    small: tuple[bytes, bytes],
+    attempt: int,
 ) -> str:
-    log_key, key = (
+    picture, metadata = small
+    log_key, picture_key, key = (
         f"{folder_key}/{store_keys.attempt_name(name, attempt)}"
-        for name in (store_keys.LOG_NAME, store_keys.METADATA_NAME)
+        for name in (store_keys.LOG_NAME, SCREENSHOT_NAME, store_keys.METADATA_NAME)
     )
     if log is not None:
         async with open_upload(
@@ -167,7 +180,10 @@ async def _leave_failure(
                 await session.complete()
             except DestinationTakenError:
                 await _same_log(destination.store, log_key, log)
-    await put_once(destination.store, key, metadata, destination.options.retry)
+    store, retry = destination.store, destination.options.retry
+    if picture:
+        await put_once(store, picture_key, picture, retry, content_type=PICTURE_TYPE)
+    await put_once(store, key, metadata, retry)
     return destination.store.url_of(log_key if log else key)
 
 

@@ -11,6 +11,7 @@ from asyncpipe.model.transfer import TransferOptions, Zstd
 from asyncpipe.ports import LogFiles, ObjectStore, ProcessRunner, Reporter
 from asyncpipe.run.host.parties import BuildHost
 from asyncpipe.run.publishing.attest import Signer
+from asyncpipe.run.publishing.booted import BootTester
 from asyncpipe.run.state import RunJournal
 from asyncpipe.text.secrets import Secrets
 from asyncpipe.upload.budget import Budget
@@ -35,4 +36,5 @@ class Services:
     take_over: bool = False  # places that other templates fill
     parent: ParentVersion | None = None  # of all templates, whatever they say
     signer: Signer | None = None  # None: versions are not signed
+    boot_tester: BootTester | None = None  # None: images are published without a boot test
     host_of: Callable[[BuildPlan], BuildHost | None] | None = None

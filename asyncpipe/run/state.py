@@ -55,6 +55,7 @@ class RunJournal:
         destination: str,
         variant: str | None = None,
         expires_s: float | None = None,
+        boot_test: str = "off",
     ) -> RunJournal:
         """Describe a new run; nothing is written before ``open``."""
         record = RunRecord(
@@ -63,6 +64,7 @@ class RunJournal:
             destination=destination,
             variant=variant,
             expires_s=expires_s,
+            boot_test=boot_test,
         )
         return cls(folder, record)
 
@@ -105,6 +107,11 @@ class RunJournal:
     def expires_s(self) -> float | None:
         """How long its versions are good; None: without an end."""
         return self._record.expires_s
+
+    @property
+    def boot_test(self) -> str:
+        """How its images are tested before anybody sees them."""
+        return self._record.boot_test
 
     @property
     def units(self) -> Mapping[str, UnitRecord]:

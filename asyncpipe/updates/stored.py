@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,14 +74,17 @@ class IndexCache:
         return path
 
     def _make_room(self, keep: Path) -> None:
-        found = [(one, one.stat()) for one in self.folder.iterdir() if one.is_file()]
-        total_bytes = sum(stat.st_size for _, stat in found)
-        for one, stat in sorted(found, key=lambda pair: pair[1].st_mtime):
+        found = []
+        for one in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # a fetch beside this one renames or removes its own
+                found += [(one, one.stat())] if one.is_file() else []
+        total_bytes = sum(seen.st_size for _, seen in found)
+        for one, seen in sorted(found, key=lambda pair: pair[1].st_mtime):
             if total_bytes <= self.max_bytes:
                 return
             if one != keep:
                 one.unlink(missing_ok=True)
-                total_bytes -= stat.st_size
+                total_bytes -= seen.st_size
 
 
 def _is_whole(path: Path, sha256_hex: str) -> bool:

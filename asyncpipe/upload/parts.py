@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 # What a growing file is planned for when nobody knows: the most that 10,000 parts of 16 MiB carry.
 # One that outgrows it is sent again when its size is known.
 UNKNOWN_SIZE_BYTES = 150 * 1024 * MIB
-SLOTS_AIMED_AT = 8
+SLOTS_AIMED_AT = 4  # a part costs the client as much as 5 MB of it do: few large ones
 SMALLEST_PART_BYTES = 5 * MIB
 LARGEST_DEFAULT_PART_BYTES = 32 * MIB
 

@@ -22,8 +22,9 @@ packages() {
 }
 
 settings() {
-    # The last file wins, in the order of C. Without "locale: false" cloud-init sets en_US.UTF-8, whatever
-    # the template's is, and fails where that is not installed.
+    # The last file wins, in the order of C. Without this "locale" cloud-init sets en_US.UTF-8, whatever
+    # the template's is, and fails where that is not installed. The quotes are for its schema, which wants
+    # text: without them each start logs that the configuration is not valid.
     put /etc/cloud/cloud.cfg.d/99-zz-asyncpipe.cfg 0644 <<CFG
 datasource_list: [${DATASOURCES// /, }]
 disable_root: true
@@ -35,7 +36,7 @@ growpart:
   mode: auto
   devices: ["/"]
 resize_rootfs: true
-locale: false
+locale: "false"
 warnings:
   dsid_missing_source: off
 CFG

@@ -38,12 +38,18 @@ check_cloud_init() {
     python=$(sed -n '1s/^#! *\([^ ]*\).*$/\1/p' "$(command -v cloud-init)" || true)
     said=$("${python:-python3}" -c '
 from cloudinit import util
+from cloudinit.config import schema
 config = util.read_conf_with_confd("/etc/cloud/cloud.cfg")
 print(" ".join(config.get("datasource_list", [])))
 print(" ".join(config.get("ssh_genkeytypes", [])))
 print(config.get("ssh_pwauth"), config.get("disable_root"), config.get("resize_rootfs"))
 print((config.get("growpart") or {}).get("mode"), config.get("network") is None)
 print((config.get("warnings") or {}).get("dsid_missing_source"), config.get("locale"))
+try:
+    schema.validate_cloudconfig_schema(config, strict=True)
+except schema.SchemaValidationError as error:
+    # Without a path: keys of the system, which the schema of a user does not have.
+    print(*(f"{problem[0]}: {problem[1]}" for problem in error.schema_errors if problem[0]))
 ' 2>&1) || {
         failure "cloud-init cannot read its configuration: $said"
         return 0
@@ -52,7 +58,8 @@ print((config.get("warnings") or {}).get("dsid_missing_source"), config.get("loc
     is "cloud-init's ssh_genkeytypes" "$(sed -n 2p <<<"$said")" "ed25519 rsa"
     is "cloud-init's ssh_pwauth, disable_root, resize_rootfs" "$(sed -n 3p <<<"$said")" "False True True"
     is "cloud-init's growpart, and no network of the build's" "$(sed -n 4p <<<"$said")" "auto True"
-    is "cloud-init's warning of no drive, and its locale" "$(sed -n 5p <<<"$said")" "False False"
+    is "cloud-init's warning of no drive, and its locale" "$(sed -n 5p <<<"$said")" "False false"
+    is "what cloud-init's own schema says of its configuration" "$(sed -n 6p <<<"$said")" ""
     holds "cloud-init does not start without a drive" grep -q 'notfound=enabled' /etc/cloud/ds-identify.cfg
     holds "cloud-init is switched off" test ! -e /etc/cloud/cloud-init.disabled
 }
@@ -271,6 +278,10 @@ check_boot() {
     fi
     mountpoint -q /boot/efi || return 0
     holds "the disk does not start by UEFI without variables" test -s /boot/efi/EFI/BOOT/BOOTX64.EFI
+    if [ "$OS_FAMILY" = debian ]; then
+        holds "by UEFI an installer's CD in the drive is started, not the disk: GRUB has no configuration in /EFI/$OS_ID" \
+            test -s "/boot/efi/EFI/$OS_ID/grub.cfg"
+    fi
     disk=$(lsblk --noheadings --nodeps --output PKNAME "$(findmnt -n -o SOURCE /boot/efi)")
     types=$(lsblk --noheadings --output PARTTYPE "/dev/$disk")
     grep -qi 21686148-6449-6e6f-744e-656564454649 <<<"$types" || failure "the disk does not start by BIOS: it has no BIOS boot partition"

@@ -12,11 +12,12 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.boot.machine import LOW_PRIORITY
+from tests.boot.machine import PRIORITY
 from tests.provisioning.trees import Tree, agent_repository, bare_tree
 from tests.templates.needs import REPO, cache_dir, need_root, program
 
@@ -71,22 +72,15 @@ class Mounted:
     root: Path
 
 
-def provisioned_disk(suite: str, profile: str, work: Path, *, loaders: bool = True) -> Path:
-    """The raw disk of a template, from the cache or built now; not to be written to.
-
-    Without ``loaders`` it is made in a fraction of the time and starts by no firmware.
-    """
+def provisioned_disk(suite: str, profile: str, work: Path) -> Path:
+    """The raw disk of a template, from the cache or built now; not to be written to."""
     inputs = _digest(REPO / "provisioning", *_INSTALL_INPUTS)
-    name = f"boot-{suite}-{profile}" if loaders else f"boot-plain-{suite}-{profile}"
 
     def make(disk: Path) -> None:
-        if loaders:
-            _run("cp", "--sparse=always", str(installed_disk(suite, work)), str(disk))
-        else:
-            _unpack(suite, disk, work)
+        _run("cp", "--sparse=always", str(installed_disk(suite, work)), str(disk))
         _provision(profile, disk, work)
 
-    return _cached(name, inputs, make)
+    return _cached(f"boot-{suite}-{profile}", inputs, make)
 
 
 def installed_disk(suite: str, work: Path) -> Path:
@@ -116,6 +110,20 @@ def attached(disk: Path) -> Iterator[str]:
         yield device
     finally:
         subprocess.run(["losetup", "--detach", device], check=False, timeout=60)
+        _wait_until_released(device)
+
+
+def _wait_until_released(device: str) -> None:
+    """Wait while another mount namespace still has the disk.
+
+    A command in a tree beside starts with a copy of all mounts: until it ends, a file system that
+    is unmounted here is not yet whole on its disk.
+    """
+    backing = Path("/sys/block") / Path(device).name / "loop/backing_file"
+    ends_s = time.monotonic() + TIMEOUT_S
+    while backing.exists():
+        assert time.monotonic() < ends_s, f"{device} is still in use"
+        time.sleep(0.5)
 
 
 @contextlib.contextmanager
@@ -213,7 +221,7 @@ def _install_loaders(disk: Path, work: Path) -> None:
     qemu = program("qemu-system-x86_64", "qemu-system-x86", install=True)
     log = work / "loaders.log"
     command = [
-        *(*LOW_PRIORITY, qemu, "-machine", "q35"),
+        *(*PRIORITY, qemu, "-machine", "q35"),
         *("-accel", "tcg,thread=multi", "-cpu", "max,la57=off"),
         *("-m", "1024", "-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{log}"),
         *("-drive", f"file={disk},if=virtio,format=raw,cache=unsafe"),

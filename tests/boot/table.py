@@ -19,7 +19,6 @@ BEGIN, END = "<!-- clones: begin -->", "<!-- clones: end -->"
 HEAD = (
     "system, profile",
     "started by, with",
-    "seen (UTC)",
     "login after, of it CPU",
     "failed units",
     "cloud-init",
@@ -30,6 +29,7 @@ HEAD = (
     "settings in force",
     "ids and keys",
 )
+FIRST = "a"  # the clone that others of its system are compared with
 STARTS: Mapping[str, Start] = CLONES | {f"{name}-again": start for name, start in AGAIN.items()}
 
 Record = Mapping[str, object]
@@ -48,7 +48,7 @@ def table(records: Mapping[tuple[str, str], Record]) -> str:
             if record is None:
                 unseen.append(_start(name, start))
                 continue
-            first = records.get((system, _first(name)))
+            first = records.get((system, FIRST))
             rows.append(
                 (f"{of.title}, {of.profile}", _start(name, start), *_cells(record, name, first))
             )
@@ -61,14 +61,7 @@ def table(records: Mapping[tuple[str, str], Record]) -> str:
 def _start(name: str, start: Start) -> str:
     drive = {"nocloud": "NoCloud", "configdrive": "ConfigDrive", "none": "no drive"}[start.drive]
     again = "the first one's disk again, " if name.endswith("-again") else ""
-    if start.firmware == "none":
-        return f"{again}UML, {drive}, `vec{start.slot}`"
-    return f"{again}QEMU by {start.firmware.upper()}, {drive}, slot {start.slot}"
-
-
-def _first(name: str) -> str:
-    """The clone that others of its kind are compared with."""
-    return "uml-a" if name.startswith("uml-") else "a"
+    return f"{again}{start.firmware.upper()}, {drive}, slot {start.slot}"
 
 
 def _cells(record: Record, name: str, first: Record | None) -> tuple[str, ...]:
@@ -77,13 +70,10 @@ def _cells(record: Record, name: str, first: Record | None) -> tuple[str, ...]:
 
     again = name.endswith("-again")
     settings = (
-        "not asked"
-        if again or not record["settings"]
-        else _settings(str(record["settings"]), STARTS[name])
+        "not asked" if again or not record["settings"] else _settings(str(record["settings"]))
     )
     renewed = "not asked" if again else {True: "yes", False: "**no**"}[record["renewed"] is True]
     return (
-        said("seen_utc"),
         f"{said('login_s')} s, {said('login_cpu_s')} s",
         said("failed").replace("nothing", "none"),
         said("cloud-init"),
@@ -96,17 +86,15 @@ def _cells(record: Record, name: str, first: Record | None) -> tuple[str, ...]:
     )
 
 
-def _settings(text: str, start: Start) -> str:
-    wrong = settings_not_in_force(text, start)
-    if wrong:
-        return f"**{len(wrong)} not**"
-    return "all" if start.firmware != "none" else "all but the firewall's"
+def _settings(text: str) -> str:
+    wrong = settings_not_in_force(text)
+    return f"**{len(wrong)} not**" if wrong else "all"
 
 
 def _identity(record: Record, name: str, first: Record | None) -> str:
     if "machine-id" not in record:
         return "not asked"
-    if name == _first(name) or first is None:
+    if name == FIRST or first is None:
         return "new"
     same = [key for key in ("machine-id", "host-keys") if record.get(key) == first.get(key)]
     if name.endswith("-again"):

@@ -70,7 +70,9 @@ def test_a_first_start_may_restart(restarts: int) -> None:
     assert failure_now(Seen(state=MachineState(restarts=restarts), limit_s=600.0)) is None
 
 
-UP = "Debian GNU/Linux 12 clone ttyS0\n\nclone login: "
+BARE = "Debian GNU/Linux 12 clone ttyS0\n\nclone login: "
+UP = f"[   41.2] cloud-init[419]: Cloud-init v. 22.4.2 running 'init-local'\n{BARE}"
+JUMPED = "SeaBIOS (version 1.16.2)\nBooting from Hard Disk...\n"
 FULL = "[   30.0] cloud-init[300]: OSError: [Errno 28] No space left on device\n" + UP
 
 
@@ -79,6 +81,8 @@ FULL = "[   30.0] cloud-init[300]: OSError: [Errno 28] No space left on device\n
     [
         (Seen(waited_s=600, limit_s=600), Reason.TIMEOUT),
         (Seen(console=UP, silent_for_s=150, limit_s=600), Reason.NO_NETWORK),
+        (Seen(console=BARE, silent_for_s=150, limit_s=600), Reason.CLOUD_INIT_OFF),
+        (Seen(console=JUMPED, waited_s=150, limit_s=600), Reason.NO_BOOT_LOADER),
         (
             Seen(console=UP, ssh=SshAnswer.REFUSED, refused_for_s=150, limit_s=600),
             Reason.CLOUD_INIT_OFF,
@@ -100,6 +104,8 @@ def test_what_may_still_come_is_waited_for_and_then_named(seen: Seen, reason: Re
     "seen",
     [
         Seen(console=UP, silent_for_s=10, limit_s=600),
+        Seen(console=JUMPED, waited_s=140, limit_s=600),
+        Seen(console=JUMPED + "GRUB loading.\n", waited_s=599, limit_s=600),
         Seen(ssh=SshAnswer.REFUSED, refused_for_s=10, limit_s=600),
         Seen(console="error: something\n", waited_s=500, limit_s=600),
         Seen(console=readable(SEABIOS), limit_s=600),  # another disk may have a loader

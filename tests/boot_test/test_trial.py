@@ -31,7 +31,8 @@ ANSWERS: Mapping[str, Callable[[Account], Ran]] = {
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0.02)}
+    # not one that jumps: it would do so while a thread makes the key
+    return "trio", {"clock": trio.testing.MockClock(rate=25)}
 
 
 class Console:
@@ -101,7 +102,11 @@ async def test_a_script_that_hangs_ends_at_its_limit(tmp_path: Path) -> None:
             FakeShells([NOTHING], stays=True),
             "kernel-panic",
         ),
-        ([(9.0, b"\nclone login: ")], FakeShells([NOTHING], stays=True), "no-network"),
+        (
+            [(9.0, b"cloud-init[4]: x\nclone login: ")],
+            FakeShells([NOTHING], stays=True),
+            "no-network",
+        ),
         ([], FakeShells([REFUSED], stays=True), "cloud-init-off"),
         ([], FakeShells([NOTHING], stays=True), "timeout"),
     ],
@@ -123,6 +128,14 @@ async def test_a_panic_ends_an_attempt_that_hangs(tmp_path: Path) -> None:
     shells = FakeShells(hangs_s=math.inf)
     with anyio.fail_after(30):
         result = await outcome_of(tmp_path, machines, shells)
+    assert result.reason is Reason.KERNEL_PANIC
+
+
+async def test_a_panic_while_it_is_asked_is_the_reason(tmp_path: Path) -> None:
+    machines = FakeMachines(console=[(0.0, b"Kernel panic - not syncing: Fatal exception\r\n")])
+    broken = {"say machine-id": lambda _: Ran(exit_code=None, output="")}
+    shells = FakeShells(answers=broken)
+    result = await outcome_of(tmp_path, machines, shells)
     assert result.reason is Reason.KERNEL_PANIC
 
 
@@ -149,9 +162,15 @@ async def test_a_guest_that_ignores_its_power_button_is_not_waited_for_without_e
 
 
 async def test_a_cancelled_test_ends_its_machine(tmp_path: Path) -> None:
-    machines = FakeMachines()
-    with anyio.move_on_after(30) as scope:
-        await outcome_of(tmp_path, machines, FakeShells([NOTHING], stays=True))
+    machines, scope = FakeMachines(console=[(5.0, b"Linux")]), anyio.CancelScope()
+
+    class Cancelling(Console):
+        async def feed(self, data: bytes) -> None:
+            scope.cancel()
+
+    with scope:
+        shells = FakeShells([NOTHING], stays=True)
+        await outcome_of(tmp_path, machines, shells, console=Cancelling())
     assert scope.cancelled_caught
     assert machines.ended == 1
 

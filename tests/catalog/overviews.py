@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from asyncpipe.catalog.compare import compare
+from asyncpipe.catalog.comparing import compare
 from asyncpipe.catalog.page import Overview, TemplateView
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import BuildEntry, CatalogEntry, OsEntry, XvaEntry
@@ -101,6 +101,8 @@ def view(
         metadata=new if good else None,
         before=good[1] if len(good) > 1 else None,
         difference=compare(old, new) if len(good) > 1 else None,
+        inherited={one.folder_key: text for one in good[:1] if text},
+        outdated={one.folder_key: text for one in good[:1] if text},
     )
 
 

@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 from asyncpipe import catalog, metadata
+from asyncpipe.catalog.page.columns import columns
+from asyncpipe.catalog.page.gather import gather
 from asyncpipe.cli import main
 from asyncpipe.model.build import BuiltFrom, ParentVersion
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -52,7 +54,7 @@ async def test_all_descendants_of_a_revoked_version_are_found_even_when_it_was_p
         }
 
 
-def test_list_and_show_mark_the_children_of_a_revoked_version(
+def test_list_show_and_page_mark_the_children_of_a_revoked_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ASYNCPIPE_DESTINATION", str(tmp_path))
@@ -75,3 +77,5 @@ def test_list_and_show_mark_the_children_of_a_revoked_version(
     assert f"debian12@{OLD}, which is REVOKED" in capsys.readouterr().out
     assert main.run(["show", "debian12", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["revoked_ancestor"] == f"debian12@{OLD}"
+    table = columns(anyio.run(gather, DirectoryStore(tmp_path)))["templates"][0]
+    assert table["ancestors"] == [(0, f"debian12@{OLD}"), (1, f"debian12@{OLD}")]

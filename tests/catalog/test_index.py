@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from asyncpipe.model import store_keys
 from asyncpipe.model.documents import index
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.documents.release import End, Revocation
+from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.directory.store import DirectoryStore
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import MIDDLE, NEW, OLD, UNGUARDED, FailingStore, publish, put_version
 
@@ -200,6 +203,31 @@ async def test_rebuild_lists_exactly_what_is_there() -> None:
     assert len(await listed(store)) == len(entries) + 1
     rebuilt = await catalog.rebuild_index(store)
     assert [entry.timestamp for entry in rebuilt.versions] == await listed(store) == [NEW, OLD]
+
+
+@pytest.mark.parametrize("where", ["folder", "memory"])
+async def test_a_rebuild_names_each_version_that_it_cannot_list_and_lists_the_others(
+    where: str, tmp_path: Path
+) -> None:
+    store: ObjectStore = DirectoryStore(tmp_path) if where == "folder" else MemoryStore()
+    good, damaged, newer, other, large, headless = [
+        await put_version(store, stamp(number)) for number in range(6)
+    ]
+    document = (await store.get(good.metadata_key, max_bytes=1 << 20)).body
+    late = document.replace(b'"schema_version": 1', b'"schema_version": 2')
+    for entry, body in {damaged: document[:-9], newer: late, other: document}.items():
+        await store.put(entry.metadata_key, body, content_type="x/x")
+    await store.put(large.metadata_key, bytes((16 << 20) + 1), content_type="x/x")
+    await store.delete(headless.xva.key)
+    rebuilt = await catalog.rebuild_index(store)
+    assert [entry.timestamp for entry in rebuilt.versions] == [good.timestamp]
+    said = dict(zip((damaged, newer, other, large, headless), rebuilt.warnings, strict=True))
+    assert all(entry.timestamp in text for entry, text in said.items())
+    assert "It is not JSON" in said[damaged]
+    assert "schema version 2, this asyncpipe knows 1" in said[newer]
+    assert "metadata of another version" in said[other]
+    assert "too large" in said[large]
+    assert "its image is not there" in said[headless]
 
 
 async def test_a_repair_reads_only_versions_that_the_index_does_not_list() -> None:

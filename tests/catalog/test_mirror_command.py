@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +193,39 @@ def test_a_mirror_that_makes_no_sense_is_refused(
 ) -> None:
     assert main.run(["mirror", "published", target, *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_mirror_that_follows_takes_what_comes_survives_a_bad_pass_and_ends_at_a_signal(
+    shelf: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "asyncpipe", "mirror", "published", "copy", "--follow"]
+    child = subprocess.Popen(
+        [*command, "--every", "0.05s", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert child.stdout is not None
+    watchdog = threading.Timer(90, child.kill)
+    watchdog.start()
+    try:
+        assert len(json.loads(child.stdout.readline())["versions"]) == 2
+        assert json.loads(child.stdout.readline())["versions"] == []  # nothing new
+        anyio.run(publish, shelf, "20261124T170000Z", b"newer")
+        later = next(filter(lambda done: done["versions"], map(json.loads, child.stdout)))
+        assert later["versions"] == ["templates/debian12/20261124T170000Z"]
+        shelf.rename(tmp_path / "away")
+        shelf.write_text("a file stands where the folder was")
+        said = next(line for line in child.stdout if not line.startswith("{"))
+        assert said.endswith("The next pass goes on.\n")
+        shelf.unlink()
+        (tmp_path / "away").rename(shelf)
+        assert next(line for line in child.stdout if line.startswith("{"))
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 130
+    finally:
+        watchdog.cancel()
+        child.kill()
+        child.communicate()
+    copied, there = contents(tmp_path / "copy"), contents(shelf)
+    assert copied == there

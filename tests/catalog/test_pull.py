@@ -102,6 +102,18 @@ async def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path) -> N
     assert pulled.path.read_bytes() == BODY
 
 
+async def test_a_damaged_beginning_of_an_earlier_attempt_is_fetched_again(
+    tmp_path: Path,
+) -> None:
+    store = _Breaking(breaks=0)
+    entry = await publish(store, NEW, body=BODY)
+    _partial(tmp_path, entry).write_bytes(bytes(1000))
+    pulled = await catalog.pull(store, entry, tmp_path / "x.xva")
+    assert (pulled.resumed_bytes, store.offsets) == (0, [1000, 0])
+    assert pulled.path.read_bytes() == BODY
+    assert _names(tmp_path) == ["x.xva"]
+
+
 async def test_a_pull_that_was_killed_after_its_last_byte_fetches_nothing_again(
     tmp_path: Path,
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +163,12 @@ def test_an_unknown_name_ends_with_40_and_what_may_be_meant(
     code, _, err = _say(capsys, *command, "debian-12")
     assert code == 40
     assert "debian12" in err
+
+
+def test_the_catalogue_hands_out_every_name_whichever_of_its_modules_was_imported_first() -> None:
+    code = (
+        "import asyncpipe.catalog.pruning, asyncpipe.catalog as c;"
+        "assert set(c.__all__) == set(c._HOMES), set(c.__all__) ^ set(c._HOMES);"
+        "assert all(callable(getattr(c, n)) or n == 'BAD' for n in c.__all__)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

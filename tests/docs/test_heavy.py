@@ -70,7 +70,7 @@ def test_a_group_that_runs_out_of_time_is_reported_and_fails_nothing(tmp_path: P
 def test_what_does_not_fit_is_left_out_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert heavy.main(["xva", "boot", "--within", "1"]) == 0
     out = capsys.readouterr().out
-    assert "boot      left out: its 5400 s no longer fit" in out
+    assert "boot      left out: its 9000 s no longer fit" in out
 
 
 def test_an_unknown_group_is_refused() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncpipe.model.host import HostAccess, Trust
+from asyncpipe.model.host import HostAccess
+from asyncpipe.model.run import Trust
 from tests.xapi_standin.standin import XapiStandIn
 
 

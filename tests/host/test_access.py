@@ -8,7 +8,7 @@ import pytest
 from asyncpipe.errors import UsageError
 from asyncpipe.host.access import access_of_environment, access_of_template
 from asyncpipe.host.endpoint import endpoint_of
-from asyncpipe.model.host import Trust
+from asyncpipe.model.run import Trust
 from asyncpipe.model.template import Template
 from asyncpipe.template import load
 

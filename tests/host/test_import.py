@@ -20,7 +20,8 @@ from asyncpipe.errors import (
 from asyncpipe.host import importing, stream
 from asyncpipe.host.importing import Imported, ImportOptions, import_xva
 from asyncpipe.host.stream import ImportSource
-from asyncpipe.model.host import DIGEST_KEY, ORIGIN_KEY, VERSION_KEY, Trust
+from asyncpipe.model.host import DIGEST_KEY, ORIGIN_KEY, VERSION_KEY
+from asyncpipe.model.run import Trust
 from tests.host.access import access_to
 from tests.host.sources import VERSION, Seen, source_of, xva
 from tests.xapi_standin.faults import Import

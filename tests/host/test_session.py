@@ -23,7 +23,8 @@ from asyncpipe.host.endpoint import endpoint_of
 from asyncpipe.host.pool import open_pool
 from asyncpipe.host.trust import parse_fingerprint, read_known, shown, store_known, verifier_of
 from asyncpipe.host.xmlrpc import decode
-from asyncpipe.model.host import HostAccess, Trust
+from asyncpipe.model.host import HostAccess
+from asyncpipe.model.run import Trust
 from tests.host.access import access_to
 from tests.stores.certificates import Authority
 from tests.xapi_standin.server import running_xapi

@@ -32,7 +32,7 @@ NAMED = (
     ),
     (
         "pointers are not looked at again before a removal",
-        "asyncpipe/catalog/prune.py",
+        "asyncpipe/catalog/pruning.py",
         "            if reason:\n                warnings.extend(",
         "            if False:\n                warnings.extend(",
         (
@@ -49,7 +49,7 @@ NAMED = (
     ),
     (
         "metadata.json is not removed first",
-        "asyncpipe/catalog/prune.py",
+        "asyncpipe/catalog/pruning.py",
         '    await store.delete(f"{folder_key}/{store_keys.METADATA_NAME}")\n',
         "",
         (

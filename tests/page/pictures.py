@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from asyncpipe.catalog.compare import Change, Difference
+from asyncpipe.catalog.comparing import Change, Difference
 from asyncpipe.catalog.page import Overview, TemplateView, render
 from asyncpipe.model.documents.catalog import CatalogEntry
 from tests.catalog import overviews

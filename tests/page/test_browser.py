@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,25 @@ def test_filters_and_order(opened: Opened) -> None:
     assert len(shown) == len(sizes)
     good = [one for one in shown if one != "debian13"]  # its newest version is revoked
     assert good == sorted(good, key=lambda one: -sizes[one])
+
+
+def test_outdated_templates_and_children_of_a_revoked_version_are_marked(opened: Opened) -> None:
+    shown = showcase()
+    rocky = shown.templates[6]
+    assert rocky.current is not None
+    marked = replace(
+        rocky,
+        outdated={rocky.current.folder_key: "outdated on 2026-11-23: lacks 1 update: sudo"},
+        inherited={rocky.current.folder_key: "rocky9@20260101T000000Z"},
+    )
+    templates = (*shown.templates[:6], marked, *shown.templates[7:])
+    page = opened(replace(shown, templates=templates), address="#rocky9").page
+    text = page.locator(".card.open").inner_text()
+    assert "outdated on 2026-11-23: lacks 1 update: sudo" in text
+    assert "rocky9@20260101T000000Z, revoked" in text
+    assert "revoked parent" in page.locator(".card.open .sub").inner_text()
+    page.select_option("#by-state", "outdated")
+    assert ids(page) == ["rocky9"]
 
 
 def test_an_open_template_tells_marks_facts_changes_and_plots(opened: Opened) -> None:

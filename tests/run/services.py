@@ -15,6 +15,7 @@ from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import Command
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.run.publishing.attest import Signer
+from asyncpipe.run.publishing.booted import BootTester
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import RunJournal
 from asyncpipe.system.logfile import DiskLogFiles
@@ -113,6 +114,7 @@ class Bench:
     events: RecordedEvents = field(default_factory=RecordedEvents)
     eager: bool = False
     signer: Signer | None = None
+    boot_tester: BootTester | None = None
 
     def workshop(self) -> Services:
         options = TransferOptions(
@@ -132,6 +134,7 @@ class Bench:
             transfer=options,
             eager=self.eager,
             signer=self.signer,
+            boot_tester=self.boot_tester,
         )
 
     def visible(self) -> set[str]:

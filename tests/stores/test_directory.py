@@ -17,8 +17,10 @@ from asyncpipe.errors import (
     ConflictError,
     DestinationTakenError,
     ObjectMissingError,
+    ObjectTooLargeError,
     UploadError,
     UploadMissingError,
+    UsageError,
 )
 from asyncpipe.stores.directory.store import DirectoryStore
 from tests.stores.contract import ObjectStoreContract
@@ -315,3 +317,37 @@ async def test_probes_leave_nothing_and_harm_no_one_who_begins_at_the_same_time(
                 tasks.start_soon(probe)
                 tasks.start_soon(publish, number)
     assert seen_in(root) == []
+
+
+async def test_many_objects_are_read_at_once_and_what_is_wrong_with_one_stands_in_its_place(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, body in {"a/1": b"one", "a/2": b"two", "b": b"12345"}.items():
+        await store.put(key, body, content_type=TEXT)
+    keys = ["a/2", "a/none", "none/1", "b", "a/1"]
+    first, absent, neither, large, last = await store.get_many(keys, max_bytes=4)
+    assert (first, last) == (b"two", b"one")
+    assert isinstance(absent, ObjectMissingError)
+    assert isinstance(neither, ObjectMissingError)
+    assert isinstance(large, ObjectTooLargeError)
+
+    monkeypatch.setattr("asyncpipe.stores.directory.looking._MANY_BYTES", 5)
+    assert list(await store.get_many(["b", "a/1"], max_bytes=9)) == [b"12345"]
+    assert list(await store.get_many(["a/1", "b", "a/2"], max_bytes=9)) == [b"one", b"12345"]
+
+
+async def test_reading_many_follows_a_link_to_a_folder_of_the_root_only(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    await store.put("real/1", b"here", content_type=TEXT)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/1").write_text("secret")
+    (tmp_path / "published/within").symlink_to("real")
+    (tmp_path / "published/out").symlink_to(tmp_path / "elsewhere")
+    assert list(await store.get_many(["within/1"], max_bytes=9)) == [b"here"]
+    with pytest.raises(AccessDeniedError, match="symbolic link"):
+        await store.get_many(["real/1", "out/1"], max_bytes=9)
+    with pytest.raises(UsageError):
+        await store.get_many(["../elsewhere/1"], max_bytes=9)
+    assert [info.key async for info in store.list("out/")] == []
+    assert [info.key async for info in store.list("../elsewhere/")] == []

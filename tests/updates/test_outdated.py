@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
-from pathlib import Path
-from typing import Any
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path, PosixPath
+from typing import Any, Self, cast
 
 import anyio
 import pytest
 
 from asyncpipe.cli import main
+from asyncpipe.updates import IndexCache
 from tests.updates.archives import Archive, Row, Signer, publish
 
 INSTALLED: tuple[Row, ...] = (
@@ -84,6 +88,56 @@ def test_an_update_that_fixes_no_hole_is_no_reason_with_security_alone(
     assert outdated(capsys, "--security")[0] == 0
 
 
+def test_list_show_and_page_tell_the_last_answer_with_its_day_and_ask_no_archive(
+    archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debian(archive, fixes=(FIXED,))
+    anyio.run(publish, tmp_path / "published", INSTALLED)
+    assert main.run(["list"]) == 0
+    assert "outdated" not in capsys.readouterr().out
+    assert outdated(capsys)[0] == 65
+    del archive.asked[:]
+    said = f"outdated on {datetime.now(UTC):%Y-%m-%d}: lacks 1 security update: openssl"
+    assert main.run(["list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith(said)
+    assert main.run(["list", "--json"]) == 0
+    (version,) = json.loads(capsys.readouterr().out)["versions"]
+    assert version["outdated"]["reasons"] == [{"text": "lacks 1 security update: openssl"}]
+    assert main.run(["show", "debian12"]) == 0
+    assert said in capsys.readouterr().out
+    assert main.run(["page", "--output", "page.html"]) == 0
+    assert said in (tmp_path / "page.html").read_text()
+    assert archive.asked == []
+    capsys.readouterr()
+
+    debian(archive)  # the fix was withdrawn
+    assert outdated(capsys, "--security")[0] == 0  # which is silent about other updates
+    assert main.run(["list"]) == 0
+    assert said in capsys.readouterr().out
+    assert outdated(capsys)[0] == 0
+    assert main.run(["list"]) == 0
+    assert "outdated" not in capsys.readouterr().out
+    assert main.run(["show", "debian12"]) == 0
+    assert "up to date on " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]" * 99, b'{"schema_version": 2, "answers": 7}'])
+def test_an_answer_that_is_damaged_is_none_and_one_that_cannot_be_kept_is_a_warning(
+    body: bytes, archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debian(archive, fixes=(FIXED,))
+    anyio.run(publish, tmp_path / "published", INSTALLED)
+    assert outdated(capsys)[0] == 65
+    (file,) = (tmp_path / "cache/asyncpipe/outdated").iterdir()
+    file.write_bytes(body)
+    assert main.run(["list"]) == 0
+    assert "outdated" not in capsys.readouterr().out
+    file.unlink()
+    file.mkdir()
+    assert main.run(["outdated"]) == 65
+    assert "list and page will not show this" in capsys.readouterr().err
+
+
 def test_a_fix_is_a_security_update_though_a_later_version_supersedes_it(
     archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +161,35 @@ def test_lists_that_stay_the_same_are_fetched_once_and_damage_in_the_cache_is_he
     for file in cached:
         file.write_bytes(b"damaged")
     assert outdated(capsys) == first
+
+
+class Gone(PosixPath):
+    """A file that was there a moment ago."""
+
+    def is_file(self) -> bool:
+        return True
+
+
+class Busy(PosixPath):
+    """A folder in which others rename and remove files of theirs."""
+
+    def iterdir(self) -> Generator[Self, None, None]:
+        yield from super().iterdir()
+        yield cast("Self", Gone(self, ".gone.partial"))
+
+
+def test_fetches_beside_each_other_do_not_trip_over_the_files_of_another(tmp_path: Path) -> None:
+    class Downloads:
+        async def fetch(self, url: str, *, max_bytes: int) -> bytes | None:
+            raise NotImplementedError
+
+        async def save(self, url: str, path: Path, *, max_bytes: int) -> None:
+            await anyio.Path(path).write_bytes(url.encode())
+
+    cache = IndexCache(folder=Busy(tmp_path / "indexes"), downloads=Downloads())
+    digest = hashlib.sha256(b"http://127.0.0.1/x").hexdigest()
+    path = anyio.run(lambda: cache.get("http://127.0.0.1/x", size_bytes=18, sha256_hex=digest))
+    assert path.read_bytes() == b"http://127.0.0.1/x"
 
 
 @pytest.mark.parametrize("problem", ["signer", "suite", "old", "sum", "packing", "empty"])

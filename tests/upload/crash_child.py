@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 from asyncpipe.model.store import StoreOptions, StoreProfile
-from asyncpipe.model.transfer import Keep, Target, TransferOptions
+from asyncpipe.model.transfer import Keep, Target, TransferOptions, Zstd
 from asyncpipe.ports import ObjectStore
 from asyncpipe.stores.open import open_store
 from asyncpipe.stores.s3 import store as s3
@@ -51,6 +51,7 @@ async def upload(destination: str, environment: dict[str, str], work: dict[str, 
                 journal_path=Path(work["journal"]),
                 resume=True,
                 keep=Keep.LOST,
+                zstd=Zstd(level=int(work["zstd"])) if "zstd" in work else None,
             )
         ) as running,
     ):

@@ -6,12 +6,13 @@ import json
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
+import zstandard
 
 from asyncpipe.reap import sweep
 from asyncpipe.stores.open import open_store
@@ -22,6 +23,7 @@ from tests.s3_standin.standin import StandIn
 from tests.upload.helpers import MIB, some_bytes, written
 
 BODY = some_bytes(33 * MIB + 5)
+COMPRESSIBLE = some_bytes(18 * MIB) + bytes(9 * MIB) + b"text that repeats. " * 300_000
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -33,9 +35,12 @@ class Crashes:
     zygote: Zygote
     path: Path
     folder: Path
+    zstd: bool = False
 
     def child(self, key: str) -> Forked:
         work = {"key": key, "path": str(self.path), "journal": str(self.journal(key))}
+        if self.zstd:
+            work["zstd"] = "3"
         return self.zygote.fork(
             "tests.upload.crash_child:run",
             (self.standin.destination, self.standin.environment, work),
@@ -52,7 +57,12 @@ class Crashes:
 
     def visible(self, key: str) -> bytes | None:
         name = f"p/{key}"
-        return self.standin.read(name) if name in self.standin.objects() else None
+        if name not in self.standin.objects():
+            return None
+        stored = self.standin.read(name)
+        return (
+            zstandard.ZstdDecompressor().decompressobj().decompress(stored) if self.zstd else stored
+        )
 
     def parts_at_the_store(self, key: str) -> set[int]:
         """Part numbers of the upload that the journal names."""
@@ -79,6 +89,19 @@ def crashes(tmp_path: Path) -> Iterator[Crashes]:
 def test_killed_at_any_instant_it_resumes_and_half_of_it_is_never_visible(
     crashes: Crashes, rounds: int
 ) -> None:
+    killed_and_resumed(crashes, BODY, rounds)
+
+
+@pytest.mark.parametrize(
+    "rounds", [1, pytest.param(30, marks=[pytest.mark.heavy, pytest.mark.timeout(900)])]
+)
+def test_killed_while_it_compresses_it_resumes_part_by_part(crashes: Crashes, rounds: int) -> None:
+    path = written(crashes.folder / "compressible.xva", COMPRESSIBLE)
+    killed_and_resumed(replace(crashes, path=path, zstd=True), COMPRESSIBLE, rounds)
+
+
+def killed_and_resumed(crashes: Crashes, body: bytes, rounds: int) -> None:
+    """Kill an upload at random instants of its life, and resume each."""
     began_s = time.monotonic()
     crashes.finish(crashes.child("whole"))
     whole_s = time.monotonic() - began_s
@@ -86,11 +109,11 @@ def test_killed_at_any_instant_it_resumes_and_half_of_it_is_never_visible(
     for number in range(rounds):
         key = f"templates/killed/20261123T1700{number:02d}Z/killed.xva"  # as ours are
         kill_after(crashes.child(key), chance.uniform(0, whole_s))
-        assert crashes.visible(key) in {None, BODY}
+        assert crashes.visible(key) in {None, body}
         kept = crashes.parts_at_the_store(key)
         seen = len(crashes.standin.requests)
         resume(crashes, key)
-        assert crashes.visible(key) == BODY
+        assert crashes.visible(key) == body
         sent = {
             request.part_number
             for request in crashes.standin.requests[seen:]

@@ -87,16 +87,16 @@ def test_the_default_plan_for_common_sizes(
 
 
 @pytest.mark.parametrize(
-    ("memory_mib", "part_mib"), [(8, 5), (40, 5), (48, 6), (128, 16), (256, 32), (4096, 32)]
+    ("memory_mib", "part_mib"), [(8, 5), (20, 5), (24, 6), (64, 16), (128, 32), (4096, 32)]
 )
-def test_the_default_part_is_an_eighth_of_the_memory_within_bounds(
+def test_the_default_part_is_a_quarter_of_the_memory_within_bounds(
     memory_mib: int, part_mib: int
 ) -> None:
     plan = plan_parts(GIB, TransferOptions(max_memory_bytes=memory_mib * MIB), S3)
     assert plan.part_size_bytes == part_mib * MIB
 
 
-@pytest.mark.parametrize(("memory_mib", "part_mib"), [(32, 8), (60, 15), (128, 16)])
+@pytest.mark.parametrize(("memory_mib", "part_mib"), [(32, 8), (60, 15), (64, 16)])
 def test_a_guess_of_the_size_costs_no_more_than_a_quarter_of_the_memory(
     memory_mib: int, part_mib: int
 ) -> None:

@@ -54,7 +54,7 @@ def arguments(spec: MachineSpec, host: Host) -> tuple[str, ...]:
         *_firmware(spec, host),
         *_drives(spec),
         *("-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"),
-        *("-device", "virtio-net-pci,netdev=net"),
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
     )
 
 
@@ -78,15 +78,18 @@ def _firmware(spec: MachineSpec, host: Host) -> tuple[str, ...]:
 
 def _drives(spec: MachineSpec) -> tuple[str, ...]:
     seed = f"file={_escaped(spec.seed)},format=raw,media=cdrom,readonly=on"
-    disks = [
-        word
-        for path in spec.image.disks
-        for word in (
-            "-drive",
-            f"file={_escaped(path)},format=raw,if=virtio,snapshot=on,cache=unsafe,discard=unmap",
-        )
-    ]
-    return (*disks, "-drive", seed)
+    disks = [word for number in range(len(spec.image.disks)) for word in _disk(spec, number)]
+    # strict: nothing but the boot disk is tried, no network either
+    return (*disks, "-drive", seed, "-boot", "strict=on")
+
+
+def _disk(spec: MachineSpec, number: int) -> tuple[str, ...]:
+    file = f"file={_escaped(spec.image.disks[number])},format=raw,cache=unsafe,discard=unmap"
+    boots = "" if number else ",bootindex=1"
+    return (
+        *("-drive", f"{file},if=none,id=disk{number},snapshot=on"),
+        *("-device", f"virtio-blk-pci,drive=disk{number}{boots}"),
+    )
 
 
 def _escaped(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from asyncpipe.boot.qemu.arguments import Firmware, Host
-from asyncpipe.errors import UsageError
+from asyncpipe.errors import BootTestNotRunError, UsageError
 
 _QEMU: Final = "qemu-system-x86_64"
 _EXTRA: Final = {"qemu.qmp": "qemu.qmp", "asyncssh": "asyncssh", "pycdlib": "pycdlib"}
@@ -47,7 +47,7 @@ def find_host(*, firmware: str | None = None, path: str | None = None) -> Host:
         )
     found = _firmware()
     if firmware == "uefi" and found is None:
-        raise UsageError(
+        raise BootTestNotRunError(
             "The image starts by UEFI, and OVMF is not installed.",
             hint="Debian, Ubuntu: apt install ovmf; Red Hat: dnf install edk2-ovmf.",
         )

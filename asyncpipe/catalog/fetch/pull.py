@@ -60,7 +60,8 @@ async def pull(
 
     Size and SHA-256 are those of the version's own metadata.json, which is read again unless the
     entry is ``trusted`` to be of metadata that was checked; ``validator`` judges the same bytes in
-    the same pass. Blocks of zeros become holes. Memory is a few ranges of the stream.
+    the same pass. Blocks of zeros become holes. Memory is a few ranges of the stream. Where the
+    whole is wrong and its beginning was an earlier attempt's, all of it is fetched once more.
 
     Raises:
         UsageError: ``path`` exists, or there is no room for it.
@@ -71,6 +72,23 @@ async def pull(
         entry = await read_version(store, entry.folder_key)
     token = (entry.xva.sha256_hex or entry.timestamp)[:16]
     partial = path.with_name(f".{path.name}.{token}.partial")
+    has_beginning = await anyio.to_thread.run_sync(partial.exists)
+    try:
+        return await _pulled(store, entry, path, partial, validator)
+    except (ChecksumError, XvaInvalidError):
+        if not has_beginning:
+            raise
+    return await _pulled(store, entry, path, partial, validator and validator.anew())
+
+
+async def _pulled(
+    store: ObjectStore,
+    entry: CatalogEntry,
+    path: Path,
+    partial: Path,
+    validator: XvaValidator | None,
+) -> Pulled:
+    """One attempt, which leaves ``partial`` only where a later one may go on."""
     await anyio.to_thread.run_sync(require_room, entry.xva.size_bytes, partial, path)
     sink = await anyio.to_thread.run_sync(_Sink.open, partial, validator)
     try:
@@ -86,11 +104,15 @@ async def pull(
     except (UploadError, XvaInvalidError) as error:
         # what a broken connection left is worth resuming; what was refused is not
         if not isinstance(error, TransientStoreError) or not sink.size_bytes:
-            partial.unlink(missing_ok=True)
+            _remove(partial)
         raise
     finally:
         sink.file.close()
     return Pulled(path=path, entry=entry, resumed_bytes=resumed_bytes, verified=verified)
+
+
+def _remove(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
 
 
 async def require_image(store: ObjectStore, entry: CatalogEntry, validator: XvaValidator) -> None:

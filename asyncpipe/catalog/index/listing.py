@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from asyncpipe.catalog.read import BAD, each, read_root, read_segment, read_version
-from asyncpipe.errors import ObjectMissingError
+from asyncpipe.catalog.read import read_root, read_segments, read_versions
+from asyncpipe.errors import UploadError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry, in_order
 from asyncpipe.model.documents.fields import UnreadableError
@@ -55,18 +55,17 @@ def folders_of(keys: Iterable[str]) -> list[str]:
 async def look_at(store: ObjectStore, folders: Iterable[str], sizes: dict[str, int]) -> Listing:
     """Read the versions in ``folders``; ``sizes`` has the keys of a listing."""
     warnings: list[str] = []
-
-    async def read(folder_key: str) -> CatalogEntry | None:
-        try:
-            entry = await read_version(store, folder_key)
-            if sizes.get(entry.xva.key) != entry.xva.size_bytes:
-                raise UnreadableError("its image is not there, or has another size.")
-        except (*BAD, ObjectMissingError) as error:
-            warnings.append(f"{store.url_of(folder_key)} is not listed: {error.message}")
-            return None
-        return entry
-
-    found = [entry for entry in await each(folders, read) if entry]
+    found: list[CatalogEntry] = []
+    wanted = list(folders)
+    for folder_key, entry in zip(wanted, await read_versions(store, wanted), strict=True):
+        if isinstance(entry, UploadError):
+            problem = entry.message
+        elif sizes.get(entry.xva.key) != entry.xva.size_bytes:
+            problem = "its image is not there, or has another size."
+        else:
+            found.append(entry)
+            continue
+        warnings.append(f"{store.url_of(folder_key)} is not listed: {problem}")
     return Listing(versions=in_order(found), warnings=tuple(sorted(warnings)))
 
 
@@ -99,23 +98,14 @@ async def _segments(
     store: ObjectStore, root: Root, short_id: str | None
 ) -> tuple[dict[str, Listed], dict[str, str]]:
     """Read the segments; returns those that can be read, and what is wrong with others, by key."""
-    damaged: dict[str, str] = {}
-
-    async def read(key: str) -> Listed | None:
-        try:
-            return await read_segment(store, key)
-        except UnreadableError as error:
-            damaged[key] = error.message
-            return Listed()
-
-    keys = root.of(short_id)
-    found = dict(zip(keys, await each(keys, read), strict=True))
+    found = await read_segments(store, root.of(short_id))
+    damaged = {key: one.message for key, one in found.items() if isinstance(one, UploadError)}
     absent = [key for key, segment in found.items() if segment is None]
     if absent:  # prune removes an empty one after the root was read, or it is lost
         again = await read_root(store)
         named = again.segments if again else frozenset()
         damaged |= {key: f"{store.url_of(key)} is missing." for key in absent if key in named}
-    return {key: segment for key, segment in found.items() if segment}, damaged
+    return {key: one for key, one in found.items() if isinstance(one, Listed)}, damaged
 
 
 async def _instead(

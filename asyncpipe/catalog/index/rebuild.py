@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.index.listing import Listing, folders_of, look_at
-from asyncpipe.catalog.read import each, read_root, read_segment
+from asyncpipe.catalog.read import each, read_root, read_segments
 from asyncpipe.catalog.swap import swap, unguarded_warning
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry, in_order
@@ -31,16 +31,11 @@ class _Seen:
     broken: set[str] = field(default_factory=set)
 
     async def read(self, store: ObjectStore, keys: Iterable[str]) -> None:
-        async def one(key: str) -> None:
-            try:
-                listed = await read_segment(store, key) or Listed()
-            except UnreadableError:
-                listed = Listed(problems=("unreadable",))
-            self.known.update({entry.folder_key: entry for entry in listed.versions})
-            if listed.problems:
+        for key, listed in (await read_segments(store, keys)).items():
+            if isinstance(listed, Listed):
+                self.known.update({entry.folder_key: entry for entry in listed.versions})
+            if isinstance(listed, UnreadableError) or (listed and listed.problems):
                 self.broken.add(key)
-
-        await each(keys, one)
 
 
 async def rebuild_index(store: ObjectStore, *, thorough: bool = True) -> Listing:

@@ -19,7 +19,7 @@ from asyncpipe.catalog.mirror import pointers
 from asyncpipe.catalog.mirror.copying import copy_image, copy_small, read_whole
 from asyncpipe.catalog.mirror.selection import Objects, Wanted, places_of, selected
 from asyncpipe.catalog.mirror.uploads import Way
-from asyncpipe.catalog.prune import remove_folder
+from asyncpipe.catalog.pruning import remove_folder
 from asyncpipe.catalog.read import BAD, read_pointer, with_statement_digest
 from asyncpipe.catalog.releases.revocation import revoked_folders
 from asyncpipe.errors import ObjectMissingError, flattened

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from asyncpipe.catalog.compare import Change
+from asyncpipe.catalog.comparing import Change
 from asyncpipe.catalog.page.gather import Overview, TemplateView
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.text.format import duration_text, size_text
@@ -107,6 +107,8 @@ def _template(view: TemplateView, versions: Sequence[CatalogEntry]) -> dict[str,
             "names": _by_position(versions, view.names),
             "revoked": _by_position(versions, view.revoked),
             "expires": _ends(versions, view.ends),
+            "ancestors": _by_position(versions, view.inherited),
+            "outdated": _by_position(versions, view.outdated),
             "facts": _facts(view.metadata),
             "changes": _changes(view),
         }

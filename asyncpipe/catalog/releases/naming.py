@@ -18,7 +18,7 @@ async def latest(store: ObjectStore, short_id: str) -> CatalogEntry:
     """The version that ``latest.json`` names.
 
     Raises:
-        ObjectMissingError: there is none.
+        ObjectMissingError: no version was published.
         UnreadableError, NewerSchemaError: ``latest.json`` is not what it should be.
     """
     key = store_keys.latest_key(_name(short_id))

@@ -45,7 +45,7 @@ class Standing:
     @property
     def hint(self) -> str:
         """How to take it all the same."""
-        return f"--{'revoked' if self.revocation else 'expired'} takes it all the same."
+        return f"pull and import take it with --{'revoked' if self.revocation else 'expired'}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

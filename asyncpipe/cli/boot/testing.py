@@ -18,7 +18,7 @@ import click
 
 from asyncpipe import catalog
 from asyncpipe.boot.tester import Tester
-from asyncpipe.cli.boot.script import read_script
+from asyncpipe.cli.boot.tester import new_tester
 from asyncpipe.cli.progress import Progress, watched_stream
 from asyncpipe.cli.run.signals import cancelled_by_signals
 from asyncpipe.cli.xva.source import open_source
@@ -39,7 +39,6 @@ from asyncpipe.settings import Settings
 from asyncpipe.stores.open import open_store
 from asyncpipe.system.lock import LOCK_NAME
 from asyncpipe.system.logfile import DiskLogFiles
-from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text import mask
 from asyncpipe.text.format import duration_text, timestamp_of
 from asyncpipe.text.mask import Redactor
@@ -59,13 +58,7 @@ def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
     what, as_json = given.pop("what"), given.pop("as_json")
     allowed = {name: given.pop(name) for name in ("revoked", "expired")}
     settings = Settings.of(given, environment=environment)
-    tester = Tester(
-        SystemProcessRunner(),
-        environment,
-        login_s=settings.boot_timeout_s,
-        script=read_script(settings.boot_check),
-    )
-    tester.require()
+    tester = new_tester(settings)
     ended = anyio.run(_run, what, settings, allowed, tester)
     if ended is None:
         return EXIT_CANCELLED

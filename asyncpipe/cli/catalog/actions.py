@@ -7,13 +7,12 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import anyio
-import anyio.to_thread
 import click
 
-from asyncpipe.cli.catalog import channels, fetching, linking, listed, reading, releasing, upkeep
 from asyncpipe.cli.catalog.said import Said
 from asyncpipe.errors import ObjectMissingError
 from asyncpipe.model import store_keys
@@ -30,7 +29,7 @@ def run(action: str, given: dict[str, Any]) -> int:
     names = {one.name for kind in (Settings, StoreOptions) for one in fields(kind)}
     place = {name: given.pop(name) for name in names & given.keys()}
     settings = Settings.of(place, environment=dict(os.environ))
-    said = anyio.run(_with_store, _ACTIONS[action], settings, given)
+    said = anyio.run(_with_store, action, settings, given)
     for warning in said.warnings:
         click.echo(f"asyncpipe: {warning}", err=True)
     if said.bare is not None:
@@ -46,15 +45,17 @@ _NAMING = ("template", "name", "version", "before", "after")  # arguments that n
 Action = Callable[..., Awaitable[Said]]
 
 
-async def _with_store(action: Action, settings: Settings, options: dict[str, Any]) -> Said:
+async def _with_store(action: str, settings: Settings, options: dict[str, Any]) -> Said:
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         try:
-            said = await action(store, **options)
+            said = await _function(action)(store, **options)
         except ObjectMissingError as error:
+            from asyncpipe.cli.catalog.listed import meant
+
             for name in filter(None, map(options.get, _NAMING)):
-                error.hint = await listed.meant(store, str(name)) or error.hint
+                error.hint = await meant(store, str(name)) or error.hint
             raise
         if action in _CHANGES:
             said = replace(said, warnings=(*said.warnings, *await _refreshed(store)))
@@ -74,50 +75,54 @@ async def _refreshed(store: ObjectStore) -> tuple[str, ...]:
 
         warnings += await paging.refresh(store)
     if await store.head(store_keys.STREAMS_KEY) is not None:
+        from asyncpipe.cli.catalog import upkeep
+
         warnings += await upkeep.refresh_streams(store)
     return warnings
 
 
-async def _page(store: ObjectStore, **options: Any) -> Said:
-    from asyncpipe.cli.catalog import paging  # Jinja2 takes time that `list` need not wait for
-
-    return await paging.page(store, **options)
-
-
-_CHANGES: frozenset[Action] = frozenset(
+# Each name is that of a function in a module of this room, which is imported when it is asked for:
+# what lists need not wait for what prunes.
+_ACTIONS: Final[Mapping[str, str]] = {
+    "show_version": "reading.show",
+    "diff": "reading.diff",
+    "logs": "reading.logs",
+    "sbom": "reading.sbom",
+    "promote": "releasing.promote",
+    "rollback": "releasing.rollback",
+    "revoke": "releasing.revoke",
+    "history": "releasing.history",
+    "list_versions": "listed.list_versions",
+    "show": "fetching.where",
+    "pull": "fetching.pull",
+    "verify": "fetching.verify",
+    "url": "linking.url",
+    "set_channel": "channels.set_channel",
+    "unset_channel": "channels.unset_channel",
+    "list_channels": "channels.list_channels",
+    "prune": "upkeep.prune",
+    "rebuild_index": "upkeep.rebuild",
+    "page": "paging.page",
+    "streams": "upkeep.streams",
+    "repair_index": "upkeep.repair",
+    "expire": "releasing.expire",
+}
+_CHANGES: Final = frozenset(
     {
-        releasing.promote,
-        releasing.rollback,
-        releasing.revoke,
-        channels.set_channel,
-        channels.unset_channel,
-        releasing.expire,
-        upkeep.prune,
-        upkeep.rebuild,
-        upkeep.repair,
+        "promote",
+        "rollback",
+        "revoke",
+        "set_channel",
+        "unset_channel",
+        "expire",
+        "prune",
+        "rebuild_index",
+        "repair_index",
     }
 )
-_ACTIONS: Mapping[str, Action] = {
-    "show_version": reading.show,
-    "diff": reading.diff,
-    "logs": reading.logs,
-    "sbom": reading.sbom,
-    "promote": releasing.promote,
-    "rollback": releasing.rollback,
-    "revoke": releasing.revoke,
-    "history": releasing.history,
-    "list_versions": listed.list_versions,
-    "show": fetching.where,
-    "pull": fetching.pull,
-    "verify": fetching.verify,
-    "url": linking.url,
-    "set_channel": channels.set_channel,
-    "unset_channel": channels.unset_channel,
-    "list_channels": channels.list_channels,
-    "prune": upkeep.prune,
-    "rebuild_index": upkeep.rebuild,
-    "page": _page,
-    "streams": upkeep.streams,
-    "repair_index": upkeep.repair,
-    "expire": releasing.expire,
-}
+
+
+def _function(action: str) -> Action:
+    module, _, name = _ACTIONS[action].partition(".")
+    found: Action = getattr(import_module(f"asyncpipe.cli.catalog.{module}"), name)
+    return found

@@ -12,8 +12,8 @@ from msgspec import to_builtins
 
 from asyncpipe import catalog
 from asyncpipe.cli.catalog.said import Cell, Said, table
+from asyncpipe.cli.outdated.kept import Answer, kept
 from asyncpipe.cli.progress import watched
-from asyncpipe.detect.end_of_life import date_of
 from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.ports import ObjectStore
@@ -22,6 +22,7 @@ from asyncpipe.text.safe import clean
 from asyncpipe.text.similar import did_you_mean
 
 _COLUMNS = ("VERSION", "AGE", "SIZE", "SYSTEM", "ARCH", "END OF LIFE", "NAMES", "")
+_RIGHT = (1, 2)
 _SOON_DAYS = 90
 _RED, _YELLOW, _GREEN = "red", "yellow", "green"
 
@@ -38,14 +39,21 @@ async def list_versions(
     names, warnings = await catalog.names_of(store, {entry.short_id for entry in versions})
     marks = await catalog.standings(store, template)
     inherited = await catalog.revoked_ancestors(store, versions)
-    about = _About(names=names, marks=marks, inherited=inherited, now=datetime.now(UTC))
+    about = _About(
+        names=names,
+        marks=marks,
+        inherited=inherited,
+        outdated=kept(store.url),
+        now=datetime.now(UTC),
+    )
     if not versions:
         what = f"version of {template}" if template else "version"
         of = f" with the system {system}" if system else ""
         hint = await meant(store, template) if template else ""
         text = f"No {what}{of} is published at {store.url}. {hint}".rstrip()
     else:
-        text = table([_row(one, about) for one in versions], header=_COLUMNS)
+        rows = [_row(one, about) for one in versions]
+        text = table(rows, header=_COLUMNS, right=_RIGHT)
     return Said(
         text=text,
         document=lambda: {"versions": [_plain(one, about) for one in versions]},
@@ -70,44 +78,59 @@ class _About:
     names: Mapping[str, list[str]]  # by folder, as the next two
     marks: catalog.Standings
     inherited: Mapping[str, str]  # the revoked version that one was built from
+    outdated: Mapping[str, Answer]  # the last answer of `asyncpipe outdated`
     now: datetime
 
-    def against(self, entry: CatalogEntry) -> list[str]:
-        """What speaks against a version, or will: ``REVOKED``, ``expires in 12 days``."""
-        found = ["REVOKED"] if self.marks.is_revoked(entry) else []
-        ancestor = self.inherited.get(entry.folder_key)
-        if ancestor and not found:
-            found.append(f"BUILT FROM REVOKED {ancestor}")
-        end_utc = self.marks.expires_utc(entry)
-        if catalog.has_passed(end_utc, self.now):
+    def against(self, entry: CatalogEntry) -> tuple[bool, str]:
+        """Whether names pass over a version, and what speaks against it, or will.
+
+        ``REVOKED``, ``expires in 12 days``.
+        """
+        folder, marks = entry.folder_key, self.marks
+        is_revoked = folder in marks.revoked
+        end_utc = marks.expires_utc(entry)
+        outdated = self.outdated.get(folder)
+        if not (is_revoked or end_utc or outdated or folder in self.inherited):
+            return False, ""
+        found = ["REVOKED"] if is_revoked else []
+        if folder in self.inherited and not is_revoked:
+            found.append(f"BUILT FROM REVOKED {self.inherited[folder]}")
+        is_expired = catalog.has_passed(end_utc, self.now)
+        if is_expired:
             found.append("EXPIRED")
         elif end_utc is not None:
             left_s = (datetime.fromisoformat(end_utc) - self.now).total_seconds()
             found.append(f"expires in {age_text(left_s)}")
-        return found
+        if outdated and outdated.reasons:
+            found.append(str(outdated))
+        return is_revoked or is_expired, ", ".join(found)
 
 
-def _row(entry: CatalogEntry, about: _About) -> tuple[Cell, ...]:
-    bad = not about.marks.is_good(entry)
+def _row(entry: CatalogEntry, about: _About) -> tuple[str | Cell, ...]:
+    is_bad, against = about.against(entry)
+    name, system = f"{entry.short_id}@{entry.timestamp}", entry.os
+    named = about.names.get(entry.folder_key)
     return (
-        Cell(f"{entry.short_id}@{entry.timestamp}", _RED if bad else ""),
-        Cell(_age_of(entry.timestamp, about.now), right=True),
-        Cell(size_text(entry.xva.size_bytes), right=True),
-        Cell(" ".join(filter(None, (entry.os.type, entry.os.release or entry.os.version)))),
-        Cell(entry.os.arch or ""),
+        Cell(name, _RED) if is_bad else name,
+        _age_of(entry.timestamp, about.now),
+        size_text(entry.xva.size_bytes),
+        f"{system.type or ''} {system.release or system.version or ''}".strip(),
+        system.arch or "",
         _end_of_life(_date_of(entry) or "", about.now.date()),
-        Cell(", ".join(about.names.get(entry.folder_key, ())), _GREEN),
-        Cell(", ".join(about.against(entry)), _RED if bad else _YELLOW),
+        Cell(", ".join(named), _GREEN) if named else "",
+        Cell(against, _RED if is_bad else _YELLOW) if against else "",
     )
 
 
 @cache
-def _end_of_life(text: str, today: date) -> Cell:
+def _end_of_life(text: str, today: date) -> str | Cell:
     try:
         days = (date.fromisoformat(text) - today).days
     except ValueError:
-        return Cell(text)
-    return Cell(text, _RED if days < 0 else _YELLOW if days <= _SOON_DAYS else "")
+        return text
+    if days > _SOON_DAYS:
+        return text
+    return Cell(text, _RED if days < 0 else _YELLOW)
 
 
 def _date_of(entry: CatalogEntry) -> str | None:
@@ -115,6 +138,8 @@ def _date_of(entry: CatalogEntry) -> str | None:
     system = entry.os
     if system.end_of_life or not system.type:
         return system.end_of_life
+    from asyncpipe.detect.end_of_life import date_of
+
     return date_of(system.type, system.version, system.release)
 
 
@@ -135,6 +160,7 @@ def _plain(entry: CatalogEntry, about: _About) -> dict[str, object]:
         "expires_utc": end_utc,
         "expired": catalog.has_passed(end_utc, about.now),
         "end_of_life": _date_of(entry),
+        "outdated": to_builtins(about.outdated.get(entry.folder_key)),
     }
 
 
@@ -143,15 +169,15 @@ async def _failures(store: ObjectStore, template: str | None) -> Said:
     now = datetime.now(UTC)
     rows = [
         (
-            Cell(f"{one.unit}@{one.timestamp}"),
-            Cell(_age_of(one.timestamp, now), right=True),
-            Cell("" if one.exit_code is None else str(one.exit_code), right=True),
+            f"{one.unit}@{one.timestamp}",
+            _age_of(one.timestamp, now),
+            "" if one.exit_code is None else str(one.exit_code),
             Cell(clean(one.error, limit=100), _RED),
         )
         for one in found.failures
     ]
     of = f" of {template}" if template else ""
-    text = table(rows, header=("FAILED BUILD", "AGE", "CODE", "ERROR"))
+    text = table(rows, header=("FAILED BUILD", "AGE", "CODE", "ERROR"), right=_RIGHT)
     return Said(
         text=text or f"No failed build{of} is at {store.url}.",
         document=lambda: {"failures": [one.as_document() for one in found.failures]},

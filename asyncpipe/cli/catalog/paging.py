@@ -17,6 +17,7 @@ from asyncpipe import __version__, metadata
 from asyncpipe.catalog import page as pages
 from asyncpipe.catalog.keep import keep
 from asyncpipe.cli.catalog.said import Said
+from asyncpipe.cli.outdated.kept import kept
 from asyncpipe.cli.progress import watched
 from asyncpipe.errors import DestinationTakenError, UploadError, UsageError
 from asyncpipe.model import store_keys
@@ -45,7 +46,7 @@ async def page(
             overview, size_bytes = await publish_page(watched_store)
             place = store.url_of(store_keys.PAGE_KEY)
         else:
-            overview = await pages.gather(watched_store)
+            overview = await pages.gather(watched_store, _outdated(store))
             body = _rendered(overview, store, _base(store, base_url))
             size_bytes = len(body)
             place = str(output or DEFAULT_FILE)
@@ -72,7 +73,7 @@ async def publish_page(store: ObjectStore) -> tuple[pages.Overview, int]:
     shown: list[pages.Overview] = []
 
     async def make() -> bytes:
-        overview = await pages.gather(store)
+        overview = await pages.gather(store, _outdated(store))
         bills = await _keep_bills(store, overview)
         shown[:] = [overview]
         return _rendered(overview, store, "", bills)
@@ -89,6 +90,11 @@ async def refresh(store: ObjectStore) -> tuple[str, ...]:
         url = store.url_of(store_keys.PAGE_KEY)
         return (f"{url} does not show this yet: {error.message} Run asyncpipe page --publish.",)
     return ()
+
+
+def _outdated(store: ObjectStore) -> Mapping[str, str]:
+    """What versions lack, as far as somebody has asked on this machine."""
+    return {folder: text for folder, one in kept(store.url).items() if (text := str(one))}
 
 
 def _rendered(

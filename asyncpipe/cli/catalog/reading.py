@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from asyncpipe import catalog
 from asyncpipe.catalog import Difference
 from asyncpipe.cli.catalog.said import Said, table
+from asyncpipe.cli.outdated.kept import Answer, kept
 from asyncpipe.errors import ObjectMissingError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -27,6 +30,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     standing = await catalog.standing_of(store, entry)
     revocation = standing.revocation
     ancestor = (await catalog.revoked_ancestors(store, [entry])).get(entry.folder_key)
+    answer = kept(store.url).get(entry.folder_key)
     os, guest, build = document["os"], document["guest"], document["build"]
     xva = document["files"]["xva"]
     source, ci = build["source"], build["ci"] or {}
@@ -35,6 +39,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         ("revoked", _revoked(revocation)),
         ("expires", _expires(standing)),
         ("built from", _parent(entry, ancestor)),
+        *([("updates", _updates(answer))] if answer else []),
         ("signed by", (document["provenance"] or {}).get("signer", "nobody")),
         ("named by", ", ".join(names) or "nothing"),
         ("system", os["pretty_name"] or os["release"] or os["version"]),
@@ -49,6 +54,7 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         *_compression(document),
         ("disk used", _used(document["xva"] or {})),
         ("verified", ", ".join(document["verified"]) or "nothing"),
+        ("boot test", _boot_test(document.get("boot_test"))),
         ("ISO", (document["iso"] or {}).get("name")),
         ("template", build["template"]["path"]),
         ("commit", _commit(source)),
@@ -66,9 +72,14 @@ async def show(store: ObjectStore, *, template: str) -> Said:
             "expires_utc": standing.expires_utc,
             "expired": standing.is_expired,
             "revoked_ancestor": ancestor,
+            "outdated": to_builtins(answer),
         },
         warnings=tuple(warnings),
     )
+
+
+def _updates(answer: Answer) -> str:
+    return str(answer) or f"up to date on {answer.checked_utc[:10]}"
 
 
 def _compression(document: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -182,6 +193,15 @@ def _revoked(revocation: Revocation | None) -> str:
 def _expires(standing: catalog.Standing) -> str:
     when = standing.expires_utc or "never"
     return f"EXPIRED: {when}" if standing.is_expired else when
+
+
+def _boot_test(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return "none"
+    if not found["passed"]:
+        return f"FAILED: {found['says']}"
+    by = f"{found['how']}, {found['firmware'].upper()}"
+    return f"passed ({by}), first login after {found['login_s']:.0f} s"
 
 
 def _parent(entry: CatalogEntry, ancestor: str | None) -> str:

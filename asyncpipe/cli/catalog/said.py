@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from asyncpipe.report.webhook import Message
@@ -13,7 +13,7 @@ Document = Mapping[str, object]
 _STYLES: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}  # ECMA-48, SGR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # asyncio calls a result's repr
 class Said:
     """Text for people, a document for machines; ``bare`` is JSON for both.
 
@@ -31,35 +31,41 @@ class Said:
         return self.document() if callable(self.document) else self.document or {}
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell of a table: its text, the name of its colour, and its alignment."""
+class Cell(NamedTuple):
+    """One cell of a table that has a colour: its text, and the colour's name."""
 
     text: str
-    style: str = ""
-    right: bool = False
-
-    def padded(self, width: int) -> str:
-        """The text in its colour, in a column of ``width``; blanks have no colour."""
-        text = self.text
-        styled = f"\x1b[{_STYLES[self.style]}m{text}\x1b[0m" if self.style and text else text
-        blanks = " " * (width - len(text))
-        return blanks + styled if self.right else styled + blanks
+    style: str
 
 
-def table(rows: Sequence[Sequence[str | Cell]], *, header: Sequence[str] = ()) -> str:
+def table(
+    rows: Sequence[Sequence[str | Cell]], *, header: Sequence[str] = (), right: Collection[int] = ()
+) -> str:
     """Align the columns of ``rows``, which may have colours; "" when there are none.
 
-    Plain characters are counted: what rich would take seconds for has 10,000 rows here.
+    Whole columns are formatted at once, and plain characters are counted: there may be 10,000
+    rows, for which rich would take seconds. The columns in ``right`` are flush right.
     """
     if not rows:
         return ""
-    cells = [[one if isinstance(one, Cell) else Cell(one) for one in row] for row in rows]
-    if header:
-        right = [one.right for one in cells[0]]
-        cells.insert(0, [Cell(name, "bold", at) for name, at in zip(header, right, strict=True)])
-    widths = [max(len(row[column].text) for row in cells) for column in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(cell.padded(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+    titles = [tuple(Cell(name, "bold") for name in header)] if header else []
+    columns = zip(*titles, *rows, strict=True)
+    aligned = [_aligned(column, "><"[at not in right]) for at, column in enumerate(columns)]
+    return "\n".join(["  ".join(row).rstrip() for row in zip(*aligned, strict=True)])
+
+
+def _aligned(cells: Sequence[str | Cell], side: str) -> list[str]:
+    """Fill cells up to the widest one; blanks have no colour."""
+    texts = [cell if isinstance(cell, str) else cell.text for cell in cells]
+    form = f"{{:{side}{max(map(len, texts))}}}".format
+    return [
+        _coloured(form(text), cell) if isinstance(cell, Cell) else form(text)
+        for text, cell in zip(texts, cells, strict=True)
+    ]
+
+
+def _coloured(filled: str, cell: Cell) -> str:
+    if not (cell.text and cell.style):
+        return filled
+    styled = f"\x1b[{_STYLES[cell.style]}m{cell.text}\x1b[0m"
+    return filled.replace(cell.text, styled, 1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import to_builtins
 
 from asyncpipe import catalog
-from asyncpipe.cli.catalog.said import Said
+from asyncpipe.cli.catalog.said import Document, Said
 from asyncpipe.cli.progress import watched
 from asyncpipe.errors import UploadError
 from asyncpipe.model import store_keys
@@ -45,13 +45,16 @@ async def prune(
         f"{counted(len(pruning.remove), 'version')}, {size_text(pruning.freed_bytes)}"
         + ("" if yes else "; nothing was removed: add --yes"),
     ]
-    document = {
-        "removed" if yes else "would_remove": [to_builtins(e) for e in pruning.remove],
-        "protected": [
-            {"version": to_builtins(entry), "by": reason} for entry, reason in pruning.protected
-        ],
-        "freed_bytes": pruning.freed_bytes,
-    }
+
+    def document() -> Document:
+        return {
+            "removed" if yes else "would_remove": [to_builtins(e) for e in pruning.remove],
+            "protected": [
+                {"version": to_builtins(entry), "by": reason} for entry, reason in pruning.protected
+            ],
+            "freed_bytes": pruning.freed_bytes,
+        }
+
     return Said(text="\n".join(lines), document=document, warnings=warnings)
 
 

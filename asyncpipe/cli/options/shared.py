@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from asyncpipe import settings
+from asyncpipe.cli.options import boot
 from asyncpipe.cli.options.beside import VIEWS
 from asyncpipe.cli.options.command import (
     PREFIX,
@@ -35,8 +36,7 @@ from asyncpipe.cli.options.values import (
     OneOf,
     shown_duration,
 )
-from asyncpipe.model.build import GRACE_S
-from asyncpipe.model.run import ChatFormat
+from asyncpipe.model.run import GRACE_S, ChatFormat
 from asyncpipe.model.store import Addressing, StoreProfile
 from asyncpipe.model.transfer import Verify
 
@@ -212,7 +212,7 @@ COMPRESS = setting(
     metavar="zstd[:LEVEL]|none",
     section="Upload",
     show_default="none",
-    help="Compress the XVA on its way to the store. A level is 1 (fast) to 19 (small), 3 if not"
+    help="Compress the XVA on its way to the store. A level is 1 (fast) to 19 (small), 1 if not"
     " given. XCP-ng 7.6, XenServer 8.1 and later import it.",
 )
 TRANSFER = options(
@@ -301,6 +301,7 @@ PUBLISHING = options(
     DESTINATION,
     VIEWS,
     WORK_DIRECTORY,
+    boot.TEST,
     IDENTITY,
     PARENT,
     COMPRESS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +50,8 @@ def outdated(template: str | None, *, as_json: bool, **given: Any) -> int:
     Debian, Ubuntu, AlmaLinux, Rocky Linux, CentOS Stream. In a checkout of the templates, what
     changed since the recorded commit is a reason too.
 
+    list and page show the answer, with its day, until a later one.
+
     Exit code 0: no reason. 65: at least one template has a reason to be built again. 66: none has,
     but one could not be judged.
     """
@@ -82,32 +85,46 @@ async def _examine(template: str | None, asked: Asked, settings: Settings) -> li
         settings.destination, environment=settings.environment, options=settings.store
     ) as store:
         try:
-            return await examine(store, asked, settings, Path.cwd(), name=template)
+            found = await examine(store, asked, settings, Path.cwd(), name=template)
         except ObjectMissingError as error:
             error.hint = (await meant(store, template) if template else "") or error.hint
             raise
+        _keep(store.url, found, asked)
+        return found
+
+
+def _keep(store_url: str, found: list[Examined], asked: Asked) -> None:
+    """Let ``list`` and page show what was found; that nothing more was asked for proves nothing."""
+    from asyncpipe.cli.outdated.kept import keep
+
+    whole = [one for one in found if one.reasons or not (one.problem or asked.security_only)]
+    reasons = {one.entry.folder_key: [_plain(why.text) for why in one.reasons] for one in whole}
+    if problem := keep(store_url, reasons, datetime.now(UTC)):
+        click.echo(f"asyncpipe: list and page will not show this: {problem}", err=True)
 
 
 def _document(one: Examined) -> dict[str, Any]:
     from msgspec import to_builtins
 
     from asyncpipe.cli.outdated.examine import is_outdated
-    from asyncpipe.text.safe import printable, without_userinfo
-
-    def plain(text: str) -> str:
-        return printable(without_userinfo(text), 1000)
 
     lacking = one.lacking
     return {
         "template": one.entry.short_id,
         "timestamp": one.entry.timestamp,
         "outdated": is_outdated(one),
-        "reasons": [{"kind": str(why.kind), "text": plain(why.text)} for why in one.reasons],
-        "notes": [plain(note) for note in one.notes],
-        "problem": plain(one.problem) or None,
+        "reasons": [{"kind": str(why.kind), "text": _plain(why.text)} for why in one.reasons],
+        "notes": [_plain(note) for note in one.notes],
+        "problem": _plain(one.problem) or None,
         "packages": [to_builtins(package) for package in lacking.packages] if lacking else None,
         "not_indexed": lacking.not_indexed if lacking else None,
     }
+
+
+def _plain(text: str) -> str:
+    from asyncpipe.text.safe import printable, without_userinfo
+
+    return printable(without_userinfo(text), 1000)
 
 
 def _text(row: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ import anyio.to_thread
 import click
 
 from asyncpipe.cli import gc
+from asyncpipe.cli.boot.tester import boot_tester_of
 from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.earlier import published_earlier
 from asyncpipe.cli.run.hosts import build_host, end_before
@@ -90,6 +91,7 @@ async def execute(
     None: another run has claimed this second for one of the versions, and nothing was done.
     """
     settings = prepared.settings
+    tester = boot_tester_of(settings)
     signer = await signer_of(settings)
     ending = _Ending(prepared)
     facts = await run_facts.gather(
@@ -114,7 +116,10 @@ async def execute(
             announcer.emit = reporter.emit
             reporter.emit(_run_started(prepared))
             services = replace(
-                _services(prepared, store, budget, reporter, facts), parent=parent, signer=signer
+                _services(prepared, store, budget, reporter, facts),
+                parent=parent,
+                signer=signer,
+                boot_tester=tester,
             )
             try:
                 async with ending.reported(services, earlier_urls):

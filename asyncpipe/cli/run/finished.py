@@ -121,7 +121,9 @@ def _prepared(
 ) -> Prepared:
     return Prepared(
         new_folders=new_folders,
-        settings=replace(settings, keep_xva=True),
+        settings=replace(
+            settings, keep_xva=True, boot_test=settings.boot_test.or_else(journal.boot_test)
+        ),
         root=Path.cwd(),
         journal=journal,
         units=(),
@@ -177,6 +179,7 @@ def _journal(settings: Settings, folder: Path, *, resumed: bool) -> RunJournal:
         timestamp=timestamp,
         destination=settings.destination,
         expires_s=settings.lifetime_s,
+        boot_test=settings.boot_test,
     )
 
 

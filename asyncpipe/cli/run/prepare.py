@@ -18,7 +18,8 @@ import click
 
 from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
-from asyncpipe.model.build import BuildPlan, OnError
+from asyncpipe.model.build import BuildPlan
+from asyncpipe.model.run import OnError
 from asyncpipe.packer.locate import find_packer
 from asyncpipe.run import plan, selection
 from asyncpipe.run.state import RunJournal, find_run
@@ -114,6 +115,7 @@ def _journal(settings: Settings, root: Path) -> RunJournal:
         destination=settings.destination,
         variant=settings.variant,
         expires_s=settings.lifetime_s,
+        boot_test=settings.boot_test,
     )
 
 
@@ -147,6 +149,7 @@ def _as_before(settings: Settings, journal: RunJournal) -> Settings:
         templates=tuple(templates),
         destination=journal.destination,
         lifetime_s=journal.expires_s if settings.lifetime_s is None else settings.lifetime_s,
+        boot_test=settings.boot_test.or_else(journal.boot_test),
     )
 
 

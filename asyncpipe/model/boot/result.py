@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from asyncpipe.text.safe import printable
+
 TESTS_NAME: Final = "boot-tests"  # of the command, in the work folder: one folder each
 FOLDER_NAME: Final = "boot-test"  # of the files of a machine, in the folder of a build
 SCREENSHOT_NAME: Final = "screenshot.png"  # beside build.log, also where that is published
@@ -16,6 +18,11 @@ class BootHow(StrEnum):
 
     OFF = "off"
     QEMU = "qemu"
+
+    def or_else(self, before: str) -> BootHow:
+        """What an interrupted run was asked for holds, unless more is asked for now."""
+        known = before in BootHow.__members__.values()
+        return BootHow(before) if self is BootHow.OFF and known else self
 
 
 class Reason(StrEnum):
@@ -85,4 +92,5 @@ def result_to_dict(result: BootResult) -> dict[str, object]:
             {"name": one.name, "outcome": one.outcome.value, "says": one.says}
             for one in result.checks
         ],
+        "check_output": printable(result.check_output, 2000),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
@@ -32,7 +33,7 @@ from asyncpipe.model.documents.metadata import PublishedMetadata
 from asyncpipe.model.transfer import PublishedObject
 
 
-class XvaEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class XvaEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The image of a version as it is stored; ``plain_`` is of what it decompresses to."""
 
     key: Key
@@ -53,7 +54,7 @@ class XvaEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.sha256_hex if self.plain_sha256_hex is None else self.plain_sha256_hex
 
 
-class OsEntry(Shown, frozen=True, kw_only=True):
+class OsEntry(Shown, frozen=True, kw_only=True, gc=False):
     """The system in it."""
 
     type: Short | None
@@ -64,7 +65,7 @@ class OsEntry(Shown, frozen=True, kw_only=True):
     end_of_life: Short | None
 
 
-class BuildEntry(Shown, frozen=True, kw_only=True):
+class BuildEntry(Shown, frozen=True, kw_only=True, gc=False):
     """How it was built."""
 
     unit: Name
@@ -74,14 +75,14 @@ class BuildEntry(Shown, frozen=True, kw_only=True):
     run_url: Text | None = None  # of the CI run: a re-run does not build it again
 
 
-class ProvenanceEntry(Struct, frozen=True, kw_only=True):
+class ProvenanceEntry(Struct, frozen=True, kw_only=True, gc=False):
     """The signed statement about a version."""
 
     key: Key
     sha256_hex: Sha256Hex
 
 
-class CatalogEntry(Struct, frozen=True, kw_only=True):
+class CatalogEntry(Struct, frozen=True, kw_only=True, gc=False):
     """One visible version; keys are relative to the destination's prefix."""
 
     short_id: Name  # of its place: debian12, or debian12-web for a variant
@@ -98,8 +99,8 @@ class CatalogEntry(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         folder = store_keys.folder_key(self.short_id, self.timestamp)
-        place, _, name = self.xva.key.rpartition("/")
-        if place != folder or not (store_keys.is_folder(folder) and store_keys.is_name(name)):
+        key = self.xva.key
+        if key.rpartition("/")[0] != folder or not store_keys.is_version_key(key):
             raise ValueError("the key of its XVA is not in the version's own folder")
         if self.provenance and not self.provenance.key.startswith(f"{folder}/"):
             raise ValueError("the key of its signature is not in the version's own folder")
@@ -271,6 +272,6 @@ def encode_pointer(entry: CatalogEntry) -> bytes:
 
 def in_order(entries: Iterable[CatalogEntry]) -> tuple[CatalogEntry, ...]:
     """Sort by template, newest first; of equals the last one given stays."""
-    unique = {(entry.short_id, entry.timestamp): entry for entry in entries}
-    newest = sorted(unique.values(), key=lambda entry: entry.timestamp, reverse=True)
-    return tuple(sorted(newest, key=lambda entry: entry.short_id))
+    unique = {entry.folder: entry for entry in entries}
+    newest = sorted(unique.values(), key=attrgetter("timestamp"), reverse=True)
+    return tuple(sorted(newest, key=attrgetter("short_id")))

@@ -6,7 +6,7 @@ bounds. The published JSON schemas (``asyncpipe/schemas``) are generated from th
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from asyncpipe.text.format import moment_of
 from asyncpipe.text.safe import printable
 
 SCHEMA_VERSION: Final = 1
-_MAX_AHEAD: Final = timedelta(days=1)  # of our clock: clocks differ, by hours where zones go wrong
+_MAX_AHEAD_S: Final = 86_400.0  # of our clock: clocks differ, by hours where zones go wrong
 
 Short = Annotated[str, Meta(max_length=100)]
 Name = Annotated[str, Meta(max_length=200)]
@@ -60,10 +60,17 @@ class Shown(Struct, frozen=True, kw_only=True):
     """Texts that people see: what a terminal would act on is escaped."""
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, str) and not value.isprintable():
-                msgspec.structs.force_setattr(self, name, printable(value))
+        for value in msgspec.structs.astuple(self):
+            if value.__class__ is str and not value.isprintable():
+                _escape(self)
+                return
+
+
+def _escape(shown: Shown) -> None:
+    for name in shown.__struct_fields__:
+        value = getattr(shown, name)
+        if isinstance(value, str):
+            msgspec.structs.force_setattr(shown, name, printable(value))
 
 
 class _Head(Struct):
@@ -71,14 +78,17 @@ class _Head(Struct):
 
 
 def decode(body: bytes, kind: type[Document]) -> Document:
-    """Read a document of ours.
+    """Read a document of ours; ``kind`` has ``schema_version: Version``.
 
     Raises:
         UnreadableError: it does not fit the schema.
         NewerSchemaError: it has a later ``schema_version``.
     """
-    version_of(body)
-    return read(body, kind)
+    try:
+        return read(body, kind)
+    except UnreadableError:
+        version_of(body)  # a newer document is not expected to fit, and says so instead
+        raise
 
 
 def version_of(body: bytes, *, newest: int = SCHEMA_VERSION) -> int:
@@ -114,7 +124,7 @@ def require_past(timestamp: str) -> None:
     moment = moment_of(timestamp)
     if moment is None:
         raise ValueError(f"{timestamp} is not a date")
-    if moment > datetime.now(UTC) + _MAX_AHEAD:
+    if moment.timestamp() > time.time() + _MAX_AHEAD_S:
         raise ValueError(f"{timestamp} is in the future")
 
 

@@ -52,7 +52,8 @@ class _LooseIndex(Struct):
     segments: list[msgspec.Raw]
 
 
-class _LooseSegment(Struct):
+class _LooseSegment(Struct, kw_only=True):
+    schema_version: fields.Version
     versions: list[msgspec.Raw]
     sealed: bool = False
 

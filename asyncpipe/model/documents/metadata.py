@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from asyncpipe.model.documents.boot_test import BootTest
 from asyncpipe.model.documents.compression import Compression
 from asyncpipe.model.documents.fields import (
     Count,
@@ -301,6 +302,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, tag_field="status"):
     xva: Annotated[
         dict[str, Any] | None, Meta(description="The verdict of the XVA's structural check.")
     ]
+    boot_test: BootTest | None = None
     verified: Annotated[
         list[Name],
         Meta(

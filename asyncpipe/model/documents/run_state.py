@@ -59,6 +59,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     destination: str
     variant: str | None = None  # --variant: the run's later parts are published beside the first
     expires_s: float | None = None  # --expires
+    boot_test: str = "off"  # --boot-test: a resumed run publishes nothing untested
     units: dict[str, UnitRecord] = {}
 
 

@@ -92,9 +92,14 @@ class Commit:
 
 
 async def put_once(
-    store: ObjectStore, key: str, body: bytes, retry: RetryPolicy
+    store: ObjectStore,
+    key: str,
+    body: bytes,
+    retry: RetryPolicy,
+    *,
+    content_type: str = JSON_TYPE,
 ) -> PublishedObject:
-    """Create a small JSON object, settling a lost answer by looking at what is there.
+    """Create a small object, settling a lost answer by looking at what is there.
 
     Raises:
         DestinationTakenError: another object exists there.
@@ -103,7 +108,7 @@ async def put_once(
     retries = Retries(retry)
     while True:
         try:
-            info = await store.put(key, body, content_type=JSON_TYPE, create_only=True)
+            info = await store.put(key, body, content_type=content_type, create_only=True)
         except DestinationTakenError:
             info = await _ours(store, key, body)
         except TransientStoreError as error:

@@ -19,8 +19,8 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from asyncpipe.errors import (
@@ -30,11 +30,11 @@ from asyncpipe.errors import (
     ObjectMissingError,
     UploadError,
     UploadMissingError,
-    UsageError,
 )
 from asyncpipe.model.store import ObjectInfo, UploadHandle
 from asyncpipe.model.store_keys import WORK_FOLDER, checked_key
 from asyncpipe.stores.directory.lock import insist, locked
+from asyncpipe.stores.directory.looking import info_of
 from asyncpipe.stores.directory.records import (
     FILE_MODE,
     NOT_OURS,
@@ -44,7 +44,6 @@ from asyncpipe.stores.directory.records import (
     write_json,
 )
 from asyncpipe.system.files import make_folder, open_regular, sync_path
-from asyncpipe.text.format import utc_text
 
 _ID_BYTES = 12
 _KINDS = (
@@ -221,14 +220,7 @@ class DirectoryFiles:
 
         What is not a regular file, a symbolic link too, is not an object.
         """
-        return self._info_at(key, self.path_of(key))
-
-    def infos(self, keys: Sequence[str]) -> list[ObjectInfo]:
-        """Look at objects that ``keys`` found: it follows no link, so nothing leads out."""
-        found = (self._info_at(key, self.root / key) for key in keys)
-        return [info for info in found if info is not None]
-
-    def _info_at(self, key: str, path: Path) -> ObjectInfo | None:
+        path = self.path_of(key)
         try:
             seen = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -236,31 +228,15 @@ class DirectoryFiles:
         if not stat.S_ISREG(seen.st_mode):
             return None
         extra = read_json(self.work / "objects" / _sidecar_name(seen), Sidecar)
-        known = extra if extra and extra.key == key else None
-        return ObjectInfo(
-            key=key,
-            size_bytes=seen.st_size,
-            etag=f"{seen.st_ino:x}-{seen.st_mtime_ns:x}-{seen.st_size:x}",
-            modified_utc=utc_text(datetime.fromtimestamp(seen.st_mtime, UTC)),
-            content_type=known.content_type if known else "",
-            metadata=known.metadata if known else {},
-            crc64nvme_base64=known.crc64nvme_base64 if known else None,
+        info = info_of(key, seen)
+        if extra is None or extra.key != key:
+            return info
+        return replace(
+            info,
+            content_type=extra.content_type,
+            metadata=extra.metadata,
+            crc64nvme_base64=extra.crc64nvme_base64,
         )
-
-    def keys(self, prefix: str) -> list[str]:
-        """Every key that begins with ``prefix``, in order; names that no key can have are not."""
-        found: list[str] = []
-        for folder, folders, names in os.walk(self.root):
-            here = Path(folder).relative_to(self.root).as_posix()
-            start = "" if here == "." else here + "/"
-            folders[:] = [
-                name
-                for name in folders
-                if (start or name != WORK_FOLDER) and _may_hold(f"{start}{name}/", prefix)
-            ]
-            keys = [start + name for name in names if (start + name).startswith(prefix)]
-            found += filter(_is_key, keys)
-        return sorted(found)
 
     def open_object(self, key: str) -> int:
         """Open an object for reading; ObjectMissingError."""
@@ -299,7 +275,7 @@ class DirectoryFiles:
 
 
 def _taken(target: Path) -> UploadError:
-    """Say what stands under a name that was to be created; what is no file is nobody's version."""
+    """Explain why a name cannot be created: a file has it already, or something else does."""
     mode = target.lstat().st_mode
     if stat.S_ISREG(mode):
         return DestinationTakenError(f"{target} exists already.")
@@ -312,13 +288,6 @@ def _taken(target: Path) -> UploadError:
 def _is_folder(path: Path) -> bool:
     """A folder itself: whoever plants a link to one must not lead us out of the root."""
     return path.is_dir() and not path.is_symlink()
-
-
-def _is_key(key: str) -> bool:
-    try:
-        return checked_key(key) == key
-    except UsageError:
-        return False
 
 
 def _sidecar_name(seen: os.stat_result) -> str:
@@ -336,10 +305,6 @@ def _make_folders(folder: Path, root: Path) -> None:
     for path in reversed(missing):
         path.mkdir(mode=0o755, exist_ok=True)
         sync_path(path.parent)
-
-
-def _may_hold(folder: str, prefix: str) -> bool:
-    return folder.startswith(prefix) or prefix.startswith(folder)
 
 
 def _is_id(text: str) -> bool:

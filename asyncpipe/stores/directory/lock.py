@@ -2,7 +2,7 @@
 
 ``.asyncpipe-uploads/lock`` serialises what replaces or removes an object. A probe removes the
 folders that it made, and the lock's file with them; so whoever waits for the lock looks afterwards
-whether its file is still the one that stands there.
+whether its file is still the one at that path.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from asyncpipe.system.files import read_regular, replace_file
 
 FILE_MODE: Final = 0o644  # minus the umask
 _MAX_JSON_BYTES: Final = 1024 * 1024
-# what stands under the name is not a file of ours, whoever put it there
+# whatever has this name is not a file of ours, whoever put it there
 NOT_OURS: Final = frozenset(
     (
         errno.ENOENT,

@@ -42,7 +42,7 @@ from asyncpipe.model.store import (
     require_part_number,
 )
 from asyncpipe.model.store_keys import PROBE_ROOT
-from asyncpipe.stores.directory import abandoned, lock
+from asyncpipe.stores.directory import abandoned, lock, looking
 from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.parts import PartWriter, crc_of_range, joined, list_parts
 from asyncpipe.stores.directory.records import UploadRecord
@@ -149,6 +149,13 @@ class DirectoryStore:
             raise UploadError(f"{self.url_of(key)} was removed while it was read.")
         return StoredBytes(info=info, body=body)
 
+    async def get_many(
+        self, keys: Sequence[str], *, max_bytes: int
+    ) -> Sequence[bytes | UploadError]:
+        """Read the first of ``keys`` in one thread hop; ObjectMissingError and so on in place."""
+        read = partial(looking.bodies, self._root, keys, max_bytes=max_bytes)
+        return await self._run(partial(read, path_of=self._files.path_of))
+
     @asynccontextmanager
     async def stream(
         self, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
@@ -178,10 +185,10 @@ class DirectoryStore:
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         """Every object whose key begins with ``prefix``, in key order."""
-        keys = await self._run(lambda: self._files.keys(prefix))
+        keys = await self._run(partial(looking.keys, self._root, prefix))
         for first in range(0, len(keys), _LISTED_AT_ONCE):
             some = keys[first : first + _LISTED_AT_ONCE]
-            for info in await self._run(partial(self._files.infos, some)):
+            for info in await self._run(partial(looking.infos, self._root, some)):
                 yield info
 
     async def delete(self, key: str) -> None:
@@ -314,7 +321,7 @@ class DirectoryStore:
             case errno.EACCES | errno.EPERM | errno.EROFS:
                 return AccessDeniedError(message, hint="Check the owner and mode of the folder.")
             case errno.ENOTDIR | errno.EEXIST:
-                return BucketMissingError(message, hint="A file stands where a folder is needed.")
+                return BucketMissingError(message, hint="A file is in the way of a folder.")
             case errno.ENOSPC | errno.EDQUOT:
                 return UploadError(message, hint="Free some space; an upload can be resumed.")
             case errno.ENOENT:

@@ -1,4 +1,4 @@
-"""Store a small object only where there is none."""
+"""Store a small object only if the key is free."""
 
 from __future__ import annotations
 

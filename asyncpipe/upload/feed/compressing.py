@@ -7,8 +7,6 @@ from collections import deque
 from functools import partial
 from typing import Final
 
-import anyio
-
 from asyncpipe.model.store import ChecksumMode
 from asyncpipe.model.transfer import Compressed, Zstd
 from asyncpipe.system.threads import DaemonWorker
@@ -18,7 +16,6 @@ from asyncpipe.upload.feed.supply import FilledPart, Supply
 from asyncpipe.upload.parts import MIB, Part
 
 _BLOCK_BYTES: Final = 4 * MIB  # read, digested and compressed at once
-_DROP_S: Final = 5.0  # for an unfinished compression to end; a thread that takes longer is left
 
 
 class ZstdFeed:
@@ -32,6 +29,7 @@ class ZstdFeed:
         self._supply = supply
         self._zstd = zstd
         self._compressor = Compressor(zstd)
+        self._worker = DaemonWorker("zstd")  # a high level takes seconds: a signal cannot wait
         self._sha256 = hashlib.sha256() if sha256 else None
         self._scratch = memoryview(bytearray(_BLOCK_BYTES))
         self._blocks: list[DigestedPart] = []
@@ -84,11 +82,9 @@ class ZstdFeed:
         """Nothing on disk could be compared with a compressed part; ``check`` compares the rest."""
 
     async def close(self) -> None:
-        """Let the threads of an unfinished stream end, off the event loop."""
-        if self._ended:
-            return
-        with anyio.move_on_after(_DROP_S, shield=True):
-            await DaemonWorker("zstd").run(self._compressor.drop)
+        """Leave an unfinished stream to its thread: nobody waits for what is compressed there."""
+        if not self._ended:
+            self._worker.submit(self._compressor.drop)
 
     async def _compress_block(self) -> None:
         source, number = self._supply.source, len(self._blocks) + 1
@@ -101,9 +97,9 @@ class ZstdFeed:
             read = partial(_read_block, source.descriptor, part, block)
             async with self._supply.budget.threads:
                 self._blocks.append(await source.read(read, size_bytes))
-            self._keep(await self._supply.budget.in_thread(partial(self._take, block)))
+            self._keep(await self._worker.run(self._take, block))
         if size_bytes < _BLOCK_BYTES:
-            self._keep(await self._supply.budget.in_thread(self._compressor.finish))
+            self._keep(await self._worker.run(self._compressor.finish))
             self._ended = True
 
     def _take(self, block: memoryview) -> bytes:

@@ -38,6 +38,13 @@ sfdisk --quiet --no-reread --no-tell-kernel --force --part-type "$disk" "$number
 debian() {
     grub-install --target=i386-pc "$disk"
     grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram --uefi-secure-boot
+    # The signed GRUB looks for its configuration in its vendor's folder, then on a CD that says it is an
+    # installer's, and only then beside itself: without the first, such a CD in the drive is started.
+    # Ubuntu's grub-install takes the one for CDs, which knows no folder of a vendor.
+    vendor=$(. /etc/os-release && echo "$ID")
+    cp /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed /boot/efi/EFI/BOOT/grubx64.efi
+    mkdir -p "/boot/efi/EFI/$vendor"
+    cp /boot/efi/EFI/BOOT/grub.cfg "/boot/efi/EFI/$vendor/grub.cfg"
     update-grub
 }
 

@@ -64,6 +64,8 @@
     const names = new Map(table.names);
     const revoked = new Map(table.revoked);
     const expires = new Map(table.expires);
+    const ancestors = new Map(table.ancestors);
+    const outdated = new Map(table.outdated);
     const commits = (table.commits || "").split(" ");
     let epoch = 0;
     return table.times.map((step, n) => {
@@ -83,6 +85,8 @@
         revoked: revoked.get(n),
         expires: expires.get(n),
         expired: expires.get(n) <= now,
+        ancestor: ancestors.get(n),
+        outdated: outdated.get(n),
       };
     });
   };
@@ -263,6 +267,8 @@
     version.revoked === undefined ? null
       : h("span", { class: "pill bad", title: version.revoked || false }, "revoked"),
     version.expired ? h("span", { class: "pill bad" }, "expired") : null,
+    version.ancestor ? h("span", { class: "pill bad", title: `built from ${version.ancestor}` }, "revoked parent") : null,
+    version.outdated ? h("span", { class: "pill warn", title: version.outdated }, "outdated") : null,
     ...version.names.map((name) => h("span", { class: "pill" }, bdi(name))),
   ];
 
@@ -307,6 +313,8 @@
       ["Architecture", [table.arch]],
       ["End of life", [table.end_of_life && `${table.end_of_life}${end && end < now ? ", past" : ""}`]],
       ["Expires", [shown.expires !== undefined && `${momentText(shown.expires)} UTC${shown.expired ? ", past" : ""}`]],
+      ["Built from", [shown.ancestor && `${shown.ancestor}, revoked`]],
+      ["Updates", [shown.outdated]],
       ["Kernel", [facts.kernel]],
       ["Hardening", [facts.hardening]],
       ["Guest agent", [facts.agent]],
@@ -404,6 +412,8 @@
     if (!model.good) marks.push(h("span", { class: "pill bad" }, "no good version"));
     else if (model.shown.expired) marks.push(h("span", { class: "pill bad" }, "expired"));
     else if (model.versions[0].revoked !== undefined) marks.push(h("span", { class: "pill bad" }, "newest revoked"));
+    if (model.shown.ancestor) marks.push(h("span", { class: "pill bad" }, "revoked parent"));
+    if (model.shown.outdated) marks.push(h("span", { class: "pill warn", title: model.shown.outdated }, "outdated"));
     if (model.end !== null && model.end < now) marks.push(h("span", { class: "pill bad" }, "end of life"));
     else if (model.end !== null && model.end < now + SOON) marks.push(h("span", { class: "pill warn" }, `end of life in ${ageText(model.end - now) || "a minute"}`));
     return marks;
@@ -458,6 +468,7 @@
   const STATES = {
     supported: (model) => model.good && (model.end === null || model.end >= now),
     ending: (model) => model.end !== null && model.end < now + SOON,
+    outdated: (model) => Boolean(model.shown.outdated),
     revoked: (model) => (model.table.revoked || []).length > 0,
   };
   const matches = (model, words) => {

@@ -16,9 +16,10 @@ import aiohttp
 import anyio
 from aiohttp.client_proto import ResponseHandler
 
-BLOCK_BYTES: Final = 1024 * 1024
+from asyncpipe.stores.s3.wire.memory import shared_blocks
+
 _WORTH_BYTES: Final = 256 * 1024  # of a shorter body, aiohttp has most already
-_BLOCKS_AHEAD: Final = 2  # full ones that nobody has taken; then the socket is not read
+_BLOCKS_AHEAD: Final = 1  # full ones that nobody has taken; then the socket is not read
 _HOLD_S: Final = 0.25  # after that, what has arrived of a block is handed over
 
 
@@ -44,6 +45,7 @@ class Receiver(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._left_bytes = 0  # that have not arrived
         self._ready: deque[memoryview] = deque()
+        self._blocks = shared_blocks()
         self._block = memoryview(b"")
         self._filled_bytes = 0
         self._given_bytes = 0  # of the block
@@ -109,8 +111,7 @@ class Receiver(asyncio.BufferedProtocol):
         """Return where the next bytes go; one byte beyond the body shows what is said too much."""
         del sizehint
         if self._filled_bytes == len(self._block):
-            size_bytes = min(BLOCK_BYTES, self._left_bytes + 1)
-            self._block = memoryview(bytearray(size_bytes))
+            self._block = self._blocks.take()[: self._left_bytes + 1]
             self._filled_bytes = self._given_bytes = 0
         return self._block[self._filled_bytes :]
 
@@ -124,6 +125,8 @@ class Receiver(asyncio.BufferedProtocol):
         self._ready.append(self._rest())
         self._changed.set()
         if self._left_bytes == 0:
+            self._block = memoryview(b"")  # whoever has the pieces holds the block
+            self._filled_bytes = self._given_bytes = 0
             self._give_back(is_clean=nbytes == body_bytes)
         elif len(self._ready) > _BLOCKS_AHEAD and self._transport is not None:
             self._is_paused = True

@@ -14,13 +14,12 @@ from itertools import groupby
 
 from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.index.listing import list_versions
-from asyncpipe.catalog.read import BAD, each, read_pointer, read_version
+from asyncpipe.catalog.read import BAD, each, read_pointer, read_versions
 from asyncpipe.catalog.releases.channels import channels
 from asyncpipe.catalog.releases.standing import Standings, standings
-from asyncpipe.errors import ObjectMissingError, UsageError
+from asyncpipe.errors import UploadError, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents.catalog import CatalogEntry
-from asyncpipe.model.documents.fields import UnreadableError
 from asyncpipe.ports import ObjectStore
 
 
@@ -87,18 +86,13 @@ async def prune(store: ObjectStore, pruning: Pruning) -> tuple[str, ...]:
         Warnings. Raises UploadError when the store fails; what was begun is finished by reap.
     """
     warnings: list[str] = []
-
-    async def look_at(entry: CatalogEntry) -> CatalogEntry | None:
-        try:
-            await read_version(store, entry.folder_key)
-        except BAD as error:
-            warnings.append(f"{store.url_of(entry.folder_key)} was kept: {error.message}")
-            return None
-        except ObjectMissingError:
-            pass  # somebody else was faster: what is left of it goes
-        return entry
-
-    remove = [entry for entry in await each(pruning.remove, look_at) if entry]
+    remove: list[CatalogEntry] = []
+    folders = [entry.folder_key for entry in pruning.remove]
+    for entry, found in zip(pruning.remove, await read_versions(store, folders), strict=True):
+        if isinstance(found, BAD):
+            warnings.append(f"{store.url_of(entry.folder_key)} was kept: {found.message}")
+        else:  # one that is missing too: somebody else was faster, and what is left of it goes
+            remove.append(entry)
     gone = frozenset(entry.folder_key for entry in remove)
     warnings += await change_index(store, remove=gone) if gone else []
 
@@ -138,28 +132,29 @@ async def _beyond(
     warnings: list[str],
 ) -> list[CatalogEntry]:
     """Return the versions of a template, newest first, without the ``keep`` newest good ones."""
-    kept = 0
-    beyond: list[CatalogEntry] = []
-    for entry in versions:
-        if kept == keep or not marks.is_good(entry):
-            beyond.append(entry)
-        elif problem := await _damage(store, entry):
-            warnings.append(f"{store.url_of(entry.folder_key)} does not count: {problem}")
-        else:
-            kept += 1
-    return beyond
+    good = [entry for entry in versions if marks.is_good(entry)]
+    stay: set[str] = set()  # folders; damaged ones too, which a person has to look at
+    while keep and good:
+        some, good = good[:keep], good[keep:]
+        for entry, problem in zip(some, await _damage(store, some), strict=True):
+            stay.add(entry.folder_key)
+            keep -= not problem
+            if problem:
+                warnings.append(f"{store.url_of(entry.folder_key)} does not count: {problem}")
+    return [entry for entry in versions if entry.folder_key not in stay]
 
 
-async def _damage(store: ObjectStore, entry: CatalogEntry) -> str:
-    """Say why a listed version is not whole; "" when it is."""
-    try:
-        found = await read_version(store, entry.folder_key)
-        image = await store.head(found.xva.key)
-        if image is None or image.size_bytes != found.xva.size_bytes:
-            raise UnreadableError("its image is not there, or has another size.")
-    except (*BAD, ObjectMissingError) as error:
-        return error.message
-    return ""
+async def _damage(store: ObjectStore, entries: list[CatalogEntry]) -> list[str]:
+    """Say why listed versions are not whole; "" for one that is."""
+
+    async def image(found: CatalogEntry | UploadError) -> str:
+        if isinstance(found, UploadError):
+            return found.message
+        there = await store.head(found.xva.key)
+        is_whole = there is not None and there.size_bytes == found.xva.size_bytes
+        return "" if is_whole else "its image is not there, or has another size."
+
+    return await each(await read_versions(store, [one.folder_key for one in entries]), image)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

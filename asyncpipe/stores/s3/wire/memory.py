@@ -1,0 +1,51 @@
+"""Blocks of memory for bodies, used again as soon as nobody looks at their bytes any more.
+
+Fresh memory costs as much as receiving into it: the kernel clears each page when it is touched.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Final
+from weakref import WeakValueDictionary
+
+BLOCK_BYTES: Final = 8 * 1024 * 1024  # a range of a download: what reads it finds it in one piece
+_MOST_IDLE: Final = 6
+
+
+class Blocks:
+    """Hands out blocks; whoever has views of one holds it, and nothing has to be given back."""
+
+    def __init__(self) -> None:
+        self._known: list[mmap.mmap] = []
+
+    def take(self) -> memoryview:
+        """Return `BLOCK_BYTES` of memory that nobody else has a view of."""
+        for block in self._known:
+            if _is_free(block):
+                return memoryview(block)
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # shared memory takes no huge pages
+        block = mmap.mmap(-1, BLOCK_BYTES, flags=private)
+        if len(self._known) < _MOST_IDLE:
+            self._known.append(block)
+        return memoryview(block)
+
+
+def _is_free(block: mmap.mmap) -> bool:
+    """A map of which views exist refuses to be resized; to its own size, nothing happens."""
+    try:
+        block.resize(BLOCK_BYTES)
+    except BufferError:
+        return False
+    return True
+
+
+_SHARED: WeakValueDictionary[str, Blocks] = WeakValueDictionary()
+
+
+def shared_blocks() -> Blocks:
+    """The blocks of all that receive at present; with the last of them the memory goes."""
+    blocks = _SHARED.get("blocks")
+    if blocks is None:
+        blocks = _SHARED["blocks"] = Blocks()
+    return blocks

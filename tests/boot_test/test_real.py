@@ -1,0 +1,172 @@
+"""Real systems: from a disk over an XVA and a destination to a boot test, and six that are broken.
+
+The disks are those of ``tests/boot``: debootstrap, kernel, GRUB, this project's provisioning.
+Without KVM a start takes minutes; the broken images that never come up are quicker.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.boot import disk
+from tests.templates.needs import need_root, program
+
+pytestmark = [pytest.mark.heavy("boot"), pytest.mark.timeout(14400)]
+
+LIMIT_S = 7200
+SYSTEMS = {"debian12": ("bookworm", "baseline"), "debian13": ("trixie", "strict")}
+MACHINE_ID = "5f0c1d9e8b7a46352413021f0e9d8c7b"
+RUN_INIT = "rdinit=/bin/false"
+
+
+@pytest.fixture(scope="module")
+def work() -> Iterator[Path]:
+    need_root()
+    program("qemu-system-x86_64", "qemu-system-x86", install=True)
+    folder = Path(tempfile.mkdtemp(prefix="boot-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def asyncpipe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "asyncpipe", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    print(f"asyncpipe {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")  # noqa: T201
+    return done
+
+
+def well(folder: Path, *arguments: str) -> str:
+    done = asyncpipe(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def xva_of(folder: Path, raw: Path, firmware: str = "bios") -> Path:
+    xva = folder / f"{raw.stem}.xva"
+    create = ("xva", "create", "--name", raw.stem, "--firmware", firmware, "--memory", "1GiB")
+    well(folder, *create, "--template", "--disk", str(raw), "-o", str(xva))
+    return xva
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("system", list(SYSTEMS))
+def test_what_is_pulled_comes_up_as_a_clone(system: str, firmware: str, work: Path) -> None:
+    folder = work / f"{system}-{firmware}"
+    folder.mkdir()
+    raw = folder / f"{system}.raw"
+    subprocess.run(
+        ["cp", "--sparse=always", str(disk.provisioned_disk(*SYSTEMS[system], folder)), str(raw)],
+        check=True,
+        timeout=600,
+    )
+    xva = xva_of(folder, raw, firmware)
+    raw.unlink()
+    well(folder, "verify", str(xva))
+    well(folder, "publish", str(xva))
+    well(folder, "pull", system, "-o", "pulled.xva")
+    well(folder, "boot-test", "pulled.xva")
+    assert not (folder / ".asyncpipe/boot-tests").exists()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """What is wrong with an image, and what the test has to say of it."""
+
+    harm: Callable[[Path, Path], None]
+    reason: str
+    words: str
+
+
+def _at_root(change: Callable[[Path], None]) -> Callable[[Path, Path], None]:
+    def harm(raw: Path, work: Path) -> None:
+        with disk.mounted(raw, work) as system:
+            change(system.root)
+
+    return harm
+
+
+def _no_loader(raw: Path, _: Path) -> None:
+    with raw.open("r+b") as file:
+        file.write(bytes(446))
+
+
+def _in_grub(pattern: str) -> Callable[[Path], None]:
+    def change(root: Path) -> None:
+        config = root / "boot/grub/grub.cfg"
+        script = ["sed", "-i", "-E", pattern, str(config)]
+        before = config.read_text()
+        subprocess.run(script, check=True, timeout=60)
+        assert config.read_text() != before
+
+    return change
+
+
+def _no_dhcp(root: Path) -> None:
+    clients = [*root.glob("usr/sbin/dhclient"), *root.glob("usr/sbin/dhcpcd")]
+    assert clients
+    for client in clients:
+        client.unlink()
+
+
+def _kept_id(root: Path) -> None:
+    (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n")
+
+
+def _cloud_init_off(root: Path) -> None:
+    (root / "etc/cloud/cloud-init.disabled").touch()
+
+
+BROKEN = {
+    "no-loader": Broken(harm=_no_loader, reason="no-boot-loader", words="boot loader"),
+    "wrong-root": Broken(
+        harm=_at_root(_in_grub(r"s/root=UUID=[0-9a-f-]+/root=UUID=0000dead-0000-4000-8000-0000/")),
+        reason="root-missing",
+        words="UUID=0000dead-0000-4000-8000-0000",
+    ),
+    "panic": Broken(
+        harm=_at_root(_in_grub(rf"s!(root=UUID=[0-9a-f-]+)!\1 {RUN_INIT}!")),
+        reason="kernel-panic",
+        words="Attempted to kill init",
+    ),
+    "no-network": Broken(harm=_at_root(_no_dhcp), reason="no-network", words="SSH port"),
+    "kept-id": Broken(
+        harm=_at_root(_kept_id), reason="checks", words=f"machine-id: {MACHINE_ID} is in the image"
+    ),
+    "cloud-init-off": Broken(
+        harm=_at_root(_cloud_init_off), reason="cloud-init-off", words="cloud-init"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BROKEN))
+def test_a_broken_image_is_refused_with_its_reason(name: str, work: Path) -> None:
+    folder = work / name
+    folder.mkdir()
+    raw = folder / f"{name}.raw"
+    whole = disk.provisioned_disk(*SYSTEMS["debian12"], folder)
+    subprocess.run(["cp", "--sparse=always", str(whole), str(raw)], check=True, timeout=600)
+    BROKEN[name].harm(raw, folder)
+    xva = xva_of(folder, raw)
+    raw.unlink()
+    done = asyncpipe(folder, "boot-test", str(xva), "--json", "--boot-timeout", "40m")
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == 33
+    assert document["reason"] == BROKEN[name].reason, document
+    assert BROKEN[name].words in document["says"]
+    assert (Path(document["log"]).parent / "screenshot.png").read_bytes().startswith(b"\x89PNG")

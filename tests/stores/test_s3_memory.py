@@ -1,0 +1,40 @@
+"""Blocks that bodies are received into are used again, but never while somebody looks at them."""
+
+from __future__ import annotations
+
+import gc
+
+from asyncpipe.stores.s3.wire.memory import BLOCK_BYTES, Blocks, shared_blocks
+
+
+def test_a_block_is_used_again_only_when_its_last_view_is_gone() -> None:
+    blocks = Blocks()
+    first = blocks.take()
+    first[:4] = b"keep"
+    piece = first[:4][:2]  # a view of a view
+    del first
+    other = blocks.take()
+    other[:4] = b"XXXX"
+    assert bytes(piece) == b"ke"
+    del piece
+    again = blocks.take()
+    assert bytes(again[:4]) == b"keep", "the first block, whose views are gone"
+    assert len(again) == len(other) == BLOCK_BYTES
+
+
+def test_more_blocks_than_are_kept_are_all_different() -> None:
+    blocks = Blocks()
+    held = [blocks.take() for _ in range(9)]
+    for number, block in enumerate(held):
+        block[:1] = bytes([number])
+    assert [block[0] for block in held] == list(range(9))
+
+
+def test_the_memory_goes_with_the_last_reader() -> None:
+    blocks = shared_blocks()
+    assert shared_blocks() is blocks
+    view = blocks.take()
+    view[:1] = b"x"
+    del blocks, view
+    gc.collect()
+    assert shared_blocks().take()[0] == 0, "fresh memory"

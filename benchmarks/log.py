@@ -94,7 +94,9 @@ async def _log(printer: Printer, sink: Sink) -> AsyncIterator[BuildLog]:
             log.subscribe_batches(MediumCollector().feed_lines, whole_lines=True)
             log.subscribe_batches(BuildProgress(lambda _: None).take_lines, whole_lines=True)
             log.subscribe_batches(
-                lambda lines: console.emit(OutputLines(unit="debian-12", text=lines.text))
+                lambda lines: console.emit(
+                    OutputLines(unit="debian-12", text=lines.text, count=len(lines))
+                )
             )
             yield log
     console.close(30)

@@ -37,12 +37,14 @@ class TemplateStarted:
 class OutputLines:
     """Redacted lines of Packer's output that came at once, each bounded to 8 KiB.
 
-    ``text`` has newlines between them and none at its end.
+    ``text`` has newlines between them and none at its end. ``count``: how many they are; None =
+    not counted yet.
     """
 
     name: ClassVar[str] = "build.output"
     unit: str
     text: str
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

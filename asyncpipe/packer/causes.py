@@ -15,12 +15,14 @@ from asyncpipe.packer.lines import (
     OutputEvent,
     build_line,
 )
+from asyncpipe.text.lines import Lines
 from asyncpipe.text.safe import printable
 
 _MOST_LINES: Final = 12
 _MOST_ERRORS: Final = 100  # builds of one run that failed
 _LINE_CHARS: Final = 500
 RECENT_LINES: Final = 200  # that are kept
+_MOST_BATCHES: Final = 8  # that wait to be split
 _RECENT: Final = 40  # of them lines of the builds
 _CONTEXT: Final = 5  # of them shown, those that sound like an error first
 
@@ -47,13 +49,32 @@ class Causes:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._errored: list[BuildErrored] = []
-        self._recent: deque[str] = deque(maxlen=RECENT_LINES)
+        self._kept: deque[str] = deque(maxlen=RECENT_LINES)
+        self._passed: list[Lines] = []  # after those, and not split yet
         self._before_error: list[str] = []
         self._stray: list[str] = []
 
     def pass_over(self, lines: Iterable[str]) -> None:
         """Take lines that mean nothing by themselves; the last ``RECENT_LINES`` of them do."""
         self._recent.extend(lines)
+
+    def pass_over_all(self, lines: Lines) -> None:
+        """Take a whole batch of such lines; mostly others follow before anybody looks at them."""
+        if len(self._passed) > _MOST_BATCHES:
+            self._split()
+        self._passed.append(lines)
+        while sum(map(len, self._passed[1:])) >= RECENT_LINES:
+            del self._passed[0]
+
+    @property
+    def _recent(self) -> deque[str]:
+        self._split()
+        return self._kept
+
+    def _split(self) -> None:
+        for lines in self._passed:
+            self._kept.extend(lines.last(RECENT_LINES))
+        self._passed.clear()
 
     def take(self, line: str, events: list[OutputEvent]) -> None:
         """Take one line and what it meant."""

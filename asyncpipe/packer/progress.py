@@ -32,7 +32,7 @@ _TELLING: Final = LineFinder(
     *output_lines.TELLING, *phases.TELLING, *host_objects.TELLING, f"^(?:{STRAY})"
 )
 _OF_A_BUILD: Final = re.compile(f"^{PREFIXED.pattern}", re.MULTILINE)
-_MAY_BE_OF_A_BUILD: Final = LineFinder(r"^(?:[0-9TZ:-]{20}: )?(?:==>| {3}) [^\s:]")
+_MAY_BE_OF_A_BUILD: Final = LineFinder(r"^(?:[0-9TZ:-]{20}: )?(?:==>| {3}) [^\s:]", is_common=True)
 
 
 @dataclass
@@ -61,10 +61,10 @@ class BuildProgress:
         first = () if self.parser.has_started else _first_of_a_build(lines)
 
         def skip(start: int, end: int) -> None:
-            is_rest = start == 0 and end == len(lines)
-            self.causes.pass_over(
-                lines.last(RECENT_LINES) if is_rest else lines[max(start, end - RECENT_LINES) : end]
-            )
+            if start == 0 and end == len(lines):
+                self.causes.pass_over_all(lines)
+            else:
+                self.causes.pass_over(lines[max(start, end - RECENT_LINES) : end])
 
         walk(
             lines,

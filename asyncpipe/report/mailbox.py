@@ -11,7 +11,7 @@ from asyncpipe.model.events import Event, ExportGrew, OutputLines, UploadProgres
 
 _MAX_LINES = 4096
 _MAX_LINE_CHARACTERS = 1024 * 1024  # of all waiting lines together
-_MANY_LINES = 1024  # that wait: whoever rests is woken
+_MANY_LINES = 3072  # that wait: whoever rests is woken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,11 @@ class Mailbox:
 
     def _take_lines(self, event: OutputLines) -> bool:
         """Take as many of the lines as there is room for; whether it was any."""
-        count, room = event.text.count("\n") + 1, _MAX_LINES - self._lines
+        count, room = event.count or event.text.count("\n") + 1, _MAX_LINES - self._lines
         kept = event
         if count > room >= _MAX_LINES // 2:  # with less room, a cut is not worth its time
-            kept = replace(event, text="\n".join(event.text.split("\n", room)[:room]))
+            text, room = _first(event.text, count, room)
+            kept = replace(event, text=text, count=room)
         elif count > room:
             room = 0
         if room == 0 or self._characters + len(kept.text) > _MAX_LINE_CHARACTERS:
@@ -101,3 +102,14 @@ class Mailbox:
         self._characters += len(kept.text)
         self._events.append(kept)
         return True
+
+
+def _first(text: str, count: int, most: int) -> tuple[str, int]:
+    """Return about the first ``most`` of some lines, never more, and how many they are.
+
+    They are cut by their size, not split: of a flood no line is looked at by itself.
+    """
+    while count > most:
+        text, newline, _ = text[: len(text) * most // count].rpartition("\n")
+        count = text.count("\n") + 1 if newline else 0
+    return text, count

@@ -135,7 +135,7 @@ class RunContext:
         """Take masked lines of Packer's output."""
         self.tail += lines.last(_LOG_TAIL_LINES)
         del self.tail[:-_LOG_TAIL_LINES]
-        self.services.reporter.emit(OutputLines(unit=self.unit, text=lines.text))
+        self.services.reporter.emit(OutputLines(unit=self.unit, text=lines.text, count=len(lines)))
 
     def on_phase(self, phase: Phase) -> None:
         """Emit the phase."""

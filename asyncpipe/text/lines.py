@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import Final, overload
 
 from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
-_FREE_HITS: Final = 512  # of any text
+_FREE_HITS: Final = 512  # of any text, however closely they follow one another
 _BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
-_LOOKED_AT: Final = 64  # lines at each end of a text that is full of what may mean something
-_ATTENTIVE_LINES: Final = 200  # of one text: those that are taken because of one before them
+_LOOKED_AT: Final = 32  # lines at each end of a text that is full of what may mean something
+_ATTENTIVE_LINES: Final = 100  # of one text: those that are taken because of one before them
 
 
 _PATTERNS: Final[list[bytes]] = []  # of all finders; each is made while its module is imported
@@ -23,10 +23,14 @@ def _all_patterns(count: int) -> Scanner:
 
 
 class Lines(Sequence[str]):
-    """Lines that came at once; ``text`` has newlines between them and none at its end."""
+    """Lines that came at once; ``text`` has newlines between them and none at its end.
 
-    def __init__(self, text: str) -> None:
+    ``count``: how many they are, where that is known already; counting takes as long as a scan.
+    """
+
+    def __init__(self, text: str, count: int | None = None) -> None:
         self.text = text
+        self._known_count = count
 
     @cached_property
     def _each(self) -> list[str]:
@@ -48,7 +52,7 @@ class Lines(Sequence[str]):
 
     @cached_property
     def _count(self) -> int:
-        return self.text.count("\n") + 1
+        return self._known_count or self.text.count("\n") + 1
 
     def __len__(self) -> int:
         return self._count
@@ -69,23 +73,42 @@ def prefixed(prefix: str, text: str) -> str:
 
 
 class LineFinder:
-    """Finds the lines in which one of some patterns of Hyperscan's matches; ``^`` begins a line."""
+    """Finds the lines in which one of some patterns of Hyperscan's matches; ``^`` begins a line.
 
-    def __init__(self, *patterns: str, bytes_per_hit: int = _BYTES_PER_HIT) -> None:
+    A text may have so many hits, and ``dense_hits`` of them may follow one another more closely.
+    What matches in most lines is looked for with ``is_common``: apart from the other patterns,
+    whose scan would take three times as long.
+    """
+
+    def __init__(
+        self,
+        *patterns: str,
+        bytes_per_hit: int = _BYTES_PER_HIT,
+        dense_hits: int = _FREE_HITS,
+        is_common: bool = False,
+    ) -> None:
         self._patterns = [pattern.encode() for pattern in patterns]
-        self._numbers = range(len(_PATTERNS), len(_PATTERNS) + len(patterns))
-        self._bytes_per_hit = bytes_per_hit
-        _PATTERNS.extend(self._patterns)
+        self._bytes_per_hit, self._dense_hits = bytes_per_hit, dense_hits
+        self._numbers: range | None = None
+        if not is_common:
+            self._numbers = range(len(_PATTERNS), len(_PATTERNS) + len(patterns))
+            _PATTERNS.extend(self._patterns)
 
     @cached_property
     def _scanner(self) -> Scanner:
         return Scanner(self._patterns, [EACH_LINE] * len(self._patterns))
 
+    @cached_property
+    def _first(self) -> Scanner:
+        return Scanner(self._patterns, [EACH_LINE | ONCE] * len(self._patterns))
+
     def is_in(self, lines: Lines) -> bool:
         """Whether one of the patterns matches in any of the lines."""
+        if self._numbers is None:
+            return bool(self._first.which(lines.data))
         return not lines.telling.isdisjoint(self._numbers)
 
-    def numbers(self, lines: Lines) -> Iterable[int]:
+    def numbers(self, lines: Lines) -> Sequence[int]:
         """Return the numbers of these lines, ascending.
 
         Of a text with more of them than any build prints, the first and the last lines.
@@ -94,7 +117,8 @@ class LineFinder:
             return ()
         data = lines.data
         try:
-            hits = self._scanner.hits(data, _FREE_HITS + len(data) // self._bytes_per_hit)
+            most = _FREE_HITS + len(data) // self._bytes_per_hit
+            hits = self._scanner.hits(data, most, free=self._dense_hits)
         except TooManyHitsError:
             return _ends(len(lines))
         return _numbers(data, hits)
@@ -102,22 +126,24 @@ class LineFinder:
 
 def walk(
     lines: Lines,
-    numbers: Iterable[int],
+    numbers: Sequence[int],
     *,
     take: Callable[[str], None],
     is_attentive: Callable[[], bool],
-    skip: Callable[[int, int], None] = lambda _start, _end: None,
+    skip: Callable[[int, int], None] | None = None,
 ) -> None:
     """Call ``take`` with the lines of these numbers, and with those after one while attentive.
 
     ``skip`` is called with the numbers of all others: from the first to behind the last.
     """
+    if not numbers and skip is None and not is_attentive():
+        return
     count, position, room = len(lines), 0, _ATTENTIVE_LINES
     for number in (*numbers, count):
         while position < number and room and is_attentive():
             take(lines[position])
             position, room = position + 1, room - 1
-        if position < number:
+        if position < number and skip:
             skip(position, number)
         if position <= number < count:
             take(lines[number])
@@ -135,7 +161,7 @@ def _numbers(data: bytes, hits: Sequence[tuple[int, int, int]]) -> list[int]:
     return numbers
 
 
-def _ends(count: int) -> Iterable[int]:
+def _ends(count: int) -> Sequence[int]:
     if count <= 2 * _LOOKED_AT:
         return range(count)
     return (*range(_LOOKED_AT), *range(count - _LOOKED_AT, count))

@@ -13,7 +13,11 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from asyncpipe.text.sequences import without_eight_bits, without_seven_bits
+from asyncpipe.text.sequences import (
+    without_broken_off,
+    without_eight_bits,
+    without_seven_bits,
+)
 
 if TYPE_CHECKING:
     from asyncpipe.text.scan import Scanner
@@ -26,6 +30,7 @@ _STRING: Final = r"[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"
 _SEVEN_BITS: Final = re.compile(
     rf"(?:\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_](?:{_STRING})?+|[ -/]*+[0-~]))++"
 )
+_BROKEN_OFF: Final = re.compile(r"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+))++(?=[\x80-\x9f])")
 _EIGHT_BITS: Final = re.compile(rf"\x9b[0-?]*+[ -/]*+[@-~]|[\x90\x98\x9d-\x9f]{_STRING}")
 _USERINFO = re.compile(
     r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s@]*(?::[^/?#\s]*)?@"
@@ -36,7 +41,9 @@ _ACTIVE: Final = (
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_CONTROLS: Final = dict.fromkeys([*range(9), *range(0x0B, 0x20), 0x7F])
+_CONTROLS: Final = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
+_LONG_BYTES: Final = re.compile("[\udc80-\udcff]{64,}")  # that are no UTF-8
+_NO_ASCII: Final = re.compile(r"[^ -~]")
 _LONG_RUN: Final = re.compile(rf"([{_ACTIVE}])\1{{3,}}")
 _DROPPED: Final = re.compile(rf"[{_ACTIVE}]++")
 #: Of it, in UTF-8, what is no control in seven bits; Unicode's other format characters too.
@@ -48,6 +55,8 @@ INVISIBLE: Final = (
     rb"|\xf0(?:\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba])|\xf3\xa0[\x80-\x87][\x80-\xbf])"
 )
 _TAGS: Final = 0xE0000
+_MANY_RETURNS: Final = 1024
+_BYTES_PER_RETURN: Final = 16
 _SHORT_CHARS: Final = 512  # below, no scanner is worth its call
 # Drawn as nothing though they are letters or marks: comparisons that follow a culture skip them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
@@ -75,7 +84,7 @@ def without_escapes(text: str) -> str:
     if text.isprintable():
         return text
     if not text.isascii():
-        text = _EIGHT_BITS.sub("", text)
+        text = _EIGHT_BITS.sub("", _BROKEN_OFF.sub("", text))
     return _SEVEN_BITS.sub("", text) if "\x1b" in text else text
 
 
@@ -92,46 +101,62 @@ def _escape(char: str) -> str:
 
 def escaped(text: str) -> str:
     """Return ``text`` with everything that acts written out; tabs and newlines stay."""
-    if is_plain(text):
-        return text
-    if len(text) < _SHORT_CHARS:
-        return _LONG_RUN.sub(_counted, text).translate(_written_out())
-    data = text.encode("utf-8", "surrogatepass")
-    kinds = _acting().kinds(data)
+    return text if is_plain(text) else _decoded(escaped_data(text))
+
+
+def escaped_data(text: str) -> bytes:
+    """Return in UTF-8 what ``escaped`` does; for text that is known not to be plain."""
+    data = _encoded(text)
+    kinds = _acting().kinds(data) if len(text) >= _SHORT_CHARS else None
     if kinds is None:
-        return _LONG_RUN.sub(_counted, text).translate(_written_out())
+        return _encoded(_LONG_RUN.sub(_counted, text).translate(_written_out()))
     for before, after in kinds:
         if before * 4 in data:
             data = _runs_counted(data, before, after)
         data = data.replace(before, after)
-    return data.decode("utf-8", "surrogatepass")
+    return data
 
 
-def for_console(text: str, limit_chars: int) -> str:
+def for_console(text: str, limit_chars: int, *, known_plain: bool = False) -> str:
     """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
-    itself by carriage returns the last text remains.
+    itself by carriage returns the last text remains. ``known_plain``: nothing in it acts.
     """
-    if not is_plain(text):
+    if not (known_plain or is_plain(text)):
         is_long = len(text) >= _SHORT_CHARS
-        text = _without_sequences(text) if is_long else without_escapes(text)
-        if "\r" in text:
-            text = _last_painted(text)
-        if text.isascii():
-            text = text.translate(_CONTROLS)
-        else:
-            text = _nothing().applied(text) if is_long else _DROPPED.sub("", text)
+        text = _decoded(_shown(_encoded(text))) if is_long else _shown_soon(text)
     if _has_longer_line(text, limit_chars):
         text = "\n".join([bounded(line, limit_chars) for line in text.split("\n")])
     return text
 
 
-def _last_painted(text: str) -> str:
-    """Return of each line that repaints itself the last text."""
-    lines = text.split("\n")
-    return "\n".join(
-        [line.rstrip("\r\0 \t").rpartition("\r")[2] if "\r" in line else line for line in lines]
+def _shown(data: bytes) -> bytes:
+    """Return what a person should see of a long text: at the speed of bytes, whatever is in it."""
+    if not data.isascii():
+        data = without_eight_bits(without_broken_off(data))
+    data = _last_painted(without_seven_bits(data))
+    return data.translate(None, _CONTROLS) if data.isascii() else _nothing().applied(data)
+
+
+def _shown_soon(text: str) -> str:
+    text = without_escapes(text)
+    if "\r" in text:
+        text = _decoded(_last_painted(_encoded(text)))
+    return _DROPPED.sub("", text)
+
+
+def _last_painted(data: bytes) -> bytes:
+    """Return of each line that repaints itself the last text.
+
+    Where returns follow one another more closely than on any progress bar, they stay.
+    """
+    count = data.count(b"\r")
+    if not count or (count > _MANY_RETURNS and count * _BYTES_PER_RETURN > len(data)):
+        return data
+    lines = data.split(b"\n")
+    return b"\n".join(
+        [line.rstrip(b"\r\0 \t").rpartition(b"\r")[2] if b"\r" in line else line for line in lines]
     )
 
 
@@ -147,11 +172,9 @@ def _has_longer_line(text: str, limit_chars: int) -> bool:
 
 def is_plain(text: str) -> bool:
     """Whether nothing in ``text`` acts; newlines and tabs may be there."""
-    if text.isascii() and text.isprintable():
-        return True
     if len(text) < _SHORT_CHARS:
-        return _DROPPED.search(text) is None
-    return not _acts().which(text.encode("utf-8", "surrogatepass"))
+        return (text.isascii() and text.isprintable()) or _DROPPED.search(text) is None
+    return not _acts().which(_encoded(text))
 
 
 def is_printable_ascii(lines: str) -> bool:
@@ -159,12 +182,12 @@ def is_printable_ascii(lines: str) -> bool:
     return lines.isascii() and lines.replace("\n", "").isprintable()
 
 
-def _without_sequences(text: str) -> str:
-    """Take out sequences, however many; controls may stand where some were."""
-    data = text.encode("utf-8", "surrogatepass")
-    if not text.isascii():
-        data = without_eight_bits(data)
-    return without_seven_bits(data).decode("utf-8", "surrogatepass")
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
 
 
 def _runs_counted(data: bytes, before: bytes, after: bytes) -> bytes:
@@ -212,8 +235,18 @@ def decodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.translate(_BYTES) if len(text) < _SHORT_CHARS else _bytes().applied(text)
+        if len(text) < _SHORT_CHARS:
+            return text.translate(_BYTES)
+        text = _LONG_BYTES.sub(_in_hexadecimals, text)
+        return text if text.isascii() else _decoded(_bytes().applied(_encoded(text)))
     return text
+
+
+def _in_hexadecimals(run: re.Match[str]) -> str:
+    digits = run[0].encode("utf-8", "surrogateescape").hex().encode()
+    written = bytearray(b"\\x00" * len(run[0]))
+    written[2::4], written[3::4] = digits[::2], digits[1::2]
+    return written.decode()
 
 
 def _counted(run: re.Match[str]) -> str:
@@ -246,13 +279,12 @@ def clean(text: str, *, limit: int = 8192) -> str:
     """
     text = text[: 4 * limit]  # bounded work too, with room for what will be taken out
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_visible, without_escapes(text)))
+        text = _NO_ASCII.sub(_visible, without_escapes(text))
     return bounded(text, limit)
 
 
-def _visible(character: str) -> str:
-    if " " <= character < "\x7f":
-        return character
+def _visible(found: re.Match[str]) -> str:
+    character = found[0]
     if character == "\t":
         return "    "
     if character in "\r\n\v\f\x85\u2028\u2029":

@@ -36,20 +36,27 @@ class Scanner:
             expressions=list(patterns), ids=list(range(len(patterns))), flags=list(flags)
         )
 
-    def hits(self, text: bytes, most: int) -> list[Hit]:
+    def hits(self, text: bytes, most: int, *, free: int | None = None) -> list[Hit]:
         """Return pattern, start (0 unless ``FROM_START``) and end of every match, by end.
 
         Raises:
-            TooManyHitsError: there are more than ``most``; the scan stopped there.
+            TooManyHitsError: there are more than ``most``, or more than ``free`` and their share
+                of ``most`` in what was read so far; the scan stopped there.
         """
         hits: list[Hit] = []
+        share = max(1, len(text)) / most if most else 0.0
+        room = most if free is None else min(most, free)
+        is_full = False
 
         def take(ident: int, start: int, end: int, _flags: int, _context: object) -> bool | None:
+            nonlocal is_full
             hits.append((ident, start, end))
-            return len(hits) > most
+            if len(hits) > room:
+                is_full = len(hits) > most or (len(hits) - room) * share > end
+            return is_full
 
         self._scan(text, take)
-        if len(hits) > most:
+        if is_full:
             raise TooManyHitsError
         hits.sort(key=_END)
         return hits

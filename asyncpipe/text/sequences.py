@@ -7,9 +7,13 @@ introducer is hidden.
 
 from __future__ import annotations
 
+import codecs
 import re
-from functools import reduce
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from asyncpipe.text.scan import Scanner
 
 #: The content of a string.
 STRING: Final = rb"[^\x00-\x1f\x7f\xc2]*+(?:\xc2[\xa0-\xbf][^\x00-\x1f\x7f\xc2]*+)*+"
@@ -23,10 +27,14 @@ _INTRODUCERS: Final = rb"[\x90\x98\x9d-\x9f](?:\xc2[\x90\x98\x9d-\x9f])*+"
 EIGHT_BITS: Final = re.compile(rb"\xc2(?:" + _CSI + rb"|" + _INTRODUCERS + _REST + rb")")
 _EIGHT_WITHOUT_ENDS: Final = re.compile(rb"\xc2(?:" + _CSI + rb"|" + _INTRODUCERS + rb")")
 
+_CONTINUING: Final = bytes(range(0x80, 0xC0))
 _ENDS: Final = (b"\x07", b"\x1b\\", b"\xc2\x9c")
-_STRINGS: Final = tuple(b"\xc2" + bytes([second]) for second in b"\x90\x98\x9d\x9e\x9f")
+#: Seven bits that a character of C1 breaks off: it acts wherever it stands, they do not any more.
+BROKEN_OFF: Final = re.compile(rb"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+))++(?=\xc2[\x80-\x9f])")
+_INTRODUCER: Final = re.compile(rb"\xc2[\x90\x98\x9d-\x9f]")  # of a string
 _DENSE_BYTES: Final = 32  # where there is one in so many, those that are alike go at once
 _LEAST: Final = 256
+_LONG_BYTES: Final = 4096  # of which a scanner finds in one pass what may be there
 _MOST_KINDS: Final = 12  # of those; what is left is taken out one by one
 
 
@@ -37,14 +45,27 @@ def without_seven_bits(data: bytes) -> bytes:
     return SEVEN_BITS.sub(b"", data)
 
 
+def without_broken_off(data: bytes) -> bytes:
+    """Take out beginnings of sequences that a character of C1 follows."""
+    if b"\x1b" not in data or b"\xc2" not in data:
+        return data
+    return BROKEN_OFF.sub(b"", data.replace(b"\x1b\xc2", b"\xc2"))
+
+
 def without_eight_bits(data: bytes) -> bytes:
     """Take out sequences."""
     if _has_ends(data):
         return EIGHT_BITS.sub(b"", data)
-    is_quick = is_dense(data, data.count(b"\xc2")) and b"\xc2\x9b" not in data
-    if is_quick and is_utf8(data):
-        data = reduce(lambda rest, string: rest.replace(string, b""), _STRINGS, data)
+    if is_dense(data, data.count(b"\xc2")) and is_utf8(data) and b"\xc2\x9b" not in data:
+        data = without_like_ones(data, _INTRODUCER)
+    if data.isascii():
+        return data
     return _EIGHT_WITHOUT_ENDS.sub(b"", data)
+
+
+def hides_text(data: bytes) -> bool:
+    """Whether a sequence in eight bits may hide more than the character that introduces it."""
+    return b"\xc2\x9b" in data or _has_ends(data)
 
 
 def is_dense(data: bytes, count: int) -> bool:
@@ -53,9 +74,13 @@ def is_dense(data: bytes, count: int) -> bool:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether taking a character out cannot make another one of its neighbours."""
+    """Whether taking a character out cannot make another one of its neighbours.
+
+    The first and the last character may be cut off.
+    """
+    begin = len(data[:3]) - len(data[:3].lstrip(_CONTINUING))
     try:
-        data.decode()
+        codecs.utf_8_decode(memoryview(data)[begin:], "strict", False)  # noqa: FBT003
     except UnicodeDecodeError:
         return False
     return True
@@ -89,4 +114,13 @@ def _may_go_on(sequence: bytes, *, has_ends: bool) -> bool:
 
 
 def _has_ends(data: bytes) -> bool:
-    return any(end in data for end in _ENDS)
+    if len(data) < _LONG_BYTES:
+        return any(end in data for end in _ENDS)
+    return bool(_ends().which(data))
+
+
+@cache
+def _ends() -> Scanner:
+    from asyncpipe.text.scan import ONCE, Scanner, literal  # noqa: PLC0415 - costs time at start
+
+    return Scanner(list(map(literal, _ENDS)), [ONCE] * len(_ENDS))

@@ -45,15 +45,14 @@ class Substitution:
             return None
         return [self._pairs[number] for number in found]
 
-    def applied(self, text: str) -> str:
-        """Return ``text`` with the substitutes."""
-        data = _bytes_of(text)
+    def applied(self, data: bytes) -> bytes:
+        """Return text in UTF-8 with the substitutes."""
         kinds = self.kinds(data)
         if kinds is None:
-            return text.translate(self._table)
+            return _bytes_of(data.decode("utf-8", "surrogatepass").translate(self._table))
         for before, after in kinds:
             data = data.replace(before, after)
-        return data.decode("utf-8", "surrogatepass")
+        return data
 
 
 def _bytes_of(text: str) -> bytes:

@@ -217,8 +217,8 @@ def test_a_console_that_rests_is_woken_by_many_lines_and_by_the_end_only(wakes: 
     if wakes == "the end":
         mailbox.close()
     else:
-        for _ in range(6):
-            mailbox.put(OutputLines(unit="debian-12", text="\n".join(["a line"] * 100)))
+        for _ in range(3):
+            mailbox.put(OutputLines(unit="debian-12", text="\n".join(["a line"] * 1000)))
     thread.join(10)
     (batch,) = taken
     assert len(batch.events) >= 500

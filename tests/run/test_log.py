@@ -263,6 +263,13 @@ async def test_of_many_empty_lines_the_first_bear_a_time_and_the_file_does_not_s
     assert lines == ["one", *[""] * 100_000, "two"]
 
 
+async def test_of_a_flood_of_short_lines_one_bears_a_time_and_none_can_pretend_to() -> None:
+    text, _ = await _logged(b"before\n", b"a\n" * 20_000 + f"{STAMP}x\n".encode(), b"after\n")
+    assert len(text) < 20_000 * 3 + 200
+    assert text.startswith(f"{STAMP}before\n{STAMP}a\n a\n a\n")
+    assert text.endswith(f" a\n {STAMP}x\n{STAMP}after\n")
+
+
 async def test_our_mark_cannot_be_forged_in_the_file_not_even_in_pieces() -> None:
     disk = MemoryLogFiles()
     async with _open(disk) as (log, _, _):

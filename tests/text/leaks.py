@@ -59,13 +59,18 @@ DECORATIONS: dict[str, Callable[[str], bytes]] = {
     "joiners": _between("\u034f".encode()),
     "tags": _between("\U000e0001".encode()),
     "bells": _between(b"\x07"),
+    "C1 behind ESC": _between("\x1b\x9d".encode()),
+    "colours broken off": _between("\x1b[3\x901m".encode()),
+    "colours halted": _between(b"\x1b[\x0031m"),
+    "bare ESC": _between(b"\x1b"),
     "titles": _between(b"\x1b]0;x\x07"),
     "overstruck": lambda text: b"".join(b"%b\x08%b" % (c.encode(), c.encode()) for c in text),
 }
 # Without letters of its own beyond ASCII where the decoration would not be UTF-8 any more.
 ASCII_ONLY = {"UTF-16", "overstruck"}
 HIDDEN = re.compile(
-    r"\x1b\][^\x07]*\x07|\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f\u00ad\u034f\u200b\U000e0001]"
+    r"\x1b\][^\x07]*\x07|\x1b\[3?[\x00\x90]?[0-9;]*m"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u200b\U000e0001]"
 )
 
 

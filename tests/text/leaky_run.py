@@ -69,8 +69,8 @@ _GUEST: Final = (
 )  # fmt: skip
 # What a terminal, build.log and JSON make of what stood between the letters.
 _WRITTEN_OUT: Final = re.compile(
-    r"\\+x1b(?:\[[0-9;]*m|\]0;x\\+x07)|(?:\\+x[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+U[0-9a-f]{8})"
-    r"(?:\{\d+\})?|\x1b\[[0-9;?]*[A-Za-z]"
+    r"\\+x1b(?:\[3?(?:\\+x[09]0)?[0-9;]*m|\]0;x\\+x07)"
+    r"|(?:\\+x[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+U[0-9a-f]{8})(?:\{\d+\})?|\x1b\[[0-9;?]*[A-Za-z]"
 )
 
 

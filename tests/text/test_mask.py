@@ -158,6 +158,28 @@ def test_a_known_secret_never_leaves_even_when_every_pause_shows_what_it_can(
     assert PASSWORD.encode() not in out
 
 
+_BETWEEN = (
+    *("\x1b\x9d", "\x1b\x85", "\x1b\x9b", "\x9b", "\x1b", "\x1b\x00", "\x1b[\x9d", "\x1b[\x0031m"),
+    *("\x1b\x00[31m", "\x1b[3\x901m", "\x1b \x98", "\x1b\x1b\x9d", "\x1b\x9d\x1b[m", "\x1b(\x00B"),
+    *("\x1b\x08[m", "\x1b\u200b", "\x1b\u200b[m", "\x1b[\u200b31m", "\x1b[31m"),
+)
+
+
+@pytest.mark.parametrize("between", _BETWEEN, ids=ascii)
+def test_whatever_a_terminal_makes_of_what_stands_between_letters_they_are_masked(
+    between: str,
+) -> None:
+    """A control within a sequence ends it on one terminal, and is skipped on another."""
+    line = f"it is {between.join(PASSWORD)} here\n".encode()
+    for size in (5, 7, len(line)):
+        redactor = Redactor(KNOWN)
+        out = b"".join(
+            redactor.feed(line[at : at + size]) + redactor.settle()
+            for at in range(0, len(line), size)
+        )
+        assert out + redactor.flush() == b"it is **** here\n"
+
+
 @given(cut=st.integers(0, 200), pause=st.booleans())
 def test_a_secret_cut_in_two_is_masked_once(cut: int, *, pause: bool) -> None:
     line = f"    n.x: the word is {PASSWORD} and session_id=OpaqueRef:12-34&x\n".encode()

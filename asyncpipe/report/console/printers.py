@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
-from asyncpipe.model.events import Event, OutputLines, RunFinished, RunStarted
+from asyncpipe.model.events import Event, OutputLines, PhaseChanged, RunFinished, RunStarted
 from asyncpipe.report.console import board
 from asyncpipe.report.console.lines import OWN, count_text, line_of, unit_of
 from asyncpipe.report.console.progress import RunProgress, State
@@ -79,7 +81,7 @@ class PlainPrinter:
 
     def show(self, events: tuple[Event, ...], left_out: dict[str, int], now_s: float) -> str:
         """Lines in the order of the events, then how many were left out."""
-        parts = [self.text_of(event, now_s) for event in events]
+        parts = [self.text_of(event, now_s) for event in _joined(events)]
         parts += [self.left_out(unit, count) for unit, count in left_out.items()]
         return "".join(parts)
 
@@ -91,9 +93,10 @@ class PlainPrinter:
         if isinstance(event, RunStarted):
             self._next_status_s = now_s + self._pace_s
         unit = unit_of(event)
+        is_timed = isinstance(event, PhaseChanged)
         line = line_of(
             event,
-            elapsed_s=self.progress.elapsed_s(unit, now_s) if unit else 0.0,
+            elapsed_s=self.progress.elapsed_s(unit, now_s) if is_timed else 0.0,
             quiet=self.style.quiet,
             verbose=self.style.verbose,
         )
@@ -140,6 +143,17 @@ class PlainPrinter:
     def close(self, now_s: float) -> str:  # noqa: ARG002 -- the protocol's signature
         """Nothing: every line was whole."""
         return ""
+
+
+def _joined(events: tuple[Event, ...]) -> Iterator[Event]:
+    """Yield the events, lines of one template that follow one another as one."""
+    for unit, some in groupby(events, lambda e: e.unit if isinstance(e, OutputLines) else None):
+        first, *others = some
+        if unit is not None and others:
+            texts = [event.text for event in (first, *others) if isinstance(event, OutputLines)]
+            yield OutputLines(unit=unit, text="\n".join(texts))
+        else:
+            yield from (first, *others)
 
 
 def _style_of(own_line: str) -> str:

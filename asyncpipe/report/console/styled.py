@@ -1,11 +1,12 @@
-"""Tables and styled text as plain strings, drawn by rich; nothing here writes anywhere."""
+"""Tables and styled text as plain strings, as rich draws them; nothing here writes anywhere."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -16,6 +17,8 @@ from asyncpipe.text.safe import clean
 
 _MOST_CHARS_PER_CELL = 4  # of a line that is not cut before it is measured
 _LEAST_CHARS = 256
+_LEAST_WIDTH = 20  # of a table
+_GAP = "  "  # between its columns
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")  # as styled() writes it
 
 
@@ -32,6 +35,49 @@ def render_table(
     columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
 ) -> tuple[str, ...]:
     """Draw a table of single-line rows no wider than ``width``; the first column yields last."""
+    rows = [[replace(cell, text=clean(cell.text)) for cell in row] for row in rows]
+    widths = [max(map(cell_len, texts)) for texts in zip(columns, *map(_texts, rows), strict=True)]
+    if sum(widths) + len(_GAP) * (len(widths) - 1) > max(_LEAST_WIDTH, width):
+        return _squeezed(columns, rows, width=width, colour=colour)
+    rights = [bool(rows) and rows[0][index].right for index in range(len(columns))]
+    head = [Cell(name, "bold", right=right) for name, right in zip(columns, rights, strict=True)]
+    gap = _painted(_GAP, "bold", colour=colour)
+    lines = [gap.join(_padded(head, widths, colour=colour))]
+    lines += [_GAP.join(_padded(row, widths, colour=colour)) for row in rows]
+    return tuple(line.rstrip() for line in lines)
+
+
+def _texts(row: Sequence[Cell]) -> list[str]:
+    return [cell.text for cell in row]
+
+
+def _padded(row: Sequence[Cell], widths: Sequence[int], *, colour: bool) -> Iterator[str]:
+    for cell, width in zip(row, widths, strict=True):
+        text = cell.text.rstrip() if cell.right else cell.text
+        blanks = " " * (width - cell_len(text))
+        yield _painted(blanks + text if cell.right else text + blanks, cell.style, colour=colour)
+
+
+def _painted(text: str, style: str, *, colour: bool) -> str:
+    if not (colour and style and text):
+        return text
+    before, after = _codes(style)
+    return f"{before}{text}{after}"
+
+
+@cache
+def _codes(style: str) -> tuple[str, str]:
+    """Return what a terminal reads before and behind a text in this style of rich."""
+    before, _, after = _lines(Text("x", style=style), width=_LEAST_WIDTH, colour=True)[0].partition(
+        "x"
+    )
+    return before, after
+
+
+def _squeezed(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
+) -> tuple[str, ...]:
+    """Draw a table that is too wide; rich knows which column yields how much, and takes long."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for index, name in enumerate(columns):
         right = bool(rows) and rows[0][index].right
@@ -42,7 +88,7 @@ def render_table(
             overflow="ellipsis",
         )
     for row in rows:
-        table.add_row(*(Text(clean(cell.text), style=cell.style) for cell in row))
+        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
     return _lines(table, width=width, colour=colour)
 
 
@@ -84,7 +130,7 @@ def _lines(renderable: Table | Text, *, width: int, colour: bool) -> tuple[str, 
     stream = io.StringIO()
     console = Console(
         file=stream,
-        width=max(20, width),
+        width=max(_LEAST_WIDTH, width),
         force_terminal=colour,
         color_system="standard" if colour else None,
         legacy_windows=False,

@@ -14,14 +14,14 @@ from asyncpipe.report.console import board
 from asyncpipe.report.console.printers import PlainPrinter, Style
 from asyncpipe.report.console.progress import State
 from asyncpipe.report.console.styled import cells_of, cut, styled
-from asyncpipe.text.safe import bounded, clean
+from asyncpipe.text.safe import bounded, clean, is_printable_ascii
 
 Size = Callable[[], tuple[int, int]]  # columns and lines of the terminal now
 
 _REDRAW_PERIOD_S = 0.5
 _TABLE_PERIOD_S = 1.0  # it shows seconds; what happens is shown at once
 _BUSY_PERIOD_S = 0.1  # a fast log is drawn in batches, so that drawing does not become the work
-_MAX_HELD_LINES = 1000
+_MAX_HELD_CHARS = 131_072
 _LEAST_TAIL = 5
 # A terminal echoes Ctrl-C as ^C behind the last line: were it full, that would begin another row,
 # which nobody erases. There is room for two before the next drawing.
@@ -46,7 +46,8 @@ class Region:
         """Erase the region and put the cursor where it began."""
         if not self.lines:
             return ""
-        up = sum(self._rows(line, columns) for line in self.lines) - 1
+        rows = sum(self._rows(line, columns) for line in self.lines) if self._reflows else 0
+        up = (rows or len(self.lines)) - 1
         self.lines = ()
         # Line by line: tmux keeps in its scrollback what "erase below" takes of a whole screen.
         return "\r\x1b[2K" + "\x1b[A\x1b[2K" * up
@@ -57,7 +58,7 @@ class Region:
         return "\n".join(lines)
 
     def _rows(self, line: str, columns: int) -> int:
-        return max(1, -(-cells_of(line) // max(1, columns))) if self._reflows else 1
+        return max(1, -(-cells_of(line) // max(1, columns)))
 
 
 class TerminalPrinter(PlainPrinter):
@@ -113,7 +114,6 @@ class BoardPrinter(PlainPrinter):
         self._size = size
         self._region = Region(reflows=style.reflows)
         self._held = ""  # whole lines that are not printed above it yet
-        self._held_lines = 0
         self._is_live = False
         self._next_draw_s = self._next_table_s = 0.0
         self._table_key: tuple[int, int, bool] | None = None
@@ -123,8 +123,7 @@ class BoardPrinter(PlainPrinter):
         """Hold the new lines and draw, unless that was done a moment ago."""
         text = super().show(events, left_out, now_s)
         self._held += text
-        self._held_lines += text.count("\n")
-        is_early = now_s < self._next_draw_s and self._held_lines <= _MAX_HELD_LINES
+        is_early = now_s < self._next_draw_s and len(self._held) <= _MAX_HELD_CHARS
         return "" if is_early and self._is_live else self._draw(now_s)
 
     def rest_s(self, now_s: float) -> float:
@@ -160,7 +159,7 @@ class BoardPrinter(PlainPrinter):
         table = self._table(columns, lines, now_s)
         room = _tail_room(lines, len(table)) if len(table) > 1 else 0
         gone, tail = self._parted(room)
-        region = (*table, *(cut(line, columns - 1) for line in tail))
+        region = (*table, *_cut(tail, columns - 1))
         region = (*region[:-1], *(cut(line, columns - 1 - _ECHO_CELLS) for line in region[-1:]))
         if not gone and region == self._region.lines:
             return ""
@@ -175,7 +174,6 @@ class BoardPrinter(PlainPrinter):
             return "", [first, *tail][:-1]
         gone = f"{first}\n"
         self._held = self._held[len(gone) :]
-        self._held_lines = room
         return gone, tail[:-1]
 
     def _table(self, columns: int, lines: int, now_s: float) -> tuple[str, ...]:
@@ -197,6 +195,13 @@ class BoardPrinter(PlainPrinter):
         room = max(3, min(lines // 2, lines - 2 - _LEAST_TAIL))
         table = board.board(rows, width=width, max_lines=room, colour=self.style.colour)
         return (*table, styled("─" * width, "dim", colour=self.style.colour))
+
+
+def _cut(lines: list[str], columns: int) -> list[str]:
+    """Cut each line; mostly none needs it."""
+    if is_printable_ascii("".join(lines)) and max(map(len, lines), default=0) <= columns:
+        return lines
+    return [cut(line, columns) for line in lines]
 
 
 def _tail_room(lines: int, above: int) -> int:

@@ -50,18 +50,25 @@ class Audience:
         """Call ``callback`` from now on."""
         (self._whole if whole_lines else self._live).append(callback)
 
-    def feed(self, text: str) -> None:
-        """Take text; complete lines are delivered at once, as one batch."""
+    def feed(self, text: str, newlines: int, *, is_plain: bool) -> None:
+        """Take text with so many newlines; complete lines are delivered at once, as one batch.
+
+        ``is_plain``: nothing in it acts, so that it is delivered as it is.
+        """
         if self._line or self._repaints:
             first, newline, text = text.partition("\n")
             if not newline:
                 self._grow(first)
                 return
             self._end_line(first)
-        body, newline, rest = text.rpartition("\n")
-        if newline:
-            self._tell_all(_fit(body))
-        self._grow(rest)
+            newlines -= 1
+        if not newlines:
+            self._grow(text)
+            return
+        body, _, rest = text.rpartition("\n")
+        self._tell_all(_fit(body, newlines, is_plain=is_plain))
+        if rest:
+            self._grow(rest)
 
     def _tell_all(self, lines: Lines) -> None:
         _tell(self._whole, lines)
@@ -72,9 +79,9 @@ class Audience:
         line, shown = self._line, self._shown_from
         self._line, self._shown_from, self._repaints = "", 0, False
         if self._whole:
-            _tell(self._whole, _fit(line))
+            _tell(self._whole, _fit(line, 1))
         if not shown or shown < len(line):
-            _tell(self._live, _fit(line[shown:]))
+            _tell(self._live, _fit(line[shown:], 1))
 
     def _grow(self, text: str) -> None:
         room = 2 * LINE_LIMIT_CHARS - len(self._line)
@@ -92,15 +99,15 @@ class Audience:
         """Deliver what has come of the unfinished line; ``whole_too``: nothing will follow."""
         line, shown = self._line, self._shown_from
         if whole_too and line:
-            _tell(self._whole, _fit(line))
+            _tell(self._whole, _fit(line, 1))
         if len(line) > shown:
             self._shown_from, self._repaints = len(line), True
-            _tell(self._live, _fit(line[shown:]))
+            _tell(self._live, _fit(line[shown:], 1))
 
 
-def _fit(body: str) -> Lines:
-    """Return the lines of ``body`` as subscribers get them."""
-    return Lines(for_console(body, LINE_LIMIT_CHARS))
+def _fit(body: str, count: int, *, is_plain: bool = False) -> Lines:
+    """Return the ``count`` lines of ``body`` as subscribers get them."""
+    return Lines(for_console(body, LINE_LIMIT_CHARS, known_plain=is_plain), count)
 
 
 def _tell(callbacks: list[BatchSubscriber], lines: Lines) -> None:

@@ -2,11 +2,12 @@ r"""Bytes -> redacted build.log + subscribers; only the file may apply back-pres
 
 The file: UTF-8; each line begins with the UTC time of its first byte, ``2026-11-23T17:12:59.123Z``
 and a blank. Bytes that a terminal would act on are written as ``\xNN`` (``\uNNNN``), a run of
-more than three equal ones as ``\x00{9922}``; bytes that are no UTF-8 as ``\xNN`` too; of more than
-three empty lines in a row the others bear no time. So the file is safe to ``cat``. Our own lines
-bear the mark ``[asyncpipe]``, which stands as ``\[asyncpipe]`` where the output has it. A log
-beyond ``LIMIT_BYTES`` keeps its beginning and its end; a line of ours says what was left out
-between them, and so does the sealed log.
+more than three equal ones as ``\x00{9922}``; bytes that are no UTF-8 as ``\xNN`` too. So the file
+is safe to ``cat``. Of more than three empty lines in a row the others bear no time; of more than
+4,096 lines that came at once, with fewer than eight bytes in each, all but the first begin with a
+blank instead. Our own lines bear the mark ``[asyncpipe]``, which stands as ``\[asyncpipe]`` where
+the output has it. A log beyond ``LIMIT_BYTES`` keeps its beginning and its end; a line of ours says
+what was left out between them, and so does the sealed log.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from asyncpipe.run.log.audience import (
 )
 from asyncpipe.run.log.file import BoundedFile, StampedText
 from asyncpipe.text.mask import Redactor
-from asyncpipe.text.safe import decodable
+from asyncpipe.text.safe import decodable, is_plain
 
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # of build.log; a real build writes a few MiB
 _OVERDUE_S: Final = 2.0  # what may be the beginning of a secret is held back for as long
-_WRITE_EVERY_S: Final = 0.1  # each write wakes a thread: what follows one so soon waits for more
+_WRITE_EVERY_S: Final = 0.16  # each write wakes a thread: what follows one so soon waits for more
 _UNWRITTEN_S: Final = 0.2  # and when nothing follows, for no longer than this
 _WRITE_BYTES: Final = 256 * 1024  # or until there is so much
 
@@ -89,7 +90,7 @@ class BuildLog:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._writer = StampedText()
         self._audience = Audience()
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)  # whoever writes waits for the disk anyway
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0  # bounded: a feed that finds much of it waits until it is written
         self._written_s = -math.inf
@@ -215,12 +216,15 @@ class BuildLog:
     def _take(self, clean: bytes, *, final: bool = False) -> None:
         text = decodable(self._decoder.decode(clean, final))
         if text:
-            self._audience.feed(text)
-            self._put(self._writer.stamped(text, self._now()))
+            is_known = self._redactor.is_plain and text.isascii() and "\r" not in text
+            plain = is_known or is_plain(text)
+            stamped, newlines = self._writer.stamped(text, self._now(), is_plain=plain)
+            self._put(*stamped)
+            self._audience.feed(text, newlines, is_plain=plain)
 
-    def _put(self, data: bytes) -> None:
-        self._outgoing.append(data)
-        self._outgoing_bytes += len(data)
+    def _put(self, *pieces: bytes) -> None:
+        self._outgoing += pieces
+        self._outgoing_bytes += sum(map(len, pieces))
 
     async def _write(self) -> None:
         """Write what has come, or leave it to a later call or to the task for unfinished lines."""

@@ -15,13 +15,18 @@ import anyio
 from asyncpipe.model.log import SealedLog
 from asyncpipe.ports import LogFile, LogFiles
 from asyncpipe.text.format import size_text
-from asyncpipe.text.safe import escaped
+from asyncpipe.text.safe import escaped, escaped_data
 
 _CLOSE_S: Final = 30.0
 _END_BYTES: Final = 4 * 1024 * 1024  # for the end of a log that exceeds its limit
 _END_PIECES: Final = 64  # in which it is kept, so that it is cut about where it shall
 _MARK: Final = b"[asyncpipe]"
+_MANY_LINES: Final = 4096  # that came at once, with few bytes in each
+_BYTES_PER_LINE: Final = 8
+_LOOKED_AT_BYTES: Final = 1024
 _MANY_EMPTY: Final = re.compile(rb"\n\n\n(\n+)")
+
+_Pieces = tuple[bytes, ...]  # of what is written; joined once only, when much has come
 
 
 class StampedText:
@@ -35,24 +40,31 @@ class StampedText:
         self._at_start = True
         self._begun = b""  # what the unfinished line has of the mark, from its first character on
 
-    def stamped(self, text: str, now: datetime) -> bytes:
-        """Return ``text`` as the file has it; every line that begins here bears ``now``."""
-        body = escaped(text).encode("utf-8", "backslashreplace")
-        return self._written(self._unmarked(body), now)
+    def stamped(self, text: str, now: datetime, *, is_plain: bool) -> tuple[_Pieces, int]:
+        """Return ``text``, without surrogates, as the file has it, and how many newlines it has.
 
-    def _written(self, body: bytes, now: datetime) -> bytes:
+        Every line that begins here bears ``now``. ``is_plain``: nothing in the text acts.
+        """
+        return self._written(self._unmarked(text.encode() if is_plain else escaped_data(text)), now)
+
+    def _written(self, body: bytes, now: datetime) -> tuple[_Pieces, int]:
         stamp = _stamp(now)
         end = b"\n" if body.endswith(b"\n") else b""
         lines = body[:-1] if end else body
-        self.line_count += lines.count(b"\n") + (1 if self._at_start else 0)
         if b"\n\n\n\n" in lines:  # escaped text has no \x01 and no \x02
+            begun = lines.count(b"\n")
             lines = _bared(lines).replace(b"\n", b"\n" + stamp)
             lines = lines.replace(b"\x01", b"\n").replace(b"\x02", stamp)
         else:
-            lines = lines.replace(b"\n", b"\n" + stamp)
+            # No line that bears a time begins with a blank.
+            between = b" " if _is_flood(lines) else stamp
+            bare_bytes = len(lines)
+            lines = lines.replace(b"\n", b"\n" + between)
+            begun = (len(lines) - bare_bytes) // len(between)  # to count them takes twice as long
         begin = stamp if self._at_start else b""
+        self.line_count += begun + bool(begin)
         self._at_start = bool(end)
-        return b"".join((begin, lines, end))
+        return (begin, lines, end), begun + bool(end)
 
     def _unmarked(self, body: bytes) -> bytes:
         """Break up our mark where the output has it, also one that comes in pieces."""
@@ -71,7 +83,7 @@ class StampedText:
         """Return a line of ours; an unfinished line before it is ended."""
         head = self.end()
         line = escaped(text.replace("\n", " | ")).encode("utf-8", "backslashreplace")
-        return head + self._written(b"%b %b\n" % (_MARK, line), now)
+        return head + b"".join(self._written(b"%b %b\n" % (_MARK, line), now)[0])
 
     def end(self) -> bytes:
         """End an unfinished line."""
@@ -233,7 +245,17 @@ def _reason(error: OSError) -> str:
 
 
 def _stamp(now: datetime) -> bytes:
-    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z ".encode()
+    return b"%bZ " % now.isoformat(timespec="milliseconds")[:23].encode()
+
+
+def _is_flood(lines: bytes) -> bool:
+    """Whether so many lines came at once, and so short ones, that times would be most of them."""
+    few = lines[:_LOOKED_AT_BYTES]
+    return (
+        len(lines) > _MANY_LINES
+        and few.count(b"\n") * _BYTES_PER_LINE > len(few)
+        and lines.count(b"\n") > max(_MANY_LINES, len(lines) // _BYTES_PER_LINE)
+    )
 
 
 def _bared(lines: bytes) -> bytes:

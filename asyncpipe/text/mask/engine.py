@@ -18,6 +18,8 @@ _HEAD_BYTES: Final = 64  # of a form that Hyperscan looks for; the rest is compa
 _JUDGED_BYTES: Final = 256  # of a value that decide whether it is a secret
 _FREE_HITS: Final = 64  # that are examined one by one in any text
 _BYTES_PER_HIT: Final = 96  # and of more text, one more for each so many bytes
+_DENSE_HITS: Final = 256  # that may follow one another more closely; of a piece:
+_DENSE_HITS_OF_PIECE: Final = 32
 _PIECE_BYTES: Final = 1024  # of a text with more hits: judged, or masked, by itself; at least
 _URL_STOPS: Final = (b"@", b"'", b'"', b"\r")
 _URL: Final = re.compile(rb"://[^/:]*+(?::.*+)?\Z", re.DOTALL)
@@ -48,25 +50,25 @@ class Engine:
         self._known = _Forms(forms) if forms else None
         self._kinds = _kinds()
 
-    def find(self, text: bytes) -> Found:
-        """Return the secrets in ``text``, in no order.
+    def find(self, text: bytes, *, known_only: bool = False) -> Found:
+        """Return the secrets in ``text``, in no order; ``known_only``: none by its kind.
 
         No output of a build is so full of what might be a secret that one in 96 bytes is; where a
         text is, lines are masked whole instead of being judged: work stays bounded by size.
         """
         try:
-            return self._judged(text)
+            most = _FREE_HITS + len(text) // _BYTES_PER_HIT
+            return self._judged(text, most, _DENSE_HITS, known_only=known_only)
         except TooManyHitsError:
-            return self._coarse(text)
+            return self._coarse(text, known_only=known_only)
 
-    def _judged(self, text: bytes, free_hits: int = _FREE_HITS) -> Found:
-        most = free_hits + len(text) // _BYTES_PER_HIT
-        found = self._kinds.find(text, most)
+    def _judged(self, text: bytes, most: int, dense: int, *, known_only: bool) -> Found:
+        found = Found([], len(text)) if known_only else self._kinds.find(text, most, dense)
         if self._known:
-            found.spans.extend(self._known.spans(text, most))
+            found.spans.extend(self._known.spans(text, most, dense))
         return found
 
-    def _coarse(self, text: bytes) -> Found:
+    def _coarse(self, text: bytes, *, known_only: bool) -> Found:
         spans: list[Span] = []
         open_from = start = 0
         size = _PIECE_BYTES
@@ -74,7 +76,8 @@ class Engine:
             end = text.find(b"\n", start + size) + 1 or len(text)
             piece = text[start:end]
             try:
-                found = self._judged(piece, free_hits=0)
+                most = len(piece) // _BYTES_PER_HIT
+                found = self._judged(piece, most, _DENSE_HITS_OF_PIECE, known_only=known_only)
                 size = _PIECE_BYTES
             except TooManyHitsError:
                 found = Found([Span(0, len(piece.rstrip(b"\n")))], len(piece))
@@ -93,10 +96,10 @@ class _Forms:
         self._heads = list(heads.items())
         self._scanner = Scanner([literal(head) for head in heads], [0] * len(heads))
 
-    def spans(self, text: bytes, most: int) -> list[Span]:
+    def spans(self, text: bytes, most: int, dense: int) -> list[Span]:
         """Return where a form stands; those that overlap come apart."""
         spans: list[Span] = []
-        for ident, _, end in self._scanner.hits(text, most):
+        for ident, _, end in self._scanner.hits(text, most, free=dense):
             head, forms = self._heads[ident]
             start = end - len(head)
             spans += [Span(start, start + len(f)) for f in forms if text.startswith(f, start)]
@@ -108,10 +111,10 @@ class _Kinds:
         starts = [FROM_START if kind.needs_start else 0 for kind in KINDS]
         self._scanner = Scanner([kind.pattern for kind in KINDS], starts)
 
-    def find(self, text: bytes, most: int) -> Found:
+    def find(self, text: bytes, most: int, dense: int) -> Found:
         spans: list[Span] = []
         reached, open_from = 0, len(text)
-        for ident, start, end in self._scanner.hits(text, most):
+        for ident, start, end in self._scanner.hits(text, most, free=dense):
             if end <= reached:
                 continue
             kind = KINDS[ident]

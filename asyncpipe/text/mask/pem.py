@@ -21,6 +21,8 @@ _MOST_OTHERS: Final = 8  # lines without any of the key, one after another: the 
 _HINTS: Final = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
 _FREE_LINES: Final = 128  # that are examined in any text
 _BYTES_PER_LINE: Final = 512  # and of more text, one more for each so many bytes
+_MANY_HINTS: Final = 64  # the same of what may begin or end a key: of more, nothing is examined
+_BYTES_PER_HINT: Final = 2048
 
 
 class PemBlock:
@@ -34,6 +36,9 @@ class PemBlock:
         """Yield what of some visible lines belongs to a key; of very many, all."""
         room = _FREE_LINES + len(text) // _BYTES_PER_LINE
         start = 0
+        if sum(map(text.count, _HINTS)) > _MANY_HINTS + len(text) // _BYTES_PER_HINT:
+            room, start = 0, 0 if self.is_open else _hint_line(text, 0)
+            self.is_open, self._lines_left, self._others = True, _MOST_LINES, 0
         while start < len(text) and (self.is_open or (start := _hint_line(text, start)) >= 0):
             if room == 0:
                 yield start, len(text)

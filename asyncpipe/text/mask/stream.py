@@ -14,7 +14,7 @@ from typing import Final
 
 from asyncpipe.text.mask.engine import Span, engine_for, merged, openers
 from asyncpipe.text.mask.pem import PemBlock
-from asyncpipe.text.mask.visible import KEY_SIGN, signs, unfinished_from, views
+from asyncpipe.text.mask.visible import KEY_SIGN, View, signs, unfinished_from, views
 from asyncpipe.text.secrets import NO_SECRETS, Secrets
 
 MASK: Final = b"****"
@@ -22,6 +22,7 @@ _WINDOW_BYTES: Final = 65536  # an unfinished line longer than this leaves in pi
 _CONTEXT_BYTES: Final = 8192  # of an unfinished line that has left
 _WORD_BYTES: Final = 8192  # the longest token that is waited for
 _FILLED: Final = re.compile(rb"[^\n]+")
+_FEW_BYTES: Final = 512  # of lines that are masked whole
 _LEAST_PREFIX_BYTES: Final = 4  # of a secret cut off by the end of the stream
 
 
@@ -38,6 +39,7 @@ class Redactor:
         self._pem = PemBlock()
         self._run: re.Pattern[bytes] | None = None  # what has left ended within a secret
         self._count = 0
+        self.is_plain = False  # nothing acts in the ASCII that left last, but for returns
 
     @property
     def count(self) -> int:
@@ -53,10 +55,13 @@ class Redactor:
         """Take bytes; return what may leave: every complete line."""
         end = data.rfind(b"\n") + 1
         out = b""
+        self.is_plain = False
         if end:
             block = bytes(self._tail) + data[:end]
             self._tail = bytearray(data[end:])
-            out = self._leave(block, self._spans(block))
+            seen = self._seen(block)
+            out = self._leave(block, self._spans(seen))
+            self.is_plain = not seen.views and len(self._tail) <= _WINDOW_BYTES
         else:
             self._tail += data
         return out + self.settle() if len(self._tail) > _WINDOW_BYTES else out
@@ -67,6 +72,7 @@ class Redactor:
         When that is ``overdue`` it leaves as well: masked where it is a secret or four bytes of
         one that is known, else as it is.
         """
+        self.is_plain = False
         tail = bytes(self._tail)
         if overdue or (self._pem.is_open and len(tail) > _WINDOW_BYTES):
             return self._all()
@@ -96,17 +102,18 @@ class Redactor:
 
     def _all(self) -> bytes:
         tail, self._tail = bytes(self._tail), bytearray()
+        self.is_plain = False
         if not tail:
             return b""
-        spans = self._spans(tail)
+        spans = self._spans(self._seen(tail))
         cut = self._prefix_from(tail)
         if len(tail) - cut >= _LEAST_PREFIX_BYTES:
             spans = merged([*spans, Span(cut, len(tail))])
         return self._leave(tail, spans)
 
-    def _spans(self, block: bytes) -> list[Span]:
+    def _spans(self, seen: _Seen) -> list[Span]:
         """Return the secrets of lines that are over, those of a key's lines among them."""
-        seen = self._seen(block)
+        block = seen.text[seen.floor :]
         spans, _ = self._found(seen)
         alone = seen.alone
         if self._pem.is_open or KEY_SIGN in alone.signs or alone.views:
@@ -125,7 +132,7 @@ class Redactor:
         floor, block = seen.floor, seen.text[seen.floor :]
         spans, open_from = self._engine.find(seen.text)
         for view in seen.views:
-            hidden, hidden_from = self._engine.find(view.text)
+            hidden, hidden_from = self._engine.find(view.text, known_only=view.is_spelled)
             hidden.sort(key=_bounds)
             parts = zip(hidden, view.places((s.start, s.end) for s in hidden), strict=True)
             spans += [Span(*part, span.run) for span, part in parts]
@@ -159,7 +166,7 @@ class Redactor:
         pieces, position = [], 0
         for start, end, _ in spans:
             if start >= 0 and not (start == 0 and self._run is not None):
-                masked, count = _FILLED.subn(MASK, block[start:end])
+                masked, count = _lines_masked(block[start:end])
                 pieces += [block[position:start], masked]
                 self._count += count
             elif start < 0 and self._run is None:
@@ -170,7 +177,10 @@ class Redactor:
 
     def _hold_from(self, seen: _Seen) -> int:
         """Return where the part begins that more bytes may turn into a secret."""
-        view = next(iter(seen.views), None)
+        views: list[View | None] = [*seen.views] or [None]
+        return min(self._hold_in(seen, view) for view in views)
+
+    def _hold_in(self, seen: _Seen, view: View | None) -> int:
         text, floor = (view.text, view.shown_bytes(seen.floor)) if view else (seen.text, seen.floor)
         blank = max(map(text.rfind, (b" ", b"\t", b"\n")))
         word = max(blank + 1, len(text) - _WORD_BYTES, floor)
@@ -187,6 +197,15 @@ class Redactor:
             if at < len(self._forms) and self._forms[at].startswith(suffix):
                 return start
         return len(tail)
+
+
+def _lines_masked(part: bytes) -> tuple[bytes, int]:
+    """Return the mask in the place of each line that is not empty, and how many they are."""
+    if len(part) > _FEW_BYTES and b"\n\n" not in part and not part.startswith(b"\n"):
+        count = part.count(b"\n") + (not part.endswith(b"\n"))
+        masked = (MASK + b"\n") * count
+        return masked if part.endswith(b"\n") else masked[:-1], count
+    return _FILLED.subn(MASK, part)
 
 
 class _Seen:

@@ -16,10 +16,13 @@ from typing import Final
 from asyncpipe.text.safe import INVISIBLE
 from asyncpipe.text.scan import ONCE, Scanner
 from asyncpipe.text.sequences import (
+    BROKEN_OFF,
     EIGHT_BITS,
     SEVEN_BITS,
     STRING,
+    hides_text,
     is_utf8,
+    without_broken_off,
     without_eight_bits,
     without_like_ones,
     without_seven_bits,
@@ -31,11 +34,17 @@ _INVISIBLES: Final = re.compile(INVISIBLE + rb"++")
 _INVISIBLE: Final = re.compile(INVISIBLE)
 _STRUCK: Final = re.compile(rb"(?:[^\x80-\xff\x08\n]|[\xc2-\xf4][\x80-\xbf]{1,3})\x08")
 #: An escape sequence or a character of UTF-8 whose end is still to come.
+_SKIPPED: Final = rb"[\x00-\x06\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|" + INVISIBLE
 _UNFINISHED: Final = re.compile(
-    rb"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+|[\]PX^_]" + STRING + rb")"
-    rb"|\xc2(?:\x9b[0-?]*+[ -/]*+|[\x90\x98\x9d-\x9f]" + STRING + rb")"
+    rb"(?:\x1b(?:(?:[ -/]|" + _SKIPPED + rb")*+(?:\[(?:[ -?]|" + _SKIPPED + rb")*+)?"
+    rb"(?:[\xc2-\xf4][\x80-\xbf]{0,2})?|[\]PX^_]" + STRING + rb")"
+    rb"|(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+))?\xc2(?:\x9b[0-?]*+[ -/]*+|[\x90\x98\x9d-\x9f]"
+    + STRING
+    + rb")"
     rb"|[\xc2-\xf4][\x80-\xbf]{0,2}|\r)\Z"
 )
+#: A sequence within which something stands that one terminal skips and that ends it on another.
+_HALTING: Final = re.compile(rb"\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+)(?:" + _SKIPPED + rb"|\r[^\n])")
 _LONGEST_UNFINISHED: Final = 4096
 _LEAST_BYTES: Final = 8192  # of a text in which characters that are alike are taken out at once
 _MOST_STRUCK: Final = 16  # kinds of letters that are
@@ -80,11 +89,12 @@ class _Stage:
 class _Controls(_Stage):
     """Takes out single control bytes, faster than a pattern does."""
 
-    def __init__(self) -> None:
-        self._table = bytes(byte not in _CONTROL_BYTES for byte in range(256))
+    def __init__(self, controls: bytes = _CONTROL_BYTES) -> None:
+        self._controls = controls
+        self._table = bytes(byte not in controls for byte in range(256))
 
     def read(self, data: bytes) -> bytes:
-        return data.translate(None, _CONTROL_BYTES)
+        return data.translate(None, self._controls)
 
     def keep(self, data: bytes, places: list[int]) -> tuple[bytes, list[int]]:
         return self.read(data), list(compress(places, data.translate(self._table)))
@@ -109,7 +119,10 @@ class _Struck(_Stage):
 class View:
     """How a text reads once the stages took out what they hide."""
 
-    def __init__(self, original: bytes, stages: Sequence[_Stage]) -> None:
+    def __init__(
+        self, original: bytes, stages: Sequence[_Stage], *, is_spelled: bool = False
+    ) -> None:
+        self.is_spelled = is_spelled  # sequences are in it, spelled out
         self._original = original
         self._stages = stages
         self.text = self._read(original)
@@ -156,17 +169,34 @@ class View:
 
 
 def _without_invisibles(data: bytes) -> bytes:
+    if data.isascii():
+        return data
     if len(data) >= _LEAST_BYTES and is_utf8(data):
         data = without_like_ones(data, _INVISIBLE)
     return _INVISIBLES.sub(b"", data) if _INVISIBLE.search(data) else data
 
 
 _STAGES: Final = (
+    (_C1, _Stage(BROKEN_OFF, without_broken_off)),
     (_C1, _Stage(EIGHT_BITS, without_eight_bits)),  # first: its strings may end in seven bits
     (_ESCAPE, _Stage(SEVEN_BITS, without_seven_bits)),
     (_CONTROL, _Controls()),
     (_DRAWS_NOTHING, _Stage(_INVISIBLES, _without_invisibles)),
 )
+
+
+#: Another reading: a terminal skips what stands within a sequence instead of ending it there.
+_SKIPPING: Final = (
+    _Stage(EIGHT_BITS, without_eight_bits),
+    _Controls(_CONTROL_BYTES.translate(None, b"\x07\x1b")),
+    _Stage(_INVISIBLES, _without_invisibles),
+    _Stage(SEVEN_BITS, without_seven_bits),
+    _Controls(),
+)
+
+
+#: And what a person reads where they are written out, as in build.log.
+_SPELLING: Final = (_Controls(), _Stage(_INVISIBLES, _without_invisibles))
 
 
 def signs(data: bytes) -> set[int]:
@@ -181,6 +211,10 @@ def views(data: bytes, found: AbstractSet[int]) -> Iterator[View]:
     # What is left of a sequence, and the backspaces, are controls.
     stages = [stage for sign, stage in _STAGES if sign in found or sign == _CONTROL]
     yield View(data, stages)
+    if _ESCAPE in found and len(found - {KEY_SIGN}) > 1 and _HALTING.search(data):
+        yield View(data, _SKIPPING)
+    if _ESCAPE in found or (_C1 in found and hides_text(data)):
+        yield View(data, _SPELLING, is_spelled=True)
     if _BACKSPACE in found:  # bold by overstriking: each letter twice
         yield View(data, [_Struck(_STRUCK)])
 

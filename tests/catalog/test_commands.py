@@ -129,7 +129,7 @@ def test_a_version_with_an_end_is_marked_and_then_refused(
     assert "EXPIRED" in _say(capsys, "list")[1].splitlines()[1]
     assert "EXPIRED: " in _say(capsys, "show", version)[1]
     code, text = _say(capsys, "pull", "--no-verify-xva", version, "-o", "b.xva")
-    assert (code, "--expired takes it" in text) == (2, True)
+    assert (code, "take it with --expired" in text) == (2, True)
     assert not (tmp_path / "b.xva").exists()
     assert _say(capsys, "pull", "--no-verify-xva", "--expired", version, "-o", "b.xva")[0] == 0
     assert _say(capsys, "promote", version, "--channel", "stable")[0] == 2

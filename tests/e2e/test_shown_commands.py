@@ -2,7 +2,7 @@
 
 What asks a host is run by tests/host/test_hosts_page.py, against the stand-in for XAPI;
 `iso-check`, which asks vendors, and what is `outdated`, which asks archives, by their own tests
-against a mirror on this machine.
+against a mirror on this machine; what boots a machine by tests/boot_test.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ NAMES = {
 OF_TEMPLATES = {  # commands whose TEMPLATE is a folder
     name: NAMES | {"TEMPLATE": "templates/demo", "debian12": "debian12"}
     for name in ("build", "check", "matrix", "detect")
-} | {"init": NAMES | {"NAME": "debian/12"}, "key": NAMES | {"release.key": "another.key"}}
+} | {
+    "recompress": NAMES | {"NAME": "PUBLISHED"},
+    "init": NAMES | {"NAME": "debian/12"},
+    "key": NAMES | {"release.key": "another.key"},
+}
 PLACES = {"s3://images/xcp": "published", "s3://images-eu/xcp": "other", "/mnt/disk": "disk"}
 AFTER = {"--key": "release.key.pub", "--signing-key": "release.key"}
 # Lines that are the subject of a sentence: without what they need they end so.
@@ -55,7 +59,9 @@ ENDS: dict[tuple[str, ...], int] = {
     ("build",): 2,
     ("check",): 2,
     ("publish", "demo.xva"): 2,  # which system?
+    ("promote", "debian12-demo", "--channel", "stable", "--require", "boot-test"): 2,  # it had none
     **{(name,): 2 for name in ("mirror", "expire", "revoke", "promote", "rollback", "history")},
+    **{(name,): 2 for name in ("publish", "show", "diff")},
     ("url", "debian12-demo", "--expires", "12h"): 2,  # a folder has no address
     ("page", "-o", "demo.xva", "--publish"): 2,  # one or the other
 }
@@ -73,7 +79,8 @@ def lines() -> Iterator[list[str]]:
             continue
         text = " ".join(words)
         asks = words[0] in {"host", "import", "iso-check", "outdated"} or "--outdated" in words
-        elsewhere = asks or {"COMMAND", "--follow"} & set(words)
+        boots = words[0] == "boot-test" or {"--boot-test", "--boot-check"} & set(words)
+        elsewhere = asks or boots or {"COMMAND", "--follow"} & set(words)
         if text in seen or text in INCOMPLETE or elsewhere:
             continue
         seen.add(text)
@@ -113,7 +120,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (name,) = {path.parent.name for path in folder.glob("published/templates/*/latest.json")}
         assert desk.run("channel", "set", f"{name}:stable", "latest").code == 0
     xva, _ = folder.glob("published/templates/*/*/*.xva")
-    for copy in ("demo.xva", "mine.xva", "vm.xva", "debian12.xva"):
+    for copy in ("demo.xva", "mine.xva", "vm.xva", "debian12.xva", "exported.xva"):
         shutil.copy(xva, folder / copy)
     for disk in ("disk.raw", "root.raw", "data.raw"):
         with (folder / disk).open("wb") as file:

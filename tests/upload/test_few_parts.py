@@ -29,7 +29,7 @@ from tests.upload.helpers import MIB
 pytestmark = pytest.mark.anyio
 
 # the default part of this much memory is 5 MiB, the least that S3 takes: the file stays small
-OPTIONS = TransferOptions(max_memory_bytes=40 * MIB, retry=RetryPolicy(base_s=0.01), sha256=False)
+OPTIONS = TransferOptions(max_memory_bytes=20 * MIB, retry=RetryPolicy(base_s=0.01), sha256=False)
 DEFAULT_PART_BYTES = 5 * MIB
 MARK = b"not a hole"
 FEW = pytest.mark.parametrize(

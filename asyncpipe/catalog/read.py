@@ -67,17 +67,19 @@ async def read_each(
     many = store  # the narrowed type, for the function below
     todo = deque(wanted)
     found: dict[str, Value] = {}
+    # reading beside decoding, both wait for the interpreter's lock: it pays for many only
+    is_little = len(wanted) <= _MOST_IN_ONE
 
     async def work(_: int) -> None:
         while todo:
-            count = min(_MOST_IN_ONE, -(-len(todo) // (2 * _WORKERS)))
+            count = min(_MOST_IN_ONE, len(todo) if is_little else -(-len(todo) // (2 * _WORKERS)))
             some = [todo.popleft() for _ in range(count)]
             bodies = await many.get_many(some, max_bytes=max_bytes)
             todo.extendleft(reversed(some[len(bodies) :]))
             for key, body in zip(some, bodies, strict=False):
                 found[key] = take(key, body)
 
-    await each(range(min(_WORKERS, len(wanted))), work)
+    await each(range(1 if is_little else _WORKERS), work)
     return [found[key] for key in wanted]
 
 

@@ -57,11 +57,12 @@ def table(
 def _aligned(cells: Sequence[str | Cell], side: str) -> list[str]:
     """Fill cells up to the widest one; blanks have no colour."""
     texts = [cell if isinstance(cell, str) else cell.text for cell in cells]
-    form = f"{{:{side}{max(map(len, texts))}}}".format
-    return [
-        _coloured(form(text), cell) if isinstance(cell, Cell) else form(text)
-        for text, cell in zip(texts, cells, strict=True)
-    ]
+    fill, width = str.rjust if side == ">" else str.ljust, max(map(len, texts))
+    filled = [fill(text, width) for text in texts]
+    for at, cell in enumerate(cells):
+        if isinstance(cell, Cell):
+            filled[at] = _coloured(filled[at], cell)
+    return filled
 
 
 def _coloured(filled: str, cell: Cell) -> str:

@@ -9,32 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.boot_test.guest import Guest, path_with, running, stand_in
+from tests.boot_test.guest import Guest, stand_in
 from tests.e2e.command import Desk, Ended
-from tests.run.services import xva_bytes
 
 QUICK = ("--boot-timeout", "20s")
 PANIC = "[    2.3] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n"
-
-
-@pytest.fixture
-def guest(tmp_path: Path) -> Iterator[Guest]:
-    with running(Guest(folder=tmp_path / "qemu")) as served:
-        yield served
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    folder = tmp_path / "desk"
-    folder.mkdir()
-    (folder / "debian12.xva").write_bytes(xva_bytes(tmp_path))
-    return Desk(folder, environment={"PATH": path_with(tmp_path / "qemu")})
 
 
 def publish(desk: Desk, guest: Guest, *more: str, **play: Any) -> Ended:

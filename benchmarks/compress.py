@@ -271,7 +271,7 @@ def rclone(case: Case, path: Path) -> int:
         "RCLONE_CONFIG": "/dev/null",
         "RCLONE_CONFIG_SMALL_TYPE": "compress",
         "RCLONE_CONFIG_SMALL_REMOTE": remote,
-        "RCLONE_CONFIG_SMALL_LEVEL": "5",  # without it, a remote of the environment does not compress
+        "RCLONE_CONFIG_SMALL_LEVEL": "5",  # without it, such a remote does not compress
         "RCLONE_S3_NO_CHECK_BUCKET": "true",
         "RCLONE_S3_DISABLE_CHECKSUM": "true",
     }

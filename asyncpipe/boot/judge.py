@@ -97,8 +97,11 @@ def failure_now(seen: Seen) -> Failure | None:
 def _waited_enough(seen: Seen) -> bool:
     """Whether the phase that the start is in had its part of the limit."""
     if seen.ssh is SshAnswer.REFUSED:
-        part = _REFUSED_UP_PART if came_up(seen.console) else _REFUSED_PART
-        return seen.refused_for_s >= seen.limit_s * part
+        if seen.refused_for_s >= seen.limit_s * _REFUSED_PART:
+            return True
+        # from the end of the start: keys that were refused before it may be taken right after
+        refused_up_s = min(seen.refused_for_s, seen.silent_for_s)
+        return came_up(seen.console) and refused_up_s >= seen.limit_s * _REFUSED_UP_PART
     return seen.silent_for_s >= seen.limit_s * _SILENT_PART
 
 

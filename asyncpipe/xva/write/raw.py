@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from asyncpipe.errors import UsageError
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.xva.read.sequence import CHUNK_BYTES
 
 _SECTOR_BYTES: Final = 512
@@ -53,8 +54,7 @@ class RawDisk:
         Raises:
             UsageError: the file cannot be read, or shrank while it was read.
         """
-        buffer = bytearray(CHUNK_BYTES)
-        whole = memoryview(buffer)
+        whole = aligned_memory(CHUNK_BYTES)
         total_bytes = self.virtual_size_bytes
         last = (total_bytes - 1) // CHUNK_BYTES
         counter = 0
@@ -62,7 +62,7 @@ class RawDisk:
             size_bytes = min(CHUNK_BYTES, total_bytes - counter * CHUNK_BYTES)
             self._fill(whole[:size_bytes], counter * CHUNK_BYTES)
             forced = counter in {0, last} or not keep_gaps
-            if forced or buffer != _ZEROES:
+            if forced or not _is_zero(whole):
                 yield counter, whole[:size_bytes]
             counter = self._next_counter(counter + 1, last) if keep_gaps else counter + 1
 
@@ -93,3 +93,8 @@ class RawDisk:
         except OSError as error:
             return last if error.errno == errno.ENXIO else counter  # ENXIO: holes up to the end
         return min(max(counter, data_bytes // CHUNK_BYTES), last)
+
+
+def _is_zero(chunk: memoryview) -> bool:
+    """Whether a whole chunk is zero; views are compared byte by byte in Python, bytes are not."""
+    return not any(chunk[:64]) and bytes(chunk) == _ZEROES

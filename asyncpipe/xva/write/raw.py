@@ -62,7 +62,7 @@ class RawDisk:
             size_bytes = min(CHUNK_BYTES, total_bytes - counter * CHUNK_BYTES)
             self._fill(whole[:size_bytes], counter * CHUNK_BYTES)
             forced = counter in {0, last} or not keep_gaps
-            if forced or not _is_zero(whole):
+            if forced or not _ZEROES.startswith(whole):  # == would compare a view item by item
                 yield counter, whole[:size_bytes]
             counter = self._next_counter(counter + 1, last) if keep_gaps else counter + 1
 
@@ -93,8 +93,3 @@ class RawDisk:
         except OSError as error:
             return last if error.errno == errno.ENXIO else counter  # ENXIO: holes up to the end
         return min(max(counter, data_bytes // CHUNK_BYTES), last)
-
-
-def _is_zero(chunk: memoryview) -> bool:
-    """Whether a whole chunk is zero; views are compared byte by byte in Python, bytes are not."""
-    return not any(chunk[:64]) and bytes(chunk) == _ZEROES

@@ -16,7 +16,7 @@ from asyncpipe.boot.ports import OnConsole
 from asyncpipe.boot.qemu.needs import find_host
 from asyncpipe.errors import BootTestNotRunError
 from asyncpipe.model.boot.machine import BootImage
-from asyncpipe.model.boot.result import BootResult
+from asyncpipe.model.boot.result import BootHow, BootResult
 from asyncpipe.ports import ProcessRunner
 from asyncpipe.system.threads import DaemonWorker
 
@@ -85,6 +85,7 @@ class Tester:
             image=image,
             folder=folder,
             limits=Limits.of(self._login_s, accelerated=host.kvm),
+            how=BootHow.QEMU,
             script=self._script,
         )
         machines = QemuMachines(host, self._runner, self._environment)

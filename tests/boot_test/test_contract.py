@@ -93,6 +93,7 @@ async def test_a_login_runs_scripts_and_bounds_what_they_say(world: Any) -> None
     one = world()
     with anyio.fail_after(60):
         async with one.machines.start(one.spec, _ignore) as machine:
+            assert machine.ssh_address is not None
             login = one.shells.login(machine.ssh_address, one.account)
             async with login as shell:
                 assert await shell.run("say much", limit_s=30, max_bytes=1000) == SAYS
@@ -104,6 +105,7 @@ async def test_a_key_that_is_refused_is_an_answer(world: Any) -> None:
     one = world(refuses=True)
     with anyio.fail_after(60):
         async with one.machines.start(one.spec, _ignore) as machine:
+            assert machine.ssh_address is not None
             with pytest.raises(NoLoginError) as caught:
                 async with one.shells.login(machine.ssh_address, one.account):
                     pass

@@ -19,8 +19,8 @@ from asyncpipe.errors import (
     UsageError,
 )
 from asyncpipe.host.compression import as_imported
-from asyncpipe.host.furnish import Furnishing, furnish, rename
-from asyncpipe.host.placing import network_for, storage_for
+from asyncpipe.host.making.furnish import Furnishing, furnish, rename
+from asyncpipe.host.making.placing import network_for, storage_for
 from asyncpipe.host.pool import XapiPool, open_pool
 from asyncpipe.host.records import Record, is_plain_vm, text, texts
 from asyncpipe.host.stream import ImportProgress, ImportSource, stream

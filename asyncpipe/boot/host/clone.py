@@ -21,11 +21,11 @@ import anyio.to_thread
 from asyncpipe.boot.disks import XvaDisks, refused_disk
 from asyncpipe.errors import AsyncpipeError, HostError
 from asyncpipe.host.compression import as_imported
-from asyncpipe.host.furnish import keep_one_card
 from asyncpipe.host.importing import import_marked
-from asyncpipe.host.placing import network_for, storage_for
+from asyncpipe.host.making.furnish import keep_one_card
+from asyncpipe.host.making.placing import network_for, storage_for
+from asyncpipe.host.making.raw_disk import create_disk, fill_disk
 from asyncpipe.host.pool import XapiPool, open_pool
-from asyncpipe.host.raw_disk import create_disk, fill_disk
 from asyncpipe.host.records import NULL, Record, number, references
 from asyncpipe.host.stream import ImportSource
 from asyncpipe.model.boot.machine import GROWN_BYTES, BootImage, Subject

@@ -91,7 +91,7 @@ async def execute(
     None: another run has claimed this second for one of the versions, and nothing was done.
     """
     settings = prepared.settings
-    tester = boot_tester_of(settings)
+    tester = boot_tester_of(settings, [one.template for one in prepared.plans])
     signer = await signer_of(settings)
     ending = _Ending(prepared)
     facts = await run_facts.gather(

@@ -125,6 +125,7 @@ class _Trial:
         self._seen = judge.Seen(limit_s=order.limits.login_s)
         self._refused_since_s: float | None = None
         self._silent_since_s: float | None = None
+        self._stuck_since_s: float | None = None
 
     async def run(self) -> BootResult:
         started_s = anyio.current_time()
@@ -192,14 +193,18 @@ class _Trial:
         console = self._console.text()
         if self._silent_since_s is None and judge.came_up(console):
             self._silent_since_s = now_s
-        refused_s, silent_s = self._refused_since_s, self._silent_since_s
+        if not judge.is_stuck(console):
+            self._stuck_since_s = None
+        elif self._stuck_since_s is None:
+            self._stuck_since_s = now_s
         self._seen = replace(
             self._seen,
             console=console,
             state=state,
             waited_s=now_s - started_s,
-            refused_for_s=now_s - refused_s if refused_s is not None else 0.0,
-            silent_for_s=now_s - silent_s if silent_s is not None else 0.0,
+            stuck_for_s=_since(self._stuck_since_s, now_s),
+            refused_for_s=_since(self._refused_since_s, now_s),
+            silent_for_s=_since(self._silent_since_s, now_s),
         )
         return judge.failure_now(self._seen)
 
@@ -244,6 +249,10 @@ class _Trial:
             machine_id=await search.run(any_occurs, disks, ids),
             host_keys=await search.run(any_occurs, disks, keys),
         )
+
+
+def _since(begin_s: float | None, now_s: float) -> float:
+    return now_s - begin_s if begin_s is not None else 0.0
 
 
 def _judged(result: BootResult) -> BootResult:

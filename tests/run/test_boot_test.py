@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -132,6 +132,20 @@ async def test_what_fails_leaves_its_log_and_its_screen_alone(tmp_path: Path) ->
     document = json.loads(bench.store.objects[f"{FAILED}/metadata.json"].body)
     assert document["boot_test"]["reason"] == "kernel-panic"
     assert SECRET not in json.dumps(document)
+
+
+async def test_a_screen_that_nobody_could_take_a_picture_of_is_not_promised(tmp_path: Path) -> None:
+    hints = {}
+    for name, picture in (("seen", PNG), ("dark", b"")):
+        folder = tmp_path / name
+        folder.mkdir()
+        bench, _ = bench_with(folder, replace(PANICKED, screenshot=picture))
+        _, outcome = await built_by(bench, folder)
+        assert isinstance(outcome, Failed)
+        hints[name] = outcome.hint
+        assert (f"{FAILED}/screenshot.png" in bench.store.objects) is bool(picture)
+    assert "screenshot.png beside it" in hints["seen"]
+    assert hints["dark"] == "The end of build.log has its console."
 
 
 async def test_a_machine_that_cannot_be_started_leaves_a_build_to_resume(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def run(given: dict[str, Any], *, environment: Mapping[str, str]) -> int:
     else:
         click.echo(mask.text(text_of(what, result), known))
     if folder is not None:
-        click.echo(f"asyncpipe: log and screen are in {folder}", err=True)
+        kept = "log and screen are" if result.screenshot else "the log is"
+        click.echo(f"asyncpipe: {kept} in {folder}", err=True)
     return 0 if result.passed else BootTestFailedError.exit_code
 
 

@@ -100,9 +100,13 @@ async def _tested(context: RunContext, tester: BootTester, log: BuildLog, xva: P
     if result.screenshot:
         await disk.call((folder / SCREENSHOT_NAME).write_bytes, result.screenshot)
     raise BootTestFailedError(
-        f"The image failed its boot test: {result.says}",
-        hint="The end of build.log has its console; screenshot.png beside it shows its screen.",
+        f"The image failed its boot test: {result.says}", hint=_where_to_look(result)
     )
+
+
+def _where_to_look(result: BootResult) -> str:
+    screen = "; screenshot.png beside it shows its screen" if result.screenshot else ""
+    return f"The end of build.log has its console{screen}."
 
 
 async def _write_result(log: BuildLog, result: BootResult) -> None:

@@ -16,6 +16,7 @@ from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.answers import stored_part
 from asyncpipe.stores.s3.errors import code_of, translated
 from asyncpipe.stores.s3.session import S3Clients
+from asyncpipe.stores.s3.wire.memory import Blocks
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
 # of calls that may be repeated without harm; long enough for a server that restarts
@@ -34,6 +35,7 @@ class S3Calls:
         self._clients = clients
         self._bucket = bucket
         self.prefix = prefix
+        self.blocks = Blocks()  # that large answers are received into
         self._proven = False  # the endpoint has answered, whatever it said
 
     @property

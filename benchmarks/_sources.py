@@ -50,17 +50,21 @@ def make_xva(path: Path, size_bytes: int) -> Path:
     return path
 
 
-def export_of(disk_bytes: int, chunk: bytes = bytes(MIB)) -> Iterator[bytes]:
-    """Yield the members of an XVA with a disk of whole MiB, ``chunk`` again and again."""
+def export_of(disk_bytes: int, chunk: bytes = bytes(MIB), kind: str = ".xxhash") -> Iterator[bytes]:
+    """Yield the members of an XVA with a disk of whole MiB, ``chunk`` again and again.
+
+    ``kind`` is that of the chunks' digests: ``.xxhash``, or ``.checksum`` for SHA-1.
+    """
     disk = DiskSpec(name="long", virtual_size_bytes=disk_bytes)
     ova = ova_xml(VmSpec(name="long"), [disk], date_utc=DATE_UTC)
     yield pack_header("ova.xml", len(ova)) + ova + bytes(padding_of(len(ova)))
-    checksum = digest(".xxhash", chunk) + bytes(496)
+    checksum = digest(kind, chunk)
+    padding = bytes(padding_of(len(checksum)))
     for counter in range(disk_bytes // MIB):
         name = f"Ref:100/{counter:08d}"
         yield pack_header(name, MIB)
         yield chunk
-        yield pack_header(f"{name}.xxhash", 16) + checksum
+        yield pack_header(f"{name}{kind}", len(checksum)) + checksum + padding
     yield ZERO_BLOCK * 2
 
 

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from asyncpipe.errors import XvaInvalidError
 from asyncpipe.model.boot.machine import GROWN_BYTES, BootImage, image_of
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.xva.read.sequence import Chunk
 from asyncpipe.xva.read.validator import XvaValidator
 
@@ -97,7 +98,7 @@ async def unpack(pieces: AsyncIterator[memoryview], folder: Path) -> BootImage:
 
 async def pieces_of(xva: Path) -> AsyncGenerator[memoryview]:
     """Read a file; each piece is valid until the next one is asked for."""
-    buffer = memoryview(bytearray(_PIECE_BYTES))
+    buffer = aligned_memory(_PIECE_BYTES)
     with xva.open("rb", buffering=0) as file:
         while count := await anyio.to_thread.run_sync(file.readinto, buffer):
             yield buffer[:count]

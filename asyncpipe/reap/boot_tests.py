@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,8 @@ async def sweep_boot_tests(tests: Path, groups: Groups, *, dry_run: bool) -> lis
         problem = "" if dry_run else await anyio.to_thread.run_sync(_remove, folder)
         removed = not dry_run and not problem
         found.append(Finding(kind=Kind.FILES, what=str(folder), removed=removed, problem=problem))
+    if not dry_run:
+        await anyio.to_thread.run_sync(_remove_empty, tests)
     return found
 
 
@@ -47,6 +50,12 @@ def _interrupted(tests: Path) -> list[Path]:
     except OSError:
         return []
     return [one for one in folders if (one / lock.LOCK_NAME).is_file() and not lock.is_held(one)]
+
+
+def _remove_empty(tests: Path) -> None:
+    """Remove the folder of all tests once no test is in it, whoever emptied it."""
+    with suppress(OSError):  # another test is in it, or it is not there
+        tests.rmdir()
 
 
 def _remove(folder: Path) -> str:

@@ -7,10 +7,7 @@ Without KVM a start takes minutes; the broken images that never come up are quic
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +16,10 @@ from typing import Any
 import pytest
 
 from tests.boot import disk
-from tests.templates.needs import need_root, program
+from tests.boot.real import asyncpipe, well, work_folder, xva_of
 
 pytestmark = [pytest.mark.heavy("boot-test"), pytest.mark.timeout(14400)]
 
-LIMIT_S = 7200
 SYSTEMS = {"debian12": ("bookworm", "baseline"), "debian13": ("trixie", "strict")}
 COMPRESSED = ("debian13", "uefi")  # the one that is published with zstd
 NETWORK_UNITS = (
@@ -36,37 +32,8 @@ RUN_INIT = "rdinit=/bin/false"
 
 @pytest.fixture(scope="module")
 def work() -> Iterator[Path]:
-    need_root()
-    program("qemu-system-x86_64", "qemu-system-x86", install=True)
-    folder = Path(tempfile.mkdtemp(prefix="boot-test-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def asyncpipe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "asyncpipe", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
-    print(f"asyncpipe {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")  # noqa: T201
-    return done
-
-
-def well(folder: Path, *arguments: str) -> str:
-    done = asyncpipe(folder, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def xva_of(folder: Path, raw: Path, firmware: str = "bios") -> Path:
-    xva = folder / f"{raw.stem}.xva"
-    create = ("xva", "create", "--name", raw.stem, "--firmware", firmware, "--memory", "1GiB")
-    well(folder, *create, "--template", "--disk", str(raw), "-o", str(xva))
-    return xva
+    with work_folder() as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
@@ -75,11 +42,7 @@ def test_what_is_pulled_comes_up_as_a_clone(system: str, firmware: str, work: Pa
     folder = work / f"{system}-{firmware}"
     folder.mkdir()
     raw = folder / f"{system}.raw"
-    subprocess.run(
-        ["cp", "--sparse=always", str(disk.provisioned_disk(*SYSTEMS[system], folder)), str(raw)],
-        check=True,
-        timeout=600,
-    )
+    disk.copy(disk.provisioned_disk(*SYSTEMS[system], folder), raw)
     xva = xva_of(folder, raw, firmware)
     raw.unlink()
     well(folder, "verify", str(xva))
@@ -168,8 +131,7 @@ def test_a_broken_image_is_refused_with_its_reason(name: str, work: Path) -> Non
     folder = work / name
     folder.mkdir()
     raw = folder / f"{name}.raw"
-    whole = disk.provisioned_disk(*SYSTEMS["debian12"], folder)
-    subprocess.run(["cp", "--sparse=always", str(whole), str(raw)], check=True, timeout=600)
+    disk.copy(disk.provisioned_disk(*SYSTEMS["debian12"], folder), raw)
     BROKEN[name].harm(raw, folder)
     xva = xva_of(folder, raw)
     raw.unlink()

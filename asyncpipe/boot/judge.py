@@ -19,8 +19,13 @@ RESTARTS: Final = 3  # a first start may restart once or twice: a relabel, cloud
 # Limits of single phases, as parts of the whole limit: emulated and busy machines get more of each.
 _LOADER_PART: Final = 1 / 20  # a boot loader speaks within 1 s of its start
 _SILENT_PART: Final = 1 / 10  # from the end of the start to an answer by SSH: one key exchange
+_NO_ADDRESS_PART: Final = 1 / 4  # from the agent's first word: DHCP takes a minute or two
 _REFUSED_PART: Final = 1 / 4  # from the first refused key, while cloud-init may still be at work
 _REFUSED_UP_PART: Final = 1 / 20  # the same once the system is up: cloud-init makes accounts before
+_UNHEARD: Final = (
+    ": its address is not known, since no guest agent reported one; the system did not come up, or"
+    " has no agent"
+)
 _PANIC: Final = re.compile(r"Kernel panic - not syncing: ?([^\r\n]{0,200})")
 _ROOT: Final = re.compile(
     r"ALERT!\s+(\S{1,200}) does not exist"
@@ -54,6 +59,8 @@ class Seen:
     stuck_for_s: float = 0.0  # since the firmware jumped into the boot sector, without a word since
     refused_for_s: float = 0.0  # since a server first refused the key
     silent_for_s: float = 0.0  # since the system came up, by its console, and SSH did not
+    has_address: bool = True
+    agent_for_s: float = 0.0  # since a guest agent was first heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,8 @@ def _waited_enough(seen: Seen) -> bool:
         # from the end of the start: keys that were refused before it may be taken right after
         refused_up_s = min(seen.refused_for_s, seen.silent_for_s)
         return came_up(seen.console) and refused_up_s >= seen.limit_s * _REFUSED_UP_PART
+    if not seen.has_address and seen.agent_for_s >= seen.limit_s * _NO_ADDRESS_PART:
+        return True
     return seen.silent_for_s >= seen.limit_s * _SILENT_PART
 
 
@@ -160,4 +169,18 @@ def _too_late(seen: Seen) -> Failure:
             says="The system came up, but nothing answered at its SSH port: it has no address by"
             " DHCP, or no SSH server runs.",
         )
-    return Failure(reason=Reason.TIMEOUT, says=f"Nobody could log in within {seen.waited_s:.0f} s.")
+    return _unreached(seen)
+
+
+def _unreached(seen: Seen) -> Failure:
+    """Why nobody got in, where neither the console nor SSH says more."""
+    if not seen.has_address and seen.agent_for_s:
+        return Failure(
+            reason=Reason.NO_NETWORK,
+            says="The guest agent runs and reports no address: no DHCP server answered, or the"
+            " network card is not configured.",
+        )
+    why = "" if seen.has_address else _UNHEARD
+    return Failure(
+        reason=Reason.TIMEOUT, says=f"Nobody could log in within {seen.waited_s:.0f} s{why}."
+    )

@@ -58,6 +58,7 @@ class Order:
     image: BootImage
     folder: Path
     limits: Limits
+    how: BootHow
     script: str | None = None
 
 
@@ -88,6 +89,7 @@ async def boot_test(
 
     Raises:
         BootTestNotRunError: it could not be started here, or the machine was lost.
+        HostError: the host could not start it.
     """
     try:
         account = await anyio.to_thread.run_sync(new_account)
@@ -126,11 +128,12 @@ class _Trial:
         self._refused_since_s: float | None = None
         self._silent_since_s: float | None = None
         self._stuck_since_s: float | None = None
+        self._agent_since_s: float | None = None
 
     async def run(self) -> BootResult:
         started_s = anyio.current_time()
         result = BootResult(
-            how=BootHow.QEMU,
+            how=self._order.how,
             firmware=self._order.image.firmware,
             accelerated=self._machine.accelerated,
         )
@@ -173,12 +176,13 @@ class _Trial:
     async def _try_until_in(self, stack: AsyncExitStack) -> Shell:
         pause_s = _TRY_EVERY_S if self._machine.accelerated else _TRY_EMULATED_EVERY_S
         while True:
-            try:
-                with anyio.move_on_after(_ATTEMPT_S):
-                    login = self._shells.login(self._machine.ssh_address, self._account)
-                    return await stack.enter_async_context(login)
-            except NoLoginError as error:
-                self._note(error.answer)
+            if (address := self._machine.ssh_address) is not None:
+                try:
+                    with anyio.move_on_after(_ATTEMPT_S):
+                        login = self._shells.login(address, self._account)
+                        return await stack.enter_async_context(login)
+                except NoLoginError as error:
+                    self._note(error.answer)
             await anyio.sleep(pause_s)
 
     def _note(self, answer: SshAnswer) -> None:
@@ -197,6 +201,8 @@ class _Trial:
             self._stuck_since_s = None
         elif self._stuck_since_s is None:
             self._stuck_since_s = now_s
+        if self._machine.guest_agent and self._agent_since_s is None:
+            self._agent_since_s = now_s
         self._seen = replace(
             self._seen,
             console=console,
@@ -205,6 +211,8 @@ class _Trial:
             stuck_for_s=_since(self._stuck_since_s, now_s),
             refused_for_s=_since(self._refused_since_s, now_s),
             silent_for_s=_since(self._silent_since_s, now_s),
+            has_address=self._machine.ssh_address is not None,
+            agent_for_s=_since(self._agent_since_s, now_s),
         )
         return judge.failure_now(self._seen)
 
@@ -218,7 +226,12 @@ class _Trial:
         assert result.login_s is not None
         checks = [
             probe.cloud_init_check(ended.exit_code, ended.output),
-            *probe.checks_of(facts, self._account, await self._origin(facts)),
+            *probe.checks_of(
+                facts,
+                self._account,
+                await self._origin(facts),
+                agent=self._machine.guest_agent,
+            ),
             probe.boot_time_check(facts, result.login_s),
         ]
         output = ""

@@ -1,6 +1,8 @@
-"""Real systems: from a disk over an XVA and a destination to a boot test, and six that are broken.
+"""Real systems, from debootstrap to a boot test of what was pulled, and six that are broken.
 
-The disks are those of ``tests/boot``: debootstrap, kernel, GRUB, this project's provisioning.
+The chain: debootstrap with kernel and GRUB, a build in which Packer provisions that disk over SSH
+in QEMU, an XVA, its publication, what is pulled. The broken ones start from disks that were
+provisioned without a machine (``tests/boot``).
 Without KVM a start takes minutes; the broken images that never come up are quicker.
 """
 
@@ -15,12 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.boot import disk
+from tests.boot import disk, packed
 from tests.boot.real import asyncpipe, well, work_folder, xva_of
 
 pytestmark = [pytest.mark.heavy("boot-test"), pytest.mark.timeout(14400)]
 
-SYSTEMS = {"debian12": ("bookworm", "baseline"), "debian13": ("trixie", "strict")}
+SYSTEMS = {
+    "debian12": packed.System(version="12", suite="bookworm", profile="baseline"),
+    "debian13": packed.System(version="13", suite="trixie", profile="strict"),
+}
 COMPRESSED = ("debian13", "uefi")  # the one that is published with zstd
 NETWORK_UNITS = (
     *("networking.service", "ifup@.service", "systemd-networkd-wait-online.service"),
@@ -42,7 +47,7 @@ def test_what_is_pulled_comes_up_as_a_clone(system: str, firmware: str, work: Pa
     folder = work / f"{system}-{firmware}"
     folder.mkdir()
     raw = folder / f"{system}.raw"
-    disk.copy(disk.provisioned_disk(*SYSTEMS[system], folder), raw)
+    disk.copy(packed.packed_disk(SYSTEMS[system], folder), raw)
     xva = xva_of(folder, raw, firmware)
     raw.unlink()
     well(folder, "verify", str(xva))
@@ -131,7 +136,7 @@ def test_a_broken_image_is_refused_with_its_reason(name: str, work: Path) -> Non
     folder = work / name
     folder.mkdir()
     raw = folder / f"{name}.raw"
-    disk.copy(disk.provisioned_disk(*SYSTEMS["debian12"], folder), raw)
+    disk.copy(disk.provisioned_disk("bookworm", "baseline", folder), raw)
     BROKEN[name].harm(raw, folder)
     xva = xva_of(folder, raw)
     raw.unlink()

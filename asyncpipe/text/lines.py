@@ -8,10 +8,12 @@ from typing import Final, overload
 
 from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
-_FREE_HITS: Final = 512  # of any text, however closely they follow one another
+_FREE_HITS: Final = 512  # of any text
+_DENSE_HITS: Final = 128  # of them may follow one another however closely
 _BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
-_LOOKED_AT: Final = 32  # lines at each end of a text that is full of what may mean something
+_LOOKED_AT: Final = (8, 24)  # lines at the two ends of a text that is full of such hits
 _ATTENTIVE_LINES: Final = 100  # of one text: those that are taken because of one before them
+_ATTENTIVE_LINES_OF_FLOOD: Final = 16  # of a text that is full
 
 
 _PATTERNS: Final[list[bytes]] = []  # of all finders; each is made while its module is imported
@@ -31,6 +33,7 @@ class Lines(Sequence[str]):
     def __init__(self, text: str, count: int | None = None) -> None:
         self.text = text
         self._known_count = count
+        self.is_flood = False  # fuller of what may mean something than any build's output
 
     @cached_property
     def _each(self) -> list[str]:
@@ -84,7 +87,7 @@ class LineFinder:
         self,
         *patterns: str,
         bytes_per_hit: int = _BYTES_PER_HIT,
-        dense_hits: int = _FREE_HITS,
+        dense_hits: int = _DENSE_HITS,
         is_common: bool = False,
     ) -> None:
         self._patterns = [pattern.encode() for pattern in patterns]
@@ -120,6 +123,7 @@ class LineFinder:
             most = _FREE_HITS + len(data) // self._bytes_per_hit
             hits = self._scanner.hits(data, most, free=self._dense_hits)
         except TooManyHitsError:
+            lines.is_flood = True
             return _ends(len(lines))
         return _numbers(data, hits)
 
@@ -138,7 +142,8 @@ def walk(
     """
     if not numbers and skip is None and not is_attentive():
         return
-    count, position, room = len(lines), 0, _ATTENTIVE_LINES
+    count, position = len(lines), 0
+    room = _ATTENTIVE_LINES_OF_FLOOD if lines.is_flood else _ATTENTIVE_LINES
     for number in (*numbers, count):
         while position < number and room and is_attentive():
             take(lines[position])
@@ -162,6 +167,5 @@ def _numbers(data: bytes, hits: Sequence[tuple[int, int, int]]) -> list[int]:
 
 
 def _ends(count: int) -> Sequence[int]:
-    if count <= 2 * _LOOKED_AT:
-        return range(count)
-    return (*range(_LOOKED_AT), *range(count - _LOOKED_AT, count))
+    first, last = _LOOKED_AT
+    return range(count) if count <= first + last else (*range(first), *range(count - last, count))

@@ -117,13 +117,14 @@ def escaped_data(text: str) -> bytes:
     return data
 
 
-def for_console(text: str, limit_chars: int, *, known_plain: bool = False) -> str:
+def for_console(text: str, limit_chars: int, *, known_plain: bool | None = None) -> str:
     """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
-    itself by carriage returns the last text remains. ``known_plain``: nothing in it acts.
+    itself by carriage returns the last text remains. ``known_plain``: whether nothing in it acts, where
+    that is known.
     """
-    if not (known_plain or is_plain(text)):
+    if not (is_plain(text) if known_plain is None else known_plain):
         is_long = len(text) >= _SHORT_CHARS
         text = _decoded(_shown(_encoded(text))) if is_long else _shown_soon(text)
     if _has_longer_line(text, limit_chars):
@@ -191,6 +192,10 @@ def _decoded(data: bytes) -> str:
 
 
 def _runs_counted(data: bytes, before: bytes, after: bytes) -> bytes:
+    """Write each run of more than three with its length, and leave the others."""
+    spare = (bytes([code]) for code in _CONTROLS if code not in data)
+    if len(before) > 1 and (one := next(spare, None)):  # a run of one byte is found sooner
+        return _runs_counted(data.replace(before, one), one, after).replace(one, after)
     parts = re.split(rb"((?:%b){4,})" % re.escape(before), data)
     size = len(before)
     parts[1::2] = [b"%b{%d}" % (after, len(run) // size) for run in parts[1::2]]

@@ -121,8 +121,8 @@ def for_console(text: str, limit_chars: int, *, known_plain: bool | None = None)
     """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
-    itself by carriage returns the last text remains. ``known_plain``: whether nothing in it acts, where
-    that is known.
+    itself by carriage returns the last text remains. ``known_plain``: whether nothing in it acts,
+    where that is known.
     """
     if not (is_plain(text) if known_plain is None else known_plain):
         is_long = len(text) >= _SHORT_CHARS

@@ -53,6 +53,9 @@ class Settings:
     boot_test: BootHow = BootHow.OFF
     boot_check: Path | None = None  # a script that the started image has to end well
     boot_timeout_s: float | None = None  # None: what is usual with KVM, or without
+    boot_storage: str | None = None  # of the host, by name or uuid; None: the pool's default
+    boot_network: str | None = None  # of the host, by name or uuid; None: as the XVA says
+    boot_ssh_port: int = 22  # of the guest; what QEMU forwards is always 22
     grace_s: float = GRACE_S
     build_timeout_s: float | None = None
     host_timeout_s: float = HOST_ANSWER_S  # for the host's first answer

@@ -2,12 +2,14 @@
 
 Prints its port on 127.0.0.1 and serves until it is ended. The kernel drops the bodies of parts
 (``MSG_TRUNC``, tcp(7)), so that a GB costs the server less than 0.1 CPU s. It looks at no
-signature and verifies no checksum, but says back what it was told.
+signature and verifies no checksum, but says back what it was told. ``GET /_stats`` says how many
+bytes of bodies it has received.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import socket
 import threading
@@ -34,6 +36,7 @@ class NullS3:
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
         self.uploads: dict[str, Stored] = {}
+        self.body_bytes = 0
 
     def serve(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,8 +79,10 @@ class NullS3:
         parts = urlsplit(target)
         query = parse_qs(parts.query, keep_blank_values=True)
         kept = {k: v for k, v in headers.items() if k in KEPT or k.startswith("x-amz-meta-")}
-        etag = {"ETag": f'"{hashlib.md5(target.encode(), usedforsecurity=False).hexdigest()}"'}
+        name = hashlib.md5(target.encode(), usedforsecurity=False).hexdigest()
+        etag = {"ETag": f'"{name}-1"'}  # in the form of an upload in parts: no digest of the body
         answer: tuple[int, dict[str, str], str] = (404, {}, "")
+        self.body_bytes += size_bytes
         match method:
             case "POST":
                 answer = 200, {}, self._upload(parts.path, query, kept)
@@ -87,6 +92,8 @@ class NullS3:
             case "PUT":
                 self.objects[parts.path] = Stored(size_bytes=size_bytes, headers=kept)
                 answer = 200, etag | kept, ""
+            case "GET" if parts.path == "/_stats":
+                answer = 200, {}, json.dumps({"body_bytes": self.body_bytes})
             case "HEAD" if parts.path in self.objects:
                 found = self.objects[parts.path]
                 length = {"content-length": str(found.size_bytes)}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -45,20 +46,21 @@ def rclone_folder() -> Path | None:
     found = shutil.which("rclone")
     if found is not None:
         return Path(found).parent
-    version = SMALL["rclone"].version
-    home = cache_folder() / f"rclone-copy-{version}"
+    version, source = SMALL["rclone"].version, Path(__file__).with_name("rclone_copy.go")
+    home = cache_folder() / f"rclone-copy-{version}-{crc32(source.read_bytes()):08x}"
     program = home / "bin" / "rclone"
-    if not program.exists() and not _built(home, program, version):
+    if not program.exists() and not _built(home, source, version):
         return None
     return program.parent
 
 
-def _built(home: Path, program: Path, version: str) -> bool:
+def _built(home: Path, source: Path, version: str) -> bool:
     if shutil.which("go") is None:
         return False
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    shutil.copy(Path(__file__).with_name("rclone_copy.go"), home / "main.go")
+    shutil.copy(source, home / "main.go")
+    program = home / "bin" / "rclone"
     for words in (
         ["mod", "init", "example.invalid/rclone"],
         ["get", f"github.com/rclone/rclone@{version}"],

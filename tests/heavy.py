@@ -84,6 +84,12 @@ GROUPS: Final = (
         folders=("page",),
     ),
     Group(name="boot", budget_s=9000, what="images booted in QEMU", folders=("boot",)),
+    Group(
+        name="boot-test",
+        budget_s=9000,
+        what="real and broken images through the boot test, which is killed at random too",
+        folders=("boot_test",),
+    ),
 )
 BY_NAME: Final = {group.name: group for group in GROUPS}
 BY_FOLDER: Final = {folder: group.name for group in GROUPS for folder in group.folders}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import anyio.to_thread
 
-from asyncpipe.errors import XvaInvalidError
+from asyncpipe.errors import BootTestNotRunError, XvaInvalidError
 from asyncpipe.model.boot.machine import GROWN_BYTES, BootImage, image_of
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.xva.read.sequence import Chunk
 from asyncpipe.xva.read.validator import XvaValidator
 
@@ -80,14 +81,27 @@ class XvaDisks:
             data, at_bytes = data[count:], at_bytes + count
 
 
+@contextmanager
+def refused_disk(folder: Path) -> Iterator[None]:
+    """Turn what this machine's disk refuses into BootTestNotRunError."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BootTestNotRunError(
+            f"The image's disks could not be written to {folder}: {why}.",
+            hint="The work folder needs room for the data of the image (--work-directory).",
+        ) from error
+
+
 async def unpack(pieces: AsyncIterator[memoryview], folder: Path) -> BootImage:
     """Write the disks of an XVA that comes in pieces into ``folder``.
 
     Raises:
         XvaInvalidError: it is not valid.
-        OSError: the disk refuses.
+        BootTestNotRunError: this machine's disk refuses.
     """
-    with XvaDisks(folder) as disks:
+    with refused_disk(folder), XvaDisks(folder) as disks:
         async for piece in pieces:
             await anyio.to_thread.run_sync(disks.validator.feed, piece)
             if disks.validator.rejected:
@@ -97,7 +111,7 @@ async def unpack(pieces: AsyncIterator[memoryview], folder: Path) -> BootImage:
 
 async def pieces_of(xva: Path) -> AsyncGenerator[memoryview]:
     """Read a file; each piece is valid until the next one is asked for."""
-    buffer = memoryview(bytearray(_PIECE_BYTES))
+    buffer = aligned_memory(_PIECE_BYTES)
     with xva.open("rb", buffering=0) as file:
         while count := await anyio.to_thread.run_sync(file.readinto, buffer):
             yield buffer[:count]

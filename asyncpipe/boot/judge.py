@@ -16,6 +16,16 @@ from asyncpipe.model.boot.result import Reason
 from asyncpipe.text.safe import printable, without_escapes
 
 RESTARTS: Final = 3  # a first start may restart once or twice: a relabel, cloud-init's power_state
+# Limits of single phases, as parts of the whole limit: emulated and busy machines get more of each.
+_LOADER_PART: Final = 1 / 20  # a boot loader speaks within 1 s of its start
+_SILENT_PART: Final = 1 / 10  # from the end of the start to an answer by SSH: one key exchange
+_NO_ADDRESS_PART: Final = 1 / 4  # from the agent's first word: DHCP takes a minute or two
+_REFUSED_PART: Final = 1 / 4  # from the first refused key, while cloud-init may still be at work
+_REFUSED_UP_PART: Final = 1 / 20  # the same once the system is up: cloud-init makes accounts before
+_UNHEARD: Final = (
+    ": its address is not known, since no guest agent reported one; the system did not come up, or"
+    " has no agent"
+)
 _PANIC: Final = re.compile(r"Kernel panic - not syncing: ?([^\r\n]{0,200})")
 _ROOT: Final = re.compile(
     r"ALERT!\s+(\S{1,200}) does not exist"
@@ -46,8 +56,11 @@ class Seen:
     ssh: SshAnswer = SshAnswer.NOTHING
     waited_s: float = 0.0  # since power on
     limit_s: float = 0.0
+    stuck_for_s: float = 0.0  # since the firmware jumped into the boot sector, without a word since
     refused_for_s: float = 0.0  # since a server first refused the key
     silent_for_s: float = 0.0  # since the system came up, by its console, and SSH did not
+    has_address: bool = True
+    agent_for_s: float = 0.0  # since a guest agent was first heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +76,11 @@ def readable(console: bytes) -> str:
     return without_escapes(console.decode("utf-8", "replace")).replace("\r", "")
 
 
+def is_stuck(console: str) -> bool:
+    """Whether the console ends where SeaBIOS jumps into the boot sector."""
+    return _STUCK.search(console) is not None
+
+
 def came_up(console: str) -> bool:
     """Whether the console shows a system at the end of its start."""
     return _CAME_UP.search(console) is not None
@@ -73,16 +91,27 @@ def failure_now(seen: Seen) -> Failure | None:
     fatal = _fatal(seen)
     if fatal is not None:
         return fatal
-    patience_s = seen.limit_s / 4
-    if seen.waited_s >= patience_s and _STUCK.search(seen.console):
+    if seen.stuck_for_s >= seen.limit_s * _LOADER_PART and is_stuck(seen.console):
         return Failure(
             reason=Reason.NO_BOOT_LOADER,
             says="The firmware started the disk's boot sector, and no boot loader came of it.",
         )
-    late = seen.waited_s >= seen.limit_s
-    if late or seen.refused_for_s >= patience_s or seen.silent_for_s >= patience_s:
+    if seen.waited_s >= seen.limit_s or _waited_enough(seen):
         return _too_late(seen)
     return None
+
+
+def _waited_enough(seen: Seen) -> bool:
+    """Whether the phase that the start is in had its part of the limit."""
+    if seen.ssh is SshAnswer.REFUSED:
+        if seen.refused_for_s >= seen.limit_s * _REFUSED_PART:
+            return True
+        # from the end of the start: keys that were refused before it may be taken right after
+        refused_up_s = min(seen.refused_for_s, seen.silent_for_s)
+        return came_up(seen.console) and refused_up_s >= seen.limit_s * _REFUSED_UP_PART
+    if not seen.has_address and seen.agent_for_s >= seen.limit_s * _NO_ADDRESS_PART:
+        return True
+    return seen.silent_for_s >= seen.limit_s * _SILENT_PART
 
 
 def _fatal(seen: Seen) -> Failure | None:
@@ -140,4 +169,18 @@ def _too_late(seen: Seen) -> Failure:
             says="The system came up, but nothing answered at its SSH port: it has no address by"
             " DHCP, or no SSH server runs.",
         )
-    return Failure(reason=Reason.TIMEOUT, says=f"Nobody could log in within {seen.waited_s:.0f} s.")
+    return _unreached(seen)
+
+
+def _unreached(seen: Seen) -> Failure:
+    """Why nobody got in, where neither the console nor SSH says more."""
+    if not seen.has_address and seen.agent_for_s:
+        return Failure(
+            reason=Reason.NO_NETWORK,
+            says="The guest agent runs and reports no address: no DHCP server answered, or the"
+            " network card is not configured.",
+        )
+    why = "" if seen.has_address else _UNHEARD
+    return Failure(
+        reason=Reason.TIMEOUT, says=f"Nobody could log in within {seen.waited_s:.0f} s{why}."
+    )

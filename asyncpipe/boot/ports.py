@@ -29,8 +29,13 @@ class Machine(Protocol):
         ...
 
     @property
-    def ssh_address(self) -> Address:
-        """Where its SSH port can be reached from here."""
+    def ssh_address(self) -> Address | None:
+        """Where its SSH port can be reached from here; None until that is known."""
+        ...
+
+    @property
+    def guest_agent(self) -> bool | None:
+        """Whether the hypervisor hears a guest agent; None where no agent could be heard."""
         ...
 
     @property
@@ -57,6 +62,7 @@ class Machines(Protocol):
 
         Raises:
             BootTestNotRunError: it cannot be started here.
+            HostError: the host cannot start it.
         """
         ...
 

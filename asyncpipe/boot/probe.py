@@ -102,8 +102,13 @@ def host_keys_of(facts: Facts) -> tuple[str, ...]:
     return tuple(key for key in facts.get("host-key", ()) if _HOST_KEY.fullmatch(key))
 
 
-def checks_of(facts: Facts, account: Account, origin: Origin) -> tuple[Check, ...]:
-    """Judge what a guest said; a fact that is missing fails its check."""
+def checks_of(
+    facts: Facts, account: Account, origin: Origin, *, agent: bool | None = None
+) -> tuple[Check, ...]:
+    """Judge what a guest said; a fact that is missing fails its check.
+
+    ``agent``: whether the hypervisor hears a guest agent, None where none can be heard.
+    """
     return (
         _host_name(facts, account),
         _machine_id(facts, origin),
@@ -111,7 +116,7 @@ def checks_of(facts: Facts, account: Account, origin: Origin) -> tuple[Check, ..
         _root_grown(facts),
         _network(facts),
         _failed_units(facts),
-        _agent(facts),
+        _agent(facts) if agent is None else _agent_heard(heard=agent),
     )
 
 
@@ -198,6 +203,11 @@ def _agent(facts: Facts) -> Check:
                 name="guest-agent", outcome=CheckOutcome.NOT_RUN, says=printable(says, 300)
             )
     return _check("guest-agent", passed=False, says="no unit of a guest agent is enabled")
+
+
+def _agent_heard(*, heard: bool) -> Check:
+    says = "it reports to the host" if heard else "the host hears none"
+    return _check("guest-agent", passed=heard, says=says)
 
 
 def cloud_init_check(exit_code: int | None, output: str) -> Check:

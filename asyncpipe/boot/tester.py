@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,9 @@ import anyio.to_thread
 from asyncpipe.boot.disks import pieces_of, unpack
 from asyncpipe.boot.ports import OnConsole
 from asyncpipe.boot.qemu.needs import find_host
-from asyncpipe.errors import BootTestNotRunError
-from asyncpipe.model.boot.machine import BootImage
-from asyncpipe.model.boot.result import BootResult
+from asyncpipe.model.boot.machine import BootImage, Subject
+from asyncpipe.model.boot.result import BootHow, BootResult
+from asyncpipe.model.documents import host_boot
 from asyncpipe.ports import ProcessRunner
 from asyncpipe.system.threads import DaemonWorker
 
@@ -47,8 +47,14 @@ class Tester:
         """Raise UsageError where something is missing on this machine, with what to install."""
         find_host(firmware=firmware, path=self._environment.get("PATH"))
 
-    async def test_file(self, xva: Path, folder: Path, on_console: OnConsole) -> BootResult:
-        """Test an XVA on this machine; as ``test``."""
+    async def test_file(
+        self,
+        xva: Path,
+        folder: Path,
+        on_console: OnConsole,
+        subject: Subject,  # noqa: ARG002 - as the port has it
+    ) -> BootResult:
+        """Test an XVA on this machine; as ``test``. Whose it is makes no difference here."""
         async with aclosing(pieces_of(xva)) as pieces:
             return await self.test(pieces, folder, on_console)
 
@@ -63,14 +69,7 @@ class Tester:
             BootTestNotRunError: it could not be started, or the machine was lost.
         """
         async with self._turn, private_folder(folder):
-            try:
-                image = await unpack(xva, folder)
-            except OSError as error:
-                why = error.strerror or str(error)
-                raise BootTestNotRunError(
-                    f"The image's disks could not be written to {folder}: {why}.",
-                    hint="The work folder needs room for the data of the image (--work-directory).",
-                ) from error
+            image = await unpack(xva, folder)
             return await self.test_image(image, folder, on_console)
 
     async def test_image(self, image: BootImage, folder: Path, on_console: OnConsole) -> BootResult:
@@ -85,6 +84,7 @@ class Tester:
             image=image,
             folder=folder,
             limits=Limits.of(self._login_s, accelerated=host.kvm),
+            how=BootHow.QEMU,
             script=self._script,
         )
         machines = QemuMachines(host, self._runner, self._environment)
@@ -99,7 +99,7 @@ async def private_folder(folder: Path) -> AsyncGenerator[None]:
         yield
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(_REMOVE_S):
-            await DaemonWorker("boot-test").run(_remove, folder)
+            await DaemonWorker("boot-test").run(_remove_most, folder)
 
 
 def _make(folder: Path) -> None:
@@ -109,3 +109,15 @@ def _make(folder: Path) -> None:
 
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_most(folder: Path) -> None:
+    """Remove all but the note of what is still at a host: ``reap`` needs that."""
+    note = folder / host_boot.NAME
+    if not note.is_file():
+        _remove(folder)
+        return
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path != note:
+                path.unlink()

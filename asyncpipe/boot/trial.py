@@ -58,6 +58,7 @@ class Order:
     image: BootImage
     folder: Path
     limits: Limits
+    how: BootHow
     script: str | None = None
 
 
@@ -88,6 +89,7 @@ async def boot_test(
 
     Raises:
         BootTestNotRunError: it could not be started here, or the machine was lost.
+        HostError: the host could not start it.
     """
     try:
         account = await anyio.to_thread.run_sync(new_account)
@@ -125,11 +127,13 @@ class _Trial:
         self._seen = judge.Seen(limit_s=order.limits.login_s)
         self._refused_since_s: float | None = None
         self._silent_since_s: float | None = None
+        self._stuck_since_s: float | None = None
+        self._agent_since_s: float | None = None
 
     async def run(self) -> BootResult:
         started_s = anyio.current_time()
         result = BootResult(
-            how=BootHow.QEMU,
+            how=self._order.how,
             firmware=self._order.image.firmware,
             accelerated=self._machine.accelerated,
         )
@@ -172,12 +176,13 @@ class _Trial:
     async def _try_until_in(self, stack: AsyncExitStack) -> Shell:
         pause_s = _TRY_EVERY_S if self._machine.accelerated else _TRY_EMULATED_EVERY_S
         while True:
-            try:
-                with anyio.move_on_after(_ATTEMPT_S):
-                    login = self._shells.login(self._machine.ssh_address, self._account)
-                    return await stack.enter_async_context(login)
-            except NoLoginError as error:
-                self._note(error.answer)
+            if (address := self._machine.ssh_address) is not None:
+                try:
+                    with anyio.move_on_after(_ATTEMPT_S):
+                        login = self._shells.login(address, self._account)
+                        return await stack.enter_async_context(login)
+                except NoLoginError as error:
+                    self._note(error.answer)
             await anyio.sleep(pause_s)
 
     def _note(self, answer: SshAnswer) -> None:
@@ -192,14 +197,22 @@ class _Trial:
         console = self._console.text()
         if self._silent_since_s is None and judge.came_up(console):
             self._silent_since_s = now_s
-        refused_s, silent_s = self._refused_since_s, self._silent_since_s
+        if not judge.is_stuck(console):
+            self._stuck_since_s = None
+        elif self._stuck_since_s is None:
+            self._stuck_since_s = now_s
+        if self._machine.guest_agent and self._agent_since_s is None:
+            self._agent_since_s = now_s
         self._seen = replace(
             self._seen,
             console=console,
             state=state,
             waited_s=now_s - started_s,
-            refused_for_s=now_s - refused_s if refused_s is not None else 0.0,
-            silent_for_s=now_s - silent_s if silent_s is not None else 0.0,
+            stuck_for_s=_since(self._stuck_since_s, now_s),
+            refused_for_s=_since(self._refused_since_s, now_s),
+            silent_for_s=_since(self._silent_since_s, now_s),
+            has_address=self._machine.ssh_address is not None,
+            agent_for_s=_since(self._agent_since_s, now_s),
         )
         return judge.failure_now(self._seen)
 
@@ -213,7 +226,12 @@ class _Trial:
         assert result.login_s is not None
         checks = [
             probe.cloud_init_check(ended.exit_code, ended.output),
-            *probe.checks_of(facts, self._account, await self._origin(facts)),
+            *probe.checks_of(
+                facts,
+                self._account,
+                await self._origin(facts),
+                agent=self._machine.guest_agent,
+            ),
             probe.boot_time_check(facts, result.login_s),
         ]
         output = ""
@@ -244,6 +262,10 @@ class _Trial:
             machine_id=await search.run(any_occurs, disks, ids),
             host_keys=await search.run(any_occurs, disks, keys),
         )
+
+
+def _since(begin_s: float | None, now_s: float) -> float:
+    return now_s - begin_s if begin_s is not None else 0.0
 
 
 def _judged(result: BootResult) -> BootResult:

@@ -9,7 +9,6 @@ import click
 
 from asyncpipe.cli.options import lifetime, shared
 from asyncpipe.cli.options.command import Command, setting
-from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, GLOB, OneOf
 from asyncpipe.model.run import OnError
 
@@ -110,7 +109,6 @@ def refused(flag: str, why: str) -> Callable[[Any], Any]:
     metavar="NAME",
     help="Pass a withheld variable (AWS_*, GITHUB_TOKEN ...) to Packer; globs are allowed.",
 )
-@HOST
 @shared.PUBLISHING
 def build(**given: Any) -> int:
     """Build TEMPLATEs (folders, files, globs) with Packer and publish them."""

@@ -20,7 +20,6 @@ from asyncpipe.cli.options import shared
 from asyncpipe.cli.options.command import Command
 from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.values import DURATION, PATH
-from asyncpipe.model.boot.result import TESTS_NAME
 
 if TYPE_CHECKING:
     from asyncpipe import reap as reaping
@@ -195,7 +194,7 @@ async def _sweep(settings: Settings, how: _How) -> reaping.Reaped:
     if names_host(settings):
         at_host = await reaping.sweep_host(
             host_opener(settings),
-            partial(look_at_run, (settings.work_directory / "runs").resolve()),
+            partial(look_at_run, settings.work_directory.resolve()),
             ProcessGroups(),
             before_utc=how.before_utc,
             any_machine=how.any_machine,
@@ -203,7 +202,7 @@ async def _sweep(settings: Settings, how: _How) -> reaping.Reaped:
         )
 
     tests = await reaping.sweep_boot_tests(
-        settings.work_directory / TESTS_NAME, ProcessGroups(), dry_run=how.dry_run
+        settings.work_directory, ProcessGroups(), host_opener(settings), dry_run=how.dry_run
     )
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store

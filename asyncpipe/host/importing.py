@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,24 +15,23 @@ from asyncpipe.errors import (
     AsyncpipeError,
     DestinationTakenError,
     HostError,
-    HostFullError,
     HostMissingError,
     UsageError,
 )
 from asyncpipe.host.compression import as_imported
-from asyncpipe.host.furnish import Furnishing, furnish, rename
+from asyncpipe.host.making.furnish import Furnishing, furnish, rename
+from asyncpipe.host.making.placing import network_for, storage_for
 from asyncpipe.host.pool import XapiPool, open_pool
 from asyncpipe.host.records import Record, is_plain_vm, text, texts
 from asyncpipe.host.stream import ImportProgress, ImportSource, stream
-from asyncpipe.model.host import DIGEST_KEY, VERSION_KEY, HostAccess, StorageRepository
-from asyncpipe.text.format import size_text
+from asyncpipe.model.host import DIGEST_KEY, IMPORT_TASK_KEY, VERSION_KEY, HostAccess, Mark
 from asyncpipe.text.safe import printable
 
 _UNDO_S: Final = 120.0
 _TASK_ENDS_S: Final = 10.0
 _LOGIN_AGAIN_S: Final = 60.0  # a toolstack that restarts is back by then
 _PAUSE_S: Final = 1.0
-_IMPORT_TASK_KEY: Final = "import_task"  # XAPI's own mark on a VM that an import makes
+OnTask = Callable[[str], Awaitable[None]]
 _REFERENCE: Final = re.compile(r"OpaqueRef:[0-9A-Za-z-]{1,64}")
 
 
@@ -75,8 +74,9 @@ async def import_xva(
     async with open_pool(access) as pool:
         source = await as_imported(pool, source)
         name = wanted_name(source, options)
-        storage = await _storage(pool, options, source)
-        network = await _network(pool, options)
+        size_bytes = source.content_size_bytes
+        storage = await storage_for(pool, options.storage, size_bytes, option="--sr")
+        network = await network_for(pool, options.network)
         templates = await _templates_of(pool, source, name)
         furnishing = Furnishing(source=source, name=name, network=network, older=templates.older)
         if templates.same is not None:
@@ -104,6 +104,36 @@ async def import_xva(
         )
 
 
+async def import_marked(
+    access: HostAccess,
+    pool: XapiPool,
+    source: ImportSource,
+    *,
+    storage: str,
+    mark: Mark,
+    on_task: OnTask,
+    progress: ImportProgress,
+) -> str:
+    """Import an XVA as a VM of a run; returns its reference. A failure leaves nothing behind.
+
+    ``on_task`` is called with the reference of XAPI's task before anything is sent: the VM bears
+    it (``IMPORT_TASK_KEY``) before it can bear the mark.
+
+    Raises: as ``import_xva``.
+    """
+    furnishing = Furnishing(source=source, name=None, network=None, mark=mark)
+    importing = _Import(
+        access=access,
+        pool=pool,
+        source=source,
+        storage=storage,
+        furnishing=furnishing,
+        progress=progress,
+        on_task=on_task,
+    )
+    return (await importing.run())[0]
+
+
 def wanted_name(source: ImportSource, options: ImportOptions) -> str | None:
     """``debian12`` when it replaces the latest, else ``debian12@TIMESTAMP``; None: as it is."""
     if not options.as_template:
@@ -123,6 +153,7 @@ class _Import:
     storage: str  # reference
     furnishing: Furnishing
     progress: ImportProgress
+    on_task: OnTask | None = None
     made: list[str] = field(default_factory=list)  # references of VMs
 
     async def run(self) -> tuple[str, str, tuple[str, ...]]:
@@ -131,6 +162,8 @@ class _Import:
         label = printable(self.source.name, 200)
         task = str(await session.call("task.create", "asyncpipe import", label))
         try:
+            if self.on_task is not None:
+                await self.on_task(task)
             digest = await stream(
                 session,
                 self.access.trust,
@@ -164,7 +197,7 @@ class _Import:
         except HostError:
             left = await self._cleared_again(task)
         if left is None:
-            where = f"xe vm-list other-config:{_IMPORT_TASK_KEY}={task}"
+            where = f"xe vm-list other-config:{IMPORT_TASK_KEY}={task}"
             left = f"A partly imported VM may remain on {self.access.address}: {where}"
         if left and isinstance(error, AsyncpipeError):
             error.hint = f"{error.hint} {left}".strip()
@@ -215,54 +248,8 @@ async def _made_by(pool: XapiPool, task: str) -> dict[str, Record]:
     return {
         ref: record
         for ref, record in records.items()
-        if texts(record.get("other_config")).get(_IMPORT_TASK_KEY) == task
+        if texts(record.get("other_config")).get(IMPORT_TASK_KEY) == task
     }
-
-
-async def _storage(pool: XapiPool, options: ImportOptions, source: ImportSource) -> str:
-    """The reference of the storage repository; it exists, takes disks, and has room."""
-    found = [one for one in await pool.storage() if _is_meant(one, options.storage)]
-    where = pool.session.endpoint
-    if not found:
-        named = f"no storage repository {options.storage!r}" if options.storage else "no default"
-        names = ", ".join(sorted(one.name for one in await pool.storage() if not one.is_iso))
-        raise HostMissingError(f"{where} has {named}.", hint=f"--sr, one of: {names}")
-    if len(found) > 1:
-        raise HostMissingError(
-            f"{where} has {len(found)} storage repositories {options.storage!r}.",
-            hint="Name one by its uuid: xe sr-list.",
-        )
-    if found[0].is_iso:
-        raise HostMissingError(f"{found[0].name!r} at {where} holds ISO images, not disks.")
-    if found[0].free_bytes < source.content_size_bytes:
-        raise HostFullError(
-            f"{found[0].name!r} at {where} has {size_text(found[0].free_bytes)} free, the XVA has "
-            f"{size_text(source.content_size_bytes)}.",
-            hint="Remove what nobody needs, or name another --sr.",
-        )
-    return str(await pool.session.call("SR.get_by_uuid", found[0].uuid))
-
-
-def _is_meant(storage: StorageRepository, wanted: str | None) -> bool:
-    return storage.is_default if wanted is None else wanted in {storage.name, storage.uuid}
-
-
-async def _network(pool: XapiPool, options: ImportOptions) -> str | None:
-    if options.network is None:
-        return None
-    records: dict[str, Record] = await pool.session.call("network.get_all_records")
-    found = [
-        ref
-        for ref, one in records.items()
-        if options.network in {text(one, "name_label"), text(one, "uuid")}
-    ]
-    if len(found) == 1:
-        return found[0]
-    how = "no network" if not found else f"{len(found)} networks"
-    names = ", ".join(sorted(text(one, "name_label") for one in records.values()))
-    raise HostMissingError(
-        f"{pool.session.endpoint} has {how} {options.network!r}.", hint=f"There are: {names}"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,10 @@ class XapiPool:
         ref, record = found
         _require_ours("VM", record, proof)
         await self._end_tasks(ref, record)
-        return await self.remove_machine(ref, record, Mark(run_id=proof.run_id, unit=""))
+        # a task that was ended may have started it, or given it disks
+        if (found := await self._by_uuid("VM", ref)) is None:
+            return Removal()
+        return await self.remove_machine(*found, Mark(run_id=proof.run_id, unit=""))
 
     async def remove_machine(self, ref: str, record: Record, mark: Mark | None = None) -> Removal:
         """Switch off and destroy a VM that the caller has proved to be ours, and its disks."""

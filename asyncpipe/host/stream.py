@@ -104,11 +104,11 @@ async def stream(
             location = await sending.run(exchange)
         if location is None:
             return sending.judge.sha256_hex
-        endpoint = _elsewhere(endpoint, location)
+        endpoint = elsewhere(endpoint, location)
     raise HostError(f"{session.endpoint} sends the import from host to host.")
 
 
-def _elsewhere(endpoint: Endpoint, location: str) -> Endpoint:
+def elsewhere(endpoint: Endpoint, location: str) -> Endpoint:
     """The storage repository belongs to another host of the pool."""
     parts = urlsplit(location)
     if parts.scheme != "https":

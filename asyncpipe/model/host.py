@@ -16,6 +16,7 @@ SELF_KEY: Final = "asyncpipe:self"  # its own uuid: a clone or an import that co
 KEEP_UNTIL_KEY: Final = "asyncpipe:keep_until"
 MACHINE_KEY: Final = "asyncpipe:machine"
 SINCE_KEY: Final = "asyncpipe:since"
+IMPORT_TASK_KEY: Final = "import_task"  # XAPI's own, on a VM that an import makes: its task
 FOR_GOOD: Final = "99991231T235959Z"  # of a mark's keep_until_utc: nothing of ours removes it
 ORIGIN_KEY: Final = "asyncpipe:origin"
 VERSION_KEY: Final = "asyncpipe:version"

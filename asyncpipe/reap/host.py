@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from asyncpipe.errors import HostError
-from asyncpipe.model.host import HostVdi, HostVm, Mark, Proof, Remaining, Removal
+from asyncpipe.model.host import IMPORT_TASK_KEY, HostVdi, HostVm, Mark, Proof, Remaining, Removal
 from asyncpipe.ports import Pool
 from asyncpipe.text.format import moment_of
 
@@ -25,6 +25,7 @@ class MadeThere:
     vdis: tuple[str, ...] = ()  # uuids or references, of the journal
     disk_names: tuple[str, ...] = ()  # those with the run's id in them are this run's alone
     image_names: tuple[str, ...] = ()  # uploads began, and nothing says which images they made
+    import_task: str = ""  # of XAPI, of an import that may have made a VM
     may_be_unnamed: bool = False  # a VM was being made, and nothing says its uuid
     spared: frozenset[str] = frozenset()  # uuids of VMs that are to stay
 
@@ -87,6 +88,9 @@ async def look(pool: Pool, made: MadeThere) -> tuple[list[HostVm], list[HostVdi]
         vdi = await pool.vdi(named)
         if vdi is not None and _is_free(vdi.mark, made):
             vdis[vdi.uuid] = vdi
+    if made.import_task:
+        several = [vm for vm in await pool.vms() if _is_imported(vm, made)]
+        vms.update({vm.uuid: vm for vm in several})
     if made.may_be_unnamed:
         vms.update({vm.uuid: vm for vm in await pool.vms() if _is_stray(vm, made)})
     for name in {name for name in made.disk_names if made.run_id in name}:
@@ -157,7 +161,12 @@ def _is_of(mark: Mark | None, made: MadeThere) -> bool:
 
 def _is_stray(vm: HostVm, made: MadeThere) -> bool:
     """It has the run's random id in its name, and was neither marked nor imported (XAPI's key)."""
-    return vm.mark is None and made.run_id in vm.name and "import_task" not in vm.other_config
+    return vm.mark is None and made.run_id in vm.name and IMPORT_TASK_KEY not in vm.other_config
+
+
+def _is_imported(vm: HostVm, made: MadeThere) -> bool:
+    same_task = vm.other_config.get(IMPORT_TASK_KEY) == made.import_task
+    return same_task and _is_free(vm.mark, made)
 
 
 def _is_free(mark: Mark | None, made: MadeThere) -> bool:

@@ -19,7 +19,7 @@ from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.model.store import UploadHandle
 from asyncpipe.model.transfer import TransferOptions
 from asyncpipe.ports import ObjectStore
-from asyncpipe.reap import at_host, local
+from asyncpipe.reap import at_host, host_boots, local
 from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.reap.findings import Finding, Groups, Kind, Reaped
 from asyncpipe.reap.stored import abort, remove_claim, remove_folder
@@ -75,8 +75,10 @@ async def end_builds(
     stopped, said = await local.stop_processes(run, groups, grace_s=grace_s, dry_run=dry_run)
     found = await at_host.clean(run, said, open_host, dry_run=dry_run)  # reads them
     logs = await local.remove_debug_logs(run, dry_run=dry_run)
-    disks = await local.remove_boot_files(run, dry_run=dry_run)
-    return [*stopped, *found, *logs, *disks]
+    folders = await anyio.to_thread.run_sync(local.boot_folders, run)
+    booted = await host_boots.clean(folders, open_host, dry_run=dry_run)
+    disks = await local.remove_boot_files(run, folders, dry_run=dry_run)
+    return [*stopped, *found, *logs, *booted, *disks]
 
 
 async def _store_part(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 import anyio.to_thread
 
 from asyncpipe.model.boot.result import FOLDER_NAME
+from asyncpipe.model.documents import host_boot
 from asyncpipe.model.documents.run_state import KnownRun, UnitState
 from asyncpipe.packer.debug_log import PACKER_LOG_NAME
 from asyncpipe.reap.findings import Finding, Groups, Kind
@@ -65,12 +67,22 @@ def damage(run: KnownRun) -> list[Finding]:
     ]
 
 
-async def remove_boot_files(run: KnownRun, *, dry_run: bool) -> list[Finding]:
-    """Remove the disks of machines that boot tests had started."""
+def boot_folders(run: KnownRun) -> list[Path]:
+    """The folders in which boot tests of the run keep, or would keep, a machine's files."""
+    return sorted([run.folder / FOLDER_NAME, *run.folder.glob(f"*/{FOLDER_NAME}")])
+
+
+async def remove_boot_files(
+    run: KnownRun, folders: Sequence[Path], *, dry_run: bool
+) -> list[Finding]:
+    """Remove the disks of machines that boot tests had started.
+
+    Where the note of what is at a host still lies after the host was asked, all of it stays.
+    """
 
     def remove() -> list[Finding]:
-        folders = sorted([run.folder / FOLDER_NAME, *run.folder.glob(f"*/{FOLDER_NAME}")])
-        found = [_remove_files(run.folder, folder, dry_run=dry_run) for folder in folders]
+        ready = [one for one in folders if dry_run or not (one / host_boot.NAME).exists()]
+        found = [_remove_files(run.folder, folder, dry_run=dry_run) for folder in ready]
         return [finding for finding in found if finding]
 
     return await anyio.to_thread.run_sync(remove)

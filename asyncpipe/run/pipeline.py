@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
-import structlog
 
 from asyncpipe import metadata
 from asyncpipe.errors import (
@@ -20,6 +19,7 @@ from asyncpipe.errors import (
     EXIT_UNEXPECTED,
     AsyncpipeError,
     BootTestNotRunError,
+    HostError,
     UploadError,
     leaf_of,
 )
@@ -42,12 +42,14 @@ from asyncpipe.run.publishing.attest import attestation_of
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.system.disk import Disk
+from asyncpipe.system.logger import structlog
 from asyncpipe.text.secrets import texts_of, too_short
 from asyncpipe.upload.session import UploadSession
 
 logger = structlog.get_logger()
 
 _FAILURE_PUBLISH_S = 60.0
+_NOT_ITS_FAULT = (UploadError, BootTestNotRunError, HostError)  # the image's
 _CANCELLED_PUBLISH_S = 2.0  # a cancelled step has seconds, not minutes
 
 
@@ -149,13 +151,13 @@ async def _host_settled(context: RunContext) -> AsyncIterator[None]:
     """However it ends, nothing stays at the host, unless a person wants to look at it.
 
     With --on-error keep the VM of a good build stays until its XVA has been judged. An
-    upload that fails says nothing against the VM.
+    upload that fails, or a boot test that cannot be run, says nothing against the VM.
     """
     failed = False
     try:
         yield
     except Exception as error:
-        failed = not isinstance(leaf_of(error), UploadError)
+        failed = not isinstance(leaf_of(error), _NOT_ITS_FAULT)
         raise
     finally:
         outcome = await context.host.settle(context.build_exit, failed=failed)
@@ -246,11 +248,11 @@ def _sentence(error: BaseException) -> str:
 
 
 def _state_after(error: BaseException, context: RunContext) -> UnitState:
-    """A build whose upload failed, or that no machine was found for, is not built again.
+    """A build whose upload failed, or that nobody could start for a test, is not built again.
 
     --resume goes on with what is on the disk.
     """
-    resumable = context.is_built and isinstance(error, UploadError | BootTestNotRunError)
+    resumable = context.is_built and isinstance(error, _NOT_ITS_FAULT)
     return UnitState.BUILT if resumable else UnitState.FAILED
 
 

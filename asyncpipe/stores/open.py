@@ -33,13 +33,13 @@ async def open_store(
         return
     bucket, prefix = bucket_and_prefix(url)
     # botocore takes 0.4 s to import, which a folder need not wait for
-    from asyncpipe.stores.s3.session import endpoint_of, open_clients  # noqa: PLC0415
+    from asyncpipe.stores.s3.session import endpoint_of, open_client  # noqa: PLC0415
     from asyncpipe.stores.s3.store import S3Store  # noqa: PLC0415
 
     wanted = options or StoreOptions()
     _refuse_bucket_twice(endpoint_of(environment, wanted) or "", bucket)
-    async with open_clients(environment, wanted) as clients:
-        yield S3Store(clients, bucket=bucket, prefix=prefix, options=wanted)
+    async with open_client(environment, wanted) as client:
+        yield S3Store(client, bucket=bucket, prefix=prefix, options=wanted)
 
 
 def _refuse_bucket_twice(endpoint_url: str, bucket: str) -> None:

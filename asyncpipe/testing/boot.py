@@ -23,7 +23,8 @@ class FakeMachine:
     """A machine that is on; a test changes ``state`` while it runs."""
 
     accelerated: bool = True
-    ssh_address: tuple[str, int] = ("127.0.0.1", 22)
+    ssh_address: tuple[str, int] | None = ("127.0.0.1", 22)
+    guest_agent: bool | None = None
     state: MachineState = field(default_factory=MachineState)
     picture: bytes = PNG
     heeds_power_button: bool = True

@@ -21,7 +21,8 @@ _PATTERNS: Final[list[bytes]] = []  # of all finders; each is made while its mod
 
 @cache
 def _all_patterns(count: int) -> Scanner:
-    return Scanner(_PATTERNS[:count], [EACH_LINE | ONCE] * count)
+    flags = [EACH_LINE | ONCE] * count
+    return Scanner(_PATTERNS[:count], flags, name=f"lines-{count}")
 
 
 class Lines(Sequence[str]):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Final
 
+from asyncpipe.text.compiled import database
+
 # Flags of Hyperscan (hs_compile.h); it is imported where a scanner is made, since that takes time.
 FROM_START: Final = 256  # report where a match begins; costs more
 ONCE: Final = 8  # report that a pattern matches, not how often
@@ -24,17 +26,17 @@ class TooManyHitsError(Exception):
 
 
 class Scanner:
-    """A compiled set of patterns; one scan at a time, from any thread."""
+    """A compiled set of patterns; one scan at a time, from any thread.
 
-    def __init__(self, patterns: Sequence[bytes], flags: Sequence[int]) -> None:
+    ``name``: patterns that are the same in every run are kept compiled under it.
+    """
+
+    def __init__(self, patterns: Sequence[bytes], flags: Sequence[int], *, name: str = "") -> None:
         import hyperscan  # noqa: PLC0415
 
         self._lock = threading.Lock()
         self._terminated = hyperscan.ScanTerminated
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        self._database.compile(
-            expressions=list(patterns), ids=list(range(len(patterns))), flags=list(flags)
-        )
+        self._database = database(patterns, flags, name=name)
 
     def hits(self, text: bytes, most: int, *, free: int | None = None) -> list[Hit]:
         """Return pattern, start (0 unless ``FROM_START``) and end of every match, by end.

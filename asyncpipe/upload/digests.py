@@ -17,6 +17,7 @@ from typing import Protocol
 from asyncpipe.errors import SourceChangedError
 from asyncpipe.model.store import ChecksumMode, PartDigests
 from asyncpipe.system.crc import combine_crc64nvme, crc64nvme
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.upload.parts import MIB, Part
 
 PIECE_BYTES = MIB  # small enough to be still in the cache when the second reader comes by
@@ -130,7 +131,7 @@ def read_exactly(descriptor: int, view: memoryview, offset_bytes: int) -> None:
 
 def range_crc64nvme(descriptor: int, part: Part) -> int:
     """Read a part's range again, in small pieces, and return its CRC64NVME."""
-    scratch = memoryview(bytearray(min(PIECE_BYTES, part.size_bytes)))
+    scratch = aligned_memory(min(PIECE_BYTES, part.size_bytes))
     crc = 0
     for start in range(0, part.size_bytes, PIECE_BYTES):
         piece = scratch[: min(PIECE_BYTES, part.size_bytes - start)]

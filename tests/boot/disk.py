@@ -54,7 +54,7 @@ mount -o remount,ro /
 echo o >/proc/sysrq-trigger
 sleep 60
 """
-_INSTALL_INPUTS = (Path(__file__), REPO / "templates/common/http" / _LOADERS)
+INSTALL_INPUTS = (Path(__file__), REPO / "templates/common/http" / _LOADERS)
 # A console for the tests' log, after those of the template. Emulated timers are late on a busy
 # machine, which the kernel takes for a broken one at its start, and systemd for a hanging unit.
 _PARAMETERS = (
@@ -74,13 +74,13 @@ class Mounted:
 
 def provisioned_disk(suite: str, profile: str, work: Path) -> Path:
     """The raw disk of a template, from the cache or built now; not to be written to."""
-    inputs = _digest(REPO / "provisioning", *_INSTALL_INPUTS)
+    inputs = digest_of(REPO / "provisioning", *INSTALL_INPUTS)
 
     def make(disk: Path) -> None:
-        _run("cp", "--sparse=always", str(installed_disk(suite, work)), str(disk))
+        copy(installed_disk(suite, work), disk)
         _provision(profile, disk, work)
 
-    return _cached(f"boot-{suite}-{profile}", inputs, make)
+    return cached(f"boot-{suite}-{profile}", inputs, make)
 
 
 def installed_disk(suite: str, work: Path) -> Path:
@@ -90,12 +90,17 @@ def installed_disk(suite: str, work: Path) -> Path:
         _unpack(suite, disk, work)
         _install_loaders(disk, work)
 
-    return _cached(f"boot-installed-{suite}", _digest(*_INSTALL_INPUTS), make)
+    return cached(f"boot-installed-{suite}", digest_of(*INSTALL_INPUTS), make)
+
+
+def copy(disk: Path, target: Path) -> None:
+    """Copy a disk in order to write to it; holes stay holes."""
+    _run("cp", "--sparse=always", str(disk), str(target))
 
 
 def clone(disk: Path, target: Path) -> Path:
     """A copy as a host makes it of a template, on a larger disk."""
-    _run("cp", "--sparse=always", str(disk), str(target))
+    copy(disk, target)
     _run("truncate", "-s", f"{CLONE_MIB}M", str(target))
     return target
 
@@ -139,8 +144,8 @@ def mounted(disk: Path, work: Path) -> Iterator[Mounted]:
             subprocess.run(["umount", "--recursive", str(root)], check=False, timeout=60)
 
 
-def _cached(name: str, inputs: str, make: Callable[[Path], None]) -> Path:
-    """The disk of that name made of these inputs; one made of others goes."""
+def cached(name: str, inputs: str, make: Callable[[Path], None]) -> Path:
+    """The disk of that name made of these inputs, ``make`` makes it; one made of others goes."""
     need_root()
     disk = cache_dir() / f"{name}-{inputs}.raw"
     if not disk.exists():
@@ -153,7 +158,7 @@ def _cached(name: str, inputs: str, make: Callable[[Path], None]) -> Path:
     return disk
 
 
-def _digest(*paths: Path) -> str:
+def digest_of(*paths: Path) -> str:
     """Names what a disk is made of: a changed script makes a new disk."""
     digest = hashlib.sha256()
     for path in paths:

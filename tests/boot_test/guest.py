@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -50,16 +50,20 @@ class Guest:
     refuses: bool = False
     scripts: list[str] = field(default_factory=list)
     port: int = 0
+    drive_image: Callable[[], bytes] | None = None  # None: the one that QEMU was given
 
     @property
     def argv(self) -> list[str]:
         return [str(word) for word in json.loads((self.folder / "argv.json").read_text())]
 
     def drive(self) -> dict[str, str]:
-        """What is on the NoCloud drive that QEMU was given."""
-        value = next(word for word in self.argv if "media=cdrom" in word)
+        """What is on its NoCloud drive."""
         image = pycdlib.PyCdlib()
-        image.open(value.removeprefix("file=").partition(",format")[0])
+        if self.drive_image is None:
+            value = next(word for word in self.argv if "media=cdrom" in word)
+            image.open(value.removeprefix("file=").partition(",format")[0])
+        else:
+            image.open_fp(BytesIO(self.drive_image()))
         files = {}
         for name in ("user-data", "meta-data"):
             body = BytesIO()

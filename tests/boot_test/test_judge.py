@@ -80,14 +80,18 @@ FULL = "[   30.0] cloud-init[300]: OSError: [Errno 28] No space left on device\n
     ("seen", "reason"),
     [
         (Seen(waited_s=600, limit_s=600), Reason.TIMEOUT),
-        (Seen(console=UP, silent_for_s=150, limit_s=600), Reason.NO_NETWORK),
-        (Seen(console=BARE, silent_for_s=150, limit_s=600), Reason.CLOUD_INIT_OFF),
-        (Seen(console=JUMPED, waited_s=150, limit_s=600), Reason.NO_BOOT_LOADER),
+        (Seen(console=UP, silent_for_s=60, limit_s=600), Reason.NO_NETWORK),
+        (Seen(console=BARE, silent_for_s=60, limit_s=600), Reason.CLOUD_INIT_OFF),
+        (Seen(console=JUMPED, stuck_for_s=30, limit_s=600), Reason.NO_BOOT_LOADER),
         (
-            Seen(console=UP, ssh=SshAnswer.REFUSED, refused_for_s=150, limit_s=600),
+            Seen(console=UP, ssh=SshAnswer.REFUSED, refused_for_s=30, silent_for_s=30, limit_s=600),
             Reason.CLOUD_INIT_OFF,
         ),
-        (Seen(console=FULL, silent_for_s=150, limit_s=600), Reason.DISK_FULL),
+        (
+            Seen(ssh=SshAnswer.REFUSED, refused_for_s=150, limit_s=600),  # no serial console
+            Reason.CLOUD_INIT_OFF,
+        ),
+        (Seen(console=FULL, silent_for_s=60, limit_s=600), Reason.DISK_FULL),
         (
             Seen(console="You are in emergency mode. After", waited_s=600, limit_s=600),
             Reason.EMERGENCY_MODE,
@@ -104,9 +108,11 @@ def test_what_may_still_come_is_waited_for_and_then_named(seen: Seen, reason: Re
     "seen",
     [
         Seen(console=UP, silent_for_s=10, limit_s=600),
-        Seen(console=JUMPED, waited_s=140, limit_s=600),
-        Seen(console=JUMPED + "GRUB loading.\n", waited_s=599, limit_s=600),
-        Seen(ssh=SshAnswer.REFUSED, refused_for_s=10, limit_s=600),
+        Seen(console=JUMPED, stuck_for_s=20, waited_s=500, limit_s=600),
+        Seen(console=JUMPED + "GRUB loading.\n", stuck_for_s=599, limit_s=600),
+        Seen(ssh=SshAnswer.REFUSED, refused_for_s=140, limit_s=600),
+        Seen(console=UP, ssh=SshAnswer.REFUSED, refused_for_s=20, silent_for_s=140, limit_s=600),
+        Seen(console=UP, ssh=SshAnswer.REFUSED, refused_for_s=140, silent_for_s=1, limit_s=600),
         Seen(console="error: something\n", waited_s=500, limit_s=600),
         Seen(console=readable(SEABIOS), limit_s=600),  # another disk may have a loader
         Seen(console=readable(ALERT.partition(b"\n")[0]), limit_s=600),  # the device comes next

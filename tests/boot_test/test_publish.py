@@ -145,7 +145,18 @@ def test_what_a_killed_test_left_reap_removes(desk: Desk, guest: Guest) -> None:
     assert done.code == 0, done.all
     assert "removed: process: the machine of a boot test" in done.out
     until(lambda: machines(desk) == [])
-    assert desk.files(".asyncpipe") == set()
+    assert not (desk.folder / ".asyncpipe/boot-tests").exists()
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["empty", "with a test"])
+def test_the_folder_of_all_tests_goes_with_the_last_test(desk: Desk, *, kept: bool) -> None:
+    tests = desk.folder / ".asyncpipe/boot-tests"  # a test was killed between its end and this
+    (tests / "20261127T120000Z-0123abcd" if kept else tests).mkdir(parents=True)
+    assert desk.run("reap", "--dry-run").code == 0
+    assert tests.exists()
+    done = desk.run("reap")
+    assert done.code == 0, done.all
+    assert tests.exists() == kept
 
 
 @pytest.mark.heavy("crash")

@@ -14,7 +14,7 @@ from asyncpipe.boot.ports import NoLoginError
 from asyncpipe.boot.trial import CONSOLE_BYTES, Limits, Order, boot_test
 from asyncpipe.errors import BootTestNotRunError
 from asyncpipe.model.boot.machine import Account, BootImage, MachineState, Ran, SshAnswer
-from asyncpipe.model.boot.result import BootResult, Reason
+from asyncpipe.model.boot.result import BootHow, BootResult, Reason
 from asyncpipe.testing.boot import PNG, FakeMachine, FakeMachines, FakeShells
 from tests.boot_test.guest import GOOD, said
 
@@ -55,7 +55,7 @@ async def outcome_of(
     disk.write_bytes(b"an image")
     image = BootImage(disks=(disk,), firmware="bios", memory_mib=1024, vcpus=1)
     limits = Limits(login_s=60, script_s=60, power_down_s=10)
-    order = Order(image=image, folder=folder, limits=limits, script=script)
+    order = Order(image=image, folder=folder, limits=limits, how=BootHow.QEMU, script=script)
     with anyio.fail_after(5000):
         return await boot_test(order, machines, shells, (console or Console()).feed)
 
@@ -121,6 +121,37 @@ async def test_what_does_not_come_up_is_named_and_photographed(
     assert result.login_s is None
     assert result.screenshot == PNG
     assert machines.ended == 1
+
+
+@pytest.mark.parametrize(
+    ("agent", "reason", "words"),
+    [(True, "no-network", "reports no address"), (False, "timeout", "no guest agent reported one")],
+)
+async def test_a_machine_whose_address_never_comes_is_not_logged_in_to(
+    tmp_path: Path, *, agent: bool, reason: str, words: str
+) -> None:
+    machines = FakeMachines(machine=FakeMachine(ssh_address=None, guest_agent=agent))
+    shells = FakeShells(answers=ANSWERS)
+    result = await outcome_of(tmp_path, machines, shells)
+    assert result.reason is not None
+    assert result.reason.value == reason
+    assert words in result.says
+    assert shells.attempts == 0
+
+
+async def test_a_machine_is_logged_in_to_once_its_address_is_known(tmp_path: Path) -> None:
+    machine = FakeMachine(ssh_address=None, guest_agent=True)
+
+    class Announcing(Console):
+        async def feed(self, data: bytes) -> None:
+            machine.ssh_address = ("192.0.2.7", 22)
+
+    machines = FakeMachines(console=[(5.0, b"lease")], machine=machine)
+    shells = FakeShells(answers=ANSWERS)
+    result = await outcome_of(tmp_path, machines, shells, console=Announcing())
+    assert result.passed, result
+    (agent,) = (one for one in result.checks if one.name == "guest-agent")
+    assert (agent.outcome.value, agent.says) == ("passed", "it reports to the host")
 
 
 async def test_a_panic_ends_an_attempt_that_hangs(tmp_path: Path) -> None:

@@ -131,26 +131,38 @@ def run_of(runs: Path, run_id: str, *, named: str = "") -> Path:
     return folder
 
 
-def life(runs: Path, run_id: str) -> Life:
-    with hosts.look_at_run(runs, run_id) as known:
+def life(work: Path, run_id: str) -> Life:
+    with hosts.look_at_run(work, run_id) as known:
         return known.life
 
 
 def test_a_run_is_dead_only_if_its_folder_is_here_and_its_lock_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = run_of(tmp_path, DEAD)
+    folder = run_of(tmp_path / "runs", DEAD)
     with hosts.look_at_run(tmp_path, DEAD) as known:
         assert (known.life, known.spared) == (Life.ENDED, frozenset({"the-kept-one"}))
         assert lock.is_held(folder)  # nobody resumes it meanwhile
     with lock.held(folder):
         assert life(tmp_path, DEAD) is Life.AT_WORK
     assert life(tmp_path, OLD) is Life.UNKNOWN
-    run_of(tmp_path, OLD, named=HERE)
+    run_of(tmp_path / "runs", OLD, named=HERE)
     assert life(tmp_path, OLD) is Life.UNKNOWN
-    assert life(tmp_path, f"../{tmp_path.name}/{DEAD}") is Life.UNKNOWN
+    assert life(tmp_path, f"../runs/{DEAD}") is Life.UNKNOWN
     monkeypatch.setattr(lock, "_take", lambda _: False)  # a file system without locks
     assert life(tmp_path, DEAD) is Life.UNKNOWN
+
+
+def test_so_are_a_publication_and_a_boot_test_by_itself(tmp_path: Path) -> None:
+    published = run_of(tmp_path / "publish", "debian12-0123456789ab", named=DEAD)
+    tested = tmp_path / "boot-tests" / OLD
+    tested.mkdir(parents=True)
+    assert life(tmp_path, OLD) is Life.UNKNOWN  # a test that ended has no lock any more
+    for folder, run_id in ((published, DEAD), (tested, OLD)):
+        with lock.held(folder):
+            assert life(tmp_path, run_id) is Life.AT_WORK
+        assert life(tmp_path, run_id) is Life.ENDED
+    assert life(tmp_path, HERE) is Life.UNKNOWN
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from asyncpipe.errors import AccessDeniedError, BootTestNotRunError
+from asyncpipe.errors import AccessDeniedError, BootTestNotRunError, HostFullError
+from asyncpipe.model.boot.machine import Subject
 from asyncpipe.model.boot.result import BootHow, BootResult, Check, CheckOutcome, Reason
 from asyncpipe.model.build import Phase
 from asyncpipe.model.documents.run_state import UnitState
@@ -54,10 +55,16 @@ class FakeTester:
 
     finds: BootResult | Exception
     folders: list[Path] = field(default_factory=list)
+    subjects: list[Subject] = field(default_factory=list)
 
     async def test_file(
-        self, xva: Path, folder: Path, on_console: Callable[[bytes], Awaitable[None]]
+        self,
+        xva: Path,
+        folder: Path,
+        on_console: Callable[[bytes], Awaitable[None]],
+        subject: Subject,
     ) -> BootResult:
+        self.subjects.append(subject)
         assert xva.name == "demo.xva"
         self.folders.append(folder)
         await on_console(
@@ -83,7 +90,7 @@ async def built_by(bench: Bench, folder: Path) -> tuple[Services, Published | Fa
 
 async def test_what_passes_is_published_and_says_so(tmp_path: Path) -> None:
     bench, tester = bench_with(tmp_path, PASSED)
-    _, outcome = await built_by(bench, tmp_path)
+    services, outcome = await built_by(bench, tmp_path)
     assert isinstance(outcome, Published), outcome
     document = metadata_of(bench)
     assert document["boot_test"] == {
@@ -104,6 +111,21 @@ async def test_what_passes_is_published_and_says_so(tmp_path: Path) -> None:
     phases = [event.phase for event in bench.events.of(PhaseChanged)]
     assert phases[-2:] == [Phase.BOOT_TEST, Phase.PUBLISH]
     assert tester.folders == [tmp_path / "run/demo/boot-test"]
+    (subject,) = tester.subjects
+    assert (subject.run_id, subject.unit) == (services.journal.run_id, "demo")
+    assert subject.template is not None
+    assert subject.template.path == plan_in(tmp_path).template.path
+
+
+async def test_what_stays_at_the_host_is_a_warning_and_no_fault_of_the_image(
+    tmp_path: Path,
+) -> None:
+    left = "VM 'asyncpipe boot test' (0123): it is stuck (xe vm-destroy uuid=0123)"
+    bench, _ = bench_with(tmp_path, replace(PASSED, how=BootHow.HOST, remains=(left,)))
+    _, outcome = await built_by(bench, tmp_path)
+    assert isinstance(outcome, Published), outcome
+    assert left in outcome.warnings
+    assert metadata_of(bench)["boot_test"]["how"] == "host"
 
 
 async def test_the_console_of_a_test_is_no_output_of_the_build(tmp_path: Path) -> None:
@@ -134,11 +156,33 @@ async def test_what_fails_leaves_its_log_and_its_screen_alone(tmp_path: Path) ->
     assert SECRET not in json.dumps(document)
 
 
-async def test_a_machine_that_cannot_be_started_leaves_a_build_to_resume(tmp_path: Path) -> None:
-    bench, tester = bench_with(tmp_path, BootTestNotRunError("QEMU ended at once."))
+async def test_a_screen_that_nobody_could_take_a_picture_of_is_not_promised(tmp_path: Path) -> None:
+    hints = {}
+    for name, picture in (("seen", PNG), ("dark", b"")):
+        folder = tmp_path / name
+        folder.mkdir()
+        bench, _ = bench_with(folder, replace(PANICKED, screenshot=picture))
+        _, outcome = await built_by(bench, folder)
+        assert isinstance(outcome, Failed)
+        hints[name] = outcome.hint
+        assert (f"{FAILED}/screenshot.png" in bench.store.objects) is bool(picture)
+    assert "screenshot.png beside it" in hints["seen"]
+    assert hints["dark"] == "The end of build.log has its console."
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [(BootTestNotRunError("QEMU ended at once."), 2), (HostFullError("There is no room."), 50)],
+    ids=["this machine", "the host"],
+)
+async def test_a_machine_that_cannot_be_started_leaves_a_build_to_resume(
+    tmp_path: Path, error: Exception, exit_code: int
+) -> None:
+    bench, tester = bench_with(tmp_path, error)
     services, outcome = await built_by(bench, tmp_path)
     assert isinstance(outcome, Failed)
-    assert outcome.exit_code == 2
+    assert outcome.exit_code == exit_code
+    assert "The image failed" not in outcome.error
     assert services.journal.state_of("demo") is UnitState.BUILT
 
     plan = plan_in(tmp_path)

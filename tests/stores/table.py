@@ -85,7 +85,7 @@ async def row(name: str, server: RealServer) -> str:
             nonlocal count
             count += 1
 
-        store._calls._clients.once.meta.events.register("before-send.s3", note)
+        store._calls._client.raw.meta.events.register("before-send.s3", note)
         await store.probe()
         asked = count
         honoured = store.capabilities

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-
-from asyncpipe.stores.s3.wire.memory import BLOCK_BYTES, Blocks, shared_blocks
+from asyncpipe.stores.s3.wire.memory import BLOCK_BYTES, Blocks
 
 
 def test_a_block_is_used_again_only_when_its_last_view_is_gone() -> None:
@@ -28,13 +26,3 @@ def test_more_blocks_than_are_kept_are_all_different() -> None:
     for number, block in enumerate(held):
         block[:1] = bytes([number])
     assert [block[0] for block in held] == list(range(9))
-
-
-def test_the_memory_goes_with_the_last_reader() -> None:
-    blocks = shared_blocks()
-    assert shared_blocks() is blocks
-    view = blocks.take()
-    view[:1] = b"x"
-    del blocks, view
-    gc.collect()
-    assert shared_blocks().take()[0] == 0, "fresh memory"

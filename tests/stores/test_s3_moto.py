@@ -13,9 +13,9 @@ from moto.server import ThreadedMotoServer
 from asyncpipe.errors import TransientStoreError
 from asyncpipe.model.store import StoreProfile
 from asyncpipe.ports import ObjectStore
-from asyncpipe.stores.s3.session import S3Clients
+from asyncpipe.stores.s3.session import S3Client
 from tests.stores.contract import ObjectStoreContract
-from tests.stores.shared_clients import fresh_store, shared_clients
+from tests.stores.shared_client import fresh_store, shared_client
 
 pytestmark = pytest.mark.anyio
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "testing"}
@@ -55,10 +55,10 @@ class TestS3OverMoto(ObjectStoreContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    async def clients(cls, endpoint_url: str) -> AsyncIterator[S3Clients]:
-        async with shared_clients({**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": endpoint_url}) as clients:
-            yield clients
+    async def client(cls, endpoint_url: str) -> AsyncIterator[S3Client]:
+        async with shared_client({**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": endpoint_url}) as client:
+            yield client
 
     @pytest.fixture
-    async def store(self, bucket: str, clients: S3Clients) -> ObjectStore:
-        return await fresh_store(clients, bucket, StoreProfile.AUTO)
+    async def store(self, bucket: str, client: S3Client) -> ObjectStore:
+        return await fresh_store(client, bucket, StoreProfile.AUTO)

@@ -155,7 +155,7 @@ def wire_tap(store: S3Store) -> set[int]:
     def note(request: Any, **_: Any) -> None:
         numbers.add(int(parse_qs(urlsplit(request.url).query)["partNumber"][0]))
 
-    store._calls._clients.once.meta.events.register("before-send.s3.UploadPart", note)
+    store._calls._client.raw.meta.events.register("before-send.s3.UploadPart", note)
     return numbers
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import random
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -94,6 +96,19 @@ async def test_bodies_arrive_whole_and_one_connection_serves_them_all() -> None:
         for _ in range(4):
             assert await read_all(store, "x.xva") == BODY
     assert (len(server.requests), server.connections) == (4, 1)
+
+
+async def test_bodies_one_after_the_other_are_received_into_the_same_memory() -> None:
+    async def memory_of_a_body(store: ObjectStore) -> set[weakref.ref[mmap.mmap]]:
+        async with store.stream("x.xva") as pieces:
+            views = [memoryview(piece) async for piece in pieces]
+        return {weakref.ref(view.obj) for view in views if isinstance(view.obj, mmap.mmap)}
+
+    async with store_at(_whole) as (store, _):
+        first = await memory_of_a_body(store)
+        again = await memory_of_a_body(store)  # nobody received anything in between
+    assert len(first) == 1
+    assert again == first, "fresh memory costs as much as receiving into it"
 
 
 async def test_a_connection_that_the_server_means_to_close_is_not_used_again() -> None:

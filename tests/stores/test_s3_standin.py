@@ -10,12 +10,12 @@ import pytest
 
 from asyncpipe.model.store import ChecksumMode, StoreProfile
 from asyncpipe.ports import ObjectStore
-from asyncpipe.stores.s3.session import S3Clients
+from asyncpipe.stores.s3.session import S3Client
 from tests.s3_standin.profiles import PROFILES
 from tests.s3_standin.server import running_standin
 from tests.s3_standin.standin import StandIn
 from tests.stores.contract import ObjectStoreContract
-from tests.stores.shared_clients import fresh_store, shared_clients
+from tests.stores.shared_client import fresh_store, shared_client
 
 pytestmark = pytest.mark.anyio
 
@@ -44,13 +44,13 @@ class OverTheStandIn(ObjectStoreContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    async def clients(cls, standin: StandIn) -> AsyncIterator[S3Clients]:
-        async with shared_clients(standin.environment) as clients:
-            yield clients
+    async def client(cls, standin: StandIn) -> AsyncIterator[S3Client]:
+        async with shared_client(standin.environment) as client:
+            yield client
 
     @pytest.fixture
-    async def store(self, standin: StandIn, clients: S3Clients) -> ObjectStore:
-        return await fresh_store(clients, standin.bucket, self.store_profile)
+    async def store(self, standin: StandIn, client: S3Client) -> ObjectStore:
+        return await fresh_store(client, standin.bucket, self.store_profile)
 
     async def test_the_probe_finds_the_strongest_checksum(self, store: ObjectStore) -> None:
         assert store.capabilities.checksum is self.checksum

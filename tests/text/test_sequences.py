@@ -66,3 +66,14 @@ def test_many_lines_are_shown_as_each_is(seed: int) -> None:
     lines = [line[:500] for line in text.split("\n")]
     shown = [for_console(line, 8192) for line in lines]
     assert for_console("\n".join(lines), 8192) == "\n".join(shown)
+
+
+def test_a_progress_bar_shows_its_last_text_however_often_it_repaints() -> None:
+    bar = "".join(f"{number:05d} of 05000 done\r" for number in range(5000))
+    assert for_console(f"{bar}all done\nnext", 100) == "all done\nnext"
+
+
+def test_a_flood_of_returns_is_dropped_and_hides_no_text() -> None:
+    at_most, one_more = "ab\r" * 1024, "ab\r" * 1025
+    assert for_console(f"{at_most}end\nnext", 10_000) == "end\nnext"
+    assert for_console(f"{one_more}end\nnext", 10_000) == f"{'ab' * 1025}end\nnext"

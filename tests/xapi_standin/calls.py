@@ -161,6 +161,7 @@ class Calls:
             if vm["power_state"] != "Halted":
                 raise XapiError("VDI_IN_USE", ref, "destroy")
             del self._state.tables["VBD"][vbd]
+        self._state.contents.pop(ref, None)
         return self._drop("VDI", ref)
 
     def _VBD_unplug(self, ref: str) -> str:  # noqa: N802
@@ -198,7 +199,10 @@ class Calls:
         where = f"https://{self._state.address}:{self._state.port}/console"
         console = self._state.add("console", VM=ref, protocol="rfb")
         self._state.raw("console", console)["location"] = f"{where}?ref={console}"
-        metrics = self._state.add("VM_guest_metrics", networks={"0/ip": "127.0.0.1"}, os_version={})
+        boot, metrics = self._state.boot, NULL
+        if boot.has_agent:
+            said = {"networks": dict(boot.networks), "os_version": {"name": "Debian 12"}}
+            metrics = self._state.add("VM_guest_metrics", **said)
         host = next(iter(self._state.tables["host"]))
         fields = {
             "consoles": [console],
@@ -213,6 +217,8 @@ class Calls:
         return self._move(ref, "Paused", "Running")
 
     def _VM_clean_shutdown(self, ref: str) -> str:  # noqa: N802
+        if not self._state.boot.heeds_shutdown:
+            raise XapiError("VM_LACKS_FEATURE", ref)
         return self._move(ref, "Running", "Halted")
 
     def _VM_hard_shutdown(self, ref: str) -> str:  # noqa: N802
@@ -226,6 +232,36 @@ class Calls:
         if vm["power_state"] != before:
             raise XapiError("VM_BAD_POWER_STATE", ref, before.lower(), vm["power_state"].lower())
         vm["power_state"] = after
+        if after == "Halted":
+            vm["domid"] = "-1"
+        return ""
+
+    def _VM_get_allowed_VBD_devices(self, ref: str) -> list[str]:  # noqa: N802
+        self._state.raw("VM", ref)
+        return [str(number) for number in range(16) if str(number) not in self._devices(ref)]
+
+    def _devices(self, vm: str) -> set[str]:
+        state = self._state
+        return {state.raw("VBD", vbd)["userdevice"] for vbd in state.where("VBD", "VM", vm)}
+
+    def _VBD_create(self, fields: dict[str, Any]) -> str:  # noqa: N802
+        device = fields.get("userdevice", "autodetect")
+        self._state.raw("VM", fields["VM"])
+        if device in self._devices(fields["VM"]):
+            raise XapiError("DEVICE_ALREADY_EXISTS", device)
+        if device == "autodetect":
+            device = self._VM_get_allowed_VBD_devices(fields["VM"])[0]
+        return self._create("VBD", {**fields, "userdevice": device})
+
+    def _VDI_resize(self, ref: str, size_bytes: str) -> str:  # noqa: N802
+        vdi, storage = self._state.raw("VDI", ref), self._state.raw("VDI", ref)["SR"]
+        more_bytes = int(size_bytes) - int(vdi["virtual_size"])
+        if more_bytes < 0:
+            raise XapiError("VDI_INCOMPATIBLE_TYPE", ref, "shrinks")
+        room = int(self._state.raw("SR", storage)["physical_size"])
+        if self._state.used_bytes(storage) + more_bytes > room:
+            raise XapiError("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
+        vdi["virtual_size"] = size_bytes
         return ""
 
     def _VM_destroy(self, ref: str) -> str:  # noqa: N802

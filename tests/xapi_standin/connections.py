@@ -96,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         shown = arguments[:1] if method.startswith("session.login") else arguments[1:]
         standin.log(method, shown)
         try:
-            standin.faults.meet(method)
+            with standin.at_work(method, arguments):
+                standin.faults.meet(method)
             with standin.state.lock:
                 value = standin.transfers.calls.answer(method, arguments)
         except XapiError as error:

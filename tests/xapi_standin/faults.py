@@ -52,6 +52,7 @@ class Faults:
     at_bytes: int = 1024 * 1024  # where exports and imports break
     bytes_per_s: int = 4 * 1024 * 1024  # of slow ones
     lax_import: bool = False  # as XAPI: done at the last chunk, the end is not read
+    heeds_cancel: bool = True  # a start of a VM that was cancelled fails
     keeps_vms: bool = False  # cancelled exports do not end (an old toolstack)
     closing: threading.Event = field(default_factory=threading.Event)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.xapi_standin.faults import Faults
-from tests.xapi_standin.state import Record, State
+from tests.xapi_standin.state import Record, State, XapiError
 from tests.xapi_standin.transfers import Transfers
 
 
@@ -37,6 +38,26 @@ class XapiStandIn:
         self.calls.append((method, arguments))
         if self.on_call is not None:
             self.on_call(method)
+
+    @contextlib.contextmanager
+    def at_work(self, method: str, arguments: list[Any]) -> Iterator[None]:
+        """Show a start of a VM as its operation while it waits; ended, it fails.
+
+        One whose client has gone goes on, as in XAPI.
+        """
+        vm = self.state.tables["VM"].get(str(arguments[1])) if method == "VM.start" else None
+        if vm is None:
+            yield
+            return
+        task = self.transfers.calls.new_task("VM.start")
+        vm["current_operations"][task] = "start"
+        try:
+            yield
+        finally:
+            vm["current_operations"].pop(task, None)
+            self.state.tables["task"].pop(task, None)
+        if task in self.state.cancelled and self.faults.heeds_cancel:
+            raise XapiError("TASK_CANCELLED", task)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,6 +99,13 @@ class XapiStandIn:
         """Names of all disks and ISO images."""
         with self.state.lock:
             return sorted(vdi["name_label"] for vdi in self.state.tables["VDI"].values())
+
+    def left(self) -> dict[str, int]:
+        """How many records are there of what a boot test makes; no empty kinds."""
+        with self.state.lock:
+            kinds = ("VDI", "VBD", "VIF", "task", "session")
+            counts = {kind: len(self.state.tables[kind]) for kind in kinds}
+        return {kind: count for kind, count in {"VM": len(self.vms()), **counts}.items() if count}
 
     def sessions(self) -> int:
         """Sessions that nobody ended."""

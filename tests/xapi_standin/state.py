@@ -27,6 +27,17 @@ CLASSES = (
 
 
 @dataclass(slots=True, kw_only=True)
+class Boot:
+    """What becomes of each VM that is started."""
+
+    networks: Record = field(default_factory=lambda: {"0/ip": "127.0.0.1"})
+    has_agent: bool = True  # whether anything of the guest is reported
+    restarts: bool = False  # each look at the running VM finds it started anew
+    halts: bool = False  # a look at the running VM finds it off
+    heeds_shutdown: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
 class State:
     """One pool with one host; every table is reference -> record."""
 
@@ -39,6 +50,8 @@ class State:
     cancelled: set[str] = field(default_factory=set)  # tasks
     clock_offset_s: float = 0.0
     permissions: tuple[str, ...] | None = None  # None: root
+    boot: Boot = field(default_factory=Boot)
+    contents: dict[str, bytes] = field(default_factory=dict)  # of disks that /import_raw_vdi wrote
 
     def add(self, kind: str, **fields: Any) -> str:
         """Make a record; returns its reference."""
@@ -59,6 +72,8 @@ class State:
 
     def view(self, kind: str, ref: str) -> Record:
         """The record as XAPI shows it: with the sets that are kept on the other side."""
+        if kind == "VM":
+            self._live(ref)
         record = dict(self.raw(kind, ref))
         if kind == "VM":
             record["VBDs"] = self.where("VBD", "VM", ref)
@@ -70,6 +85,15 @@ class State:
             record.pop("other_bytes", None)
             record["physical_utilisation"] = str(self.used_bytes(ref))
         return record
+
+    def _live(self, ref: str) -> None:
+        """Let a VM that runs restart, or switch itself off."""
+        vm = self.raw("VM", ref)
+        if vm["power_state"] == "Running" and not vm["is_control_domain"]:
+            if self.boot.restarts:
+                vm["domid"] = str(int(vm["domid"]) + 1)
+            if self.boot.halts:
+                vm.update(power_state="Halted", domid="-1")
 
     def where(self, kind: str, name: str, value: object) -> list[str]:
         """References of the records with a value in a field."""

@@ -12,6 +12,7 @@ from tests.xapi_standin.faults import Export, Faults, Import
 from tests.xapi_standin.state import State, XapiError
 
 PIECE_BYTES = 64 * 1024
+KEPT_BYTES = 8 * 1024 * 1024  # larger images are not looked at by anybody
 RFB_GREETING = b"RFB 003.003\n"  # RFC 6143, 7.1.1
 ERROR_PAGE = (
     b"HTTP/1.1 500 Internal Error\r\nconnection: close\r\n\r\n"
@@ -134,13 +135,17 @@ class Transfers:
 
     def import_raw_vdi(self, query: dict[str, str], body: Incoming, size_bytes: int) -> None:
         """Take an ISO; a broken upload leaves its VDI, as in XAPI."""
-        self.state.raw("VDI", query.get("vdi", ""))
-        done = 0
-        while done < size_bytes:
-            piece = body.read1(min(PIECE_BYTES, size_bytes - done))
-            done += len(piece)
+        vdi = self.state.raw("VDI", query.get("vdi", ""))
+        if size_bytes > int(vdi["virtual_size"]):
+            raise XapiError("VDI_TOO_SMALL", query["vdi"])
+        content = bytearray()
+        while len(content) < size_bytes:
+            piece = body.read1(min(PIECE_BYTES, size_bytes - len(content)))
+            content += piece
             if not piece:
                 raise CutError
+        if size_bytes <= KEPT_BYTES:
+            self.state.contents[query["vdi"]] = bytes(content)
         if task := query.get("task_id"):
             self._succeed(task, [])
 
@@ -216,13 +221,13 @@ class _Importing:
                 self.disks.append(vdi)
                 fields = {"VM": self.vm, "VDI": vdi, "type": "Disk", "userdevice": str(number)}
                 self._state.add("VBD", **fields)
-            for name in facts.networks:
+            for device, name in enumerate(facts.networks):
                 found = self._state.where("network", "name_label", name)
                 network = found[0] if found else next(iter(self._state.tables["network"]))
                 fields = {
                     "VM": self.vm,
                     "network": network,
-                    "device": "0",
+                    "device": str(device),
                     "MAC": "",
                     "MTU": "1500",
                 }

@@ -81,6 +81,8 @@ def _prepare(spec: MachineSpec, host: argv.Host) -> None:
 class QemuMachine:
     """A machine that runs."""
 
+    guest_agent: bool | None = None  # an agent of Xen's guests has nobody to talk to
+
     def __init__(self, process: RunningProcess, spec: MachineSpec, *, accelerated: bool) -> None:
         self.accelerated = accelerated
         self.ssh_address: Address = ("127.0.0.1", 0)

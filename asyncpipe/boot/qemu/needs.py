@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 from pathlib import Path
 from typing import Final
 
+from asyncpipe.boot.extra import require_extra
 from asyncpipe.boot.qemu.arguments import Firmware, Host
 from asyncpipe.errors import BootTestNotRunError, UsageError
 
 _QEMU: Final = "qemu-system-x86_64"
-_EXTRA: Final = {"qemu.qmp": "qemu.qmp", "asyncssh": "asyncssh", "pycdlib": "pycdlib"}
 # Debian and Ubuntu; Fedora and RHEL; Debian 11
 _FIRMWARE: Final = (
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
@@ -32,12 +31,7 @@ def find_host(*, firmware: str | None = None, path: str | None = None) -> Host:
     Raises:
         UsageError: something is missing; the hint names the packages.
     """
-    missing = [name for module, name in _EXTRA.items() if not _is_installed(module)]
-    if missing:
-        raise UsageError(
-            f"A boot test needs {', '.join(missing)}, which are not installed.",
-            hint="pip install 'asyncpipe[boot-test]'",
-        )
+    require_extra("qemu.qmp", "asyncssh", "pycdlib")
     qemu = shutil.which(_QEMU, path=path)
     if qemu is None:
         raise UsageError(
@@ -52,13 +46,6 @@ def find_host(*, firmware: str | None = None, path: str | None = None) -> Host:
             hint="Debian, Ubuntu: apt install ovmf; Red Hat: dnf install edk2-ovmf.",
         )
     return Host(qemu=qemu, kvm=_has_kvm(), firmware=found)
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # its parent is not there
-        return False
 
 
 def _firmware() -> Firmware | None:

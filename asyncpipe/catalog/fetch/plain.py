@@ -106,7 +106,7 @@ class _PlainFile:
         _refuse_more(self._entry, self._at_bytes + len(view))
         while view:
             piece = view[:_PIECE_BYTES]
-            is_zeros = piece == memoryview(_ZEROS)[: len(piece)]
+            is_zeros = _ZEROS.startswith(piece)  # == would compare a view item by item
             done = len(piece) if is_zeros else os.pwrite(self._descriptor, piece, self._at_bytes)
             self._at_bytes += done
             view = view[done:]

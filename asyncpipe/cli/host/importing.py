@@ -86,7 +86,7 @@ async def _run(
     """Every host's outcome; None when cancelled."""
     found: dict[str, Outcome] = {}
     done = False
-    opening = _source(what, settings, allowed, trust=trust)
+    opening = import_source(what, settings, allowed, trust=trust)
     async with cancelled_by_signals(), opening as source:
         board = Board([access.address for access in accesses], source.size_bytes)
         try:
@@ -121,9 +121,15 @@ async def _one(
 
 
 @asynccontextmanager
-async def _source(
+async def import_source(
     what: str, settings: Settings, allowed: Mapping[str, bool], *, trust: Trust | None
 ) -> AsyncGenerator[ImportSource]:
+    """Find a published version, a file or a URL, and say how it is opened.
+
+    Raises:
+        UsageError: it cannot be imported so.
+        UploadError: the store has no such version, or cannot be read.
+    """
     if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
         if trust is not None:
             raise UsageError(

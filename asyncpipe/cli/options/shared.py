@@ -22,6 +22,7 @@ from asyncpipe.cli.options.command import (
     options,
     setting,
 )
+from asyncpipe.cli.options.host import HOST
 from asyncpipe.cli.options.identity import IDENTITY
 from asyncpipe.cli.options.objects import OBJECTS
 from asyncpipe.cli.options.signature import PARENT, SIGNING
@@ -302,6 +303,7 @@ PUBLISHING = options(
     VIEWS,
     WORK_DIRECTORY,
     boot.TEST,
+    HOST,
     IDENTITY,
     PARENT,
     COMPRESS,

@@ -20,6 +20,7 @@ import msgspec
 from asyncpipe import detect, metadata
 from asyncpipe.cli.run import folders
 from asyncpipe.cli.run.execute import NEXT_SECOND_S, execute
+from asyncpipe.cli.run.hosts import end_test_before
 from asyncpipe.cli.run.prepare import Prepared
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.detect import evidence
@@ -87,6 +88,7 @@ async def publish_finished(
     identity = finished.identity or _identity(settings, file, guest)
     folder = _folder(settings, file)
     with alone(folder):
+        await end_test_before(settings, folder)
         known = secrets_of(settings.environment, {})
         while True:
             journal = _journal(settings, folder, resumed=resumed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,7 @@ import click
 from asyncpipe import reap
 from asyncpipe.errors import UsageError
 from asyncpipe.host.access import access_of_environment, access_of_template
-from asyncpipe.host.pool import open_pool
-from asyncpipe.host.session import end_session
+from asyncpipe.model.boot.result import TESTS_NAME
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.documents.run_state import KnownRun
@@ -40,6 +39,9 @@ def build_host(settings: Settings, one: BuildPlan) -> BuildHost | None:
         )
     if access is None:
         return None
+    from asyncpipe.host.pool import open_pool
+    from asyncpipe.host.session import end_session
+
     return BuildHost(
         address=access.address,
         open=lambda: open_pool(access),
@@ -54,6 +56,8 @@ def host_opener(settings: Settings) -> OpenHost:
         access = access_of_environment(
             settings.environment, settings.host_trust, address=address or None
         )
+        from asyncpipe.host.pool import open_pool
+
         return open_pool(access)
 
     return open_host
@@ -69,26 +73,50 @@ def names_host(settings: Settings) -> bool:
 
 
 @contextmanager
-def look_at_run(runs: Path, run_id: str) -> Iterator[reap.Known]:
+def look_at_run(work: Path, run_id: str) -> Iterator[reap.Known]:
     """Look whether a run of this machine is at work; one that has ended is held until the end.
+
+    ``work`` is the work folder: a run is a build, a publication, or a boot test by itself.
 
     ``run_id`` comes from a host, where anybody can write. A folder that is gone proves nothing, nor
     does one on a file system without locks.
     """
-    folder = runs / run_id
     with ExitStack() as stack:
         known = reap.Known(life=reap.Life.UNKNOWN)
-        if _RUN_ID.fullmatch(run_id) and (folder / FILE_NAME).is_file():
+        folder = _folder_of(work, run_id) if _RUN_ID.fullmatch(run_id) else None
+        if folder is not None:
             try:
                 is_sure = stack.enter_context(lock.held(folder))
-                run = read_run(folder)
-                if is_sure and run.record.run_id == run_id and not run.unreadable:
-                    known = reap.Known(life=reap.Life.ENDED, folder=folder, spared=_kept(run))
+                if is_sure:
+                    known = _ended(folder, run_id)
             except lock.HeldError:
                 known = reap.Known(life=reap.Life.AT_WORK)
             except (OSError, UsageError):
                 pass
         yield known
+
+
+def _folder_of(work: Path, run_id: str) -> Path | None:
+    """The folder of a run, None where it is not here."""
+    if (work / "runs" / run_id / FILE_NAME).is_file():
+        return work / "runs" / run_id
+    if (work / TESTS_NAME / run_id / lock.LOCK_NAME).is_file():
+        return work / TESTS_NAME / run_id
+    for path in sorted((work / "publish").glob(f"*/{FILE_NAME}")):
+        with suppress(UsageError):
+            if read_run(path.parent).record.run_id == run_id:
+                return path.parent
+    return None
+
+
+def _ended(folder: Path, run_id: str) -> reap.Known:
+    """A run whose lock is ours; a boot test by itself keeps nothing."""
+    if folder.parent.name == TESTS_NAME:
+        return reap.Known(life=reap.Life.ENDED, folder=folder)
+    run = read_run(folder)
+    if run.record.run_id != run_id or run.unreadable:
+        return reap.Known(life=reap.Life.UNKNOWN)
+    return reap.Known(life=reap.Life.ENDED, folder=folder, spared=_kept(run))
 
 
 def _kept(run: KnownRun) -> frozenset[str]:
@@ -107,12 +135,26 @@ async def end_before(settings: Settings, run: KnownRun) -> None:
     found = await reap.end_builds(
         run, ProcessGroups(), host_opener(settings), grace_s=settings.grace_s, dry_run=False
     )
+    _refuse_what_stays(found, run.folder, "; or start a new build")
+
+
+async def end_test_before(settings: Settings, folder: Path) -> None:
+    """End the boot test that an interrupted publication left running, here or at a host.
+
+    Raises:
+        UsageError: something of it cannot be ended; nobody would look for it later.
+    """
+    found = await reap.end_boot_test(folder, ProcessGroups(), host_opener(settings))
+    _refuse_what_stays(found, folder, "")
+
+
+def _refuse_what_stays(found: list[reap.Finding], folder: Path, otherwise: str) -> None:
     for finding in found:
         if finding.removed:
             click.echo(f"asyncpipe: removed what the run had left: {finding.what}", err=True)
     left = [finding for finding in found if finding.problem]
     if left:
         raise UsageError(
-            f"The run {run.folder.name} cannot be resumed: {left[0].what} ({left[0].problem}).",
-            hint=f"asyncpipe reap --run {run.folder} shows all of it; or start a new build.",
+            f"The run {folder.name} cannot be resumed: {left[0].what} ({left[0].problem}).",
+            hint=f"asyncpipe reap --run {folder} shows all of it{otherwise}.",
         )

@@ -25,6 +25,7 @@ from asyncpipe.errors import (
     UsageError,
 )
 from asyncpipe.ports import Piece
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.system.threads import DaemonWorker, abandonable
 from asyncpipe.text.safe import printable
 
@@ -75,7 +76,7 @@ def _open_raw(path: str) -> io.FileIO:
 
 
 async def _pieces(reader: _Reader) -> AsyncGenerator[memoryview, None]:
-    buffer = memoryview(bytearray(_PIECE_BYTES))
+    buffer = aligned_memory(_PIECE_BYTES)
     worker = DaemonWorker("source")
     while count := await _read(worker, reader, buffer):
         yield buffer[:count]

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from asyncpipe.model.template import Template
 from asyncpipe.model.xva import XvaReport
 
 GROWN_BYTES: Final = 2 * 1024**3  # by which a clone's disk is larger than the image's
@@ -20,6 +21,15 @@ class BootImage:
     firmware: str
     memory_mib: int
     vcpus: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Whose image is tested: that of a template in a run, or of one command."""
+
+    run_id: str
+    unit: str
+    template: Template | None = None  # None: no build of ours knows where it was built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ class BootHow(StrEnum):
     """Where the image is started."""
 
     OFF = "off"
-    QEMU = "qemu"
+    QEMU = "qemu"  # on this machine
+    HOST = "host"  # at the host that built it
 
     def or_else(self, before: str) -> BootHow:
         """What an interrupted run was asked for holds, unless more is asked for now."""
@@ -71,6 +72,7 @@ class BootResult:
     checks: tuple[Check, ...] = ()
     check_output: str = ""  # what the user's script printed, bounded, not masked
     screenshot: bytes = field(default=b"", repr=False)  # a PNG, of a failure only
+    remains: tuple[str, ...] = ()  # sentences about what stays at the host
 
     @property
     def passed(self) -> bool:

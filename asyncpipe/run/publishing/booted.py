@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 import msgspec
 
-from asyncpipe.errors import BootTestFailedError, BootTestNotRunError
+from asyncpipe.errors import BootTestFailedError, BootTestNotRunError, HostError
+from asyncpipe.model.boot.machine import Subject
 from asyncpipe.model.boot.result import (
     FOLDER_NAME,
     SCREENSHOT_NAME,
+    BootHow,
     BootResult,
     result_to_dict,
 )
@@ -35,15 +37,19 @@ _APPEND_S: Final = 5.0
 
 
 class BootTester(Protocol):
-    """Starts an image once (``boot/tester.py``)."""
+    """Starts an image once (``boot/tester.py``, ``boot/host/hosted.py``)."""
 
     async def test_file(
-        self, xva: Path, folder: Path, on_console: Callable[[bytes], Awaitable[None]]
+        self,
+        xva: Path,
+        folder: Path,
+        on_console: Callable[[bytes], Awaitable[None]],
+        subject: Subject,
     ) -> BootResult:
         """Test an XVA; ``folder`` is made for it, and gone afterwards.
 
         Raises:
-            BootTestNotRunError: this machine cannot start it.
+            BootTestNotRunError, HostError: this machine, or the host, cannot start it.
         """
         ...
 
@@ -60,7 +66,7 @@ async def test_built(context: RunContext, log: BuildLog, xva: Path) -> None:
     log.dismiss()
     try:
         await _tested(context, tester, log, xva)
-    except BootTestNotRunError:
+    except (BootTestNotRunError, HostError):
         await context.keep_for_resume(xva)  # with what was masked since
         raise
 
@@ -87,8 +93,12 @@ async def test_before_publishing(context: RunContext, xva: Path) -> None:
 async def _tested(context: RunContext, tester: BootTester, log: BuildLog, xva: Path) -> None:
     folder = context.plan.run_directory
     context.on_phase(Phase.BOOT_TEST)
-    await log.note("boot test: the image is started as a clone would be; this is its console:")
-    result = await tester.test_file(xva, folder / FOLDER_NAME, log.feed)
+    await log.note("boot test: the image is started as a clone would be; its console follows")
+    run_id, template = context.services.journal.run_id, context.plan.template
+    subject = Subject(run_id=run_id, unit=context.unit, template=template)
+    result = await tester.test_file(xva, folder / FOLDER_NAME, log.feed, subject)
+    for sentence in result.remains:
+        context.warn("host-remains", sentence)
     await _write_result(log, result)
     context.boot_test = result_to_dict(result)
     context.screenshot = result.screenshot
@@ -100,9 +110,14 @@ async def _tested(context: RunContext, tester: BootTester, log: BuildLog, xva: P
     if result.screenshot:
         await disk.call((folder / SCREENSHOT_NAME).write_bytes, result.screenshot)
     raise BootTestFailedError(
-        f"The image failed its boot test: {result.says}",
-        hint="The end of build.log has its console; screenshot.png beside it shows its screen.",
+        f"The image failed its boot test: {result.says}", hint=_where_to_look(result)
     )
+
+
+def _where_to_look(result: BootResult) -> str:
+    screen = "; screenshot.png beside it shows its screen" if result.screenshot else ""
+    what = "what was checked" if result.how is BootHow.HOST else "its console"
+    return f"The end of build.log has {what}{screen}."
 
 
 async def _write_result(log: BuildLog, result: BootResult) -> None:

@@ -21,6 +21,7 @@ from asyncpipe.stores.directory.files import DirectoryFiles
 from asyncpipe.stores.directory.records import FILE_MODE, Place, read_json, write_json
 from asyncpipe.system.crc import combine_crc64nvme, crc64nvme
 from asyncpipe.system.files import open_regular
+from asyncpipe.system.memory import aligned_memory
 
 _READ_BYTES = 4 * 1024 * 1024
 
@@ -206,7 +207,7 @@ def crc_of_range(path: Path, offset_bytes: int, size_bytes: int, crc: int = 0) -
         descriptor = open_regular(path)
     except FileNotFoundError:
         return None
-    buffer = memoryview(bytearray(min(_READ_BYTES, size_bytes)))
+    buffer = aligned_memory(min(_READ_BYTES, size_bytes))
     done = 0
     try:
         while done < size_bytes:

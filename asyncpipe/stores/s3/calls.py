@@ -15,7 +15,8 @@ from asyncpipe.model.store_keys import checked_key
 from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.answers import stored_part
 from asyncpipe.stores.s3.errors import code_of, translated
-from asyncpipe.stores.s3.session import S3Clients
+from asyncpipe.stores.s3.session import S3Client
+from asyncpipe.stores.s3.wire.memory import Blocks
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
 # of calls that may be repeated without harm; long enough for a server that restarts
@@ -30,10 +31,11 @@ _BOUNDED_ELSEWHERE: Final = {
 class S3Calls:
     """What an `S3Store` asks its endpoint by; keys are relative to the prefix."""
 
-    def __init__(self, clients: S3Clients, bucket: str, prefix: str) -> None:
-        self._clients = clients
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+        self._client = client
         self._bucket = bucket
         self.prefix = prefix
+        self.blocks = Blocks()  # that large answers are received into
         self._proven = False  # the endpoint has answered, whatever it said
 
     @property
@@ -61,7 +63,7 @@ class S3Calls:
         if not await self._is_beside(source):
             return None
         answer = await self.call(
-            "complete",  # whose client waits long
+            "once",
             "upload_part_copy",
             handle.key,
             UploadId=handle.upload_id,
@@ -74,7 +76,7 @@ class S3Calls:
 
     async def _is_beside(self, other: S3Calls) -> bool:
         """Whether both are one endpoint that is asked with the same credentials."""
-        mine, theirs = self._clients, other._clients
+        mine, theirs = self._client, other._client
         return mine.endpoint == theirs.endpoint and (
             await mine.credentials.fingerprint() == await theirs.credentials.fingerprint()
         )
@@ -82,7 +84,7 @@ class S3Calls:
     async def presigned(self, operation: str, key: str, expires_s: int) -> str:
         """Sign a request for somebody else to make; nothing is sent."""
         parameters = {"Bucket": self._bucket, "Key": self.prefix + checked_key(key)}
-        signed: str = await self._clients.once.generate_presigned_url(
+        signed: str = await self._client.raw.generate_presigned_url(
             operation, Params=parameters, ExpiresIn=expires_s
         )
         return signed
@@ -90,15 +92,13 @@ class S3Calls:
     async def of_bucket(self, operation: str) -> Any:
         """One attempt of a call about the bucket, foreign errors and all."""
         with anyio.fail_after(ANSWER_S):
-            return await getattr(self._clients.once, operation)(Bucket=self._bucket)
+            return await getattr(self._client.raw, operation)(Bucket=self._bucket)
 
     async def attempt(self, operation: str, key: str | None, /, **parameters: Any) -> Any:
         """One attempt of a raw call, foreign errors and all; for the probe."""
-        return await self._raw("once", operation, key, parameters)
+        return await self._raw(operation, key, parameters)
 
-    async def _raw(
-        self, client: str, operation: str, key: str | None, parameters: dict[str, Any]
-    ) -> Any:
+    async def _raw(self, operation: str, key: str | None, parameters: dict[str, Any]) -> Any:
         arguments = {"Bucket": self._bucket, **parameters}
         if key is not None:
             arguments["Key"] = self.prefix + checked_key(key)
@@ -106,47 +106,47 @@ class S3Calls:
             below = arguments.pop("prefix")  # None: the whole bucket
             arguments["Prefix"] = "" if below is None else self.prefix + below
         limit_s = None if operation in _BOUNDED_ELSEWHERE else ANSWER_S
-        act = getattr(getattr(self._clients, client), operation)
+        act = getattr(self._client.raw, operation)
         with anyio.fail_after(limit_s):
             try:
                 return await act(**arguments)
             except ClientError as error:
-                expectation = self._clients.expectation
+                expectation = self._client.expectation
                 if not (operation == "upload_part" and expectation.is_sent and _unexpected(error)):
                     raise
                 expectation.is_sent = False  # nothing of the body was sent yet
             return await act(**arguments)
 
     async def call(
-        self, client: str, operation: str, key: str | None, /, **parameters: Any
+        self, attempts: str, operation: str, key: str | None, /, **parameters: Any
     ) -> dict[str, Any]:
         """Call ``operation``; expired credentials are renewed once.
 
-        ``client`` is ``once``, ``complete`` (which waits long) or ``small``: ``once``, repeated
-        while the store says that it may succeed later.
+        ``attempts`` is ``once`` or ``small``: repeated while the store says that it may succeed
+        later.
 
         Raises:
             UploadError: the class of what went wrong, from `stores.s3.errors`.
         """
-        if client == "small":
+        if attempts == "small":
             return await repeated(
                 lambda: self.call("once", operation, key, **parameters),
                 SMALL_CALLS,
                 unless=CredentialsExpiredError,  # renewed already
             )
-        used = await self._clients.credentials.fingerprint()
+        used = await self._client.credentials.fingerprint()
         try:
-            return await self._answered(client, operation, key, parameters)
+            return await self._answered(operation, key, parameters)
         except CredentialsExpiredError:
-            if not await self._clients.credentials.renew(used):
+            if not await self._client.credentials.renew(used):
                 raise
-        return await self._answered(client, operation, key, parameters)
+        return await self._answered(operation, key, parameters)
 
     async def _answered(
-        self, client: str, operation: str, key: str | None, parameters: dict[str, Any]
+        self, operation: str, key: str | None, parameters: dict[str, Any]
     ) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = await self._raw(client, operation, key, parameters)
+            answer: dict[str, Any] = await self._raw(operation, key, parameters)
         except FOREIGN as error:
             self._proven |= isinstance(error, ClientError)
             raise self.translated(error, operation, key, parameters) from error

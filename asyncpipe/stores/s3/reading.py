@@ -76,7 +76,7 @@ async def read_pieces(calls: S3Calls, body: Any, key: str) -> AsyncGenerator[Pie
     while True:
         began_s = anyio.current_time()
         try:
-            receiver = receiver or take_over(body)
+            receiver = receiver or take_over(body, calls.blocks)
             piece = await (_chunk(body) if receiver is None else receiver.read())
         except FOREIGN as error:
             raise calls.translated(error, "get_object", key) from error

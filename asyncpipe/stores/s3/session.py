@@ -27,6 +27,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.model import OperationModel
+from botocore.regions import EndpointResolver
 
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
@@ -34,8 +35,33 @@ from asyncpipe.stores.s3.errors import clause
 from asyncpipe.stores.s3.wire.transport import OneAttemptSession
 
 _DEFAULT_REGION = "us-east-1"
+# What botocore/data/endpoints.json says of S3, without the 1.2 MB of all other addresses of AWS,
+# which take 20 ms and 7 MiB to read; a store with an endpoint of its own is at none of them.
+_ADDRESSES: Mapping[str, Any] = {
+    "version": 3,
+    "partitions": [
+        {
+            "partition": "aws",
+            "dnsSuffix": "amazonaws.com",
+            "regionRegex": ".*",
+            "regions": {},
+            "defaults": {"hostname": "{service}.{region}.{dnsSuffix}", "signatureVersions": ["v4"]},
+            "services": {
+                "s3": {
+                    "partitionEndpoint": "aws-global",
+                    "endpoints": {
+                        "aws-global": {
+                            "credentialScope": {"region": "us-east-1"},
+                            "hostname": "s3.amazonaws.com",
+                        }
+                    },
+                    "defaults": {"signatureVersions": ["s3v4"]},
+                }
+            },
+        }
+    ],
+}
 _HOW_TO_NAME_THEM = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-_COMPLETE_READ_TIMEOUT_S = 15 * 60.0  # the caller's own limit is shorter
 
 
 class RenewableCredentials(AioCredentials):
@@ -118,57 +144,57 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S3Clients:
-    """Clients of one endpoint that differ in their timeouts; they never repeat a call."""
+class S3Client:
+    """aiobotocore's client of one endpoint, which never repeats a call, and what it goes by."""
 
-    once: Any
-    complete: Any  # waits long
+    raw: Any
     credentials: RenewableCredentials
     endpoint: str
     expectation: Expectation
 
 
 @asynccontextmanager
-async def open_clients(
+async def open_client(
     environment: Mapping[str, str], options: StoreOptions
-) -> AsyncIterator[S3Clients]:
-    """Open the clients; UsageError: no credentials, or a bad profile, endpoint or bundle."""
+) -> AsyncIterator[S3Client]:
+    """Open the client; UsageError: no credentials, or a bad profile, endpoint or bundle."""
     async with AsyncExitStack() as stack:
         try:
-            clients = await _opened(stack, environment, options)
+            client = await _opened(stack, environment, options)
         except (BotoCoreError, ClientError, OSError) as error:
             hint = _HOW_TO_NAME_THEM if isinstance(error, PartialCredentialsError) else ""
             why = clause(str(error))
             raise UsageError(f"The S3 settings cannot be used: {why}.", hint=hint) from error
-        yield clients
+        yield client
 
 
 async def _opened(
     stack: AsyncExitStack, environment: Mapping[str, str], options: StoreOptions
-) -> S3Clients:
+) -> S3Client:
     core, _ = _session_of(environment)
     credentials = RenewableCredentials(environment)
     await credentials.resolve()
     setattr(core, "_credentials", credentials)  # noqa: B010 - set_credentials() takes plain keys
+    if endpoint_of(environment, options):  # credentials come by a session of their own
+        components: Any = getattr(core, "_internal_components")  # noqa: B009 - not in the stubs
+        components.register_component("endpoint_resolver", EndpointResolver(_ADDRESSES))
     # 10 MB of JSON: read in a thread, then cached by the session's loader
     load = core.get_component("data_loader").load_service_model
     await to_thread.run_sync(load, "s3", "service-2")
-    once, complete = await _clients(stack, core, environment, options)
+    raw = await _client(stack, core, environment, options)
     expectation = Expectation()
-    for client in (once, complete):
-        client.meta.events.register_last("before-call.s3", expectation.apply)
-    return S3Clients(
-        once=once,
-        complete=complete,
+    raw.meta.events.register_last("before-call.s3", expectation.apply)
+    return S3Client(
+        raw=raw,
         credentials=credentials,
-        endpoint=str(once.meta.endpoint_url),
+        endpoint=str(raw.meta.endpoint_url),
         expectation=expectation,
     )
 
 
-async def _clients(
+async def _client(
     stack: AsyncExitStack, core: AioSession, environment: Mapping[str, str], options: StoreOptions
-) -> list[Any]:
+) -> Any:
     session = aioboto3.Session(botocore_session=core)
     bundle = options.ca_bundle or environment.get("AWS_CA_BUNDLE")
     verify: str | bool | None = str(bundle) if bundle else None
@@ -176,26 +202,23 @@ async def _clients(
         verify = False  # there is no certificate: reading the authorities twice costs 40 ms
     elif verify:
         await to_thread.run_sync(_check_bundle, str(verify))
-    clients = []
-    for read_timeout_s in (options.read_timeout_s, _COMPLETE_READ_TIMEOUT_S):
-        try:
-            client = session.client(
-                "s3",
-                region_name=_region(core, environment, options),
-                endpoint_url=endpoint_of(environment, options),
-                verify=verify,
-                config=_config(options, read_timeout_s),
-            )
-            opened = await stack.enter_async_context(client)
-            if endpoint_of(environment, options):
-                opened.meta.events.register_last("before-parameter-build.s3", _stay_here)
-            clients.append(opened)
-        except ValueError as error:
-            raise UsageError(
-                f"The S3 endpoint is not a URL: {clause(str(error))}.",
-                hint="AWS_ENDPOINT_URL_S3 is written https://HOST:PORT.",
-            ) from error
-    return clients
+    try:
+        client = session.client(
+            "s3",
+            region_name=_region(core, environment, options),
+            endpoint_url=endpoint_of(environment, options),
+            verify=verify,
+            config=_config(options),
+        )
+        opened = await stack.enter_async_context(client)
+    except ValueError as error:
+        raise UsageError(
+            f"The S3 endpoint is not a URL: {clause(str(error))}.",
+            hint="AWS_ENDPOINT_URL_S3 is written https://HOST:PORT.",
+        ) from error
+    if endpoint_of(environment, options):
+        opened.meta.events.register_last("before-parameter-build.s3", _stay_here)
+    return opened
 
 
 def _stay_here(context: dict[str, Any], **_: Any) -> None:
@@ -232,7 +255,7 @@ def _region(core: AioSession, environment: Mapping[str, str], options: StoreOpti
     return str(found or _DEFAULT_REGION)
 
 
-def _config(options: StoreOptions, read_timeout_s: float) -> AioConfig:
+def _config(options: StoreOptions) -> AioConfig:
     """No SDK checksums (ours are precomputed), payload signature or retries; explicit limits."""
     return AioConfig(
         request_checksum_calculation="when_required",
@@ -241,7 +264,7 @@ def _config(options: StoreOptions, read_timeout_s: float) -> AioConfig:
         signature_version="s3v4",
         max_pool_connections=options.max_connections,
         connect_timeout=options.connect_timeout_s,
-        read_timeout=read_timeout_s,
+        read_timeout=options.read_timeout_s,
         retries={"total_max_attempts": 1, "mode": "standard"},
         user_agent_appid="asyncpipe",
         http_session_cls=OneAttemptSession,

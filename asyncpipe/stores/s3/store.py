@@ -51,7 +51,7 @@ from asyncpipe.stores.s3.requests import (
     small_checksum,
     upload_parameters,
 )
-from asyncpipe.stores.s3.session import S3Clients
+from asyncpipe.stores.s3.session import S3Client
 from asyncpipe.stores.s3.wire.body import PartBody
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
@@ -62,11 +62,11 @@ class S3Store:
     """An ObjectStore in one bucket below one prefix; keys are relative to the prefix."""
 
     def __init__(
-        self, clients: S3Clients, *, bucket: str, prefix: str, options: StoreOptions
+        self, client: S3Client, *, bucket: str, prefix: str, options: StoreOptions
     ) -> None:
-        self._calls = S3Calls(clients, bucket, prefix)
+        self._calls = S3Calls(client, bucket, prefix)
         self._options = options
-        self._identity = (clients.endpoint, bucket, str(options.sse))
+        self._identity = (client.endpoint, bucket, str(options.sse))
         self._record = RECORDS[options.profile]
         if options.profile is StoreProfile.AUTO:
             self._record = _FOUND.get(self._identity, self._record)
@@ -269,7 +269,7 @@ class S3Store:
         try:
             with anyio.fail_after(timeout_s):
                 answer = await self._calls.call(
-                    "complete",
+                    "once",
                     "complete_multipart_upload",
                     handle.key,
                     UploadId=handle.upload_id,

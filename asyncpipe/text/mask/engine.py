@@ -109,7 +109,7 @@ class _Forms:
 class _Kinds:
     def __init__(self) -> None:
         starts = [FROM_START if kind.needs_start else 0 for kind in KINDS]
-        self._scanner = Scanner([kind.pattern for kind in KINDS], starts)
+        self._scanner = Scanner([kind.pattern for kind in KINDS], starts, name="kinds")
 
     def find(self, text: bytes, most: int, dense: int) -> Found:
         spans: list[Span] = []

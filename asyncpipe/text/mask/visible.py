@@ -244,4 +244,4 @@ def _end_of_line(data: bytes, start: int) -> int:
 
 @cache
 def _scanner() -> Scanner:
-    return Scanner(_SIGNS, [ONCE] * len(_SIGNS))
+    return Scanner(_SIGNS, [ONCE] * len(_SIGNS), name="signs")

@@ -9,6 +9,7 @@ from typing import Final
 
 from asyncpipe.model.store import ChecksumMode
 from asyncpipe.model.transfer import Compressed, Zstd
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.upload.digests import DigestedPart, digests_of, read_exactly
 from asyncpipe.upload.feed.compressor import Compressor, library
@@ -31,7 +32,7 @@ class ZstdFeed:
         self._compressor = Compressor(zstd)
         self._worker = DaemonWorker("zstd")  # a high level takes seconds: a signal cannot wait
         self._sha256 = hashlib.sha256() if sha256 else None
-        self._scratch = memoryview(bytearray(_BLOCK_BYTES))
+        self._scratch = aligned_memory(_BLOCK_BYTES)
         self._blocks: list[DigestedPart] = []
         self._ready: deque[memoryview] = deque()
         self._ready_bytes = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from asyncpipe.errors import UsageError
+from asyncpipe.system.memory import aligned_memory
 from asyncpipe.xva.read.sequence import CHUNK_BYTES
 
 _SECTOR_BYTES: Final = 512
@@ -53,8 +54,7 @@ class RawDisk:
         Raises:
             UsageError: the file cannot be read, or shrank while it was read.
         """
-        buffer = bytearray(CHUNK_BYTES)
-        whole = memoryview(buffer)
+        whole = aligned_memory(CHUNK_BYTES)
         total_bytes = self.virtual_size_bytes
         last = (total_bytes - 1) // CHUNK_BYTES
         counter = 0
@@ -62,7 +62,7 @@ class RawDisk:
             size_bytes = min(CHUNK_BYTES, total_bytes - counter * CHUNK_BYTES)
             self._fill(whole[:size_bytes], counter * CHUNK_BYTES)
             forced = counter in {0, last} or not keep_gaps
-            if forced or buffer != _ZEROES:
+            if forced or not _ZEROES.startswith(whole):  # == would compare a view item by item
                 yield counter, whole[:size_bytes]
             counter = self._next_counter(counter + 1, last) if keep_gaps else counter + 1
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import mmap
 from typing import Final
-from weakref import WeakValueDictionary
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024  # a range of a download: what reads it finds it in one piece
 _MOST_IDLE: Final = 6
 
 
 class Blocks:
-    """Hands out blocks; whoever has views of one holds it, and nothing has to be given back."""
+    """Hands out blocks; whoever has views of one holds it, and nothing has to be given back.
+
+    A store has one of these as long as it is open: between two ranges nobody may be receiving.
+    """
 
     def __init__(self) -> None:
         self._known: list[mmap.mmap] = []
@@ -38,14 +40,3 @@ def _is_free(block: mmap.mmap) -> bool:
     except BufferError:
         return False
     return True
-
-
-_SHARED: WeakValueDictionary[str, Blocks] = WeakValueDictionary()
-
-
-def shared_blocks() -> Blocks:
-    """The blocks of all that receive at present; with the last of them the memory goes."""
-    blocks = _SHARED.get("blocks")
-    if blocks is None:
-        blocks = _SHARED["blocks"] = Blocks()
-    return blocks

@@ -16,22 +16,22 @@ import aiohttp
 import anyio
 from aiohttp.client_proto import ResponseHandler
 
-from asyncpipe.stores.s3.wire.memory import shared_blocks
+from asyncpipe.stores.s3.wire.memory import Blocks
 
 _WORTH_BYTES: Final = 256 * 1024  # of a shorter body, aiohttp has most already
 _BLOCKS_AHEAD: Final = 1  # full ones that nobody has taken; then the socket is not read
 _HOLD_S: Final = 0.25  # after that, what has arrived of a block is handed over
 
 
-def take_over(response: aiohttp.ClientResponse) -> Receiver | None:
-    """Take the rest of a body from aiohttp; None where aiohttp has to read it."""
+def take_over(response: aiohttp.ClientResponse, blocks: Blocks) -> Receiver | None:
+    """Take the rest of a body from aiohttp into ``blocks``; None where aiohttp has to read it."""
     connection, length_bytes = response.connection, response.content_length
     if connection is None or length_bytes is None or length_bytes < _WORTH_BYTES:
         return None
     if connection.transport is None or "Transfer-Encoding" in response.headers:
         return None
     assert connection.protocol is not None
-    receiver = Receiver(response, connection.protocol)
+    receiver = Receiver(response, connection.protocol, blocks)
     receiver.begin(connection.transport, length_bytes)
     return receiver
 
@@ -39,13 +39,15 @@ def take_over(response: aiohttp.ClientResponse) -> Receiver | None:
 class Receiver(asyncio.BufferedProtocol):
     """Fills blocks from a transport until the body is complete; its reader takes views of them."""
 
-    def __init__(self, response: aiohttp.ClientResponse, handler: ResponseHandler) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, handler: ResponseHandler, blocks: Blocks
+    ) -> None:
         self._response = response
         self._handler = handler  # aiohttp's protocol, which hears of the connection's end
         self._transport: asyncio.Transport | None = None
         self._left_bytes = 0  # that have not arrived
         self._ready: deque[memoryview] = deque()
-        self._blocks = shared_blocks()
+        self._blocks = blocks
         self._block = memoryview(b"")
         self._filled_bytes = 0
         self._given_bytes = 0  # of the block

@@ -8,6 +8,7 @@ for it to decide.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
 CONTINUE_S: Final = 1.0  # RFC 9110, 10.1.1: a client must not wait indefinitely
+LONG_S: Final = 15 * 60.0  # that a store may put parts together; the caller's limit is shorter
 ANSWER_BYTES: Final = 16 * 1024 * 1024  # a page of 1,000 keys of 1,024 escaped bytes has about 7
 ERROR_BYTES: Final = 256 * 1024
 
@@ -113,14 +115,22 @@ class OneAttemptSession(AIOHTTPSession):
             )
             session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch
             self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
-        return _Requests(session)
+        return _Requests(session, self._timeout.sock_connect)
 
 
 class _Requests:
     """What aiobotocore asks a session for, with redirects handed back as what they are."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, connect_timeout_s: float | None) -> None:
         self._session = session
+        self._patient = aiohttp.ClientTimeout(sock_connect=connect_timeout_s, sock_read=LONG_S)
 
     async def request(self, method: str, **arguments: Any) -> aiohttp.ClientResponse:
+        if _takes_long(method, arguments["url"], arguments["headers"]):
+            arguments["timeout"] = self._patient
         return await self._session.request(method, allow_redirects=False, **arguments)
+
+
+def _takes_long(method: str, url: Any, headers: Mapping[str, str]) -> bool:
+    """Whether the store is silent while it works: CompleteMultipartUpload, UploadPartCopy."""
+    return (method == "POST" and "uploadId" in url.query) or "x-amz-copy-source" in headers

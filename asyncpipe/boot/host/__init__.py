@@ -1,0 +1,3 @@
+"""Machines at the host that built the image, over XAPI."""
+
+from __future__ import annotations

@@ -28,6 +28,7 @@ _TELLING: Final = LineFinder(
     r"(?:^|[\s:])[A-Z][A-Z0-9_]{0,60}=",
     r"Microsoft Windows",
     r"OS Version:",
+    dense_hits=128,
     bytes_per_hit=40,  # a line of evidence is longer: the mark, the build's name, a word
 )
 

@@ -8,12 +8,11 @@ from typing import Final, overload
 
 from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
-_FREE_HITS: Final = 512  # of any text
-_DENSE_HITS: Final = 128  # of them may follow one another however closely
+_FREE_HITS: Final = 512  # of any text, however closely they follow one another
 _BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
-_LOOKED_AT: Final = (8, 24)  # lines at the two ends of a text that is full of such hits
+_LOOKED_AT: Final = 32  # lines at each end of a text that is full of what may mean something
 _ATTENTIVE_LINES: Final = 100  # of one text: those that are taken because of one before them
-_ATTENTIVE_LINES_OF_FLOOD: Final = 16  # of a text that is full
+_ATTENTIVE_LINES_OF_FLOOD: Final = 32  # where each of them may mean something by itself
 
 
 _PATTERNS: Final[list[bytes]] = []  # of all finders; each is made while its module is imported
@@ -88,7 +87,7 @@ class LineFinder:
         self,
         *patterns: str,
         bytes_per_hit: int = _BYTES_PER_HIT,
-        dense_hits: int = _DENSE_HITS,
+        dense_hits: int = _FREE_HITS,
         is_common: bool = False,
     ) -> None:
         self._patterns = [pattern.encode() for pattern in patterns]
@@ -168,5 +167,6 @@ def _numbers(data: bytes, hits: Sequence[tuple[int, int, int]]) -> list[int]:
 
 
 def _ends(count: int) -> Sequence[int]:
-    first, last = _LOOKED_AT
-    return range(count) if count <= first + last else (*range(first), *range(count - last, count))
+    if count <= 2 * _LOOKED_AT:
+        return range(count)
+    return (*range(_LOOKED_AT), *range(count - _LOOKED_AT, count))

@@ -68,6 +68,17 @@ def waiting(desk: Desk, xapi: XapiStandIn, *arguments: str) -> subprocess.Popen[
     return process
 
 
+def started(desk: Desk) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva", "--on", "host"],
+        cwd=desk.folder,
+        env=desk.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def killed(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate(timeout=60)
@@ -208,14 +219,7 @@ def test_killed_right_after_the_import_the_vm_is_found_by_the_hosts_task(
     desk: Desk, xapi: XapiStandIn
 ) -> None:
     xapi.faults.hanging.add("VM.add_to_other_config")  # it never gets its mark
-    process = subprocess.Popen(
-        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva", "--on", "host"],
-        cwd=desk.folder,
-        env=desk.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = started(desk)
     until(lambda: bool(xapi.made("VM.add_to_other_config")), "it was not imported")
     process.kill()
     process.wait(60)
@@ -224,6 +228,21 @@ def test_killed_right_after_the_import_the_vm_is_found_by_the_hosts_task(
     done = desk.run("reap")
     assert done.code == 0, done.all
     assert xapi.vms() == xapi.vdis() == []
+
+
+@LONG
+def test_killed_while_the_host_makes_the_drive_reap_waits_for_it(
+    desk: Desk, xapi: XapiStandIn
+) -> None:
+    xapi.faults.delays_s["VDI.create"] = 4.0  # it is made long after the kill
+    process = started(desk)
+    until(lambda: bool(xapi.made("VDI.create")), "no drive was asked for")
+    process.kill()
+    process.wait(60)
+    done = desk.run("reap")
+    assert done.code == 0, done.all
+    assert "removed: vdi: VDI 'asyncpipe boot test" in done.out
+    assert xapi.left() == LEFT_BY_A_KILL
 
 
 @LONG
@@ -264,14 +283,7 @@ def test_whenever_it_is_killed_reap_leaves_nothing(
 ) -> None:
     for method in ("VDI.create", "VM.start", "VM.clean_shutdown", "VM.destroy"):
         xapi.faults.delays_s[method] = 0.3
-    process = subprocess.Popen(
-        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva", "--on", "host"],
-        cwd=desk.folder,
-        env=desk.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = started(desk)
     until(lambda: process.poll() is not None or xapi.sessions() > 0, "it never logged in")
     time.sleep(random.Random(number).uniform(0, 4))
     process.kill()

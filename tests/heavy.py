@@ -86,7 +86,7 @@ GROUPS: Final = (
     Group(name="boot", budget_s=9000, what="images booted in QEMU", folders=("boot",)),
     Group(
         name="boot-test",
-        budget_s=7200,
+        budget_s=9000,
         what="real and broken images through the boot test, which is killed at random too",
         folders=("boot_test",),
     ),

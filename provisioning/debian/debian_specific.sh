@@ -43,10 +43,12 @@ network() {
 }
 
 # without_services COMMAND...: packages neither start nor stop a service, so that the build's
-# connection outlives the change of what manages it; the names it resolves by stay too.
+# connection outlives the change of what manages it; the names it resolves by stay too, in a file:
+# a link to systemd-resolved's has them until something starts that, which happens in passing.
 without_services() {
-    local policy=/usr/sbin/policy-rc.d kept='' servers failed=0
+    local policy=/usr/sbin/policy-rc.d kept='' servers link failed=0
     [ ! -e "$policy" ] || kept=$(cat "$policy")
+    link=$(readlink /etc/resolv.conf || true)
     servers=$(cat /etc/resolv.conf 2>/dev/null || true)
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -54,7 +56,8 @@ without_services() {
     ("$@") || failed=1
     rm -f "$policy"
     [ -z "$kept" ] || put "$policy" 0755 <<<"$kept"
-    if [ "$(cat /etc/resolv.conf 2>/dev/null || true)" != "$servers" ]; then
+    if [ "$(readlink /etc/resolv.conf || true)" != "$link" ] ||
+        [ "$(cat /etc/resolv.conf 2>/dev/null || true)" != "$servers" ]; then
         rm -f /etc/resolv.conf
         put /etc/resolv.conf 0644 <<<"$servers"
     fi

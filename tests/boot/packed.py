@@ -177,7 +177,7 @@ def started_from(installed: Path, text: str, here: Path, version: str) -> str:
     changes = {
         r"^  iso_url +=.*$": f'  iso_url = "{installed}"\n  disk_image = true',
         r"^  iso_checksum +=.*$": '  iso_checksum = "none"',
-        r"^  boot_command +=.*$": "  boot_command = []\n  qemuargs = ["
+        r"^  boot_command +=.*$": '  boot_command = []\n  disk_cache = "unsafe"\n  qemuargs = ['
         f' ["-cpu", "max,la57=off"], ["-pidfile", "{gone}"],'
         f' ["-serial", "file:{here}/console.log"] ]',
         r'^  os_version = "12"$': f'  os_version = "{version}"',

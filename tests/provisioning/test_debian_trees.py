@@ -200,6 +200,13 @@ def test_what_manages_the_network_is_systemd_networkd(provisioned: Provisioned) 
     assert not (tree.root / "usr/sbin/policy-rc.d").exists()
 
 
+def test_a_build_keeps_its_name_servers_when_systemd_resolved_comes(
+    provisioned: Provisioned,
+) -> None:
+    # what Debian 13's package puts into /run is gone once systemd-resolved starts
+    assert "[debian_specific.sh] wrote /etc/resolv.conf" in provisioned.first
+
+
 def test_the_switch_for_containers_lets_packets_through(provisioned: Provisioned) -> None:
     tree = provisioned.tree
     changed = [

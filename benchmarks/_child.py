@@ -17,7 +17,8 @@ def main() -> None:
     upload = CLIENTS[client](Job(**{**job, "path": Path(job["path"])}))
     imports_s = cpu_s()
     began_s = time.perf_counter()
-    upload()
+    answer = upload()
+    more = answer if client == "asyncpipe-many" else None  # others return what a store said
     wall_s = time.perf_counter() - began_s
     print(
         json.dumps(
@@ -26,6 +27,7 @@ def main() -> None:
                 "cpu_s": cpu_s(),
                 "imports_s": imports_s,
                 "peak_mib": peak_mib(),
+                **(more or {}),
             }
         )
     )

@@ -30,10 +30,10 @@ def asyncpipe(job: Job, *, everything: bool) -> Callable[[], None]:
     return prepared
 
 
-def asyncpipe_many(job: Job) -> Callable[[], None]:
-    prepared: Callable[[], None] = importlib.import_module("benchmarks._ours").prepared_many(
-        job, job.copies
-    )
+def asyncpipe_many(job: Job) -> Callable[[], dict[str, float]]:
+    prepared: Callable[[], dict[str, float]] = importlib.import_module(
+        "benchmarks._ours"
+    ).prepared_many(job, job.copies)
     return prepared
 
 
@@ -215,7 +215,7 @@ def boto_arguments(job: Job) -> dict[str, object]:
     }
 
 
-CLIENTS: dict[str, Callable[[Job], Callable[[], None]]] = {
+CLIENTS: dict[str, Callable[[Job], Callable[[], dict[str, float] | None]]] = {
     "asyncpipe-crc": partial(asyncpipe, everything=False),
     "asyncpipe": partial(asyncpipe, everything=True),
     "asyncpipe-many": asyncpipe_many,

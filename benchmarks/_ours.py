@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -39,22 +40,49 @@ def prepared(job: Job, *, everything: bool) -> Callable[[], object]:
     return partial(anyio.run, partial(alone, job, options, inspector))
 
 
-def prepared_many(job: Job, copies: int) -> Callable[[], object]:
+def prepared_many(job: Job, copies: int) -> Callable[[], dict[str, float]]:
     """Return ``copies`` uploads of one file at once, with SHA-256, under one budget."""
     return partial(anyio.run, partial(many, job, copies, TransferOptions()))
 
 
-async def many(job: Job, copies: int, options: TransferOptions) -> None:
-    """Upload one file several times at once, as the templates of a matrix are."""
-    async with (
-        Budget(options) as budget,
-        opened(job) as store,
-        anyio.create_task_group() as group,
-    ):
-        gc.settle()
-        for number in range(copies):
-            target = target_of(f"{job.key}-{number}")
-            group.start_soon(_published, store, target, job.path, budget, options)
+async def many(job: Job, copies: int, options: TransferOptions) -> dict[str, float]:
+    """Upload one file several times at once, as the templates of a matrix are.
+
+    Returns the most threads and descriptors seen, and when the first of them was done as a share
+    of the time until the last one was: 1 where bandwidth is shared evenly.
+    """
+    most = {"threads": 0.0, "descriptors": 0.0}
+    done_s: list[float] = []
+    began_s = time.monotonic()
+
+    async def one(number: int) -> None:
+        target = target_of(f"{job.key}-{number}")
+        await _published(store, target, job.path, budget, options)
+        done_s.append(time.monotonic() - began_s)
+
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(_watch, most)
+        async with (
+            Budget(options) as budget,
+            opened(job) as store,
+            anyio.create_task_group() as group,
+        ):
+            gc.settle()
+            for number in range(copies):
+                group.start_soon(one, number)
+        watching.cancel_scope.cancel()
+    return {**most, "first_done": min(done_s) / max(done_s)}
+
+
+async def _watch(most: dict[str, float]) -> None:
+    while True:
+        most["threads"] = max(most["threads"], _count("/proc/self/task"))
+        most["descriptors"] = max(most["descriptors"], _count("/proc/self/fd") - 1)
+        await anyio.sleep(0.1)
+
+
+def _count(folder: str) -> int:
+    return sum(1 for _ in Path(folder).iterdir())
 
 
 async def _published(

@@ -1,7 +1,8 @@
-"""``python -m benchmarks._writer FROM TO BYTES_PER_S``: an export as Packer's plugin writes it.
+"""``python -m benchmarks._writer TO DISK_BYTES BYTES_PER_S``: an export as by Packer's plugin.
 
-In place and in order, 32 KiB at a time, at a rate. Prints the monotonic time of its end, which
-all processes of the machine share.
+In place and in order, 32 KiB at a time, at a rate. The disk is all zeroes, which become holes of
+the file: an export of 16 GiB takes a few hundred MiB of a file system in memory. Prints the
+monotonic time of its end, which all processes of the machine share.
 """
 
 from __future__ import annotations
@@ -11,22 +12,31 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks._sources import MIB, export_of
+
 PIECE_BYTES = 32 * 1024
 
 
-def write(source: Path, target: Path, bytes_per_s: float) -> float:
+def write(target: Path, disk_bytes: int, bytes_per_s: float) -> float:
     began_s = time.monotonic()
     written_bytes = 0
-    with source.open("rb") as reader, target.open("wb", buffering=0) as writer:
-        while piece := reader.read(PIECE_BYTES):
-            writer.write(piece)
-            written_bytes += len(piece)
-            ahead_s = began_s + written_bytes / bytes_per_s - time.monotonic()
-            if ahead_s > 0.002:
-                time.sleep(ahead_s)
+    with target.open("wb", buffering=0) as writer:
+        for member in export_of(disk_bytes):
+            is_hole = len(member) == MIB
+            for start in range(0, len(member), PIECE_BYTES):
+                piece = member[start : start + PIECE_BYTES]
+                written_bytes += len(piece)
+                if is_hole:
+                    writer.truncate(written_bytes)
+                else:
+                    writer.seek(written_bytes - len(piece))
+                    writer.write(piece)
+                ahead_s = began_s + written_bytes / bytes_per_s - time.monotonic()
+                if ahead_s > 0.002:
+                    time.sleep(ahead_s)
     return time.monotonic()
 
 
 if __name__ == "__main__":
-    print(write(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])), flush=True)
+    print(write(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])), flush=True)
     os._exit(0)  # the interpreter's own end is not what is measured

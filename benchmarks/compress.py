@@ -64,7 +64,7 @@ class Case:
     @property
     def writer(self) -> list[str]:
         """The command that exports to a path, which is to follow."""
-        return [sys.executable, "-m", "benchmarks._writer", str(self.image)]
+        return [sys.executable, "-m", "benchmarks._copier", str(self.image)]
 
     @property
     def piped(self) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks._job import environment
 from benchmarks._sources import make_xva, parsed_size
-from benchmarks.upload import machine, median_of
+from benchmarks._turns import ClientError, Costs, Results, Turns, median_of, run_json
+from benchmarks.upload import machine
 
 OURS = "asyncpipe"
 TEMPLATE = ("--os", "debian", "--os-version", "12")
@@ -34,66 +35,74 @@ def main() -> None:
     parser.add_argument("--profile", default="auto", help="--s3-profile of the endpoint")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        key = published(arguments, Path(folder))
+        key, _ = published(arguments, Path(folder))
         results = measured(arguments, Path(folder), key)
     print(f"\n{machine()}; {arguments.size} bytes, {arguments.rounds} rounds\n")
     print_table(results)
 
 
-def published(arguments: argparse.Namespace, folder: Path) -> str:
-    """Publish an XVA and return its key below the bucket."""
-    path = make_xva(folder / "benchmark.xva", arguments.size)
-    place = ["--destination", f"s3://{arguments.bucket}/benchmark-{os.getpid()}"]
+def published(
+    arguments: argparse.Namespace, folder: Path, source: Path | None = None
+) -> tuple[str, str]:
+    """Publish an XVA; returns its key below the bucket, and the prefix of all that was stored."""
+    path = source or make_xva(folder / "to-publish.xva", arguments.size)
+    prefix = f"benchmark-{os.getpid()}"
+    place = ["--destination", f"s3://{arguments.bucket}/{prefix}"]
     place += ["--endpoint-url", arguments.endpoint, "--s3-profile", arguments.profile]
     asyncpipe(folder, "publish", str(path), *TEMPLATE, *place)
-    path.unlink()
+    if source is None:
+        path.unlink()
     found = json.loads(asyncpipe(folder, "latest", "debian12", "--json", *place))
     url: str = found["url"]
-    return url.removeprefix(f"s3://{arguments.bucket}/")
+    return url.removeprefix(f"s3://{arguments.bucket}/"), prefix
 
 
 def asyncpipe(folder: Path, *words: str) -> str:
     """Run the command line in ``folder``."""
     command = [sys.executable, "-m", "asyncpipe", *words]
     variables = {**environment(), "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False)
+    if done.returncode:
+        raise ClientError(f"asyncpipe {words[0]}: {(done.stdout + done.stderr)[-1500:].decode()}")
     return done.stdout.decode()
 
 
 def measured(
-    arguments: argparse.Namespace, folder: Path, key: str
-) -> dict[str, list[dict[str, float]]]:
+    arguments: argparse.Namespace, folder: Path, key: str, turns: Turns | None = None
+) -> Results:
     clients = [OURS, *(peer for peer in arguments.peers.split(",") if peer)]
-    results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
-    for number in range(arguments.rounds):
-        for client in clients:
-            path = folder / "fetched.xva"
-            job = {
-                "endpoint": arguments.endpoint,
-                "bucket": arguments.bucket,
-                "key": key,
-                "path": str(path),
-                "profile": arguments.profile,
-            }
-            command = [sys.executable, "-m", "benchmarks._fetch", client, json.dumps(job)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment())
-            results[client].append(json.loads(done.stdout.splitlines()[-1]))
-            print(f"round {number + 1} {client}: {results[client][-1]}", file=sys.stderr)
-            path.unlink()
-    return results
+    path = folder / "fetched.xva"
+    job = {
+        "endpoint": arguments.endpoint,
+        "bucket": arguments.bucket,
+        "key": key,
+        "path": str(path),
+        "profile": arguments.profile,
+    }
+
+    def run(client: str, _: int) -> Costs:
+        command = [sys.executable, "-m", "benchmarks._fetch", client, json.dumps(job)]
+        try:
+            return run_json(command, environment())
+        finally:
+            path.unlink(missing_ok=True)
+
+    return (turns or Turns(rounds=arguments.rounds)).take(clients, run)
 
 
-def print_table(results: dict[str, list[dict[str, float]]], *, ours: str = OURS) -> None:
-    medians = {client: median_of(runs) for client, runs in results.items()}
-    own_first = medians[ours]
-    print("| client | wall s | CPU s | peak MiB | ours / it: wall | CPU | RSS |")
-    print("|---|---|---|---|---|---|---|")
+def print_table(results: Results, *, ours: str = OURS) -> None:
+    medians = {client: median_of(runs) for client, runs in results.items() if runs}
+    own_first = medians.get(ours)
+    print("| client | rounds | wall s | CPU s | peak MiB | ours / it: wall | CPU | RSS |")
+    print("|---|---|---|---|---|---|---|---|")
     for client, own in medians.items():
         columns = ("wall_s", "cpu_s", "peak_mib")
-        ratios = [f"{own_first[column] / own[column]:.2f}" for column in columns]
+        ratios = [
+            f"{own_first[column] / own[column]:.2f}" if own_first else "" for column in columns
+        ]
         print(
-            f"| {client} | {own['wall_s']:.2f} | {own['cpu_s']:.2f} | {own['peak_mib']:.0f}"
-            f" | {' | '.join(ratios)} |"
+            f"| {client} | {len(results[client])} | {own['wall_s']:.2f} | {own['cpu_s']:.2f}"
+            f" | {own['peak_mib']:.0f} | {' | '.join(ratios)} |"
         )
 
 

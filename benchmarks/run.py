@@ -1,10 +1,17 @@
 """Everything of docs/performance.md in one run: ``python -m benchmarks.run [--quick]``.
 
 Starts MinIO and a server that drops what it is sent, lets all clients take turns, prints the
-tables as docs/performance.md holds them, and says which of the wanted ratios are met. ``--json``
-writes the figures; ``--against FILE`` compares ratios to peers with those of an earlier run, and
-ends with 1 where one has grown by more than a fifth. A section begins only while ``--minutes`` are
-not over. Peers that are not installed are left out (``pip install obstore``; rclone is built).
+tables as docs/performance.md holds them, and says which of the wanted ratios are met.
+
+Disk: what a run has stored is deleted before the next one, and no export is written out: at most
+four times ``--size`` lie in ``--folder`` at once (2 GiB: 8 GiB, 6 of them with MinIO).
+Time: no section begins after ``--minutes``, and none begins another round once its share of them
+is over; a client that takes long beside the others has fewer rounds, as the tables say.
+
+``--sections`` names those to run. ``--json`` writes the figures; ``--against FILE`` compares ratios
+to peers with those of an earlier run. Ends with 1 where a section failed, or where such a ratio has
+grown by more than a fifth. Peers that are not installed are left out (``pip install obstore
+awscrt``; rclone is built).
 """
 
 from __future__ import annotations
@@ -13,52 +20,42 @@ import argparse
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from botocore.session import Session
 
 from benchmarks import download, upload
+from benchmarks._bars import Bar, svg_of_bars
 from benchmarks._job import ENVIRONMENT
 from benchmarks._servers import minio, null_server, rclone_folder
 from benchmarks._sources import make_xva, parsed_size
+from benchmarks._turns import ClientError, Results, Turns, median_of
+from benchmarks._wanted import Costs, compared, judged
 from benchmarks.tail import link_to
 from tests.stores.real_servers import RealServer
 
-GROWN = 1.2  # a ratio that has grown by more is said to be worse than before
 LINK_BYTES_PER_S = 100e6
-Costs = dict[str, dict[str, float]]  # client -> medians
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """At most ``most`` times what the peers cost together; without peers: at most ``most``."""
-
-    section: str
-    ours: str
-    column: str
-    most: float
-    peer: str = ""
-
-
-WANTED = (
-    Wanted(section="engine", ours="asyncpipe-crc", column="cpu_s", most=0.9, peer="awscrt"),
-    Wanted(section="engine", ours="asyncpipe-crc", column="peak_mib", most=0.25, peer="awscrt"),
-    Wanted(section="engine", ours="asyncpipe", column="cpu_s", most=0.9, peer="awscrt-sha256"),
-    Wanted(section="pull", ours="asyncpipe", column="cpu_s", most=1.0, peer="obstore-sha256"),
-    Wanted(section="pull", ours="asyncpipe", column="wall_s", most=1.1, peer="rclone"),
-    Wanted(section="pull", ours="asyncpipe", column="peak_mib", most=120),
-    Wanted(section="publish", ours="publish", column="cpu_s", most=1.0, peer="awscrt-sha256"),
-    Wanted(section="publish", ours="publish", column="wall_s", most=1.1, peer="awscrt"),
-    Wanted(section="publish", ours="publish", column="peak_mib", most=150),
-    Wanted(section="publish, 100 MB/s", ours="publish", column="wall_s", most=1.1, peer="awscrt"),
-    Wanted(section="publish, 100 MB/s", ours="publish", column="peak_mib", most=150),
-)
+# section -> share of --minutes after which it begins no further round
+SHARES: Mapping[str, float] = {
+    "engine": 0.12,
+    "tail": 0.2,
+    "scale": 0.2,
+    "publish": 0.2,
+    "slow": 0.2,
+    "pull": 0.16,
+    "xva": 0.12,
+}
+NULL, STORED = ("engine", "tail", "scale"), ("publish", "slow", "pull")
+FEW_ROUNDS = {"rclone": 1, "boto3": 1}  # as uploads: two and four times as long as the others
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,13 +64,19 @@ class Run:
 
     arguments: argparse.Namespace
     folder: Path
+    source: Path
     peers: frozenset[str]
     ends_s: float
     found: dict[str, Costs] = field(default_factory=dict)
+    failures: dict[str, list[str]] = field(default_factory=dict)
 
-    def installed(self, *names: str) -> list[str]:
+    def wants(self, *names: str) -> bool:
+        """Whether one of these sections was asked for."""
+        return any(name in self.arguments.sections for name in names)
+
+    def installed(self, *names: str) -> str:
         """Those of the peers that this machine has."""
-        return [name for name in names if name.removesuffix("-sha256") in self.peers]
+        return ",".join(name for name in names if name.removesuffix("-sha256") in self.peers)
 
     def job(self, **changes: object) -> argparse.Namespace:
         """Arguments as the single benchmarks take them."""
@@ -87,6 +90,18 @@ class Run:
         }
         return argparse.Namespace(**{**common, **changes})
 
+    def turns(self, name: str, **more: Any) -> Turns:
+        """Rounds of a section, within its share of the time."""
+        ends_s = time.monotonic() + SHARES[name] * self.arguments.minutes * 60
+        failures = self.failures.setdefault(name, [])
+        return Turns(rounds=self.arguments.rounds, ends_s=ends_s, failures=failures, **more)
+
+    def keep(self, title: str, results: Results, show: Callable[[Results], None]) -> None:
+        """Print a table, and keep its medians."""
+        self.found[title] = {client: median_of(runs) for client, runs in results.items() if runs}
+        show(results)
+        print(flush=True)
+
 
 def main() -> None:
     arguments = parsed_arguments()
@@ -96,11 +111,12 @@ def main() -> None:
     modules = ("awscrt", "obstore", "boto3", "aioboto3")
     peers = {name for name in modules if importlib.util.find_spec(name) is not None}
     peers |= {"rclone"} if rclone is not None else set()
-    load_before = os.getloadavg()[0]
+    load_before, began_s = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         run = Run(
             arguments=arguments,
             folder=Path(name),
+            source=Path(name) / "benchmark.xva",
             peers=frozenset(peers),
             ends_s=time.monotonic() + arguments.minutes * 60,
         )
@@ -108,6 +124,7 @@ def main() -> None:
         print(f"medians of {arguments.rounds} rounds\n", flush=True)
         everything(run)
     report = judged(run.found)
+    print(f"\n{time.monotonic() - began_s:.0f} s in all.")
     if arguments.json is not None:
         told = {
             "machine": upload.machine(),
@@ -116,159 +133,204 @@ def main() -> None:
             "size_bytes": arguments.size,
             "rounds": arguments.rounds,
             "sections": run.found,
+            "failures": run.failures,
             "wanted": report,
         }
         arguments.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    failed = any(run.failures.values())
     if arguments.against is not None:
-        sys.exit(1 if compared(run.found, json.loads(arguments.against.read_text())) else 0)
+        failed |= bool(compared(run.found, json.loads(arguments.against.read_text())))
+    sys.exit(1 if failed else 0)
 
 
 def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.run", description=__doc__)
     parser.add_argument("--size", type=parsed_size, default=parsed_size("2GiB"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="64 MiB, one round, no scale")
-    parser.add_argument("--minutes", type=float, default=40.0, help="no section begins later")
+    parser.add_argument("--sections", default=",".join(SHARES), help="of %(default)s")
+    parser.add_argument("--quick", action="store_true", help="64 MiB, one round")
+    parser.add_argument("--minutes", type=float, default=25.0, help="for all of it, about")
     parser.add_argument("--folder", type=Path, default=None, help="for files and MinIO's data")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--against", type=Path, default=None, help="JSON of an earlier run")
     parser.add_argument("--plots", type=Path, default=None, help="folder for SVG files")
     arguments = parser.parse_args()
+    arguments.sections = arguments.sections.split(",")
+    if unknown := set(arguments.sections) - set(SHARES):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
     if arguments.quick:
         arguments.size, arguments.rounds = parsed_size("64MiB"), 1
+    for folder in (arguments.folder, arguments.plots):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
     return arguments
 
 
 def everything(run: Run) -> None:
     """Measure section after section."""
-    source = make_xva(run.folder / "benchmark.xva", run.arguments.size)
-    upload.warm(source)
-    with null_server() as endpoint:
-        with section(run, "engine") as is_due:
-            if is_due:
-                engine(run, source, endpoint)
-        with section(run, "tail") as is_due:
-            if is_due:
-                tail(run, endpoint)
-        with section(run, "scale") as is_due:
-            if is_due and not run.arguments.quick:
-                scale(run, endpoint)
-    with minio(run.folder / "minio") as server:
-        if server is not None:
-            with_minio(run, source, server)
-    with section(run, "xva") as is_due:
-        if is_due and not run.arguments.quick:
-            script("xva")
+    if run.wants("engine", *STORED):
+        make_xva(run.source, run.arguments.size)
+    if run.wants(*NULL):
+        with null_server() as endpoint:
+            section(run, "engine", lambda: engine(run, endpoint))
+            section(run, "tail", lambda: tail(run, endpoint))
+            section(run, "scale", lambda: scale(run, endpoint))
+    if run.wants(*STORED):
+        with minio(run.folder / "minio") as server:
+            if server is None:
+                run.failures["MinIO"] = ["it can be neither found nor built"]
+            else:
+                with_minio(run, server)
+        shutil.rmtree(run.folder / "minio", ignore_errors=True)
+    run.source.unlink(missing_ok=True)
+    section(run, "xva", lambda: script("xva", "--folder", str(run.folder), *short(run)))
+    draw(run)
 
 
-@contextmanager
-def section(run: Run, name: str) -> Iterator[bool]:
-    """Print a title; one section's failure, or a lack of time, leaves the others."""
+def short(run: Run) -> list[str]:
+    """Less work for a look at whether everything works."""
+    return ["--size", str(min(run.arguments.size, parsed_size("1GiB")))]
+
+
+def section(run: Run, name: str, measure: Callable[[], None]) -> None:
+    """Print a title and measure; one section's failure, or a lack of time, leaves the others."""
+    if not run.wants(name):
+        return
     is_due = time.monotonic() < run.ends_s
     print(f"## {name}{'' if is_due else ': left out, the time is up'}\n", flush=True)
+    failures = run.failures.setdefault(name, [])
     try:
-        yield is_due
-    except (subprocess.SubprocessError, OSError, ValueError) as error:
-        print(f"\n{name} failed: {error}\n", flush=True)
+        if is_due:
+            measure()
+    except (subprocess.SubprocessError, OSError, ValueError, LookupError, ClientError) as error:
+        failures.append(f"{type(error).__name__}: {error}")
+    for failure in failures:
+        print(f"{name} failed: {failure}\n", flush=True)
 
 
-def engine(run: Run, source: Path, endpoint: str) -> None:
+def engine(run: Run, endpoint: str) -> None:
     peers = run.installed("awscrt", "awscrt-sha256", "obstore", "obstore-sha256", "boto3")
-    job = run.job(endpoint=endpoint, ours=upload.OURS, peers=",".join(peers))
-    keep(run, "engine", upload.measured(job, source), upload.print_table)
+    upload.warm(run.source)
+    job = run.job(endpoint=endpoint, ours=upload.OURS, peers=peers)
+    turns = run.turns("engine", most_rounds=FEW_ROUNDS)
+    run.keep("engine", upload.measured(job, run.source, turns), upload.print_table)
 
 
-def with_minio(run: Run, source: Path, server: RealServer) -> None:
+def with_minio(run: Run, server: RealServer) -> None:
     endpoint = server.environment["AWS_ENDPOINT_URL_S3"]
     for name in ENVIRONMENT:
         os.environ[name] = server.environment.get(name, ENVIRONMENT[name])
-    asked = {"bucket": server.bucket, "profile": "auto", "ours": ("publish",)}
-    uploads = run.installed("awscrt", "awscrt-sha256", "obstore", "rclone")
-    with section(run, "publish") as is_due:
-        if is_due:
-            job = run.job(endpoint=endpoint, peers=",".join(uploads), **asked)
-            keep(run, "publish", upload.measured(job, source), download_table("publish"))
-    with section(run, "publish, 100 MB/s") as is_due:
-        if is_due:
-            with link_to(endpoint, LINK_BYTES_PER_S) as slow:
-                job = run.job(endpoint=slow, peers=",".join(uploads[:1]), **asked)
-                found = upload.measured(job, source)
-            keep(run, "publish, 100 MB/s", found, download_table("publish"))
-    with section(run, "pull") as is_due:
-        if is_due:
-            peers = run.installed("obstore-sha256", "obstore", "rclone", "awscrt", "boto3")
-            asked["peers"] = ",".join(peers)
-            job = run.job(endpoint=endpoint, **asked)
-            key = download.published(job, run.folder)
-            keep(run, "pull", download.measured(job, run.folder, key), download.print_table)
+    store = Stored(endpoint=endpoint, bucket=server.bucket, folder=run.folder)
+    section(run, "publish", lambda: publish(run, store, endpoint, "publish"))
+
+    def slowly() -> None:
+        with link_to(endpoint, LINK_BYTES_PER_S) as slow:
+            publish(run, store, slow, "slow")
+
+    section(run, "slow", slowly)
+    section(run, "pull", lambda: pull(run, store))
 
 
-def download_table(ours: str) -> Callable[[dict[str, list[dict[str, float]]]], None]:
-    """Print a table of which ``ours`` is the first client."""
-    return lambda results: download.print_table(results, ours=ours)
+def publish(run: Run, store: Stored, endpoint: str, name: str) -> None:
+    peers = ("awscrt", "awscrt-sha256", "obstore", "rclone") if name == "publish" else ("awscrt",)
+    job = run.job(
+        endpoint=endpoint,
+        peers=run.installed(*peers),
+        bucket=store.bucket,
+        profile="auto",
+        ours=("publish",),
+    )
+    turns = run.turns(
+        name,
+        most_rounds=FEW_ROUNDS,
+        after=lambda client, number: store.remove(upload.key_of(client, number)),
+    )
+    title = "publish" if name == "publish" else "publish, 100 MB/s"
+    found = upload.measured(job, run.source, turns)
+    run.keep(title, found, lambda results: download.print_table(results, ours="publish"))
 
 
-def keep(
-    run: Run,
-    name: str,
-    results: dict[str, list[dict[str, float]]],
-    show: Callable[[dict[str, list[dict[str, float]]]], None],
-) -> None:
-    run.found[name] = {client: upload.median_of(runs) for client, runs in results.items()}
-    show(results)
-    print(flush=True)
+def pull(run: Run, store: Stored) -> None:
+    peers = run.installed("obstore-sha256", "obstore", "rclone", "awscrt", "boto3")
+    job = run.job(endpoint=store.endpoint, peers=peers, bucket=store.bucket, profile="auto")
+    key, prefix = download.published(job, run.folder, run.source)
+    try:
+        found = download.measured(job, run.folder, key, run.turns("pull"))
+        run.keep("pull", found, download.print_table)
+    finally:
+        store.remove(prefix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the clients leave in the store, to be removed again."""
+
+    endpoint: str
+    bucket: str
+    folder: Path
+
+    def remove(self, prefix: str) -> None:
+        """Delete every object below ``prefix``, and wait until the disk has room again."""
+        before_bytes = shutil.disk_usage(self.folder).used
+        client: Any = Session().create_client(
+            "s3", endpoint_url=self.endpoint, region_name=ENVIRONMENT["AWS_REGION"]
+        )
+        removed_bytes = 0
+        for page in client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix
+        ):
+            for item in page.get("Contents", ()):
+                client.delete_object(Bucket=self.bucket, Key=item["Key"])
+                removed_bytes += item["Size"]
+        client.close()
+        until_s = time.monotonic() + 20
+        while time.monotonic() < until_s:  # MinIO empties its waste bin later
+            if before_bytes - shutil.disk_usage(self.folder).used >= removed_bytes // 2:
+                return
+            time.sleep(0.2)
 
 
 def tail(run: Run, endpoint: str) -> None:
-    sizes = "64MiB" if run.arguments.quick else "1GiB,4GiB,16GiB"
+    is_short = run.arguments.size < parsed_size("1GiB")
+    sizes = str(run.arguments.size) if is_short else "1GiB,4GiB,16GiB"
     script("tail", "--endpoint", endpoint, "--sizes", sizes, "--folder", str(run.folder))
 
 
 def scale(run: Run, endpoint: str) -> None:
-    plots = run.arguments.plots
-    drawn = ["--plots", str(plots)] if plots is not None else []
-    where = ["--endpoint", endpoint, "--folder", str(run.folder)]
-    script("scale", *where, "--sizes", "1GiB,4GiB,16GiB", "--each", "256MiB", *drawn)
+    is_short = run.arguments.size < parsed_size("1GiB")
+    sizes = "64MiB,256MiB" if is_short else "1GiB,4GiB,16GiB,64GiB"
+    words = ["--endpoint", endpoint, "--folder", str(run.folder), "--sizes", sizes]
+    words += ["--each", "64MiB" if is_short else "1GiB"]
+    if run.arguments.plots is not None:
+        words += ["--plots", str(run.arguments.plots)]
+    script("scale", *words)
 
 
 def script(name: str, *words: str) -> None:
-    """Run another benchmark, whose tables go where ours go."""
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *words], check=True)
+    """Run another benchmark, whose tables go where ours go; ClientError with its last words."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *words]
+    with tempfile.TemporaryFile() as errors:
+        done = subprocess.run(command, check=False, stderr=errors)
+        errors.seek(0)
+        said = errors.read().decode(errors="replace")
+    sys.stderr.write(said)
     print(flush=True)
+    if done.returncode:
+        raise ClientError(f"{name}, exit status {done.returncode}\n{said[-1500:]}")
 
 
-def judged(found: dict[str, Costs]) -> list[dict[str, object]]:
-    """Print which wanted ratios are met."""
-    print("## Wanted\n\n| section | what | wanted | found | |\n|---|---|---|---|---|")
-    rows: list[dict[str, object]] = []
-    for wanted in WANTED:
-        value = ratio(found.get(wanted.section, {}), wanted)
-        what = f"{wanted.ours} {wanted.column}" + (f" / {wanted.peer}" if wanted.peer else "")
-        shown = "not measured" if value is None else f"{value:.2f}"
-        verdict = "" if value is None else "met" if value <= wanted.most else "missed"
-        print(f"| {wanted.section} | {what} | {wanted.most:g} | {shown} | {verdict} |")
-        rows.append({"section": wanted.section, "what": what, "most": wanted.most, "found": value})
-    return rows
-
-
-def ratio(costs: Costs, wanted: Wanted) -> float | None:
-    """Our figure, as a ratio to the peer's where there is one; None: one of them is missing."""
-    if wanted.ours not in costs or (wanted.peer and wanted.peer not in costs):
-        return None
-    ours = costs[wanted.ours][wanted.column]
-    return ours / costs[wanted.peer][wanted.column] if wanted.peer else ours
-
-
-def compared(found: dict[str, Costs], before: dict[str, dict[str, Costs]]) -> Sequence[str]:
-    """Print the ratios that have grown since an earlier run, and return them."""
-    grown = []
-    for wanted in WANTED:
-        now = ratio(found.get(wanted.section, {}), wanted)
-        then = ratio(before["sections"].get(wanted.section, {}), wanted)
-        if now is not None and then is not None and now > GROWN * then:
-            grown.append(f"{wanted.section}: {wanted.ours} {wanted.column} {then:.2f} -> {now:.2f}")
-    print("\n" + ("\n".join(grown) or "No ratio has grown by more than a fifth."))
-    return grown
+def draw(run: Run) -> None:
+    """Draw CPU time and memory of every client."""
+    if run.arguments.plots is None:
+        return
+    for section_name, file in (("engine", "engine"), ("publish", "publish"), ("pull", "pull")):
+        for column, unit in (("wall_s", "Seconds"), ("cpu_s", "CPU seconds"), ("peak_mib", "MiB")):
+            costs = run.found.get(section_name, {})
+            bars = [Bar(label=client, value=cost[column]) for client, cost in costs.items()]
+            if bars:
+                path = run.arguments.plots / f"{file}-{column.partition('_')[0]}.svg"
+                title = f"{section_name}, {run.arguments.size / 2**30:g} GiB: {unit}"
+                path.write_text(svg_of_bars(title, bars), encoding="utf-8")
 
 
 if __name__ == "__main__":

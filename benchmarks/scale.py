@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.scale --endpoint http://127.0.0.1:9100 --sizes 1GiB,4GiB,16GiB,64GiB
 --templates 1,4,16 --plots docs/images``. The files are sparse: they take no room, but every byte
-is read, digested (SHA-256, CRC64NVME) and sent.
+is read, digested (SHA-256, CRC64NVME) and sent. "First done after" is the share of the time until
+the last of several files was done: near 1 they have shared the link evenly.
 """
 
 from __future__ import annotations
@@ -63,12 +64,16 @@ def measured(arguments: argparse.Namespace, size_bytes: int, copies: int) -> dic
 
 
 def print_table(title: str, values: Sequence[float], runs: Sequence[dict[str, float]]) -> None:
-    print(f"| {title} | wall s | CPU s | CPU s per GiB | peak MiB |\n|---|---|---|---|---|")
+    print(
+        f"| {title} | wall s | CPU s | CPU s per GiB | peak MiB | threads | descriptors"
+        " | first done after |\n|---|---|---|---|---|---|---|---|"
+    )
     for value, run in zip(values, runs, strict=True):
         per_gib_s = (run["cpu_s"] - run["imports_s"]) / run["gib"]
         print(
             f"| {value:g} | {run['wall_s']:.1f} | {run['cpu_s']:.1f} | {per_gib_s:.2f}"
-            f" | {run['peak_mib']:.0f} |"
+            f" | {run['peak_mib']:.0f} | {run['threads']:.0f} | {run['descriptors']:.0f}"
+            f" | {run['first_done']:.2f} |"
         )
     print()
 

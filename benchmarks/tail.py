@@ -29,7 +29,7 @@ from asyncpipe.upload.source import GrowingFile
 from asyncpipe.xva.read.validator import XvaValidator
 from benchmarks._job import Job
 from benchmarks._ours import opened, target_of
-from benchmarks._sources import MIB, make_xva, parsed_size
+from benchmarks._sources import MIB, parsed_size
 from benchmarks.upload import machine
 
 
@@ -55,34 +55,33 @@ def parsed_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_one(arguments: argparse.Namespace, size_bytes: int, folder: Path) -> None:
-    whole = make_xva(folder / "whole.xva", size_bytes)
+def run_one(arguments: argparse.Namespace, disk_bytes: int, folder: Path) -> None:
     with link_to(arguments.endpoint, arguments.link) as endpoint:
         job = Job(
             endpoint=endpoint,
             bucket=arguments.bucket,
-            key=f"tail/{size_bytes}",
+            key=f"tail/{disk_bytes}",
             path=folder / "export.xva",
             profile=arguments.profile,
         )
-        tail_s, parts = anyio.run(followed, job, whole, whole.stat().st_size, arguments.export)
-    part_bytes = -(-whole.stat().st_size // parts // MIB) * MIB
+        tail_s, parts, size_bytes = anyio.run(followed, job, disk_bytes, arguments.export)
+    part_bytes = -(-size_bytes // parts // MIB) * MIB
     part_times = tail_s / (part_bytes / arguments.link)
-    gib = size_bytes / 1024 / MIB
-    print(f"| {gib:g} | {tail_s:.3f} | {part_bytes // MIB} | {part_times:.2f} | {parts} |")
+    gib = disk_bytes / 1024 / MIB
+    print(
+        f"| {gib:g} | {tail_s:.3f} | {part_bytes // MIB} | {part_times:.2f} | {parts} |", flush=True
+    )
 
 
-async def followed(
-    job: Job, whole: Path, size_bytes: int, export_bytes_per_s: float
-) -> tuple[float, int]:
-    """Export and upload at once; return (seconds of the tail, parts)."""
+async def followed(job: Job, disk_bytes: int, export_bytes_per_s: float) -> tuple[float, int, int]:
+    """Export and upload at once; return (seconds of the tail, parts, bytes)."""
     options = TransferOptions()
     finished = anyio.Event()
     ended_s = 0.0
 
     async def export() -> None:
         nonlocal ended_s
-        command = [sys.executable, "-m", "benchmarks._writer", str(whole), str(job.path)]
+        command = [sys.executable, "-m", "benchmarks._writer", str(job.path), str(disk_bytes)]
         done = await anyio.run_process([*command, str(export_bytes_per_s)], stderr=None)
         ended_s = float(done.stdout)
         finished.set()
@@ -99,7 +98,7 @@ async def followed(
                 budget=budget,
                 options=options,
                 inspector=XvaValidator(),
-                expected_size_bytes=size_bytes,
+                expected_size_bytes=disk_bytes,
             )
         ) as upload,
     ):
@@ -109,7 +108,7 @@ async def followed(
         for name in ("metadata.json", "latest.json"):
             await store.put(f"{job.key}-{name}", b"{}", content_type="application/json")
         tail_s = time.monotonic() - ended_s
-    return tail_s, published.part_count
+    return tail_s, published.part_count, published.digests.size_bytes
 
 
 @contextmanager

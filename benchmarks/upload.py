@@ -11,8 +11,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._sources import make_xva, parsed_size
+from benchmarks._turns import Costs, Results, Turns, median_of, run_json
 
 OURS = ("asyncpipe-crc", "asyncpipe")
 COLUMNS = ("wall_s", "cpu_s", "peak_mib")
@@ -58,57 +57,50 @@ def warm(path: Path) -> None:
             pass
 
 
-def measured(arguments: argparse.Namespace, path: Path) -> dict[str, list[dict[str, float]]]:
+def measured(arguments: argparse.Namespace, path: Path, turns: Turns | None = None) -> Results:
     clients = [*arguments.ours, *(peer for peer in arguments.peers.split(",") if peer)]
-    results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
-    for number in range(arguments.rounds):
-        for client in clients:
-            job = {
-                "endpoint": arguments.endpoint,
-                "bucket": arguments.bucket,
-                "key": f"benchmark/{client}-{number}",
-                "path": str(path),
-                "profile": arguments.profile,
-                "ca_bundle": arguments.ca_bundle,
-            }
-            results[client].append(run_child(client, job))
-            print(f"round {number + 1} {client}: {results[client][-1]}", file=sys.stderr)
-    return results
+
+    def run(client: str, number: int) -> Costs:
+        job = {
+            "endpoint": arguments.endpoint,
+            "bucket": arguments.bucket,
+            "key": key_of(client, number),
+            "path": str(path),
+            "profile": arguments.profile,
+            "ca_bundle": arguments.ca_bundle,
+        }
+        return run_child(client, job)
+
+    return (turns or Turns(rounds=arguments.rounds)).take(clients, run)
 
 
-def run_child(client: str, job: dict[str, Any]) -> dict[str, float]:
+def key_of(client: str, number: int) -> str:
+    """The object, or the prefix, of one run."""
+    return f"benchmark/{client}-{number}"
+
+
+def run_child(client: str, job: dict[str, Any]) -> Costs:
     """Run one upload in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks._child", client, json.dumps(job)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return run_json([sys.executable, "-m", "benchmarks._child", client, json.dumps(job)])
 
 
-def print_table(results: dict[str, list[dict[str, float]]]) -> None:
-    medians = {client: median_of(runs) for client, runs in results.items()}
-    print("| client | wall s | CPU s | of it imports | peak MiB | " + ratio_titles() + " |")
-    print("|---|---|---|---|---|" + "---|" * len(OURS) * len(COLUMNS))
+def print_table(results: Results) -> None:
+    medians = {client: median_of(runs) for client, runs in results.items() if runs}
+    ours = [name for name in OURS if name in medians]
+    print(f"| client | rounds | wall s | CPU s | of it imports | peak MiB |{ratio_titles(ours)}")
+    print("|---|---|---|---|---|---|" + "---|" * len(ours) * len(COLUMNS))
     for client, own in medians.items():
-        ratios = [
-            f"{medians[ours][column] / own[column]:.2f}" for ours in OURS for column in COLUMNS
-        ]
+        ratios = [medians[name][column] / own[column] for name in ours for column in COLUMNS]
         print(
-            f"| {client} | {own['wall_s']:.2f} | {own['cpu_s']:.2f} | {own['imports_s']:.2f}"
-            f" | {own['peak_mib']:.0f} | {' | '.join(ratios)} |"
+            f"| {client} | {len(results[client])} | {own['wall_s']:.2f} | {own['cpu_s']:.2f}"
+            f" | {own['imports_s']:.2f} | {own['peak_mib']:.0f} |"
+            + "".join(f" {value:.2f} |" for value in ratios)
         )
 
 
-def ratio_titles() -> str:
+def ratio_titles(ours: Sequence[str]) -> str:
     names = {"wall_s": "wall", "cpu_s": "CPU", "peak_mib": "RSS"}
-    return " | ".join(f"{ours} / it: {names[column]}" for ours in OURS for column in COLUMNS)
-
-
-def median_of(runs: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {column: statistics.median(run[column] for run in runs) for column in runs[0]}
+    return "".join(f" {name} / it: {names[column]} |" for name in ours for column in COLUMNS)
 
 
 def machine() -> str:

@@ -2,17 +2,20 @@
 
 CPU seconds of the process (what the upload pays), median of several runs; bytes are those of the
 file, for compressed ones those of the archive inside. Memory is the peak of a process of its own.
+Before that, whole commands beside tar, xva-img (``apt install xva-img``) and qemu-img. At most four
+times ``--size`` lie in ``--folder``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,23 +24,22 @@ from asyncpipe.xva.read.chunks import digest
 from asyncpipe.xva.read.validator import XvaValidator
 from asyncpipe.xva.write.records import VmSpec
 from asyncpipe.xva.write.writer import RawSource, Sink, write_xva
+from benchmarks._sources import DATE_UTC, MIB, export_of, parsed_size
+from benchmarks._xva_programs import compare
 from tests.xva import samples
 
-MIB = 1024 * 1024
 RUNS = 5
 PIECE = 8 * MIB
-MIXED_BYTES = 1024 * MIB
-DATE = "20261123T17:00:00Z"
 
 # Repeats one archive's chunks under ever higher numbers: any size from little memory and no disk.
 MEMORY_CHILD = """
-import pathlib, sys
+import os, pathlib, sys
 from asyncpipe.xva.read.validator import XvaValidator
-from benchmarks.xva import long_archive
+from benchmarks._sources import export_of
 validator = XvaValidator()
 buffer = bytearray(8 << 20)
 filled = 0
-for piece in long_archive(int(sys.argv[1])):
+for piece in export_of(int(sys.argv[1]), os.urandom(1 << 20)):
     if filled + len(piece) > len(buffer):
         with memoryview(buffer) as view:
             validator.feed(view[:filled])
@@ -52,28 +54,12 @@ print(report.size_bytes, status.split('VmHWM:')[1].split()[0])
 """
 
 
-def long_archive(disk_bytes: int) -> Iterator[bytes]:
-    """Yield an XVA with a disk of ``disk_bytes`` (whole MiB), every chunk stored."""
-    from asyncpipe.xva.read.tar import ZERO_BLOCK, pack_header, padding_of  # noqa: PLC0415
-    from asyncpipe.xva.write.description import DiskSpec, ova_xml  # noqa: PLC0415
-
-    disk = DiskSpec(name="long", virtual_size_bytes=disk_bytes)
-    ova = ova_xml(VmSpec(name="long"), [disk], date_utc=DATE)
-    yield pack_header("ova.xml", len(ova)) + ova + bytes(padding_of(len(ova)))
-    data = os.urandom(MIB)
-    stored = digest(".xxhash", data) + bytes(496)
-    for counter in range(disk_bytes // MIB):
-        name = f"Ref:100/{counter:08d}"
-        yield pack_header(name, MIB)
-        yield data
-        yield pack_header(f"{name}.xxhash", 16) + stored
-    yield ZERO_BLOCK * 2
-
-
-def median_rate(size_bytes: int, run: Callable[[], object]) -> tuple[float, float]:
-    """Return the median and the best of ``RUNS``, in GB per CPU second of this process."""
+def median_rate(
+    size_bytes: int, run: Callable[[], object], runs: int = RUNS
+) -> tuple[float, float]:
+    """Return the median and the best of ``runs``, in GB per CPU second of this process."""
     rates = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         started = time.process_time()
         run()
         rates.append(size_bytes / (time.process_time() - started) / 1e9)
@@ -103,16 +89,18 @@ def row(what: str, rates: tuple[float, float]) -> None:
     print(f"| {what:<52} | {rates[0]:6.2f} | {rates[1]:6.2f} |")
 
 
-def speeds(folder: Path) -> None:
+def speeds(folder: Path, size_bytes: int) -> None:
     print(f"| {'GB per CPU second':<52} | median |   best |")
     print(f"|{'-' * 54}|--------|--------|")
-    plain_speeds()
+    plain_speeds(size_bytes // 2)
     image = folder / "mixed.raw"
-    mixed_disk(image, MIXED_BYTES)
+    mixed_disk(image, size_bytes)
     compressed_speeds(image, folder)
     for compression in Compression:
-        rates = median_rate(MIXED_BYTES, partial(to_null, image, compression))
+        runs = 1 if compression is Compression.GZIP else RUNS
+        rates = median_rate(size_bytes, partial(to_null, image, compression), runs)
         row(f"create {compression}, bytes of the disk, half of it holes", rates)
+    image.unlink()
     sparse = folder / "sparse.raw"
     with sparse.open("wb") as file:
         file.truncate(1024 * 1024 * MIB)
@@ -121,15 +109,18 @@ def speeds(folder: Path) -> None:
     print(f"\nAn empty disk of 1 TiB becomes an XVA in {time.perf_counter() - started:.3f} s.")
 
 
-def plain_speeds() -> None:
+def plain_speeds(size_bytes: int) -> None:
     data = os.urandom(MIB)
-    hashing = median_rate(512 * MIB, lambda: [digest(".xxhash", data) for _ in range(512)])
+    count = size_bytes // MIB
+    hashing = median_rate(size_bytes, lambda: [digest(".xxhash", data) for _ in range(count)])
     row("XXH64 alone, for comparison", hashing)
-    full = b"".join(long_archive(512 * MIB))
+    full = b"".join(export_of(size_bytes, data))
     for piece_bytes, name in ((64 * 1024, "64 KiB"), (MIB, "1 MiB"), (PIECE, "8 MiB")):
         rates = median_rate(len(full), partial(validate, full, piece_bytes))
         row(f"validate plain, XXH64, pieces of {name}", rates)
-    sha = samples.pack(samples.members_of([samples.disk("Ref:1", 256 * MIB, checksum="checksum")]))
+    del full
+    disk = samples.disk("Ref:1", min(size_bytes, 256 * MIB), checksum="checksum")
+    sha = samples.pack(samples.members_of([disk]))
     row(
         "validate plain, SHA-1, pieces of 8 MiB",
         median_rate(len(sha), partial(validate, sha, PIECE)),
@@ -153,7 +144,7 @@ def to_null(image: Path, compression: Compression) -> None:
 def write(image: Path, out: Sink, compression: Compression) -> int:
     source = RawSource(path=image, name="disk")
     vm = VmSpec(name="bench")
-    written = write_xva(out, vm, [source], date_utc=DATE, compression=compression)
+    written = write_xva(out, vm, [source], date_utc=DATE_UTC, compression=compression)
     return written.chunk_bytes
 
 
@@ -173,9 +164,15 @@ def memory() -> None:
 
 
 def main() -> None:
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {RUNS} runs each\n")
-    with tempfile.TemporaryDirectory() as name:
-        speeds(Path(name))
+    parser = argparse.ArgumentParser(prog="benchmarks.xva", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=None, help="best on tmpfs")
+    parser.add_argument("--size", type=parsed_size, default=parsed_size("1GiB"))
+    arguments = parser.parse_args()
+    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {RUNS} runs each\n", flush=True)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        compare(Path(name), arguments.size)
+        print(flush=True)
+        speeds(Path(name), arguments.size)
     memory()
 
 

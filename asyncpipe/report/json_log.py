@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TextIO
-
-import structlog
-from structlog.typing import EventDict
+from typing import TYPE_CHECKING, TextIO
 
 from asyncpipe.model.events import (
     Event,
@@ -28,8 +25,12 @@ from asyncpipe.model.identity import OsIdentity
 from asyncpipe.model.publication import Failed, Outcome, Published
 from asyncpipe.report.console.reporter import Console
 from asyncpipe.report.sink import StreamSink
+from asyncpipe.system.logger import structlog
 from asyncpipe.text.format import utc_text
 from asyncpipe.text.safe import clean
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
 
 _CLOSE_TIMEOUT_S = 2.0
 

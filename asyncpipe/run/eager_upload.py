@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
 from asyncpipe.errors import AsyncpipeError, XvaInvalidError, flattened, leaf_of
@@ -21,6 +20,7 @@ from asyncpipe.model.xva import COMPRESSED
 from asyncpipe.run import plan, publish
 from asyncpipe.run.context import RunContext
 from asyncpipe.system.disk import Disk
+from asyncpipe.system.logger import structlog
 from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.session import UploadSession
 from asyncpipe.upload.source import FinishedFile, GrowingFile

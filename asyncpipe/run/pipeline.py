@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
-import structlog
 
 from asyncpipe import metadata
 from asyncpipe.errors import (
@@ -43,6 +42,7 @@ from asyncpipe.run.publishing.attest import attestation_of
 from asyncpipe.run.services import Services
 from asyncpipe.run.state import Built
 from asyncpipe.system.disk import Disk
+from asyncpipe.system.logger import structlog
 from asyncpipe.text.secrets import texts_of, too_short
 from asyncpipe.upload.session import UploadSession
 

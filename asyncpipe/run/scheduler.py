@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-import structlog
 
 from asyncpipe.errors import (
     EXIT_SOME_FAILED,
@@ -19,6 +18,7 @@ from asyncpipe.errors import (
 )
 from asyncpipe.model.publication import Failed, Outcome
 from asyncpipe.system.disk import Disk
+from asyncpipe.system.logger import structlog
 from asyncpipe.text.format import size_text
 from asyncpipe.text.safe import printable
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from asyncpipe.model.template import Template
-from asyncpipe.template import files, hcl, legacy, references, select, variables
-from asyncpipe.template.functions.paths import Where
+from asyncpipe.template import files, references, select
+
+if TYPE_CHECKING:
+    from asyncpipe.template.variables import Inputs
 
 __all__ = ["load"]
 
@@ -34,6 +37,10 @@ def load(
     Raises:
         TemplateError: no template there, broken, or too large; with file and line.
     """
+    # a finished file is published without any template, and need not wait for 40 modules
+    from asyncpipe.template import hcl, legacy  # noqa: PLC0415
+    from asyncpipe.template.functions.paths import Where  # noqa: PLC0415
+
     found = files.read(path, var_files)
     inputs = _inputs(found, variables, environment)
     chosen = select.chooser(only, except_)
@@ -62,10 +69,10 @@ def load(
     )
 
 
-def _inputs(
-    found: files.Files, given: Mapping[str, str], environment: Mapping[str, str]
-) -> variables.Inputs:
-    return variables.Inputs(
+def _inputs(found: files.Files, given: Mapping[str, str], environment: Mapping[str, str]) -> Inputs:
+    from asyncpipe.template.variables import Inputs  # noqa: PLC0415
+
+    return Inputs(
         auto_var_files=found.auto_var_files,
         var_files=found.var_files,
         variables=given,

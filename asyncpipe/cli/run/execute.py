@@ -22,7 +22,6 @@ from asyncpipe.cli.boot.tester import boot_tester_of
 from asyncpipe.cli.run import folders, report
 from asyncpipe.cli.run.earlier import published_earlier
 from asyncpipe.cli.run.hosts import build_host, end_before
-from asyncpipe.cli.run.plugins import furnish_plugins
 from asyncpipe.cli.run.prepare import Prepared, fresh_folder, prepare
 from asyncpipe.cli.run.signals import Announcer, cancelled_by_signals
 from asyncpipe.cli.run.views import write_views
@@ -74,6 +73,8 @@ async def _run(settings: Settings) -> int:
             click.echo(mask.text(shown, prepared.secrets), nl=False)
             exit_code = EXIT_PUBLISHED
         else:
+            from asyncpipe.cli.run.plugins import furnish_plugins  # no other run needs Packer
+
             await furnish_plugins(prepared)
             while (ended := await execute(prepared, announcer)) is None:
                 await anyio.sleep(NEXT_SECOND_S)

@@ -14,8 +14,6 @@ import click
 from asyncpipe import reap
 from asyncpipe.errors import UsageError
 from asyncpipe.host.access import access_of_environment, access_of_template
-from asyncpipe.host.pool import open_pool
-from asyncpipe.host.session import end_session
 from asyncpipe.model.boot.result import TESTS_NAME
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.clean_up import CleanUp
@@ -41,6 +39,9 @@ def build_host(settings: Settings, one: BuildPlan) -> BuildHost | None:
         )
     if access is None:
         return None
+    from asyncpipe.host.pool import open_pool
+    from asyncpipe.host.session import end_session
+
     return BuildHost(
         address=access.address,
         open=lambda: open_pool(access),
@@ -55,6 +56,8 @@ def host_opener(settings: Settings) -> OpenHost:
         access = access_of_environment(
             settings.environment, settings.host_trust, address=address or None
         )
+        from asyncpipe.host.pool import open_pool
+
         return open_pool(access)
 
     return open_host

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import anyio
 import click
-import structlog
 
 from asyncpipe.cli.run.notify import post, run_url_of
 from asyncpipe.model.build import BuildPlan
@@ -28,6 +27,7 @@ from asyncpipe.report.own_log import OwnLog
 from asyncpipe.report.safe_stream import is_capable, wants_colour
 from asyncpipe.run import plan
 from asyncpipe.settings import Settings
+from asyncpipe.system.logger import structlog
 from asyncpipe.system.threads import DaemonWorker
 from asyncpipe.text.format import utc_text
 

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from asyncpipe.text.safe import clean
+
+if TYPE_CHECKING:  # a plain log draws nothing: rich takes 20 ms and 4 MiB to load
+    from rich.table import Table
+    from rich.text import Text
 
 _MOST_CHARS_PER_CELL = 4  # of a line that is not cut before it is measured
 _LEAST_CHARS = 256
@@ -35,6 +35,8 @@ def render_table(
     columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
 ) -> tuple[str, ...]:
     """Draw a table of single-line rows no wider than ``width``; the first column yields last."""
+    from rich.cells import cell_len  # noqa: PLC0415
+
     rows = [[replace(cell, text=clean(cell.text)) for cell in row] for row in rows]
     widths = [max(map(cell_len, texts)) for texts in zip(columns, *map(_texts, rows), strict=True)]
     if sum(widths) + len(_GAP) * (len(widths) - 1) > max(_LEAST_WIDTH, width):
@@ -52,6 +54,8 @@ def _texts(row: Sequence[Cell]) -> list[str]:
 
 
 def _padded(row: Sequence[Cell], widths: Sequence[int], *, colour: bool) -> Iterator[str]:
+    from rich.cells import cell_len  # noqa: PLC0415
+
     for cell, width in zip(row, widths, strict=True):
         text = cell.text.rstrip() if cell.right else cell.text
         blanks = " " * (width - cell_len(text))
@@ -68,6 +72,8 @@ def _painted(text: str, style: str, *, colour: bool) -> str:
 @cache
 def _codes(style: str) -> tuple[str, str]:
     """Return what a terminal reads before and behind a text in this style of rich."""
+    from rich.text import Text  # noqa: PLC0415
+
     before, _, after = _lines(Text("x", style=style), width=_LEAST_WIDTH, colour=True)[0].partition(
         "x"
     )
@@ -78,6 +84,9 @@ def _squeezed(
     columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, colour: bool
 ) -> tuple[str, ...]:
     """Draw a table that is too wide; rich knows which column yields how much, and takes long."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for index, name in enumerate(columns):
         right = bool(rows) and rows[0][index].right
@@ -96,11 +105,15 @@ def styled(text: str, style: str, *, colour: bool) -> str:
     """Return ``text`` in ``style`` (a rich style) when colours are wanted."""
     if not colour or not text:
         return text
+    from rich.text import Text  # noqa: PLC0415
+
     return _lines(Text(text, style=style), width=10_000, colour=True)[0]
 
 
 def cells_of(text: str) -> int:
     """Columns that a line takes on a terminal; its styles take none."""
+    from rich.cells import cell_len  # noqa: PLC0415
+
     return cell_len(_STYLE.sub("", text))
 
 
@@ -108,6 +121,8 @@ def cut(text: str, columns: int) -> str:
     """Cut a line to ``columns`` of a terminal; its styles stay whole, the cut is shown."""
     if text.isascii() and text.isprintable():  # a cell each
         return text if len(text) <= columns else text[: max(0, columns - 1)] + "…"
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415
+
     most = max(_MOST_CHARS_PER_CELL * columns, _LEAST_CHARS)  # measuring many takes long
     if len(text) > most and "\x1b" not in text[most:]:
         text = text[:most] + "…"
@@ -127,6 +142,8 @@ def cut(text: str, columns: int) -> str:
 
 
 def _lines(renderable: Table | Text, *, width: int, colour: bool) -> tuple[str, ...]:
+    from rich.console import Console  # noqa: PLC0415
+
     stream = io.StringIO()
     console = Console(
         file=stream,

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import structlog
-
+from asyncpipe.system.logger import structlog
 from asyncpipe.text.lines import Lines
 from asyncpipe.text.safe import for_console
 

@@ -40,7 +40,7 @@ GROUPS: Final = (
     Group(name="long", budget_s=900, what="whole builds, one after the other", folders=("cli",)),
     Group(
         name="crash",
-        budget_s=1500,
+        budget_s=1800,
         what="kill -9 at random, 1,000 parts",
         folders=("upload", "e2e"),
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+import anyio
 import anyio.to_thread
 
 from asyncpipe.errors import AsyncpipeError
@@ -16,6 +19,9 @@ from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.reap.findings import Finding, Kind
 from asyncpipe.system.files import read_regular
 from asyncpipe.text.safe import printable
+
+_CALL_S: Final = 30.0  # a host that takes longer for one call is not waited for by the test either
+_LOOK_EVERY_S: Final = 0.5
 
 
 async def clean(
@@ -36,7 +42,8 @@ async def clean(
             found.append(Finding(kind=Kind.VM, what=str(path), removed=False, problem=problem))
             continue
         if note is not None:
-            of_one = await _of_one(note, open_host, dry_run=dry_run)
+            written_s = (await anyio.Path(path).stat()).st_mtime
+            of_one = await _of_one(note, written_s, open_host, dry_run=dry_run)
             found += of_one
             if not dry_run and not any(one.problem for one in of_one):
                 await anyio.to_thread.run_sync(path.unlink)
@@ -50,14 +57,27 @@ def _read(path: Path) -> HostBoot | None:
         return None
 
 
-async def _of_one(note: HostBoot, open_host: OpenHost | None, *, dry_run: bool) -> list[Finding]:
+async def _of_one(
+    note: HostBoot, written_s: float, open_host: OpenHost | None, *, dry_run: bool
+) -> list[Finding]:
     try:
         if open_host is None:
             return [_not_asked(note, "its host was not asked")]
         async with open_host(note.host) as pool:
+            if note.making_disk and not dry_run:
+                await _disk_made(pool, note, time.time() - written_s)
             return await _cleaned(pool, note, dry_run=dry_run)
     except AsyncpipeError as error:
         return [_not_asked(note, f"{error.message} {error.hint}".strip())]
+
+
+async def _disk_made(pool: Pool, note: HostBoot, age_s: float) -> None:
+    """Wait for a disk that the killed test had asked for, as long as the host may take."""
+    with anyio.move_on_after(_CALL_S - max(0.0, age_s)):
+        while True:
+            if await pool.vdis(name=note.disk_name):
+                return
+            await anyio.sleep(_LOOK_EVERY_S)
 
 
 async def _cleaned(pool: Pool, note: HostBoot, *, dry_run: bool) -> list[Finding]:

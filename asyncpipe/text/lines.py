@@ -12,6 +12,7 @@ _FREE_HITS: Final = 512  # of any text, however closely they follow one another
 _BYTES_PER_HIT: Final = 256  # and of more text, one more for each so many bytes
 _LOOKED_AT: Final = 32  # lines at each end of a text that is full of what may mean something
 _ATTENTIVE_LINES: Final = 100  # of one text: those that are taken because of one before them
+_ATTENTIVE_LINES_OF_FLOOD: Final = 32  # where each of them may mean something by itself
 
 
 _PATTERNS: Final[list[bytes]] = []  # of all finders; each is made while its module is imported
@@ -32,6 +33,7 @@ class Lines(Sequence[str]):
     def __init__(self, text: str, count: int | None = None) -> None:
         self.text = text
         self._known_count = count
+        self.is_flood = False  # fuller of what may mean something than any build's output
 
     @cached_property
     def _each(self) -> list[str]:
@@ -121,6 +123,7 @@ class LineFinder:
             most = _FREE_HITS + len(data) // self._bytes_per_hit
             hits = self._scanner.hits(data, most, free=self._dense_hits)
         except TooManyHitsError:
+            lines.is_flood = True
             return _ends(len(lines))
         return _numbers(data, hits)
 
@@ -139,7 +142,8 @@ def walk(
     """
     if not numbers and skip is None and not is_attentive():
         return
-    count, position, room = len(lines), 0, _ATTENTIVE_LINES
+    count, position = len(lines), 0
+    room = _ATTENTIVE_LINES_OF_FLOOD if lines.is_flood else _ATTENTIVE_LINES
     for number in (*numbers, count):
         while position < number and room and is_attentive():
             take(lines[position])

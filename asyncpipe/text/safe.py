@@ -42,6 +42,9 @@ _ACTIVE: Final = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _CONTROLS: Final = bytes([*range(9), *range(0x0B, 0x20), 0x7F])
+_DROPPED_LATIN: Final = _CONTROLS + bytes([*range(0x80, 0xA0), 0xAD])
+# ESC, CSI, and what ends a string: they may hide what stands beside them; a return, what was before
+_MORE_THAN_DROPPED: Final = (b"\x1b", b"\x9b", b"\x07", b"\x9c", b"\r")
 _LONG_BYTES: Final = re.compile("[\udc80-\udcff]{64,}")  # that are no UTF-8
 _NO_ASCII: Final = re.compile(r"[^ -~]")
 _LONG_RUN: Final = re.compile(rf"([{_ACTIVE}])\1{{3,}}")
@@ -117,18 +120,29 @@ def escaped_data(text: str) -> bytes:
     return data
 
 
-def for_console(text: str, limit_chars: int, *, known_plain: bool = False) -> str:
+def for_console(text: str, limit_chars: int, *, known_plain: bool | None = None) -> str:
     """Return lines as a person should see them, each at most ``limit_chars`` long.
 
     Escape sequences and control characters are dropped, a tab stays, and of a line that repaints
-    itself by carriage returns the last text remains. ``known_plain``: nothing in it acts.
+    itself by carriage returns the last text remains. ``known_plain``: whether nothing in it acts,
+    where that is known.
     """
-    if not (known_plain or is_plain(text)):
-        is_long = len(text) >= _SHORT_CHARS
-        text = _decoded(_shown(_encoded(text))) if is_long else _shown_soon(text)
+    if not (is_plain(text) if known_plain is None else known_plain):
+        text = _shown_long(text) if len(text) >= _SHORT_CHARS else _shown_soon(text)
     if _has_longer_line(text, limit_chars):
         text = "\n".join([bounded(line, limit_chars) for line in text.split("\n")])
     return text
+
+
+def _shown_long(text: str) -> str:
+    """As ``_shown``; where no sequence can be, characters below U+0100 are dropped as bytes."""
+    try:
+        data = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return _decoded(_shown(_encoded(text)))
+    if any(code in data for code in _MORE_THAN_DROPPED):
+        return _decoded(_shown(_encoded(text)))
+    return data.translate(None, _DROPPED_LATIN).decode("latin-1")
 
 
 def _shown(data: bytes) -> bytes:
@@ -191,6 +205,10 @@ def _decoded(data: bytes) -> str:
 
 
 def _runs_counted(data: bytes, before: bytes, after: bytes) -> bytes:
+    """Write each run of more than three with its length, and leave the others."""
+    spare = (bytes([code]) for code in _CONTROLS if code not in data)
+    if len(before) > 1 and (one := next(spare, None)):  # a run of one byte is found sooner
+        return _runs_counted(data.replace(before, one), one, after).replace(one, after)
     parts = re.split(rb"((?:%b){4,})" % re.escape(before), data)
     size = len(before)
     parts[1::2] = [b"%b{%d}" % (after, len(run) // size) for run in parts[1::2]]

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from asyncpipe.text.scan import Scanner
+from typing import Final
 
 #: The content of a string.
 STRING: Final = rb"[^\x00-\x1f\x7f\xc2]*+(?:\xc2[\xa0-\xbf][^\x00-\x1f\x7f\xc2]*+)*+"
@@ -32,9 +28,9 @@ _ENDS: Final = (b"\x07", b"\x1b\\", b"\xc2\x9c")
 #: Seven bits that a character of C1 breaks off: it acts wherever it stands, they do not any more.
 BROKEN_OFF: Final = re.compile(rb"(?:\x1b(?:\[[0-?]*+[ -/]*+|[ -/]*+))++(?=\xc2[\x80-\x9f])")
 _INTRODUCER: Final = re.compile(rb"\xc2[\x90\x98\x9d-\x9f]")  # of a string
+_INTRODUCER_CODES: Final = b"\x90\x98\x9d\x9e\x9f"
 _DENSE_BYTES: Final = 32  # where there is one in so many, those that are alike go at once
 _LEAST: Final = 256
-_LONG_BYTES: Final = 4096  # of which a scanner finds in one pass what may be there
 _MOST_KINDS: Final = 12  # of those; what is left is taken out one by one
 
 
@@ -56,11 +52,26 @@ def without_eight_bits(data: bytes) -> bytes:
     """Take out sequences."""
     if _has_ends(data):
         return EIGHT_BITS.sub(b"", data)
-    if is_dense(data, data.count(b"\xc2")) and is_utf8(data) and b"\xc2\x9b" not in data:
-        data = without_like_ones(data, _INTRODUCER)
+    if is_dense(data, data.count(b"\xc2")) and b"\xc2\x9b" not in data:
+        if (narrow := _latin(data)) is not None:
+            return _from_latin(narrow.translate(None, _INTRODUCER_CODES))
+        if is_utf8(data):
+            data = without_like_ones(data, _INTRODUCER)
     if data.isascii():
         return data
     return _EIGHT_WITHOUT_ENDS.sub(b"", data)
+
+
+def _latin(data: bytes) -> bytes | None:
+    """Return UTF-8 with a byte for each character, if all are below U+0100; else None."""
+    try:
+        return data.decode().encode("latin-1")
+    except UnicodeError:
+        return None
+
+
+def _from_latin(data: bytes) -> bytes:
+    return data if data.isascii() else data.decode("latin-1").encode()
 
 
 def hides_text(data: bytes) -> bool:
@@ -87,9 +98,9 @@ def is_utf8(data: bytes) -> bool:
 
 
 def without_like_ones(data: bytes, one: re.Pattern[bytes]) -> bytes:
-    """Take out what ``one`` matches, if that is of few kinds; else most kinds of it."""
+    """Take out what ``one`` matches, beyond ASCII, if of few kinds; else most kinds of it."""
     for _ in range(_MOST_KINDS):
-        found = one.search(data)
+        found = None if data.isascii() else one.search(data)
         if not found:
             break
         data = data.replace(found[0], b"")
@@ -114,13 +125,5 @@ def _may_go_on(sequence: bytes, *, has_ends: bool) -> bool:
 
 
 def _has_ends(data: bytes) -> bool:
-    if len(data) < _LONG_BYTES:
-        return any(end in data for end in _ENDS)
-    return bool(_ends().which(data))
-
-
-@cache
-def _ends() -> Scanner:
-    from asyncpipe.text.scan import ONCE, Scanner, literal  # noqa: PLC0415 - costs time at start
-
-    return Scanner(list(map(literal, _ENDS)), [ONCE] * len(_ENDS))
+    """Whether a string may end; a byte alone is searched much faster than two of them."""
+    return any(end[-1:] in data and end in data for end in _ENDS)

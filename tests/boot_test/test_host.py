@@ -35,7 +35,7 @@ from tests.xapi_standin.state import Boot
 from tests.xva import samples
 
 pytestmark = pytest.mark.anyio
-LONG = pytest.mark.heavy("long")
+SLOW = pytest.mark.heavy("crash")
 SUBJECT = Subject(run_id="20261127T120000Z-0123abcd", unit="debian-12")
 
 
@@ -135,10 +135,10 @@ async def test_an_image_that_comes_up_passes_and_leaves_nothing(bench: Bench) ->
         (Boot(halts=True), {"port": 1}, "switched-off"),
         (Boot(networks={}), {}, "no-network"),
         (Boot(), {"refuses": True}, "cloud-init-off"),
-        pytest.param(Boot(has_agent=False), {}, "timeout", marks=LONG),
-        pytest.param(Boot(), {"port": 1}, "timeout", marks=LONG),
+        pytest.param(Boot(has_agent=False), {}, "timeout", marks=SLOW),
+        pytest.param(Boot(), {"port": 1}, "timeout", marks=SLOW),
         pytest.param(
-            Boot(), {"facts": {**GOOD, "failed-unit": ("x.service",)}}, "checks", marks=LONG
+            Boot(), {"facts": {**GOOD, "failed-unit": ("x.service",)}}, "checks", marks=SLOW
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -193,7 +193,7 @@ async def test_the_machine_gets_one_card_on_the_network_that_was_asked_for(bench
     assert networks == [network]
 
 
-@LONG
+@SLOW
 async def test_an_image_without_a_card_gets_one_on_the_management_network(bench: Bench) -> None:
     data = samples.pack(samples.members_of([samples.disk("Ref:10", 2 * samples.MIB)]))
     networks: list[str] = []
@@ -268,7 +268,7 @@ async def test_no_host_to_start_it_on_is_said_in_words(bench: Bench) -> None:
     bench.assert_clean()
 
 
-@LONG
+@SLOW
 async def test_a_vm_that_somebody_removes_is_lost_and_says_nothing_about_the_image(
     bench: Bench,
 ) -> None:
@@ -325,7 +325,7 @@ async def test_what_cannot_be_removed_is_named_and_its_note_stays(bench: Bench) 
     assert [path.name for path in bench.folder.iterdir()] == [host_boot.NAME]
 
 
-@LONG
+@SLOW
 async def test_after_a_restart_of_the_toolstack_it_logs_in_again_to_clean_up(bench: Bench) -> None:
     bench.guest.port = 1
 

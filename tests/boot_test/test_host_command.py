@@ -22,6 +22,7 @@ from tests.xapi_standin.standin import XapiStandIn
 from tests.xapi_standin.state import Boot
 
 LONG = pytest.mark.heavy("long")  # several whole commands each
+KILLS = pytest.mark.heavy("crash")
 
 
 @pytest.fixture
@@ -66,6 +67,17 @@ def waiting(desk: Desk, xapi: XapiStandIn, *arguments: str) -> subprocess.Popen[
     )
     until(lambda: bool(running_vms(xapi)) or process.poll() is not None, "no VM was started")
     return process
+
+
+def started(desk: Desk) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva", "--on", "host"],
+        cwd=desk.folder,
+        env=desk.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def killed(process: subprocess.Popen[str]) -> None:
@@ -144,7 +156,7 @@ def test_a_host_that_refuses_blames_no_image_and_the_run_goes_on_later(
 # -- stopped ------------------------------------------------------------------------------------
 
 
-@LONG
+@KILLS
 def test_a_signal_in_the_middle_leaves_nothing(desk: Desk, xapi: XapiStandIn) -> None:
     process = waiting(desk, xapi, "boot-test", "debian12.xva", "--on", "host")
     process.send_signal(signal.SIGTERM)
@@ -167,7 +179,7 @@ def test_what_a_killed_test_left_reap_removes(desk: Desk, xapi: XapiStandIn) -> 
     assert desk.run("reap").out == "Nothing was left behind.\n"
 
 
-@LONG
+@KILLS
 def test_one_at_work_is_left_alone(desk: Desk, xapi: XapiStandIn) -> None:
     process = waiting(desk, xapi, "boot-test", "debian12.xva", "--on", "host")
     try:
@@ -180,7 +192,7 @@ def test_one_at_work_is_left_alone(desk: Desk, xapi: XapiStandIn) -> None:
     assert xapi.left() == {}
 
 
-@LONG
+@KILLS
 def test_what_a_killed_publication_left_is_removed_by_reap(desk: Desk, xapi: XapiStandIn) -> None:
     killed(waiting(desk, xapi, "publish", "debian12.xva", "--boot-test", "host"))
     done = desk.run("reap")
@@ -189,7 +201,7 @@ def test_what_a_killed_publication_left_is_removed_by_reap(desk: Desk, xapi: Xap
     assert not [name for name in desk.files(".asyncpipe") if "/boot-test/" in name]
 
 
-@LONG
+@KILLS
 @pytest.mark.parametrize("more", [(), ("--resume",)], ids=["anew", "resumed"])
 def test_a_publication_that_goes_on_ends_what_the_killed_one_left(
     desk: Desk, xapi: XapiStandIn, more: tuple[str, ...]
@@ -203,19 +215,12 @@ def test_a_publication_that_goes_on_ends_what_the_killed_one_left(
     assert xapi.left() == LEFT_BY_A_KILL
 
 
-@LONG
+@KILLS
 def test_killed_right_after_the_import_the_vm_is_found_by_the_hosts_task(
     desk: Desk, xapi: XapiStandIn
 ) -> None:
     xapi.faults.hanging.add("VM.add_to_other_config")  # it never gets its mark
-    process = subprocess.Popen(
-        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva", "--on", "host"],
-        cwd=desk.folder,
-        env=desk.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = started(desk)
     until(lambda: bool(xapi.made("VM.add_to_other_config")), "it was not imported")
     process.kill()
     process.wait(60)
@@ -226,7 +231,22 @@ def test_killed_right_after_the_import_the_vm_is_found_by_the_hosts_task(
     assert xapi.vms() == xapi.vdis() == []
 
 
-@LONG
+@KILLS
+def test_killed_while_the_host_makes_the_drive_reap_waits_for_it(
+    desk: Desk, xapi: XapiStandIn
+) -> None:
+    xapi.faults.delays_s["VDI.create"] = 4.0  # it is made long after the kill
+    process = started(desk)
+    until(lambda: bool(xapi.made("VDI.create")), "no drive was asked for")
+    process.kill()
+    process.wait(60)
+    done = desk.run("reap")
+    assert done.code == 0, done.all
+    assert "removed: vdi: VDI 'asyncpipe boot test" in done.out
+    assert xapi.left() == LEFT_BY_A_KILL
+
+
+@KILLS
 def test_without_credentials_reap_says_what_may_be_there_and_finds_it_later(
     desk: Desk, xapi: XapiStandIn
 ) -> None:
@@ -257,21 +277,14 @@ def test_what_could_not_be_removed_is_found_by_reap(desk: Desk, xapi: XapiStandI
     assert not (desk.folder / ".asyncpipe/boot-tests").exists()
 
 
-@pytest.mark.heavy("crash")
+@KILLS
 @pytest.mark.parametrize("number", range(30))
 def test_whenever_it_is_killed_reap_leaves_nothing(
     desk: Desk, xapi: XapiStandIn, number: int
 ) -> None:
     for method in ("VDI.create", "VM.start", "VM.clean_shutdown", "VM.destroy"):
         xapi.faults.delays_s[method] = 0.3
-    process = subprocess.Popen(
-        [sys.executable, "-m", "asyncpipe", "boot-test", "debian12.xva", "--on", "host"],
-        cwd=desk.folder,
-        env=desk.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = started(desk)
     until(lambda: process.poll() is not None or xapi.sessions() > 0, "it never logged in")
     time.sleep(random.Random(number).uniform(0, 4))
     process.kill()
@@ -303,7 +316,7 @@ def test_a_build_is_tested_where_it_was_built(builds: Bench, xapi: XapiStandIn) 
     assert xapi.address not in json.dumps(builds.metadata())
 
 
-@LONG
+@KILLS
 def test_what_a_build_left_that_was_killed_in_its_test_goes_and_its_image_stays(
     builds: Bench, xapi: XapiStandIn
 ) -> None:

@@ -177,3 +177,15 @@ async def test_a_stream_begins_at_the_byte_that_is_asked_for() -> None:
     async with stream_ranges(store, entry, offset_bytes=MIB + 5) as ranges:
         found = [b"".join(pieces) async for pieces in ranges]
     assert b"".join(found) == BODY[MIB + 5 :]
+
+
+async def test_all_ranges_but_the_last_end_at_a_multiple_of_their_size() -> None:
+    store = MemoryStore()
+    entry = await publish(store, NEW, body=BODY)
+    at_bytes = MIB + 5
+    async with stream_ranges(store, entry, offset_bytes=at_bytes, ahead=SMALL) as ranges:
+        sizes = [sum(map(len, pieces)) async for pieces in ranges]
+    assert at_bytes + sum(sizes) == len(BODY)
+    assert [sum(sizes[: n + 1]) + at_bytes for n in range(len(sizes) - 1)] == [
+        MIB + (n + 1) * SMALL.range_bytes for n in range(len(sizes) - 1)
+    ]

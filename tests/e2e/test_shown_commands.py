@@ -31,6 +31,7 @@ NAMES = {
     "templates/debian/14": "templates/demo",
     "templates/debian": "templates/demo",
     "templates/rocky/9": "templates/demo",
+    "templates/qemu/debian-12": "templates/demo",
     "debian12": "PUBLISHED",
     "TEMPLATE": "PUBLISHED",
     "BEFORE": "PUBLISHED@TIMESTAMP",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import os
 import random
@@ -109,6 +110,26 @@ async def test_bodies_one_after_the_other_are_received_into_the_same_memory() ->
         again = await memory_of_a_body(store)  # nobody received anything in between
     assert len(first) == 1
     assert again == first, "fresh memory costs as much as receiving into it"
+
+
+async def test_a_range_comes_in_one_piece_that_begins_a_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel copies it to a page of a file up to twice as fast as from another offset."""
+    monkeypatch.setattr(receiving, "_HOLD_S", LIMIT_S)  # however slow this machine is
+    body = os.urandom(8 * MIB)
+
+    def answer(connection: socket.socket) -> None:
+        head = _with_length(body)[: -len(body)]
+        connection.sendall(head + body[:100_001])  # aiohttp reads these ahead
+        connection.sendall(body[100_001:])
+
+    async with store_at(answer) as (store, _), store.stream("x.xva") as pieces:
+        views = [memoryview(piece) async for piece in pieces]
+    assert b"".join(views) == body
+    assert len(views) == 1, "no second piece to be put together"
+    address = ctypes.addressof(ctypes.c_char.from_buffer(views[0]))
+    assert address % mmap.PAGESIZE == 0
 
 
 async def test_a_connection_that_the_server_means_to_close_is_not_used_again() -> None:

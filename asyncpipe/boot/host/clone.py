@@ -108,7 +108,7 @@ class Clone:
         await keep_one_card(self.pool, self.ref, network)
         await self._grow(record)
 
-    async def _note(self, task: str) -> None:
+    async def _note(self, task: str, *, making_disk: bool = False) -> None:
         self._task = task
         note = HostBoot(
             run_id=self.subject.run_id,
@@ -116,6 +116,7 @@ class Clone:
             host=self.access.address,
             task=task,
             disk_name=self._drive_name,
+            making_disk=making_disk,
         )
         body = host_boot.encode(note)
         await DaemonWorker("boot-test").run(lambda: replace_file(self._note_path, body, mode=0o600))
@@ -143,9 +144,12 @@ class Clone:
             HostError: the host refuses.
         """
         session = self.pool.session
+        # killed here, the host may make the disk after ``reap`` has looked for it
+        await self._note(self._task, making_disk=True)
         disk = await create_disk(
             session, storage=self.storage, name=self._drive_name, size_bytes=DRIVE_BYTES
         )
+        await self._note(self._task)
         padded = content.ljust(DRIVE_BYTES, b"\0")
         await fill_disk(session, self.access.trust, disk, padded)
         places = await session.call("VM.get_allowed_VBD_devices", self.ref)

@@ -54,8 +54,9 @@ async def stream_ranges(
 ) -> AsyncGenerator[AsyncIterator[Pieces]]:
     """Read the XVA of ``entry`` from ``offset_bytes`` on, range by range; raises as `stream_xva`.
 
-    Ranges come in order; those behind are fetched meanwhile. One that breaks off, or stalls, goes
-    on at its next byte over another connection and holds up nothing but its turn.
+    Ranges come in order, and end at multiples of their size; those behind are fetched meanwhile.
+    One that breaks off, or stalls, goes on at its next byte over another connection and holds up
+    nothing but its turn.
     """
     fetching = _Fetching(store, entry, offset_bytes, ahead)
     with flattened():
@@ -76,7 +77,8 @@ class _Fetching:
         self._size_bytes = entry.xva.size_bytes
         self._first_bytes = offset_bytes
         self._ahead = ahead
-        self.count = -(-(self._size_bytes - offset_bytes) // ahead.range_bytes)
+        self._first = offset_bytes // ahead.range_bytes  # ranges skipped; one may be half there
+        self.count = -(-self._size_bytes // ahead.range_bytes) - self._first
         self._next = 0
         self._room = anyio.Semaphore(ahead.window)
         self._done: dict[int, Pieces] = {}
@@ -104,8 +106,9 @@ class _Fetching:
             self._room.release()
 
     async def _range(self, number: int) -> Pieces:
-        begin_bytes = self._first_bytes + number * self._ahead.range_bytes
-        want_bytes = min(self._ahead.range_bytes, self._size_bytes - begin_bytes)
+        at_bytes = (self._first + number) * self._ahead.range_bytes
+        begin_bytes = max(at_bytes, self._first_bytes)
+        want_bytes = min(at_bytes + self._ahead.range_bytes, self._size_bytes) - begin_bytes
         # the last one is asked for without an end, so that an object that grew shows
         limit_bytes = None if number == self.count - 1 else want_bytes
         retries = Retries(_RETRY)

@@ -26,6 +26,7 @@ class HostBoot(msgspec.Struct, frozen=True, kw_only=True):
     host: _Text  # its address; private, as the whole file is
     task: Annotated[str, msgspec.Meta(pattern=r"^OpaqueRef:[0-9A-Za-z-]{1,64}$")]  # of the import
     disk_name: _Text  # of the NoCloud drive; it has the run's id in it
+    making_disk: bool = False  # the host was asked to make it, and its answer was not heard yet
 
 
 def encode(note: HostBoot) -> bytes:

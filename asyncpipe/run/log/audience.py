@@ -104,7 +104,7 @@ class Audience:
             _tell(self._live, _fit(line[shown:], 1))
 
 
-def _fit(body: str, count: int, *, is_plain: bool = False) -> Lines:
+def _fit(body: str, count: int, *, is_plain: bool | None = None) -> Lines:
     """Return the ``count`` lines of ``body`` as subscribers get them."""
     return Lines(for_console(body, LINE_LIMIT_CHARS, known_plain=is_plain), count)
 

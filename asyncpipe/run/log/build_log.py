@@ -216,11 +216,17 @@ class BuildLog:
     def _take(self, clean: bytes, *, final: bool = False) -> None:
         text = decodable(self._decoder.decode(clean, final))
         if text:
-            is_known = self._redactor.is_plain and text.isascii() and "\r" not in text
-            plain = is_known or is_plain(text)
+            plain = self._is_plain(text)
             stamped, newlines = self._writer.stamped(text, self._now(), is_plain=plain)
             self._put(*stamped)
             self._audience.feed(text, newlines, is_plain=plain)
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether nothing acts in what left the redactor last; mostly that is known there."""
+        known = self._redactor.is_plain
+        if known and not (text.isascii() and "\r" not in text):
+            known = None
+        return is_plain(text) if known is None else known
 
     def _put(self, *pieces: bytes) -> None:
         self._outgoing += pieces

@@ -261,5 +261,6 @@ def _is_flood(lines: bytes) -> bool:
 def _bared(lines: bytes) -> bytes:
     """Mark all but the first of many empty lines, and where the next line begins."""
     parts = _MANY_EMPTY.split(lines)
-    parts[1::2] = [b"\n\n\n%b\x02" % (b"\x01" * len(run)) for run in parts[1::2]]
+    marked = {run: b"\n\n\n%b\x02" % (b"\x01" * len(run)) for run in set(parts[1::2])}
+    parts[1::2] = [marked[run] for run in parts[1::2]]
     return b"".join(parts)

@@ -15,6 +15,7 @@ from asyncpipe.model.store_keys import checked_key
 from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.answers import stored_part
 from asyncpipe.stores.s3.errors import code_of, translated
+from asyncpipe.stores.s3.ranges import RangeRequests
 from asyncpipe.stores.s3.session import S3Client
 from asyncpipe.stores.s3.wire.memory import Blocks
 
@@ -36,6 +37,7 @@ class S3Calls:
         self._bucket = bucket
         self.prefix = prefix
         self.blocks = Blocks()  # that large answers are received into
+        self.ranges = RangeRequests(client)
         self._proven = False  # the endpoint has answered, whatever it said
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -18,7 +19,7 @@ from asyncpipe.model.store import StoredBytes
 from asyncpipe.ports import Piece
 from asyncpipe.retry import repeated
 from asyncpipe.stores.s3.answers import object_info
-from asyncpipe.stores.s3.calls import FOREIGN, SMALL_CALLS, S3Calls
+from asyncpipe.stores.s3.calls import ANSWER_S, FOREIGN, SMALL_CALLS, S3Calls
 from asyncpipe.stores.s3.wire.receiving import Receiver, take_over
 
 PROGRESS_BYTES: Final = 1024 * 1024  # that must come, or the end, within
@@ -43,15 +44,27 @@ async def _read_once(calls: S3Calls, key: str, max_bytes: int) -> StoredBytes:
     return StoredBytes(info=object_info(key, answer), body=bytes(body))
 
 
-def byte_range(offset_bytes: int, size_bytes: int | None) -> dict[str, str]:
-    """Return the parameter that asks for a range; none for a whole object."""
+async def open_body(calls: S3Calls, key: str, offset_bytes: int, size_bytes: int | None) -> Any:
+    """Ask for an object, or a range of it; returns the body, to be entered and read.
+
+    Raises:
+        UploadError: the store answers a range with other bytes than were asked for.
+    """
     if size_bytes is None and not offset_bytes:
-        return {}
+        return (await calls.call("small", "get_object", key))["Body"]
     last = "" if size_bytes is None else offset_bytes + size_bytes - 1
-    return {"Range": f"bytes={offset_bytes}-{last}"}
+    wanted = f"bytes={offset_bytes}-{last}"
+    answer: Mapping[str, Any] | None = None
+    with contextlib.suppress(*FOREIGN), anyio.fail_after(ANSWER_S):
+        answer = await calls.ranges.get(key, wanted)
+    if answer is None:
+        answer = await calls.call("small", "get_object", key, Range=wanted)
+        calls.ranges.learn(key, answer["Body"])
+    _require_range(answer, offset_bytes, calls.url_of(key))
+    return answer["Body"]
 
 
-def require_range(answer: Mapping[str, Any], offset_bytes: int, url: str) -> None:
+def _require_range(answer: Mapping[str, Any], offset_bytes: int, url: str) -> None:
     """Refuse an answer that does not begin where it was asked to (RFC 9110, 14.4)."""
     said = str(answer.get("ContentRange", ""))
     if not said.startswith(f"bytes {offset_bytes}-"):

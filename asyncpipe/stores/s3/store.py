@@ -43,7 +43,7 @@ from asyncpipe.stores.s3.lifecycle import abort_rule_days
 from asyncpipe.stores.s3.pages import pages
 from asyncpipe.stores.s3.probe.ask import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
-from asyncpipe.stores.s3.reading import byte_range, read_pieces, read_small, require_range
+from asyncpipe.stores.s3.reading import open_body, read_pieces, read_small
 from asyncpipe.stores.s3.requests import (
     complete_parameters,
     object_parameters,
@@ -135,11 +135,8 @@ class S3Store:
         Raises:
             UploadError: the store answers a range with other bytes than were asked for.
         """
-        wanted = byte_range(offset_bytes, size_bytes)
-        answer = await self._calls.call("small", "get_object", key, **wanted)
-        if wanted:
-            require_range(answer, offset_bytes, self.url_of(key))
-        async with answer["Body"] as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
+        opened = await open_body(self._calls, key, offset_bytes, size_bytes)
+        async with opened as body, aclosing(read_pieces(self._calls, body, key)) as pieces:
             yield pieces
 
     async def download_url(self, key: str, *, expires_s: int) -> str:

@@ -23,6 +23,7 @@ _CONTEXT_BYTES: Final = 8192  # of an unfinished line that has left
 _WORD_BYTES: Final = 8192  # the longest token that is waited for
 _FILLED: Final = re.compile(rb"[^\n]+")
 _FEW_BYTES: Final = 512  # of lines that are masked whole
+_ALIKE: Final = b"x" * 10 + b"\n" + b"x" * 245  # all bytes but the newline
 _LEAST_PREFIX_BYTES: Final = 4  # of a secret cut off by the end of the stream
 
 
@@ -39,7 +40,9 @@ class Redactor:
         self._pem = PemBlock()
         self._run: re.Pattern[bytes] | None = None  # what has left ended within a secret
         self._count = 0
-        self.is_plain = False  # nothing acts in the ASCII that left last, but for returns
+        #: Of what left last: True = nothing acts in its ASCII, but for returns; False = something
+        #: may; None = not known.
+        self.is_plain: bool | None = None
 
     @property
     def count(self) -> int:
@@ -55,13 +58,13 @@ class Redactor:
         """Take bytes; return what may leave: every complete line."""
         end = data.rfind(b"\n") + 1
         out = b""
-        self.is_plain = False
+        self.is_plain = None
         if end:
             block = bytes(self._tail) + data[:end]
             self._tail = bytearray(data[end:])
             seen = self._seen(block)
             out = self._leave(block, self._spans(seen))
-            self.is_plain = not seen.views and len(self._tail) <= _WINDOW_BYTES
+            self.is_plain = not seen.views
         else:
             self._tail += data
         return out + self.settle() if len(self._tail) > _WINDOW_BYTES else out
@@ -72,7 +75,7 @@ class Redactor:
         When that is ``overdue`` it leaves as well: masked where it is a secret or four bytes of
         one that is known, else as it is.
         """
-        self.is_plain = False
+        self.is_plain = None
         tail = bytes(self._tail)
         if overdue or (self._pem.is_open and len(tail) > _WINDOW_BYTES):
             return self._all()
@@ -80,6 +83,7 @@ class Redactor:
             return b""
         end = unfinished_from(tail)
         seen = self._seen(tail[:end])
+        self.is_plain = False if seen.views else None
         spans, open_from = self._found(seen)
         hold = min(end, open_from, self._hold_from(seen))
         for span in reversed(spans):
@@ -102,7 +106,7 @@ class Redactor:
 
     def _all(self) -> bytes:
         tail, self._tail = bytes(self._tail), bytearray()
-        self.is_plain = False
+        self.is_plain = None
         if not tail:
             return b""
         spans = self._spans(self._seen(tail))
@@ -201,11 +205,11 @@ class Redactor:
 
 def _lines_masked(part: bytes) -> tuple[bytes, int]:
     """Return the mask in the place of each line that is not empty, and how many they are."""
-    if len(part) > _FEW_BYTES and b"\n\n" not in part and not part.startswith(b"\n"):
-        count = part.count(b"\n") + (not part.endswith(b"\n"))
-        masked = (MASK + b"\n") * count
-        return masked if part.endswith(b"\n") else masked[:-1], count
-    return _FILLED.subn(MASK, part)
+    if len(part) <= _FEW_BYTES:
+        return _FILLED.subn(MASK, part)
+    # Two marks, since the other bytes go: where a line begins, and all that follows in it.
+    marked = (b"\n" + part.translate(_ALIKE)).replace(b"\nx", b"\nb").translate(None, b"x")
+    return marked[1:].replace(b"b", MASK), marked.count(b"b")
 
 
 class _Seen:

@@ -104,10 +104,15 @@ class _Struck(_Stage):
     """Takes out what was overstruck, faster than a pattern does where every letter is a byte."""
 
     def read(self, data: bytes) -> bytes:
-        bare = data.startswith(b"\x08") or b"\n\x08" in data or b"\x08\x08" in data
-        if bare or not data.isascii():
+        rest = data.lstrip(b"\x08")  # what stands first strikes nothing of it
+        if not rest.isascii() or b"\x08\x08" in rest or b"\n\x08" in rest:
             return super().read(data)
-        for _ in range(_MOST_STRUCK):  # each backspace has a letter of its own
+        return data[: len(data) - len(rest)] + self._apart(rest)
+
+    @staticmethod
+    def _apart(data: bytes) -> bytes:
+        """Return ASCII in which each backspace has a letter of its own."""
+        for _ in range(_MOST_STRUCK):
             at = data.find(b"\x08")
             if at < 0:
                 return data

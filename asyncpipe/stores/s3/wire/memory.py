@@ -8,7 +8,8 @@ from __future__ import annotations
 import mmap
 from typing import Final
 
-BLOCK_BYTES: Final = 8 * 1024 * 1024  # a range of a download: what reads it finds it in one piece
+# a range of a download, which its reader gets in one piece, and room for a byte too many
+BLOCK_BYTES: Final = 8 * 1024 * 1024 + mmap.PAGESIZE
 _MOST_IDLE: Final = 6
 
 

@@ -56,14 +56,20 @@ class Receiver(asyncio.BufferedProtocol):
         self._changed = anyio.Event()
 
     def begin(self, transport: asyncio.Transport, length_bytes: int) -> None:
-        """Take what aiohttp has read ahead, and then the transport's bytes."""
+        """Take what aiohttp has read ahead, and then the transport's bytes.
+
+        Both go into one block: its reader gets the body in one piece, whose bytes lie in their page
+        as they will in the file's. The kernel copies such pieces up to twice as fast.
+        """
         content = self._response.content
-        while piece := content.read_nowait():
-            self._ready.append(memoryview(piece))
-        self._left_bytes = length_bytes - content.total_bytes
-        if content.is_eof() or self._left_bytes <= 0:
-            self._left_bytes = 0
+        ahead = b"".join(iter(content.read_nowait, b""))  # at most a few buffers of aiohttp's
+        left_bytes = length_bytes - len(ahead)
+        if content.is_eof() or left_bytes <= 0:
+            self._ready.append(memoryview(ahead))
             return
+        self._left_bytes = length_bytes
+        self.get_buffer(0)[: len(ahead)] = ahead
+        self._filled_bytes, self._left_bytes = len(ahead), left_bytes
         self._transport = transport
         self._handler.pause_reading()  # ends its timer, which nothing would feed
         transport.set_protocol(self)

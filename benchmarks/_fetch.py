@@ -34,6 +34,7 @@ def main() -> None:
 
 def asyncpipe(job: Job) -> Callable[[], object]:
     """The command itself: SHA-256 and the XVA's verdict."""
+    importlib.import_module("asyncpipe.cli.gc").begin()  # as the command does, before it loads
     run = importlib.import_module("asyncpipe.cli.main").run
     template = job.key.split("/")[-3]
     prefix = job.key.split("/templates/")[0]

@@ -56,6 +56,18 @@ def test_a_restart_that_the_distribution_asks_for_is_made(tree: Tree) -> None:
     assert "systemctl --no-block reboot" in result.stdout
 
 
+def test_the_options_of_tmp_that_count_are_those_of_the_next_start(tree: Tree) -> None:
+    """Debian 13 has mounted /tmp when the build begins, and systemd says how."""
+    unit = tree.write("etc/systemd/system/tmp.mount", "[Mount]\nOptions=nosuid,nodev,noexec\n")
+    scripts = "/var/lib/asyncpipe/common"
+    ask = f". {scripts}/lib.sh; . {scripts}/verify_settings.sh; next_start tmp.mount Options"
+    try:
+        result = started(tree, f"bash -c '{ask}'")
+    finally:
+        unit.unlink()
+    assert result.stdout.strip() == "nosuid,nodev,noexec"
+
+
 def late(tree: Tree, cmdline: str) -> subprocess.CompletedProcess[str]:
     tree.write("late.sh", (REPO / "templates/common/http/late.sh").read_text())
     tree.write("cmdline", cmdline)

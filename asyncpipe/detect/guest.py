@@ -45,8 +45,8 @@ class GuestCollector:
 
     def feed_lines(self, lines: Lines) -> None:
         """Take a batch of lines; most lines of a build state no fact about the guest."""
-        numbers = _TELLING.numbers(lines)
-        walk(lines, numbers, take=self.feed_line, is_attentive=lambda: bool(self._loose))
+        found = _TELLING.look(lines)
+        walk(lines, found, take=self.feed_line, is_attentive=lambda: bool(self._loose))
 
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it, with or without the build's name in front."""

@@ -26,8 +26,8 @@ class MediumCollector:
     def feed_lines(self, lines: Lines) -> None:
         """Take a batch of lines."""
         if self._is_open is not False:
-            numbers = _TELLING.numbers(lines)
-            walk(lines, numbers, take=self.feed_line, is_attentive=lambda: self._is_open is True)
+            found = _TELLING.look(lines)
+            walk(lines, found, take=self.feed_line, is_attentive=lambda: self._is_open is True)
 
     def feed_line(self, text: str) -> None:
         """Take one line as Packer prints it."""

@@ -59,6 +59,7 @@ class BuildProgress:
     def take_lines(self, lines: Lines) -> None:
         """Take lines of the output; only those that may mean something are read one by one."""
         first = () if self.parser.has_started else _first_of_a_build(lines)
+        found = _TELLING.look(lines)
 
         def skip(start: int, end: int) -> None:
             if start == 0 and end == len(lines):
@@ -68,7 +69,7 @@ class BuildProgress:
 
         walk(
             lines,
-            sorted({*first, *_TELLING.numbers(lines)}),
+            found._replace(numbers=sorted({*first, *found.numbers})),
             take=self.take_line,
             is_attentive=lambda: self.parser.is_attentive or self.host_lines.is_attentive,
             skip=skip,

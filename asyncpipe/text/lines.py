@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
-from typing import Final, overload
+from typing import Final, NamedTuple, overload
 
 from asyncpipe.text.scan import EACH_LINE, ONCE, Scanner, TooManyHitsError
 
@@ -33,7 +33,6 @@ class Lines(Sequence[str]):
     def __init__(self, text: str, count: int | None = None) -> None:
         self.text = text
         self._known_count = count
-        self.is_flood = False  # fuller of what may mean something than any build's output
 
     @cached_property
     def _each(self) -> list[str]:
@@ -75,6 +74,13 @@ def prefixed(prefix: str, text: str) -> str:
     return prefix + text.encode().replace(b"\n", f"\n{prefix}".encode()).decode()
 
 
+class Found(NamedTuple):
+    """Which lines may mean something, ascending, and how many that follow one may be read."""
+
+    numbers: Sequence[int] = ()
+    most_attentive: int = _ATTENTIVE_LINES
+
+
 class LineFinder:
     """Finds the lines in which one of some patterns of Hyperscan's matches; ``^`` begins a line.
 
@@ -111,40 +117,38 @@ class LineFinder:
             return bool(self._first.which(lines.data))
         return not lines.telling.isdisjoint(self._numbers)
 
-    def numbers(self, lines: Lines) -> Sequence[int]:
-        """Return the numbers of these lines, ascending.
+    def look(self, lines: Lines) -> Found:
+        """Return the numbers of these lines.
 
         Of a text with more of them than any build prints, the first and the last lines.
         """
         if not self.is_in(lines):
-            return ()
+            return Found()
         data = lines.data
         try:
             most = _FREE_HITS + len(data) // self._bytes_per_hit
             hits = self._scanner.hits(data, most, free=self._dense_hits)
         except TooManyHitsError:
-            lines.is_flood = True
-            return _ends(len(lines))
-        return _numbers(data, hits)
+            return Found(_ends(len(lines)), _ATTENTIVE_LINES_OF_FLOOD)
+        return Found(_numbers(data, hits))
 
 
 def walk(
     lines: Lines,
-    numbers: Sequence[int],
+    found: Found,
     *,
     take: Callable[[str], None],
     is_attentive: Callable[[], bool],
     skip: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Call ``take`` with the lines of these numbers, and with those after one while attentive.
+    """Call ``take`` with the lines that were found, and with those after one while attentive.
 
     ``skip`` is called with the numbers of all others: from the first to behind the last.
     """
-    if not numbers and skip is None and not is_attentive():
+    if not found.numbers and skip is None and not is_attentive():
         return
-    count, position = len(lines), 0
-    room = _ATTENTIVE_LINES_OF_FLOOD if lines.is_flood else _ATTENTIVE_LINES
-    for number in (*numbers, count):
+    count, position, room = len(lines), 0, found.most_attentive
+    for number in (*found.numbers, count):
         while position < number and room and is_attentive():
             take(lines[position])
             position, room = position + 1, room - 1

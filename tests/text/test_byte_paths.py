@@ -14,7 +14,8 @@ from tests.text.hostile import HOSTILE
 
 SECRET = "kT9-vQ2x8LmZ4wRb"
 SECRETS = secrets_of({}, {"pw": SECRET})
-ERRORS = LineFinder(r"^Error: ")
+ERRORS = LineFinder(r"^Error: ", is_common=True)
+ONE_ERROR = LineFinder(r"^Error: 7$", is_common=True)
 
 latin = st.characters(min_codepoint=0, max_codepoint=0xFF)
 acting = st.sampled_from(
@@ -78,11 +79,12 @@ def test_what_is_said_to_be_plain_is_plain(units: list[bytes]) -> None:
         assert is_plain(text)
 
 
-def taken(count: int) -> list[int]:
+def taken(count: int, finder: LineFinder = ERRORS) -> list[int]:
     """Which of so many lines a reader gets that waits for what follows each of them."""
     seen: list[str] = []
     many = Lines("\n".join(f"Error: {number}" for number in range(count)))
-    walk(many, ERRORS.numbers(many), take=seen.append, is_attentive=lambda: bool(seen))
+    ERRORS.look(many)  # another reader of the same lines
+    walk(many, finder.look(many), take=seen.append, is_attentive=lambda: bool(seen))
     return [int(one.rpartition(" ")[2]) for one in seen]
 
 
@@ -93,6 +95,10 @@ def test_as_many_errors_as_a_build_prints_are_all_read() -> None:
 def test_of_a_flood_of_errors_both_ends_are_read_and_what_follows_the_first() -> None:
     read = taken(5000)
     assert read == [*range(64), *range(5000 - 32, 5000)]
+
+
+def test_what_is_a_flood_to_one_reader_is_none_to_another() -> None:
+    assert taken(5000, ONE_ERROR) == [*range(7, 108)]
 
 
 def test_a_line_between_two_floods_is_not_read_but_its_secret_is_masked() -> None:

@@ -5,16 +5,9 @@ It would draw tracebacks with rich; ours are text before they reach it.
 
 from __future__ import annotations
 
-import sys
-from typing import Any, Final
+from asyncpipe.system import without
 
-_WITHOUT: Final = "rich"
-_modules: dict[str, Any] = sys.modules
-_modules.setdefault(_WITHOUT, None)  # "cannot be imported"
-try:
+with without("rich"):
     import structlog
-finally:
-    if _modules[_WITHOUT] is None:
-        del _modules[_WITHOUT]
 
 __all__ = ["structlog"]

@@ -75,7 +75,7 @@ def _read(path: Path, source: bytes) -> bytes | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace the file in one step: commands that start together read a whole one."""
+    """Replace the file in one step; `system.files` does so too, on a floor above this one."""
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     try:

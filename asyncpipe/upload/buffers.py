@@ -10,12 +10,12 @@ and more parts in flight may help.
 from __future__ import annotations
 
 import math
-import mmap
 from collections import deque
 from contextlib import suppress
 
 import anyio
 
+from asyncpipe.system.memory import anonymous_memory
 from asyncpipe.upload.parts import whole_mib
 
 PATIENCE_S = 0.05  # 16 MiB in 50 ms are 335 MB/s
@@ -30,8 +30,7 @@ class Buffer:
     def __init__(self, capacity_bytes: int) -> None:
         self.capacity_bytes = capacity_bytes
         self.is_worked_on = False
-        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # shared memory takes no huge pages
-        self._memory = mmap.mmap(-1, capacity_bytes, flags=private)
+        self._memory = anonymous_memory(capacity_bytes)
         self._whole = memoryview(self._memory)
 
     def view(self, size_bytes: int) -> memoryview:

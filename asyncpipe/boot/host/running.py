@@ -132,7 +132,7 @@ class HostMachine:
             self.ssh_address = (address, self._ssh_port)
 
     async def screenshot(self) -> bytes:
-        """None: its screen is only to be had by VNC."""
+        """Nothing: its screen is only to be had by VNC."""
         return b""
 
     async def power_down(self, limit_s: float) -> bool:

@@ -6,15 +6,9 @@ asked for: our CRC64NVME is made in `system.crc`, which loads awscrt with the fi
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from typing import Any, Final
 
-_WITHOUT: Final = "awscrt.auth"
-_modules: dict[str, Any] = sys.modules
-_modules.setdefault(_WITHOUT, None)  # "cannot be imported"
-try:
+from asyncpipe.system import without
+
+with without("awscrt.auth"):
     import_module("botocore.compat")
-finally:
-    if _modules[_WITHOUT] is None:
-        del _modules[_WITHOUT]

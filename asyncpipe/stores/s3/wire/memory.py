@@ -8,6 +8,8 @@ from __future__ import annotations
 import mmap
 from typing import Final
 
+from asyncpipe.system.memory import anonymous_memory
+
 # a range of a download, which its reader gets in one piece, and room for a byte too many
 BLOCK_BYTES: Final = 8 * 1024 * 1024 + mmap.PAGESIZE
 _MOST_IDLE: Final = 6
@@ -27,8 +29,7 @@ class Blocks:
         for block in self._known:
             if _is_free(block):
                 return memoryview(block)
-        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # shared memory takes no huge pages
-        block = mmap.mmap(-1, BLOCK_BYTES, flags=private)
+        block = anonymous_memory(BLOCK_BYTES)
         if len(self._known) < _MOST_IDLE:
             self._known.append(block)
         return memoryview(block)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from asyncpipe.cli import gc
 from benchmarks._child import cpu_s, peak_mib
 from benchmarks._clients import boto_arguments, obstore_store, rclone_remote, run_rclone
 from benchmarks._job import REGION, Job, environment
@@ -34,7 +35,7 @@ def main() -> None:
 
 def asyncpipe(job: Job) -> Callable[[], object]:
     """The command itself: SHA-256 and the XVA's verdict."""
-    importlib.import_module("asyncpipe.cli.gc").begin()  # as the command does, before it loads
+    gc.begin()  # as the command line does
     run = importlib.import_module("asyncpipe.cli.main").run
     template = job.key.split("/")[-3]
     prefix = job.key.split("/templates/")[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks._sources import MIB, export_of
@@ -17,11 +18,11 @@ from benchmarks._sources import MIB, export_of
 PIECE_BYTES = 32 * 1024
 
 
-def write(target: Path, disk_bytes: int, bytes_per_s: float) -> float:
+def write(target: Path, members: Iterable[bytes], bytes_per_s: float) -> float:
     began_s = time.monotonic()
     written_bytes = 0
     with target.open("wb", buffering=0) as writer:
-        for member in export_of(disk_bytes):
+        for member in members:
             is_hole = len(member) == MIB
             for start in range(0, len(member), PIECE_BYTES):
                 piece = member[start : start + PIECE_BYTES]
@@ -38,5 +39,5 @@ def write(target: Path, disk_bytes: int, bytes_per_s: float) -> float:
 
 
 if __name__ == "__main__":
-    print(write(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])), flush=True)
+    print(write(Path(sys.argv[1]), export_of(int(sys.argv[2])), float(sys.argv[3])), flush=True)
     os._exit(0)  # the interpreter's own end is not what is measured

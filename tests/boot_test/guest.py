@@ -156,3 +156,17 @@ def path_with(folder: Path) -> str:
     rest = [str(Path(sys.executable).parent), "/usr/bin", "/bin"]
     assert shutil.which("sh")
     return ":".join([str(folder), *rest])
+
+
+def machines(folder: Path) -> list[int]:
+    """Processes that boot tests below this folder started, as /proc has them."""
+    mark = f"ASYNCPIPE_RUN_FOLDER={folder}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.boot_test.guest import Guest, stand_in
+from tests.boot_test.guest import Guest, machines, stand_in
 from tests.e2e.command import Desk, Ended
 
 QUICK = ("--boot-timeout", "20s")
@@ -95,25 +95,11 @@ def waiting(desk: Desk, guest: Guest) -> tuple[subprocess.Popen[str], int]:
     found: list[int] = []
 
     def started() -> bool:
-        found[:] = machines(desk)
+        found[:] = machines(desk.folder)
         return bool(found) and (guest.folder / "argv.json").exists()
 
     until(started)
     return process, found[0]
-
-
-def machines(desk: Desk) -> list[int]:
-    """Processes that were started for this folder, as /proc has them."""
-    mark = f"ASYNCPIPE_RUN_FOLDER={desk.folder}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if mark in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
 
 
 def until(holds: Callable[[], bool], limit_s: float = 60.0) -> None:
@@ -128,7 +114,7 @@ def test_a_signal_in_the_middle_leaves_nothing(desk: Desk, guest: Guest) -> None
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
-    assert machines(desk) == []
+    assert machines(desk.folder) == []
     assert desk.files(".asyncpipe") == set()
 
 
@@ -144,7 +130,7 @@ def test_what_a_killed_test_left_reap_removes(desk: Desk, guest: Guest) -> None:
     done = desk.run("reap")
     assert done.code == 0, done.all
     assert "removed: process: the machine of a boot test" in done.out
-    until(lambda: machines(desk) == [])
+    until(lambda: machines(desk.folder) == [])
     assert not (desk.folder / ".asyncpipe/boot-tests").exists()
 
 
@@ -178,5 +164,5 @@ def test_whenever_it_is_killed_reap_leaves_nothing(desk: Desk, guest: Guest, num
     process.wait(60)
     done = desk.run("reap")
     assert done.code == 0, done.all
-    until(lambda: machines(desk) == [])
+    until(lambda: machines(desk.folder) == [])
     assert desk.files(".asyncpipe") == set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot_test.guest import path_with, stand_in
+from tests.boot_test.guest import machines, path_with, stand_in
 from tests.host_builds.bench import Bench, until, wait_for
 from tests.xapi_standin.server import running_xapi
 from tests.xapi_standin.standin import XapiStandIn
@@ -20,20 +20,6 @@ def xapi() -> Iterator[XapiStandIn]:
         yield standin
 
 
-def machines(bench: Bench) -> list[int]:
-    """Processes that a boot test of this bench started, as /proc has them."""
-    mark = f"ASYNCPIPE_RUN_FOLDER={bench.folder}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if mark in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
 def test_the_machine_of_a_killed_build_ends_and_its_image_stays(
     tmp_path: Path, xapi: XapiStandIn
 ) -> None:
@@ -42,10 +28,10 @@ def test_the_machine_of_a_killed_build_ends_and_its_image_stays(
     bench = Bench(tmp_path / "bench", xapi, more={"PATH": path_with(qemu)})
     process = bench.build("--boot-test", "qemu")
     wait_for(process, "phase boot-test")
-    until(lambda: bool(machines(bench)) and (qemu / "argv.json").exists(), "no machine")
+    until(lambda: bool(machines(bench.folder)) and (qemu / "argv.json").exists(), "no machine")
     process.kill()
     process.communicate(timeout=60)
-    (machine,) = machines(bench)
+    (machine,) = machines(bench.folder)
     os.kill(machine, 0)  # it lives on
 
     shown = bench.run("reap", "--run", "last", "--dry-run")
@@ -56,7 +42,7 @@ def test_the_machine_of_a_killed_build_ends_and_its_image_stays(
     done = bench.run("reap", "--run", "last", "--grace", "5s")
     assert done.code == 0, done.out
     assert f"removed: process: the machine of a boot test, process group {machine}" in done.out
-    until(lambda: machines(bench) == [], "the machine goes on")
+    until(lambda: machines(bench.folder) == [], "the machine goes on")
     left = {path.name for path in bench.runs[0].rglob("*") if path.is_file()}
     assert not {name for name in left if name.startswith("disk-")}, left
 

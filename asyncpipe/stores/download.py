@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
-import aiohttp
 import anyio.to_thread
 
 from asyncpipe.errors import TransientStoreError, UsageError
 from asyncpipe.retry import RetryPolicy, repeated
+from asyncpipe.stores.http_client import aiohttp
 from asyncpipe.text.safe import printable, without_userinfo
 
 _CONNECT_S: Final = 20.0

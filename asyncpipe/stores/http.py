@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import aiohttp
-
 from asyncpipe.model.check import UrlSeen
+from asyncpipe.stores.http_client import aiohttp
 from asyncpipe.text.safe import printable, without_userinfo
 
 _REDIRECTS: Final = 5

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from anyio import create_task_group
 
 from asyncpipe import catalog
 from asyncpipe.catalog.fetch import streaming
@@ -15,6 +16,7 @@ from asyncpipe.model.store import StoredBytes
 from asyncpipe.retry import RetryPolicy
 from asyncpipe.testing.store import MemoryStore
 from tests.catalog.published import NEW, publish
+from tests.upload.helpers import until
 
 pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
@@ -141,6 +143,50 @@ async def test_a_range_that_stalls_is_asked_for_again_and_holds_up_only_its_turn
     assert [offset for offset, _ in store.asked].count(MIB) == 2
     again = [offset for offset, _ in store.asked].index(MIB, 3)
     assert again >= 5, "the others were fetched meanwhile"
+
+
+async def _first_of(ranges: AsyncIterator[object]) -> None:
+    await anext(ranges)
+
+
+async def test_a_reader_that_waits_gets_connections_up_to_the_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streaming, "_SLOW_S", 0.01)
+    few = Ahead(range_bytes=MIB // 2, connections=1, window=4)
+    store = RecordingStore(hanging=set(range(0, len(BODY), few.range_bytes)))
+    entry = await publish(store, NEW, body=BODY)
+    with anyio.fail_after(10):
+        async with stream_ranges(store, entry, ahead=few) as ranges, create_task_group() as tasks:
+            tasks.start_soon(_first_of, ranges)
+            await until(lambda: len(store.asked) == few.window)
+            await anyio.sleep(5 * streaming._SLOW_S)
+            assert len(store.asked) == few.window
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_reader_that_never_waits_keeps_few_connections() -> None:
+    few = Ahead(range_bytes=MIB // 2, connections=1, window=4)
+    store = RecordingStore()
+    entry = await publish(store, NEW, body=BODY)
+    with anyio.fail_after(10):
+        async with stream_ranges(store, entry, ahead=few) as ranges:
+            await anyio.wait_all_tasks_blocked()
+            for read in range(6):
+                assert len(store.asked) <= read + few.connections + 1
+                assert await anext(ranges)
+                await anyio.wait_all_tasks_blocked()
+
+
+async def test_a_range_is_let_go_when_the_next_one_is_asked_for() -> None:
+    store = RecordingStore()
+    entry = await publish(store, NEW, body=BODY)
+    with anyio.fail_after(10):
+        async with stream_ranges(store, entry, ahead=SMALL) as ranges:
+            first = await anext(ranges)
+            assert b"".join(first) == BODY[: SMALL.range_bytes]
+            await anext(ranges)
+            assert not first
 
 
 async def test_a_reader_that_leaves_ends_what_is_on_its_way() -> None:

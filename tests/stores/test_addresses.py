@@ -6,6 +6,7 @@ import re
 from itertools import cycle
 from typing import Any
 
+import aioboto3
 import pytest
 from botocore.loaders import Loader
 from botocore.regions import EndpointResolver
@@ -45,3 +46,13 @@ async def test_requests_are_those_that_all_addresses_would_give(
     theirs = [await signed(*case) for case in CASES]
     assert len({url for url, _, _ in ours}) == len(CASES)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_requests_are_those_that_botocores_own_loader_and_sessions_give(
+    monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    ours = [await signed(*case) for case in CASES[:3]]
+    monkeypatch.setattr(session, "use_model_loader", lambda _: None)
+    monkeypatch.setattr(session, "_Clients", aioboto3.Session)
+    assert ours == [await signed(*case) for case in CASES[:3]]

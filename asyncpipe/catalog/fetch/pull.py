@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import anyio.to_thread
 
 from asyncpipe.catalog.fetch.streaming import stream_ranges
@@ -22,6 +22,7 @@ from asyncpipe.errors import (
     UploadError,
     UsageError,
     XvaInvalidError,
+    flattened,
 )
 from asyncpipe.model.documents.catalog import CatalogEntry
 from asyncpipe.model.xva import XvaReport
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from asyncpipe.xva.read.validator import XvaValidator
 
 _BUFFER_BYTES: Final = 1024 * 1024
-_MOST_VECTORS: Final = 512  # of one write; IOV_MAX is 1024
 _HOLE_BYTES: Final = 64 * 1024  # zeros of that length, aligned to a piece, are not written
 _ZEROS: Final = bytes(_HOLE_BYTES)
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
@@ -98,7 +98,7 @@ async def _pulled(
             resumed_bytes = 0
         async with stream_ranges(store, entry, offset_bytes=resumed_bytes) as ranges:
             async for pieces in ranges:
-                await anyio.to_thread.run_sync(sink.write, pieces)
+                await sink.take(pieces)
         verified = await anyio.to_thread.run_sync(sink.finish, entry)
         await anyio.to_thread.run_sync(place, partial, path)
     except (UploadError, XvaInvalidError) as error:
@@ -152,7 +152,8 @@ class _Sink:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         sink = cls(FileIO(os.open(partial, flags, 0o644), "r+"), validator)
         while piece := sink.file.read(_BUFFER_BYTES):
-            sink._count(piece)
+            sink._digest([piece])
+            sink.size_bytes += len(piece)
         return sink
 
     def restart(self) -> _Sink:
@@ -160,17 +161,28 @@ class _Sink:
         self.file.truncate(0)
         return _Sink(self.file, self._validator and self._validator.anew())
 
-    def write(self, pieces: Sequence[Piece]) -> None:
+    async def take(self, pieces: Sequence[Piece]) -> None:
+        """Append the next pieces and digest them, which takes about as long, side by side."""
+        with flattened():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.to_thread.run_sync, self._digest, pieces)
+                tasks.start_soon(anyio.to_thread.run_sync, self._write, pieces)
+
+    def _write(self, pieces: Sequence[Piece]) -> None:
         """Append the next pieces; zeros are left out, so that they cost no disk."""
-        descriptor, at_bytes = self.file.fileno(), self.size_bytes
-        for is_hole, run in groupby(_blocks(pieces), key=_is_zeros):
-            views = list(run)
-            if not is_hole:
-                _write_all(descriptor, views, at_bytes)
-            at_bytes += sum(map(len, views))
-        os.ftruncate(descriptor, at_bytes)
+        descriptor = self.file.fileno()
         for piece in pieces:
-            self._count(piece)
+            view = memoryview(piece)
+            for begin, end in _without_holes(view):
+                _write_all(descriptor, view[begin:end], self.size_bytes + begin)
+            self.size_bytes += len(view)
+        os.ftruncate(descriptor, self.size_bytes)
+
+    def _digest(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            self._sha256.update(piece)
+            if self._validator is not None:
+                self._validator.feed(piece)
 
     def finish(self, entry: CatalogEntry) -> tuple[str, ...]:
         """Compare with what was published; return what was verified."""
@@ -182,12 +194,6 @@ class _Sink:
         if self._validator is not None:
             verified += judge(entry, self._validator.finish())
         return tuple(verified)
-
-    def _count(self, piece: Piece) -> None:
-        self._sha256.update(piece)
-        if self._validator is not None:
-            self._validator.feed(piece)
-        self.size_bytes += len(piece)
 
 
 def compare(entry: CatalogEntry, sha256_hex: str) -> None:
@@ -224,25 +230,22 @@ def judge(entry: CatalogEntry, report: XvaReport) -> tuple[str, ...]:
     return ("xva", "content-sha256")
 
 
-def _is_zeros(block: memoryview) -> bool:
-    return _ZEROS.startswith(block)  # == would compare a view item by item
+def _without_holes(view: memoryview) -> Iterator[tuple[int, int]]:
+    """Yield where the data between blocks of zeros begins and ends."""
+    begin = 0
+    for at in range(0, len(view), _HOLE_BYTES):
+        if _ZEROS.startswith(view[at : at + _HOLE_BYTES]):  # == would compare item by item
+            if begin < at:
+                yield begin, at
+            begin = at + _HOLE_BYTES
+    if begin < len(view):
+        yield begin, len(view)
 
 
-def _blocks(pieces: Sequence[Piece]) -> Iterator[memoryview]:
-    for piece in pieces:
-        view = memoryview(piece)
-        for start in range(0, len(view), _HOLE_BYTES):
-            yield view[start : start + _HOLE_BYTES]
-
-
-def _write_all(descriptor: int, pieces: Sequence[Piece], at_bytes: int) -> None:
-    for first in range(0, len(pieces), _MOST_VECTORS):
-        some = pieces[first : first + _MOST_VECTORS]
-        end_bytes = at_bytes + sum(map(len, some))
-        at_bytes += os.pwritev(descriptor, some, at_bytes)
-        while at_bytes < end_bytes:  # a disk that is nearly full writes less, then refuses
-            rest = b"".join(some)[at_bytes - end_bytes :]
-            at_bytes += os.pwrite(descriptor, rest, at_bytes)
+def _write_all(descriptor: int, view: memoryview, at_bytes: int) -> None:
+    while view:  # a disk that is nearly full writes less, then refuses
+        done_bytes = os.pwrite(descriptor, view, at_bytes)
+        view, at_bytes = view[done_bytes:], at_bytes + done_bytes
 
 
 def require_room(size_bytes: int, partial: Path, path: Path) -> None:

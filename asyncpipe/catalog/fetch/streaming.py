@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from asyncpipe.errors import ChecksumError, TransientStoreError, flattened
 from asyncpipe.model.documents.catalog import CatalogEntry
@@ -15,19 +16,23 @@ from asyncpipe.ports import ObjectStore, Piece
 from asyncpipe.retry import Retries, RetryPolicy
 
 _RETRY: Final = RetryPolicy(attempts=8, base_s=0.2, cap_s=10.0)  # while no byte arrives
+_SLOW_S: Final = 0.1  # that the reader waits for a range; then another connection may help
 _EXTENDED_EACH_S: Final = 0.5  # not for each of ten thousand pieces a second
 _MIB: Final = 1024 * 1024
 
-Pieces = Sequence[Piece]  # of one range, in order
+Pieces = Sequence[Piece]  # of one range, in order; empty once the next range is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """How much is fetched before it is needed; memory is at most ``window`` ranges."""
+    """How much is fetched before it is needed; memory is at most ``window`` ranges.
 
-    range_bytes: int = 8 * _MIB
-    connections: int = 4
-    window: int = 4  # ranges on their way or waiting for their turn
+    Few connections at first: more of them cost a store that is fast, and us, more than they bring.
+    """
+
+    range_bytes: int = 12 * _MIB
+    connections: int = 2  # at first; another one each time the reader waits, up to ``window``
+    window: int = 4  # ranges on their way or waiting for their turn, at most
     stall_s: float = 20.0  # without a byte; then the rest of the range is requested again
 
 
@@ -62,8 +67,8 @@ async def stream_ranges(
     with flattened():
         async with anyio.create_task_group() as tasks:
             for _ in range(min(ahead.connections, fetching.count)):
-                tasks.start_soon(fetching.work)
-            async with aclosing(fetching.in_order()) as ranges:
+                fetching.connect(tasks)
+            async with aclosing(fetching.in_order(tasks)) as ranges:
                 yield ranges
             tasks.cancel_scope.cancel()
 
@@ -80,11 +85,19 @@ class _Fetching:
         self._first = offset_bytes // ahead.range_bytes  # ranges skipped; one may be half there
         self.count = -(-self._size_bytes // ahead.range_bytes) - self._first
         self._next = 0
-        self._room = anyio.Semaphore(ahead.window)
-        self._done: dict[int, Pieces] = {}
+        self._connections = 0
+        self._room = anyio.Semaphore(min(ahead.connections + 1, ahead.window))
+        self._done: dict[int, list[Piece]] = {}
         self._arrived = anyio.Event()
 
-    async def work(self) -> None:
+    def connect(self, tasks: TaskGroup) -> None:
+        """Fetch over one more connection, with room for one range that waits for its turn."""
+        self._connections += 1
+        if self._ahead.connections < self._connections < self._ahead.window:
+            self._room.release()
+        tasks.start_soon(self._work)
+
+    async def _work(self) -> None:
         """Fetch one range after the other, as long as there is room to keep them."""
         while True:
             await self._room.acquire()
@@ -96,16 +109,24 @@ class _Fetching:
             self._done[number] = await self._range(number)
             self._arrived.set()
 
-    async def in_order(self) -> AsyncGenerator[Pieces]:
+    async def in_order(self, tasks: TaskGroup) -> AsyncGenerator[Pieces]:
         """Yield the ranges in order, and make room for another with each."""
         for number in range(self.count):
             while number not in self._done:
-                self._arrived = anyio.Event()
-                await self._arrived.wait()
-            yield self._done.pop(number)
+                await self._arrival(tasks)
+            pieces = self._done.pop(number)
+            yield pieces
+            pieces.clear()  # a reader that still has the list must not hold the memory
             self._room.release()
 
-    async def _range(self, number: int) -> Pieces:
+    async def _arrival(self, tasks: TaskGroup) -> None:
+        self._arrived = anyio.Event()
+        with anyio.move_on_after(_SLOW_S) as wait:
+            await self._arrived.wait()
+        if wait.cancelled_caught and self._connections < min(self._ahead.window, self.count):
+            self.connect(tasks)
+
+    async def _range(self, number: int) -> list[Piece]:
         at_bytes = (self._first + number) * self._ahead.range_bytes
         begin_bytes = max(at_bytes, self._first_bytes)
         want_bytes = min(at_bytes + self._ahead.range_bytes, self._size_bytes) - begin_bytes

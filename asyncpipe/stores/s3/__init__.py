@@ -1,4 +1,4 @@
-"""S3; botocore is loaded here without awscrt, which takes 50 ms and 6 MiB to load.
+"""S3; botocore is loaded here without awscrt, which takes 50 ms and 6 MiB to load, then aiohttp.
 
 It would be used for signatures of version 4a and checksums of the SDK's own, and neither is ever
 asked for: our CRC64NVME is made in `system.crc`, which loads awscrt with the first sum.
@@ -12,3 +12,4 @@ from asyncpipe.system import without
 
 with without("awscrt.auth"):
     import_module("botocore.compat")
+import_module("asyncpipe.stores.http_client")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from botocore.regions import EndpointResolver
 from asyncpipe.errors import AccessDeniedError, TransientStoreError, UsageError
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.stores.s3.errors import clause
+from asyncpipe.stores.s3.models import use_model_loader
 from asyncpipe.stores.s3.wire.transport import OneAttemptSession
 
 _DEFAULT_REGION = "us-east-1"
@@ -78,13 +79,16 @@ class RenewableCredentials(AioCredentials):
         with _as_access_error():  # some renew themselves just here
             return await self._inner.get_frozen_credentials()
 
-    async def resolve(self) -> None:
+    async def resolve(self, resolver: Any = None) -> None:
         """Look the credentials up: environment, profile, web identity, container, instance.
+
+        ``resolver``: that of a new session, which has cached nothing; None makes one.
 
         Raises:
             UsageError: there are none to begin with.
         """
-        found = await _session_of(self._environment)[1].load_credentials()
+        resolver = resolver or _session_of(self._environment)[1]
+        found = await resolver.load_credentials()
         if found is None:
             raise UsageError(
                 "There are no S3 credentials.",
@@ -171,17 +175,13 @@ async def open_client(
 async def _opened(
     stack: AsyncExitStack, environment: Mapping[str, str], options: StoreOptions
 ) -> S3Client:
-    core, _ = _session_of(environment)
+    core, resolver = _session_of(environment)
     credentials = RenewableCredentials(environment)
-    await credentials.resolve()
+    await credentials.resolve(resolver)
     setattr(core, "_credentials", credentials)  # noqa: B010 - set_credentials() takes plain keys
-    if endpoint_of(environment, options):  # credentials come by a session of their own
-        components: Any = getattr(core, "_internal_components")  # noqa: B009 - not in the stubs
-        components.register_component("endpoint_resolver", EndpointResolver(_ADDRESSES))
-    # 10 MB of JSON: read in a thread, then cached by the session's loader
-    load = core.get_component("data_loader").load_service_model
-    await to_thread.run_sync(load, "s3", "service-2")
-    raw = await _client(stack, core, environment, options)
+    await to_thread.run_sync(_read_models, core)
+    with _few_addresses(core) if endpoint_of(environment, options) else nullcontext():
+        raw = await _client(stack, core, environment, options)
     expectation = Expectation()
     raw.meta.events.register_last("before-call.s3", expectation.apply)
     return S3Client(
@@ -192,10 +192,35 @@ async def _opened(
     )
 
 
+def _read_models(core: AioSession) -> None:
+    """Read 2 MB of JSON, which the session's loader then keeps."""
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        core.get_component("data_loader").load_service_model("s3", kind)
+
+
+@contextmanager
+def _few_addresses(core: AioSession) -> Iterator[None]:
+    """Build a client without all addresses of AWS; those of credentials' services have them."""
+    unstubbed: Any = core
+    components = unstubbed._internal_components  # noqa: SLF001 - botocore has no public way
+    components.register_component("endpoint_resolver", EndpointResolver(_ADDRESSES))
+    try:
+        yield
+    finally:
+        unstubbed._register_endpoint_resolver()  # noqa: SLF001
+
+
+class _Clients(aioboto3.Session):
+    """A session of clients alone: what aioboto3 adds to them would load s3transfer, 25 ms."""
+
+    def _register_default_handlers(self) -> None:
+        pass
+
+
 async def _client(
     stack: AsyncExitStack, core: AioSession, environment: Mapping[str, str], options: StoreOptions
 ) -> Any:
-    session = aioboto3.Session(botocore_session=core)
+    session = _Clients(botocore_session=core)
     bundle = options.ca_bundle or environment.get("AWS_CA_BUNDLE")
     verify: str | bool | None = str(bundle) if bundle else None
     if (endpoint_of(environment, options) or "").startswith("http://"):
@@ -285,6 +310,7 @@ def _session_of(environment: Mapping[str, str]) -> tuple[AioSession, Any]:
             conversion_func=convert,
         )
         store.set_config_provider(name, chain)
+    use_model_loader(session)
     resolver = create_credential_resolver(session, region_name=environment.get("AWS_REGION"))
     for provider in resolver.providers:
         for attribute in ("environ", "_environ"):

@@ -95,9 +95,6 @@ async def execute(
     tester = boot_tester_of(settings, [one.template for one in prepared.plans])
     signer = await signer_of(settings)
     ending = _Ending(prepared)
-    facts = await run_facts.gather(
-        SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
-    )
     async with (
         report.own_log(settings),
         open_store(
@@ -107,7 +104,9 @@ async def execute(
         AsyncExitStack() as stack,
     ):
         gc.settle()
-        await store.probe()
+        facts = await run_facts.gather_beside(
+            store.probe, SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
+        )
         if not await _enter(prepared, store, stack, built):
             return None
         await _take_places(prepared, store, facts, stack)

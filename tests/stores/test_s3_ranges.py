@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from asyncpipe.errors import AccessDeniedError, ObjectMissingError
 from asyncpipe.ports import ObjectStore
-from asyncpipe.stores.s3 import ranges
+from asyncpipe.stores.open import open_store
+from asyncpipe.stores.s3.wire import signed_again
+from asyncpipe.stores.s3.wire.signed_again import SignedAgain
 from tests.s3_standin.faults import Kind, Rule
 from tests.s3_standin.standin import StandIn
-from tests.stores.helpers import TEXT, opened, payload, read_all
+from tests.stores.helpers import AWS, TEXT, opened, payload, read_all
 
 pytestmark = pytest.mark.anyio
 
@@ -27,13 +31,13 @@ def anyio_backend() -> str:
 def botocore_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys whose ranges botocore asked for."""
     asked: list[str] = []
-    learn = ranges.RangeRequests.learn
+    learn = SignedAgain._learn
 
-    def counted(self: ranges.RangeRequests, key: str, body: object) -> None:
-        asked.append(key)
-        learn(self, key, body)
+    def counted(self: SignedAgain, about: tuple[str, str, None], request: object) -> None:
+        asked.append(about[1].removeprefix("p/"))
+        learn(self, about, request)
 
-    monkeypatch.setattr(ranges.RangeRequests, "learn", counted)
+    monkeypatch.setattr(SignedAgain, "_learn", counted)
     return asked
 
 
@@ -70,10 +74,9 @@ async def test_a_session_token_is_sent_once_with_each_range(standin: StandIn) ->
     "rule",
     [
         Rule(kind=Kind.ERROR, operation="GetObject", skip=2, code="SlowDown"),
-        Rule(kind=Kind.ERROR, operation="GetObject", skip=2, code="ExpiredToken"),
         Rule(kind=Kind.LOST_ANSWER, operation="GetObject", skip=2),
     ],
-    ids=["slow-down", "expired", "cut"],
+    ids=["slow-down", "cut"],
 )
 async def test_a_range_that_fails_is_asked_for_again_by_botocore(
     standin: StandIn, botocore_asked: list[str], rule: Rule
@@ -86,11 +89,35 @@ async def test_a_range_that_fails_is_asked_for_again_by_botocore(
     assert botocore_asked == [NAME, NAME]
 
 
+async def test_credentials_that_expire_between_two_ranges_are_looked_up_again(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    def hand_out(token: str) -> None:
+        access_key, secret_key = next(iter(standin.keys.items()))
+        keys = f"aws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"
+        (tmp_path / "keys").write_text(f"[images]\n{keys}aws_session_token = {token}\n")
+
+    hand_out("old")
+    environment = {
+        "AWS_ENDPOINT_URL_S3": standin.endpoint_url,
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "keys"),
+        "AWS_PROFILE": "images",
+    }
+    async with open_store(standin.destination, environment=environment, options=AWS) as store:
+        await store.put(NAME, BODY, content_type=TEXT)
+        await read_all(store, NAME, offset_bytes=5, size_bytes=5)
+        hand_out("new")
+        standin.token_parts["old"] = 0
+        assert await _in_ranges(store) == BODY
+    refused = [request for request in standin.seen("GetObject") if request.status == 400]
+    assert len(refused) == 1, "the refusal is not asked for twice"
+
+
 async def test_what_a_store_refuses_is_explained_as_for_the_first_range(standin: StandIn) -> None:
     async with opened(standin) as store:
         await store.put(NAME, BODY, content_type=TEXT)
         await read_all(store, NAME, offset_bytes=5, size_bytes=5)
-        refusal = Rule(kind=Kind.ERROR, operation="GetObject", code="AccessDenied", times=2)
+        refusal = Rule(kind=Kind.ERROR, operation="GetObject", code="AccessDenied")
         standin.faults.add(refusal)
         with pytest.raises(AccessDeniedError):
             await read_all(store, NAME, offset_bytes=5, size_bytes=5)
@@ -102,7 +129,7 @@ async def test_what_a_store_refuses_is_explained_as_for_the_first_range(standin:
 async def test_the_requests_of_a_few_objects_are_kept_and_no_more(
     standin: StandIn, botocore_asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranges, "_MOST_KEYS", 2)
+    monkeypatch.setattr(signed_again, "_MOST_KNOWN", 2)
     async with opened(standin) as store:
         for name in ("a", "b", "c"):
             await store.put(name, BODY, content_type=TEXT)

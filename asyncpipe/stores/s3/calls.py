@@ -15,9 +15,9 @@ from asyncpipe.model.store_keys import checked_key
 from asyncpipe.retry import RetryPolicy, repeated
 from asyncpipe.stores.s3.answers import stored_part
 from asyncpipe.stores.s3.errors import code_of, translated
-from asyncpipe.stores.s3.ranges import RangeRequests
 from asyncpipe.stores.s3.session import S3Client
 from asyncpipe.stores.s3.wire.memory import Blocks
+from asyncpipe.stores.s3.wire.signed_again import SignedAgain
 
 FOREIGN = (BotoCoreError, ClientError, aiohttp.ClientError, OSError)
 # of calls that may be repeated without harm; long enough for a server that restarts
@@ -37,7 +37,7 @@ class S3Calls:
         self._bucket = bucket
         self.prefix = prefix
         self.blocks = Blocks()  # that large answers are received into
-        self.ranges = RangeRequests(client)
+        self._again = SignedAgain(client)
         self._proven = False  # the endpoint has answered, whatever it said
 
     @property
@@ -108,7 +108,7 @@ class S3Calls:
             below = arguments.pop("prefix")  # None: the whole bucket
             arguments["Prefix"] = "" if below is None else self.prefix + below
         limit_s = None if operation in _BOUNDED_ELSEWHERE else ANSWER_S
-        act = getattr(self._client.raw, operation)
+        act = self._again.act(operation, arguments)
         with anyio.fail_after(limit_s):
             try:
                 return await act(**arguments)

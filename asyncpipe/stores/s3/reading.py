@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -19,7 +18,7 @@ from asyncpipe.model.store import StoredBytes
 from asyncpipe.ports import Piece
 from asyncpipe.retry import repeated
 from asyncpipe.stores.s3.answers import object_info
-from asyncpipe.stores.s3.calls import ANSWER_S, FOREIGN, SMALL_CALLS, S3Calls
+from asyncpipe.stores.s3.calls import FOREIGN, SMALL_CALLS, S3Calls
 from asyncpipe.stores.s3.wire.receiving import Receiver, take_over
 
 PROGRESS_BYTES: Final = 1024 * 1024  # that must come, or the end, within
@@ -54,12 +53,7 @@ async def open_body(calls: S3Calls, key: str, offset_bytes: int, size_bytes: int
         return (await calls.call("small", "get_object", key))["Body"]
     last = "" if size_bytes is None else offset_bytes + size_bytes - 1
     wanted = f"bytes={offset_bytes}-{last}"
-    answer: Mapping[str, Any] | None = None
-    with contextlib.suppress(*FOREIGN), anyio.fail_after(ANSWER_S):
-        answer = await calls.ranges.get(key, wanted)
-    if answer is None:
-        answer = await calls.call("small", "get_object", key, Range=wanted)
-        calls.ranges.learn(key, answer["Body"])
+    answer = await calls.call("small", "get_object", key, Range=wanted)
     _require_range(answer, offset_bytes, calls.url_of(key))
     return answer["Body"]
 

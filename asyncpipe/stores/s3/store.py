@@ -45,6 +45,7 @@ from asyncpipe.stores.s3.probe.ask import ask, prove
 from asyncpipe.stores.s3.profiles import RECORDS, S3Record
 from asyncpipe.stores.s3.reading import open_body, read_pieces, read_small
 from asyncpipe.stores.s3.requests import (
+    complete_body,
     complete_parameters,
     object_parameters,
     part_checksum,
@@ -53,6 +54,7 @@ from asyncpipe.stores.s3.requests import (
 )
 from asyncpipe.stores.s3.session import S3Client
 from asyncpipe.stores.s3.wire.body import PartBody
+from asyncpipe.stores.s3.wire.exchange import exchanging
 
 # what ``probe`` found out, by endpoint, bucket and encryption; for this process only
 _FOUND: dict[tuple[str, str, str], S3Record] = {}
@@ -264,7 +266,8 @@ class S3Store:
             create_only=create_only,
         )
         try:
-            with anyio.fail_after(timeout_s):
+            body = complete_body(parts, self.capabilities.checksum)
+            with anyio.fail_after(timeout_s), exchanging(body=body):
                 answer = await self._calls.call(
                     "once",
                     "complete_multipart_upload",

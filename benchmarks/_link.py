@@ -1,7 +1,7 @@
 """``python -m benchmarks._link HOST PORT BYTES_PER_S``: a link of one rate for all connections.
 
-Prints its port on 127.0.0.1 and forwards until it is ended. Bytes towards the server pass at the
-rate, answers pass freely. Small socket buffers keep what is "sent" close to what has passed.
+Prints its port on 127.0.0.1 and forwards until it is ended. Bytes in each direction pass at the
+rate. Small socket buffers keep what is "sent" close to what has passed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,12 @@ class Link:
             time.sleep(wait_s)
 
 
-def pump(source: socket.socket, sink: socket.socket, link: Link | None) -> None:
+def pump(source: socket.socket, sink: socket.socket, link: Link) -> None:
     buffer = bytearray(PIECE_BYTES)
     view = memoryview(buffer)
     try:
         while count := source.recv_into(buffer):
-            if link is not None:
-                link.carry(count)
+            link.carry(count)
             sink.sendall(view[:count])
         sink.shutdown(socket.SHUT_WR)
     except OSError:
@@ -48,7 +47,7 @@ def pump(source: socket.socket, sink: socket.socket, link: Link | None) -> None:
 
 
 def serve(host: str, port: int, bytes_per_s: float) -> None:
-    link = Link(bytes_per_s)
+    towards, back = Link(bytes_per_s), Link(bytes_per_s)
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
         print(server.getsockname()[1], flush=True)
@@ -58,7 +57,7 @@ def serve(host: str, port: int, bytes_per_s: float) -> None:
             for end in (client, upstream):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             upstream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
-            for source, sink, rate in ((client, upstream, link), (upstream, client, None)):
+            for source, sink, rate in ((client, upstream, towards), (upstream, client, back)):
                 threading.Thread(target=pump, args=(source, sink, rate), daemon=True).start()
 
 

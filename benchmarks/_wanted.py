@@ -27,6 +27,7 @@ WANTED = (
     Wanted(section="pull", ours="asyncpipe", column="cpu_s", most=1.0, peer="obstore-sha256"),
     Wanted(section="pull", ours="asyncpipe", column="wall_s", most=1.1, peer="rclone"),
     Wanted(section="pull", ours="asyncpipe", column="peak_mib", most=120),
+    Wanted(section="pull, 200 MB/s", ours="asyncpipe", column="wall_s", most=1.1, peer="rclone"),
     Wanted(section="publish", ours="publish", column="cpu_s", most=1.0, peer="awscrt-sha256"),
     Wanted(section="publish", ours="publish", column="wall_s", most=1.1, peer="awscrt"),
     Wanted(section="publish", ours="publish", column="peak_mib", most=150),

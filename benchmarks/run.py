@@ -44,17 +44,19 @@ from benchmarks.tail import link_to
 from tests.stores.real_servers import RealServer
 
 LINK_BYTES_PER_S = 100e6
+PULL_LINK_BYTES_PER_S = 200e6
 # section -> share of --minutes after which it begins no further round
 SHARES: Mapping[str, float] = {
     "engine": 0.12,
-    "tail": 0.2,
+    "tail": 0.3,
     "scale": 0.2,
     "publish": 0.2,
     "slow": 0.2,
     "pull": 0.16,
+    "slow-pull": 0.12,
     "xva": 0.12,
 }
-NULL, STORED = ("engine", "tail", "scale"), ("publish", "slow", "pull")
+NULL, STORED = ("engine", "tail", "scale"), ("publish", "slow", "pull", "slow-pull")
 FEW_ROUNDS = {"rclone": 1, "boto3": 1}  # as uploads: two and four times as long as the others
 
 
@@ -220,7 +222,7 @@ def with_minio(run: Run, server: RealServer) -> None:
     endpoint = server.environment["AWS_ENDPOINT_URL_S3"]
     for name in ENVIRONMENT:
         os.environ[name] = server.environment.get(name, ENVIRONMENT[name])
-    store = Stored(endpoint=endpoint, bucket=server.bucket, folder=run.folder)
+    store = Stored(endpoint=endpoint, bucket=server.bucket, folder=run.folder / "minio")
     section(run, "publish", lambda: publish(run, store, endpoint, "publish"))
 
     def slowly() -> None:
@@ -228,7 +230,8 @@ def with_minio(run: Run, server: RealServer) -> None:
             publish(run, store, slow, "slow")
 
     section(run, "slow", slowly)
-    section(run, "pull", lambda: pull(run, store))
+    if run.wants("pull", "slow-pull"):
+        pulls(run, store)
 
 
 def publish(run: Run, store: Stored, endpoint: str, name: str) -> None:
@@ -250,15 +253,26 @@ def publish(run: Run, store: Stored, endpoint: str, name: str) -> None:
     run.keep(title, found, lambda results: download.print_table(results, ours="publish"))
 
 
-def pull(run: Run, store: Stored) -> None:
-    peers = run.installed("obstore-sha256", "obstore", "rclone", "awscrt", "boto3")
-    job = run.job(endpoint=store.endpoint, peers=peers, bucket=store.bucket, profile="auto")
+def pulls(run: Run, store: Stored) -> None:
+    job = run.job(endpoint=store.endpoint, bucket=store.bucket, profile="auto")
     key, prefix = download.published(job, run.folder, run.source)
-    try:
-        found = download.measured(job, run.folder, key, run.turns("pull"))
-        run.keep("pull", found, download.print_table)
-    finally:
-        store.remove(prefix)
+    peers = ("obstore-sha256", "obstore", "rclone", "awscrt", "boto3")
+
+    def slowly() -> None:
+        with link_to(store.endpoint, PULL_LINK_BYTES_PER_S) as slow:
+            pull(run, store, key, slow, "slow-pull", "rclone")
+
+    section(run, "pull", lambda: pull(run, store, key, store.endpoint, "pull", *peers))
+    section(run, "slow-pull", slowly)
+    store.remove(prefix)
+
+
+def pull(run: Run, store: Stored, key: str, endpoint: str, name: str, *peers: str) -> None:
+    job = run.job(
+        endpoint=endpoint, peers=run.installed(*peers), bucket=store.bucket, profile="auto"
+    )
+    found = download.measured(job, run.folder, key, run.turns(name))
+    run.keep("pull" if name == "pull" else "pull, 200 MB/s", found, download.print_table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,30 +284,25 @@ class Stored:
     folder: Path
 
     def remove(self, prefix: str) -> None:
-        """Delete every object below ``prefix``, and wait until the disk has room again."""
-        before_bytes = shutil.disk_usage(self.folder).used
+        """Delete every object below ``prefix``, and empty MinIO's waste bin, which it does late."""
         client: Any = Session().create_client(
             "s3", endpoint_url=self.endpoint, region_name=ENVIRONMENT["AWS_REGION"]
         )
-        removed_bytes = 0
         for page in client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix
         ):
             for item in page.get("Contents", ()):
                 client.delete_object(Bucket=self.bucket, Key=item["Key"])
-                removed_bytes += item["Size"]
         client.close()
-        until_s = time.monotonic() + 20
-        while time.monotonic() < until_s:  # MinIO empties its waste bin later
-            if before_bytes - shutil.disk_usage(self.folder).used >= removed_bytes // 2:
-                return
-            time.sleep(0.2)
+        for rest in self.folder.glob("data/.minio.sys/tmp/.trash/*"):
+            shutil.rmtree(rest, ignore_errors=True)
 
 
 def tail(run: Run, endpoint: str) -> None:
     is_short = run.arguments.size < parsed_size("1GiB")
     sizes = str(run.arguments.size) if is_short else "1GiB,4GiB,16GiB"
-    script("tail", "--endpoint", endpoint, "--sizes", sizes, "--folder", str(run.folder))
+    words = ["--endpoint", endpoint, "--sizes", sizes, "--rounds", str(run.arguments.rounds)]
+    script("tail", *words, "--folder", str(run.folder))
 
 
 def scale(run: Run, endpoint: str) -> None:

@@ -4,12 +4,13 @@
 exports a valid XVA at ``--export`` bytes per second; the upload follows it through a link of
 ``--link`` bytes per second. The clock runs from the writer's last byte until the object is
 completed and compared, metadata is stored and the pointer has moved. One part time is the time
-that one part needs on the link.
+that one part needs on the link. Of ``--rounds`` a file of 1 GiB has all, a larger one fewer.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,15 +33,16 @@ from benchmarks._ours import opened, target_of
 from benchmarks._sources import MIB, parsed_size
 from benchmarks.upload import machine
 
+ALL_ROUNDS_BYTES = 32 * 1024 * MIB  # of all runs of one size
+
 
 def main() -> None:
     arguments = parsed_arguments()
     print(f"\n{machine()}; export {arguments.export:g} B/s, link {arguments.link:g} B/s\n")
-    print("| size GiB | writer's end to pointer s | part MiB | part times | parts |")
-    print("|---|---|---|---|---|")
+    print("| size GiB | rounds | writer's end to pointer s | part MiB | part times | parts |")
+    print("|---|---|---|---|---|---|")
     for size_text in arguments.sizes.split(","):
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            run_one(arguments, parsed_size(size_text), Path(folder))
+        run_size(arguments, parsed_size(size_text))
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -50,12 +52,30 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", default="1GiB,2GiB,8GiB")
     parser.add_argument("--export", type=float, default=100e6, help="bytes per second")
     parser.add_argument("--link", type=float, default=120e6, help="bytes per second")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--profile", default="aws")
     return parser.parse_args()
 
 
-def run_one(arguments: argparse.Namespace, disk_bytes: int, folder: Path) -> None:
+def run_size(arguments: argparse.Namespace, disk_bytes: int) -> None:
+    """Measure a size, and print the median; the larger it is, the fewer rounds."""
+    rounds = max(1, min(arguments.rounds, ALL_ROUNDS_BYTES // disk_bytes))
+    runs = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            runs.append(run_one(arguments, disk_bytes, Path(folder)))
+        print(f"{disk_bytes} bytes: {runs[-1][0]:.3f} s", file=sys.stderr)
+    tail_s = statistics.median(seconds for seconds, _, _ in runs)
+    _, parts, size_bytes = runs[0]
+    part_bytes = -(-size_bytes // parts // MIB) * MIB
+    part_times = tail_s / (part_bytes / arguments.link)
+    columns = f"{tail_s:.3f} | {part_bytes // MIB} | {part_times:.2f} | {parts}"
+    print(f"| {disk_bytes / 1024 / MIB:g} | {rounds} | {columns} |", flush=True)
+
+
+def run_one(arguments: argparse.Namespace, disk_bytes: int, folder: Path) -> tuple[float, int, int]:
+    """Return seconds of the tail, parts, bytes."""
     with link_to(arguments.endpoint, arguments.link) as endpoint:
         job = Job(
             endpoint=endpoint,
@@ -64,13 +84,7 @@ def run_one(arguments: argparse.Namespace, disk_bytes: int, folder: Path) -> Non
             path=folder / "export.xva",
             profile=arguments.profile,
         )
-        tail_s, parts, size_bytes = anyio.run(followed, job, disk_bytes, arguments.export)
-    part_bytes = -(-size_bytes // parts // MIB) * MIB
-    part_times = tail_s / (part_bytes / arguments.link)
-    gib = disk_bytes / 1024 / MIB
-    print(
-        f"| {gib:g} | {tail_s:.3f} | {part_bytes // MIB} | {part_times:.2f} | {parts} |", flush=True
-    )
+        return anyio.run(followed, job, disk_bytes, arguments.export)
 
 
 async def followed(job: Job, disk_bytes: int, export_bytes_per_s: float) -> tuple[float, int, int]:

@@ -10,6 +10,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd / # the home of the build's account goes in the clean-up
 
 family() {
     if grep -Eq '^ID="?(debian|ubuntu)"?$' /etc/os-release; then

@@ -22,11 +22,11 @@ def begin() -> None:
     A threshold stays, for commands that run long.
     """
     gc.set_threshold(_LOADING_THRESHOLD)
-    _keep_one_arena()
+    _of_libc("mallopt", _M_ARENA_MAX, 1)
 
 
 def settle() -> None:
-    """Freeze what is loaded, so that later collections skip it.
+    """Freeze what is loaded, so that later collections skip it, and give unused memory back.
 
     Only in a process that called ``begin``: somebody's test that calls ``main.run`` keeps its own
     collector.
@@ -35,6 +35,7 @@ def settle() -> None:
         return
     gc.freeze()
     gc.set_threshold(_RUNNING_THRESHOLD)
+    _of_libc("malloc_trim", 0)  # what loading left behind: 2 MiB, in 0.4 ms
 
 
 def leave() -> None:
@@ -42,7 +43,7 @@ def leave() -> None:
     gc.freeze()
 
 
-def _keep_one_arena() -> None:
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # another libc has none
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, 1)
+def _of_libc(name: str, *arguments: int) -> None:
+    function = getattr(ctypes.CDLL(None), name, None)  # musl has neither
+    if function is not None:
+        function(*arguments)

@@ -17,6 +17,7 @@ _PROC: Final = Path("/proc")
 # Packer, and what else runs for a run, has a path below the run's folder in one of these.
 RUN_FOLDER: Final = "ASYNCPIPE_RUN_FOLDER"
 _MARKS: Final = (b"PACKER_LOG_PATH=", RUN_FOLDER.encode() + b"=")
+_STAT_BYTES: Final = 4096  # proc_pid_stat(5): 52 numbers and a name of at most 64 bytes
 _GONE_STATES: Final = frozenset({"Z", "X", "x"})  # a zombie only waits for its parent
 
 
@@ -34,9 +35,15 @@ class Process:
 def read(pid: int) -> Process | None:
     """Look at one process; None when it does not exist."""
     try:
-        data = (_PROC / str(pid) / "stat").read_bytes()
+        descriptor = os.open(f"{_PROC}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        data = os.read(descriptor, _STAT_BYTES)
+    except OSError:  # it ended meanwhile
+        return None
+    finally:
+        os.close(descriptor)
     # the name, in parentheses, may hold blanks and parentheses: fields count from the last one
     fields = data.rpartition(b")")[2].split()
     if len(fields) < 20:
@@ -52,9 +59,9 @@ def read(pid: int) -> Process | None:
 
 def everything() -> Iterator[Process]:
     """Yield every process, dead ones that nobody has waited for included."""
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            process = read(int(entry.name))
+    for name in os.listdir(_PROC):  # noqa: PTH208 - a Path for each of all processes takes longer
+        if name.isdigit():
+            process = read(int(name))
             if process is not None:
                 yield process
 

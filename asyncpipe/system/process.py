@@ -109,15 +109,7 @@ class _SystemProcess:
                 self._process.send_signal(signal.SIGTERM)
 
     def kill_group(self) -> None:
-        # By member, not by killpg alone: a job-control shell moves its jobs to new groups,
-        # and a group number whose last member is gone may already belong to somebody else.
-        for _ in range(8):  # a fork between the scan and the signal escapes one round, not eight
-            members = list(proc.living_members(self.pid))
-            if not members:
-                return
-            for member in members:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(member.pid, signal.SIGKILL)
+        _kill(self.pid)
 
     def cut_writes(self, folder: Path) -> bool:
         return proc.cut_writes(self.pid, folder)
@@ -176,6 +168,24 @@ def _not_started(command: Command, error: Exception) -> UsageError:
         f"Cannot start {program} in {printable(str(command.cwd), 300)}: {reason}.",
         hint="Check that the program exists and is executable, and that the folder exists.",
     )
+
+
+def _kill(session_id: int) -> bool:
+    """Kill what lives of a session; False when nothing did.
+
+    By member, not by killpg alone: a job-control shell moves its jobs to new groups, and a group
+    number whose last member is gone may already belong to somebody else.
+    """
+    lived = False
+    for _ in range(8):  # a fork between the scan and the signal escapes one round, not eight
+        members = list(proc.living_members(session_id))
+        if not members:
+            break
+        lived = True
+        for member in members:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(member.pid, signal.SIGKILL)
+    return lived
 
 
 async def _await_end_of(session_id: int) -> None:

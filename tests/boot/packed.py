@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.boot import disk
-from tests.boot.real import well
+from tests.boot.real import asyncpipe, well
 from tests.provisioning.trees import Tree
 from tests.templates.needs import REPO, program
 
@@ -93,12 +93,15 @@ def _build(system: System, here: Path) -> None:
         "http_port_min": port,
         "http_port_max": port,
     }
-    well(
+    done = asyncpipe(
         here,
         *("build", TEMPLATE, "--packer", packer, "--var-file", "password.pkrvars.hcl"),
         *(word for name, value in variables.items() for word in ("--var", f"{name}={value}")),
         PACKER_CACHE_DIR=str(here / "cache"),
     )
+    assert done.returncode == 0, done.stderr
+    # shells complain so whose working folder went in the clean-up
+    assert "getcwd" not in done.stdout + done.stderr
 
 
 def _packer() -> str:

@@ -22,9 +22,12 @@ def test_a_build_log_names_the_system_and_its_packages_as_a_build_does(tmp_path:
     lines.append("password=c0rrect-h0rse-battery")
     log.write_text("".join(f"2026-11-26T19:00:00.123Z {line}\n" for line in lines), "utf-8")
 
+    asked = counting_git(desk)
     ended = desk.run("publish", "exported.xva", "--log", "packer.log", "--page")
 
     assert ended.code == 0, ended.all
+    questions = [line.split()[2] for line in asked.read_text("utf-8").splitlines()]
+    assert sorted(questions) == ["config", "rev-parse", "status"], "each is asked once"
     folder = max((tmp_path / "published/templates/debian12").glob("2*"))
     metadata = json.loads((folder / "metadata.json").read_text("utf-8"))
     assert metadata["os"]["release"] == "12.11"
@@ -35,6 +38,17 @@ def test_a_build_log_names_the_system_and_its_packages_as_a_build_does(tmp_path:
     page = (tmp_path / "published/index.html").read_text("utf-8")
     assert "openssh-server" in page
     assert (folder / "sbom.cdx.json").exists()
+
+
+def counting_git(desk: Desk) -> Path:
+    """Put a git first in PATH that notes what it is asked, and knows nothing."""
+    programs, asked = desk.folder / "programs", desk.folder / "asked"
+    programs.mkdir()
+    git = programs / "git"
+    git.write_text(f'#!/bin/sh\necho "$@" >> {asked}\nexit 1\n', "utf-8")
+    git.chmod(0o755)
+    desk.environment["PATH"] = f"{programs}:{desk.environment['PATH']}"
+    return asked
 
 
 def test_a_page_that_cannot_be_written_is_a_warning_and_the_version_is_published(

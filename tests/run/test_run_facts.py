@@ -6,11 +6,8 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
-import anyio.lowlevel
 import pytest
 
-from asyncpipe.errors import UploadError
 from asyncpipe.model.run import RunFacts
 from asyncpipe.model.template import Location, TemplateSource
 from asyncpipe.run.origin import run_facts
@@ -51,28 +48,6 @@ async def test_commit_state_and_remote_are_told_without_credentials() -> None:
 async def test_without_git_nothing_is_claimed() -> None:
     facts = await run_facts.gather(Programs({}), environment={}, cwd=Path("/srv"))
     assert (facts.git_commit, facts.git_dirty, facts.git_remote) == (None, None, None)
-
-
-async def test_git_is_asked_while_other_work_is_done() -> None:
-    git = Programs({"rev-parse": Answer(f"{COMMIT}\n"), "status": Answer(""), "config": Answer("")})
-
-    async def work() -> None:
-        with anyio.fail_after(10):
-            while len(git.seen) < 3:
-                await anyio.lowlevel.checkpoint()
-
-    facts = await run_facts.gather_beside(work, git, environment={}, cwd=Path("/srv"))
-    assert facts.git_commit == COMMIT
-
-
-async def test_other_work_that_fails_does_not_wait_for_git() -> None:
-    git = Programs({"git": Answer(hangs=True)})
-
-    async def work() -> None:
-        raise UploadError("The store is not there.")
-
-    with anyio.fail_after(run_facts.GATHER_S / 2), pytest.raises(UploadError, match="not there"):
-        await run_facts.gather_beside(work, git, environment={}, cwd=Path("/srv"))
 
 
 async def test_a_git_that_hangs_is_left_behind() -> None:

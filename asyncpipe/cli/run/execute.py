@@ -84,17 +84,25 @@ async def _run(settings: Settings) -> int:
 
 
 async def execute(
-    prepared: Prepared, announcer: Announcer, *, built: Built | None = None
+    prepared: Prepared,
+    announcer: Announcer,
+    *,
+    built: Built | None = None,
+    facts: RunFacts | None = None,
 ) -> int | None:
     """Run what was prepared and return the exit code.
 
     With ``built`` only the publication is left to do, and the caller holds the run's folder.
+    ``facts`` about ``prepared.root`` are gathered where the caller has none.
     None: another run has claimed this second for one of the versions, and nothing was done.
     """
     settings = prepared.settings
     tester = boot_tester_of(settings, [one.template for one in prepared.plans])
     signer = await signer_of(settings)
     ending = _Ending(prepared)
+    facts = facts or await run_facts.gather(
+        SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
+    )
     async with (
         report.own_log(settings),
         open_store(
@@ -104,9 +112,7 @@ async def execute(
         AsyncExitStack() as stack,
     ):
         gc.settle()
-        facts = await run_facts.gather_beside(
-            store.probe, SystemProcessRunner(), environment=settings.environment, cwd=prepared.root
-        )
+        await store.probe()
         if not await _enter(prepared, store, stack, built):
             return None
         await _take_places(prepared, store, facts, stack)

@@ -29,6 +29,7 @@ from asyncpipe.errors import EXIT_CANCELLED, UsageError
 from asyncpipe.model import store_keys
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.identity import GuestFacts, OsIdentity
+from asyncpipe.model.run import RunFacts
 from asyncpipe.model.store_keys import LOG_NAME
 from asyncpipe.model.template import Template
 from asyncpipe.run import plan
@@ -90,15 +91,19 @@ async def publish_finished(
     with alone(folder):
         await end_test_before(settings, folder)
         known = secrets_of(settings.environment, {})
+        facts = await run_facts.gather(
+            SystemProcessRunner(), environment=settings.environment, cwd=Path.cwd()
+        )
         while True:
             journal = _journal(settings, folder, resumed=resumed)
             await anyio.to_thread.run_sync(_write_log, folder / LOG_NAME, file, log_file, known)
             one = _plan(settings, file, identity, journal)
             prepared = _prepared(settings, one, journal, new_folders)
-            built = await _built(settings, one, identity, guest, journal)
+            built = _built(one, identity, guest, replace(facts, run_id=journal.run_id))
             if finished.described is not None:
                 built = _as_described(built, one, journal, finished.described)
-            if (ended := await execute(prepared, announcer, built=built)) is not None:
+            ended = await execute(prepared, announcer, built=built, facts=facts)
+            if ended is not None:
                 return ended
             await anyio.sleep(NEXT_SECOND_S)
 
@@ -231,23 +236,8 @@ def _write_log(path: Path, file: Path, log_file: Path | None, known: Secrets) ->
             path.write_text(text, "utf-8")
 
 
-async def _built(
-    settings: Settings,
-    one: BuildPlan,
-    identity: OsIdentity,
-    guest: GuestFacts,
-    journal: RunJournal,
-) -> Built:
-    facts = await run_facts.gather(
-        SystemProcessRunner(), environment=settings.environment, cwd=one.working_directory
-    )
-    draft = metadata.draft(
-        plan=one,
-        build_exit=None,
-        identity=identity,
-        guest=guest,
-        facts=replace(facts, run_id=journal.run_id),
-    )
+def _built(one: BuildPlan, identity: OsIdentity, guest: GuestFacts, facts: RunFacts) -> Built:
+    draft = metadata.draft(plan=one, build_exit=None, identity=identity, guest=guest, facts=facts)
     return Built(
         xva_path=one.template.path,
         folder_key=plan.folder_key(identity, one.unit, one.variant, one.timestamp),

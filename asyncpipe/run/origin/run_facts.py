@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import anyio
 
 from asyncpipe import __version__
-from asyncpipe.errors import AsyncpipeError, flattened
+from asyncpipe.errors import AsyncpipeError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.documents.catalog import Filler, repository_of
 from asyncpipe.model.run import CiFacts, RunFacts
@@ -57,26 +57,6 @@ async def gather(
         git_prefix=_prefix(answers.get("commit", "")),
         ci=github_facts(environment),
     )
-
-
-async def gather_beside(
-    work: Callable[[], Awaitable[None]],
-    runner: ProcessRunner,
-    *,
-    environment: Mapping[str, str],
-    cwd: Path,
-) -> RunFacts:
-    """Gather while ``work`` is done; raises what that raises."""
-    found: list[RunFacts] = []
-
-    async def note() -> None:
-        found.append(await gather(runner, environment=environment, cwd=cwd))
-
-    with flattened():
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(note)
-            await work()
-    return found[0]
 
 
 def filler_of(plan: BuildPlan, facts: RunFacts) -> Filler | None:

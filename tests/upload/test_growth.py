@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
-from asyncpipe.upload import pace
 from asyncpipe.upload.pace import Growth
 
 LONGEST_S = 0.05
@@ -17,7 +17,7 @@ class Looks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.size_bytes = 100.0, 0
         self.growth = Growth(LONGEST_S)
-        monkeypatch.setattr(pace.anyio, "current_time", lambda: self.now_s)
+        monkeypatch.setattr(anyio, "current_time", lambda: self.now_s)
 
     def after(self, passed_s: float, grown_bytes: int, wanted_bytes: int) -> float:
         self.now_s += passed_s

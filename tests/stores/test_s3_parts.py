@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import anyio
-import botocore.auth
-import botocore.crt.auth
 import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 from botocore.compat import HTTPHeaders
@@ -73,8 +72,9 @@ def anyio_backend() -> str:
 def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signatures of the same request are the same."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda **_: moment)
-    monkeypatch.setattr(botocore.crt.auth, "get_current_datetime", lambda **_: moment)
+    for name in ("botocore.auth", "botocore.crt.auth"):  # whichever signers were loaded
+        if name in sys.modules:
+            monkeypatch.setattr(f"{name}.get_current_datetime", lambda **_: moment)
 
 
 class Recorder:

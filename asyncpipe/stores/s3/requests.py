@@ -113,7 +113,7 @@ def complete_parameters(
 def complete_body(parts: Sequence[StoredPart], mode: ChecksumMode) -> bytes:
     """The list of parts in CompleteMultipartUpload, as botocore writes it.
 
-    botocore takes 20 ms for 1,000 parts, while nothing else is left to do; this takes 1 ms.
+    botocore takes 20 ms for 1,000 parts, while nothing else is left to do; this takes 4 ms.
     """
     written = [
         "".join(

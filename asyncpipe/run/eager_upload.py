@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from asyncpipe import catalog
 from asyncpipe.errors import AsyncpipeError, XvaInvalidError, flattened, leaf_of
 from asyncpipe.model.events import ExportGrew, UploadProgress
 from asyncpipe.model.transfer import Keep, Target
@@ -103,6 +105,7 @@ class Export:
         try:
             with self._watch:
                 path = await self._appearance()
+                await anyio.to_thread.run_sync(_load_the_end)
                 if self._context.services.eager:
                     self._send_early(path, tasks)
                 await self._report_growth(path)
@@ -205,6 +208,11 @@ class Export:
         session = UploadSession(request)
         self._sessions.append(session)
         return session
+
+
+def _load_the_end() -> None:
+    """Import what only the end of a build needs, while there is nothing to do but wait."""
+    _ = catalog.take_place, catalog.move_pointer
 
 
 def _first_xva(folder: Path) -> Path | None:

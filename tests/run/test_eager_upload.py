@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import anyio
 import pytest
@@ -107,6 +109,37 @@ async def test_the_end_of_the_export_is_sent_while_the_host_is_cleaned(
         outcome = await process_template(plan_in(tmp_path), bench.workshop())
     assert isinstance(outcome, Published), outcome
     assert not [key for key in settled[0] if key.endswith(".xva")], "all is there, none is visible"
+
+
+BUILD: Final = """
+import sys, anyio
+from pathlib import Path
+from asyncpipe.cli.run import execute
+from asyncpipe.run import eager_upload
+from tests.run.services import Bench, plan_in
+from tests.run.test_eager_upload import exported_at_once, guest_says
+
+eager_upload._POLL_S, deliver, before = 0.01, eager_upload.Export.deliver, set()
+
+async def noted(*export, **more):
+    before.update(sys.modules)
+    return await deliver(*export, **more)
+
+async def build(folder):
+    script = exported_at_once(folder, guest_says("debian", "12"), after_s=0.3)
+    bench = Bench(folder, (script,), eager=True)
+    return await execute.pipeline.process_template(plan_in(folder), bench.workshop())
+
+eager_upload.Export.deliver = noted
+print(type(anyio.run(build, Path(sys.argv[1]))).__name__)
+print(*[name for name in sys.modules if name not in before])
+"""
+
+
+def test_nothing_is_loaded_between_packers_end_and_the_publication(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BUILD, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["Published", ""]
 
 
 class _Stubborn:

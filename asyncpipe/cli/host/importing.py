@@ -147,7 +147,7 @@ async def import_source(
 
 
 async def _named_by_path(what: str, trust: Trust | None) -> ImportSource:
-    """A file or a URL, whose size the host has to be told first."""
+    """A file or a URL of known size, which XAPI asks for first."""
     if trust is not None:
         raise UsageError(
             "A file or URL has no signature; published versions have.",

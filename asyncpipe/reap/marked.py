@@ -61,7 +61,7 @@ async def sweep_host(
                 is_old = any_machine and _is_before(marks, before_utc)
                 with look_at_run(run_id) as known:
                     if known.folder and await groups.find(str(known.folder)):
-                        found.append(_packer_of(run_id))
+                        found.append(_program_of(run_id))
                         continue
                     found += await _of_run(pool, marks, known, is_old=is_old, dry_run=dry_run)
             return found
@@ -71,11 +71,11 @@ async def sweep_host(
         return [Finding(kind=Kind.VM, what=what, removed=False, problem=problem)]
 
 
-def _packer_of(run_id: str) -> Finding:
-    """Packer outlives an asyncpipe that was killed, and may be cleaning up itself."""
+def _program_of(run_id: str) -> Finding:
+    """Both outlive an asyncpipe that was killed, and Packer may be cleaning up itself."""
     return Finding(
         kind=Kind.PROCESS,
-        what=f"Packer of run {run_id}, which was killed, is still at work",
+        what=f"Packer or QEMU of run {run_id}, which was killed, is still at work",
         removed=False,
         stays=True,
         advice=f"asyncpipe reap --run {run_id}",

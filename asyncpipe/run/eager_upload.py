@@ -109,6 +109,10 @@ class Export:
         except Exception as error:  # noqa: BLE001 - the build goes on, whatever it is
             self._warn("The export cannot be watched", error)
 
+    def finish(self) -> None:
+        """Nobody writes to the export any more; what an early upload still lacks is sent."""
+        self._finished.set()
+
     async def deliver(self, xva_path: Path, *, resume: bool = False) -> UploadSession:
         """Return a session that has sent the finished ``xva_path``, or found it to be no XVA.
 
@@ -116,7 +120,7 @@ class Export:
             UploadError: it could not be sent.
         """
         self._watch.cancel()
-        self._finished.set()
+        self.finish()
         early = self._early
         if early is not None:
             if await self._is_good(early, xva_path):

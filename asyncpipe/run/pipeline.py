@@ -34,7 +34,7 @@ from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
 from asyncpipe.run.claim import take_place_found_late
 from asyncpipe.run.context import RunContext
-from asyncpipe.run.eager_upload import open_export
+from asyncpipe.run.eager_upload import Export, open_export
 from asyncpipe.run.origin.materials import read_materials
 from asyncpipe.run.origin.parent import known_parent, parent_named_by
 from asyncpipe.run.publishing import booted
@@ -93,7 +93,7 @@ async def _build_and_publish(context: RunContext) -> Published:
         async with context.open_log() as log, _host_settled(context):
             await context.note_state(UnitState.BUILDING)
             await _look_at_origin(context)
-            context.build_exit = await _build(context, log)
+            context.build_exit = await _build(context, log, export)
             xva_path = await Disk("artifact").call(
                 artifact.collect, context.plan, context.build_exit
             )
@@ -129,8 +129,11 @@ async def _look_at_origin(context: RunContext) -> None:
     context.plan = replace(context.plan, built_from=replace(built_from, parent=parent))
 
 
-async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
-    """Run Packer with the host watched beside it; others' turn comes when its host is clean."""
+async def _build(context: RunContext, log: buildlog.BuildLog, export: Export) -> BuildExit:
+    """Run Packer with the host watched beside it; others' turn comes when its host is clean.
+
+    The end of the export is sent while the host is cleaned.
+    """
     from asyncpipe.packer import build, watch  # noqa: PLC0415 - a publication needs none of it
 
     locks = context.services.journal.folder.parent.parent / "locks"
@@ -140,7 +143,7 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
         at_its_end,
         context.host.followed(),
     ):
-        return await build.run(
+        build_exit = await build.run(
             context.plan,
             runner=context.services.runner,
             log=log,
@@ -154,6 +157,9 @@ async def _build(context: RunContext, log: buildlog.BuildLog) -> BuildExit:
                 on_session=context.host.hear_session,
             ),
         )
+        if build_exit.return_code == 0:
+            export.finish()
+        return build_exit
 
 
 @asynccontextmanager

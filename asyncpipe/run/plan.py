@@ -272,4 +272,6 @@ def _environment(request: Request) -> dict[str, str]:
         for name, value in request.build_secrets.items()
         if _declares(request, name)
     }
+    if not made.keys().isdisjoint(kept):
+        made = {}  # a password and its hash belong together: a person's stay as they are
     return {**kept, **made, "ASYNCPIPE_PYTHON": request.python}

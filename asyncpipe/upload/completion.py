@@ -27,7 +27,9 @@ from asyncpipe.retry import Retries, repeated
 from asyncpipe.system.crc import crc64nvme
 from asyncpipe.upload.budget import Budget
 from asyncpipe.upload.digests import multipart_etag, read_exactly
+from asyncpipe.upload.parts import SMALLEST_PART_BYTES
 from asyncpipe.upload.read_back import differences
+from asyncpipe.upload.request import UploadRequest
 from asyncpipe.upload.resume import NONCE_KEY
 from asyncpipe.upload.source import Source
 
@@ -244,3 +246,15 @@ async def refuse_taken(
             f"{store.url_of(target.key)} exists already",
             hint="published objects are never replaced: choose another destination",
         )
+
+
+async def refuse_early(request: UploadRequest, nonce: str) -> None:
+    """Raise DestinationTakenError before bytes are sent in vain.
+
+    A small finished file is stored by one call, which the store itself refuses if it can.
+    """
+    if request.store.capabilities.conditional_put and not request.source.grows:
+        await request.source.open()
+        if request.source.state.size_bytes <= SMALLEST_PART_BYTES:
+            return
+    await refuse_taken(request.store, request.target, nonce, request.options)

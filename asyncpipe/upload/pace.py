@@ -1,12 +1,15 @@
-"""How fast may be sent: parts in flight, bytes per second."""
+"""How fast may be sent: parts in flight, bytes per second; and how fast a file grows."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import anyio
+
+_SHORTEST_S: Final = 0.005  # between two looks at a file: each costs a tenth of a millisecond
 
 
 class SendGate:
@@ -86,3 +89,26 @@ class Bandwidth:
         start_s = max(now_s, self._free_at_s)
         self._free_at_s = start_s + size_bytes / self.bytes_per_s
         await anyio.sleep(start_s - now_s)
+
+
+class Growth:
+    """The pace of a file that grows: when to look at it again, so that no part waits for a look."""
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._pace_bytes_per_s = 0.0
+        self._before: tuple[float, int] | None = None
+
+    def pause_s(self, size_bytes: int, wanted_bytes: int) -> float:
+        """Return how long it will take to ``wanted_bytes``, from the size that was just seen."""
+        now_s = anyio.current_time()
+        before_s, before_bytes = self._before or (now_s, size_bytes)
+        if self._before is None or now_s - before_s >= self._longest_s / 2:
+            self._before = now_s, size_bytes
+        if now_s - before_s >= self._longest_s / 2:
+            seen = (size_bytes - before_bytes) / (now_s - before_s)
+            self._pace_bytes_per_s = (self._pace_bytes_per_s + seen) / 2
+        if self._pace_bytes_per_s <= 0:
+            return self._longest_s
+        left_s = (wanted_bytes - size_bytes) / self._pace_bytes_per_s
+        return min(self._longest_s, max(_SHORTEST_S, left_s))

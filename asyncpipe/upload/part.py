@@ -36,21 +36,31 @@ from asyncpipe.upload.resume import Resumption
 from asyncpipe.upload.source import Source
 
 HASH_BACKLOG = 1  # parts that wait for the whole-file hash: more would only fill memory
+REPORT_S = 0.05  # between two reports of progress
 LEAST_PROGRESS_BYTES = MIB  # per stall timeout, or a part is sent again
 
 
 class Progress:
-    """Counts bytes on their way; a failed attempt takes back what it had counted."""
+    """Counts bytes on their way; a failed attempt takes back what it had counted.
+
+    Bytes are counted thousands of times a second. They are reported as often as somebody looks, and
+    once all are sent.
+    """
 
     def __init__(self, report: Callable[[int, int | None], None] | None) -> None:
         self._report = report
+        self._reported_s = float("-inf")
         self.sent_bytes = 0
         self.total_bytes: int | None = None
 
     def add(self, count_bytes: int) -> None:
-        """Count bytes, or take them back, and report."""
+        """Count bytes, or take them back."""
         self.sent_bytes += count_bytes
-        if self._report is not None:
+        if self._report is None:
+            return
+        now_s = anyio.current_time()
+        if now_s - self._reported_s >= REPORT_S or self.sent_bytes == self.total_bytes:
+            self._reported_s = now_s
             self._report(self.sent_bytes, self.total_bytes)
 
 

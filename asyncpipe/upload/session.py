@@ -22,7 +22,7 @@ from asyncpipe.model.store import ObjectInfo, StoredPart, UploadHandle, crc64nvm
 from asyncpipe.model.transfer import PublishedObject, StagedObject, Target
 from asyncpipe.retry import repeated
 from asyncpipe.upload.abort import abort_until_gone
-from asyncpipe.upload.completion import Completion, read_again, refuse_taken, rewritten
+from asyncpipe.upload.completion import Completion, read_again, refuse_early, rewritten
 from asyncpipe.upload.digests import DigestedPart
 from asyncpipe.upload.feed.choice import Choice
 from asyncpipe.upload.feed.supply import Supply
@@ -69,7 +69,7 @@ class UploadSession:
         """Read, digest, inspect and send every byte; nothing is visible afterwards.
 
         Raises:
-            DestinationTakenError: an object exists at the destination already.
+            DestinationTakenError: the destination is taken; of a small file `complete` may say so.
             SourceChangedError: the file is not what was read: start again.
             XvaInvalidError: the inspector rejected the bytes.
             ChecksumError: the store refused bytes that were proven right.
@@ -80,7 +80,7 @@ class UploadSession:
         with reading(request.source.path):
             await self._choice.look_at(request.source, request.budget)
             await self._find_earlier()
-            await refuse_taken(request.store, request.target, self._nonce, request.options)
+            await refuse_early(request, self._nonce)
             await request.source.open()
             self._sent = await self._send_all(again=False)
         return StagedObject(

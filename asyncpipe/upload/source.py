@@ -6,8 +6,7 @@ What makes a digest true: every byte digested must be the byte on disk when the 
   the next look at it, and at the latest by the last one: SourceChangedError.
 * A rewrite in place leaves size and inode alone. It is *suspected* when the modification time
   moved without growth (of a growing file: and no growth followed within `SETTLING_S`), and
-  decided by reading every part again and comparing its CRC64NVME. A suspicion may be false
-  (``touch``); the comparison is not.
+  decided by reading every part again and comparing its CRC64NVME. A ``touch`` is suspected too.
 * A rewrite within the poll interval of a growth moves the modification time as the growth does. So
   the first part (headers are what programs patch), the last one and a random sample, together at
   most `SAMPLE_BYTES`, are always read again at the end of a growing file. Reading all again would
@@ -33,6 +32,7 @@ import anyio
 from asyncpipe.errors import ArtifactError, SourceChangedError, UploadError
 from asyncpipe.system.disk import STALL_S, Disk
 from asyncpipe.upload.digests import DigestedPart, range_crc64nvme
+from asyncpipe.upload.pace import Growth
 from asyncpipe.upload.parts import MIB
 
 SAMPLE_BYTES = 64 * MIB
@@ -218,6 +218,7 @@ class GrowingFile(_OpenFile):
         super().__init__(path)
         self._finished = finished
         self._poll_interval_s = poll_interval_s
+        self._growth = Growth(poll_interval_s)
         self._suspect = False
 
     async def open(self) -> None:
@@ -228,7 +229,7 @@ class GrowingFile(_OpenFile):
                     f"{self.path} was never written",
                     hint="read the build log: the export did not begin",
                 )
-            await self._rest()
+            await self._rest(self._poll_interval_s)
         await self._open()
 
     async def available(self, end_bytes: int) -> int:
@@ -240,7 +241,7 @@ class GrowingFile(_OpenFile):
                 return end_bytes
             if ended:
                 return now.size_bytes
-            await self._rest()
+            await self._rest(self._growth.pause_s(now.size_bytes, end_bytes))
 
     async def check(self, parts: Sequence[DigestedPart]) -> None:
         """Prove that the file ended where it was read to and holds what was read."""
@@ -271,8 +272,8 @@ class GrowingFile(_OpenFile):
     async def _exists(self) -> bool:
         return await self._disk.call(os.path.exists, self.path)
 
-    async def _rest(self) -> None:
-        with anyio.move_on_after(self._poll_interval_s):
+    async def _rest(self, pause_s: float) -> None:
+        with anyio.move_on_after(pause_s):
             await self._finished.wait()
 
 

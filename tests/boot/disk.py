@@ -9,6 +9,7 @@ The boot loaders are put in place by the script that the installers run in the e
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -148,13 +149,15 @@ def cached(name: str, inputs: str, make: Callable[[Path], None]) -> Path:
     """The disk of that name made of these inputs, ``make`` makes it; one made of others goes."""
     need_root()
     disk = cache_dir() / f"{name}-{inputs}.raw"
-    if not disk.exists():
-        partial = disk.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        make(partial)
-        for old in cache_dir().glob(f"{name}-*.raw"):
-            old.unlink()
-        partial.rename(disk)
+    with disk.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a run beside this one may want the same disk
+        if not disk.exists():
+            partial = disk.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            make(partial)
+            for old in cache_dir().glob(f"{name}-*.raw"):
+                old.unlink()
+            partial.rename(disk)
     return disk
 
 

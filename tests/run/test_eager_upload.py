@@ -10,12 +10,15 @@ import anyio
 import pytest
 
 from asyncpipe.errors import UploadError
+from asyncpipe.model.clean_up import HostOutcome
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import ExportGrew, Warned
 from asyncpipe.model.publication import Failed, Published
 from asyncpipe.model.store import StoredPart, UploadHandle
+from asyncpipe.model.transfer import StagedObject
 from asyncpipe.run import eager_upload
 from asyncpipe.run.context import RunContext
+from asyncpipe.run.host.beside import HostSide
 from asyncpipe.run.pipeline import process_template
 from asyncpipe.testing.processes import Script
 from asyncpipe.upload.session import UploadSession
@@ -77,6 +80,33 @@ async def test_an_upload_to_the_place_that_the_iso_named_is_dropped_when_the_gue
     assert not [
         one for one in bench.events.heard if isinstance(one, Warned) and "upload" in one.code
     ]
+
+
+async def test_the_end_of_the_export_is_sent_while_the_host_is_cleaned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = exported_at_once(tmp_path, guest_says("debian", "12"), after_s=0.1)
+    bench = Bench(tmp_path, (script,), eager=True)
+    staged, settled = anyio.Event(), []
+    stage, settle = UploadSession.stage, HostSide.settle
+
+    async def noted(session: UploadSession) -> StagedObject:
+        result = await stage(session)
+        staged.set()
+        return result
+
+    async def slow(host: HostSide, *what: Any, **more: Any) -> HostOutcome | None:
+        with anyio.fail_after(30):
+            await staged.wait()
+        settled.append(bench.visible())
+        return await settle(host, *what, **more)
+
+    monkeypatch.setattr(UploadSession, "stage", noted)
+    monkeypatch.setattr(HostSide, "settle", slow)
+    with anyio.fail_after(60):
+        outcome = await process_template(plan_in(tmp_path), bench.workshop())
+    assert isinstance(outcome, Published), outcome
+    assert not [key for key in settled[0] if key.endswith(".xva")], "all is there, none is visible"
 
 
 class _Stubborn:

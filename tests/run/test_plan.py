@@ -97,6 +97,18 @@ def test_the_build_password_goes_by_the_environment_and_only_where_declared(
     assert "s3cr3t" not in repr(one)
 
 
+def test_a_build_password_of_the_environment_is_kept_and_gets_no_hash_of_another(
+    tmp_path: Path,
+) -> None:
+    made = {"build_password": "made", "build_password_hash": "$6$made"}
+    declared = [variable(name, sensitive=True) for name in made]
+    wanted = replace(request(tmp_path, *declared), build_secrets=made)
+    chosen = {**wanted.environment, "PKR_VAR_build_password": "chosen"}
+    one = plan.expand(replace(wanted, environment=chosen))
+    assert one.packer_environment["PKR_VAR_build_password"] == "chosen"
+    assert "PKR_VAR_build_password_hash" not in one.packer_environment
+
+
 def test_a_sensitive_variable_on_the_command_line_is_refused(tmp_path: Path) -> None:
     wanted = request(tmp_path, variable("remote_password", sensitive=True))
     with pytest.raises(UsageError) as caught:

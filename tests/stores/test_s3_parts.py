@@ -221,6 +221,17 @@ async def test_an_answer_that_is_no_plain_success_is_explained_by_botocore_and_n
     assert len(recorder.sent) == 2
 
 
+async def test_an_argument_that_is_not_understood_is_left_to_botocore() -> None:
+    recorder = Recorder()
+    async with recorded(recorder, {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}) as client:
+        again = SignedAgain(client)
+        for more in ({}, {"ExpectedBucketOwner": "123456789012"}):
+            arguments = part(2, **more)
+            await again.act("upload_part", arguments)(**arguments)
+    names = [{name.lower() for name in request.headers} for request in recorder.sent]
+    assert ["x-amz-expected-bucket-owner" in one for one in names] == [False, True]
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -198,6 +198,17 @@ async def test_a_lasting_fault_leaves_nothing_behind(
     assert not case.standin.uploads()
 
 
+async def test_a_small_file_is_looked_for_once_where_the_store_itself_refuses(
+    case: Case, target: Target, tmp_path: Path
+) -> None:
+    small = written(tmp_path / "build.log", b"a few lines")
+    await case.upload(target, small)
+    assert len(case.standin.seen("HeadObject")) == 1, "after it was stored"
+    with pytest.raises(DestinationTakenError):
+        await case.upload(target, written(tmp_path / "other.log", b"other lines"))
+    assert case.body(target) == b"a few lines"
+
+
 @pytest.mark.parametrize("size_bytes", [1000, len(BODY)])
 async def test_an_object_that_stands_there_is_not_replaced(
     case: Case, target: Target, tmp_path: Path, size_bytes: int

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import anyio
+
 from asyncpipe.catalog.index.change import change_index
 from asyncpipe.catalog.read import read_metadata
 from asyncpipe.catalog.swap import swap, unguarded_warning
-from asyncpipe.errors import UploadError
+from asyncpipe.errors import UploadError, flattened
 from asyncpipe.model import store_keys
 from asyncpipe.model.documents import catalog
 from asyncpipe.model.documents.catalog import CatalogEntry, PointerResult
@@ -38,12 +40,19 @@ async def move_pointer(store: ObjectStore, entry: CatalogEntry) -> PointerResult
     warnings = list(dict.fromkeys(broken))
     if swapped.written and not swapped.guarded:
         warnings.append(unguarded_warning(store, key))
-    warnings += await _add_to_index(store, entry)
+
+    async def list_it() -> None:
+        warnings.extend(await _add_to_index(store, entry))
+
+    with flattened():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(list_it)
+            previous = await _previous(store, before, entry)
     newest = max(entry.timestamp, before.timestamp) if before else entry.timestamp
     return PointerResult(
         moved=newest == entry.timestamp,
         latest_timestamp=newest,
-        previous_metadata=await _previous(store, before, entry),
+        previous_metadata=previous,
         warnings=tuple(warnings),
     )
 

@@ -90,19 +90,24 @@ class Probe:
         return isinstance(ours, TransientStoreError)
 
     async def status_of(self, operation: str, name: str, **parameters: Any) -> int:
-        """Return the status of a refusal, 200 when the call was accepted.
+        """Return the status of a refusal, 200 when the call was accepted; as `answer_of`."""
+        return (await self.answer_of(operation, name, **parameters))[0]
+
+    async def answer_of(
+        self, operation: str, name: str, **parameters: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Return the status of a refusal, or 200 and the answer.
 
         Raises:
             ClientError: the endpoint answered about access, so nothing was learnt.
         """
         try:
-            await self.call(operation, name, **parameters)
+            return 200, await self.call(operation, name, **parameters)
         except ClientError as error:
             status, code = code_of(error)
             if code in _ABOUT_ACCESS:
                 raise
-            return status
-        return 200
+            return status, {}
 
     async def refused(
         self, operation: str, name: str, statuses: Container[int] | None, **parameters: Any

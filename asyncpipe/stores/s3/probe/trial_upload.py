@@ -74,11 +74,11 @@ class TrialUpload:
         await self._begin()
         if await self._part_status(WRONG_BODY) != 400:
             return False
-        status = await self._part_status(BODY)
+        status = await self._right_part_status()
         if status == _GONE:  # rclone drops the upload of a wrong part
             self._forget()
             await self._begin()
-            status = await self._part_status(BODY)
+            status = await self._right_part_status()
         return status == 200
 
     async def complete_refused(self, statuses: Container[int], **conditions: Any) -> bool:
@@ -157,8 +157,17 @@ class TrialUpload:
         return await self._probe.call(operation, self._name, UploadId=self._upload_id, **parameters)
 
     async def _part_status(self, digested: bytes) -> int:
+        return (await self._part_answer(digested))[0]
+
+    async def _right_part_status(self) -> int:
+        status, answer = await self._part_answer(BODY)
+        if status == 200:
+            self.etag, self._has_part = unquoted(answer), True
+        return status
+
+    async def _part_answer(self, digested: bytes) -> tuple[int, dict[str, Any]]:
         part = _part(self.mode, digested)
-        return await self._probe.status_of(
+        return await self._probe.answer_of(
             "upload_part", self._name, UploadId=self._upload_id, **part
         )
 

@@ -23,12 +23,13 @@ class Exchange:
 
 _PRESENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 _ID: Final = "asyncpipe-exchange"
+_LISTED: Final = "CompleteMultipartUpload"  # not what botocore may ask beside it, such as a region
 
 
 def join_calls(client: Any) -> None:
     """Let `exchanging` take part in the calls of a client of aiobotocore; once is enough."""
     events = client.meta.events
-    events.register_last("before-call.s3", _replace_body, unique_id=f"{_ID}-body")
+    events.register_last(f"before-call.s3.{_LISTED}", _replace_body, unique_id=f"{_ID}-body")
     events.register_first("before-send.s3", _answer, unique_id=f"{_ID}-answer")
 
 

@@ -42,6 +42,7 @@ _SAID: Final = {
     "ChecksumSHA256": "x-amz-checksum-sha256",
 }
 _ADDRESS: Final = frozenset({"Bucket", "Key", "UploadId", "PartNumber", "Body"})
+_UNDERSTOOD: Final = _ADDRESS | _VARYING.keys()
 _MOST_KNOWN: Final = 16
 
 
@@ -55,7 +56,8 @@ class SignedAgain:
 
     def act(self, operation: str, arguments: Mapping[str, Any]) -> Callable[..., Awaitable[Any]]:
         """Return what makes one attempt of a call, for botocore's ``arguments`` by name."""
-        if operation == "upload_part" or (operation == "get_object" and "Range" in arguments):
+        is_one_of_many = operation == "upload_part" or "Range" in arguments
+        if operation in _PLAIN and is_one_of_many and arguments.keys() <= _UNDERSTOOD:
             return partial(self._call, operation)
         act: Callable[..., Awaitable[Any]] = getattr(self._client.raw, operation)
         return act

@@ -276,7 +276,7 @@ class Pool(Protocol):
         ...
 
     async def vm(self, uuid: str) -> HostVm | None:
-        """The VM or template of this uuid, None when there is none."""
+        """Return the VM or template of this uuid, None if it does not exist."""
         ...
 
     async def vms(self, *, name: str | None = None, run_id: str | None = None) -> Sequence[HostVm]:
@@ -284,7 +284,7 @@ class Pool(Protocol):
         ...
 
     async def vdi(self, uuid: str) -> HostVdi | None:
-        """The disk or ISO image of this uuid, None when there is none."""
+        """Return the disk or ISO image of this uuid, None if it does not exist."""
         ...
 
     async def vdis(

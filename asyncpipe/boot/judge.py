@@ -56,7 +56,7 @@ class Seen:
     ssh: SshAnswer = SshAnswer.NOTHING
     waited_s: float = 0.0  # since power on
     limit_s: float = 0.0
-    stuck_for_s: float = 0.0  # since the firmware jumped into the boot sector, without a word since
+    stuck_for_s: float = 0.0  # of silence since the firmware jumped into the boot sector
     refused_for_s: float = 0.0  # since a server first refused the key
     silent_for_s: float = 0.0  # since the system came up, by its console, and SSH did not
     has_address: bool = True

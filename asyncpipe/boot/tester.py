@@ -64,7 +64,7 @@ class Tester:
         """Test an XVA that comes in pieces; ``folder`` is made, and gone afterwards.
 
         Raises:
-            XvaInvalidError: it is none.
+            XvaInvalidError: it is not a valid XVA.
             UsageError: this machine lacks what the image needs.
             BootTestNotRunError: it could not be started, or the machine was lost.
         """

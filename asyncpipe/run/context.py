@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from asyncpipe.model.publication import Failed, Publication, Published
 from asyncpipe.model.run import FileEntry
 from asyncpipe.model.transfer import PublishedObject
 from asyncpipe.model.xva import XvaReport, compressed_before, report_to_dict
-from asyncpipe.packer.watch import Listeners
 from asyncpipe.run import identify, plan, publish
 from asyncpipe.run import log as buildlog
 from asyncpipe.run.host.beside import HostSide
@@ -144,18 +142,6 @@ class RunContext:
     def on_waiting(self, what: str, limit_s: float) -> None:
         """Emit what is waited for."""
         self.services.reporter.emit(Waiting(unit=self.unit, what=what, limit_s=limit_s))
-
-    def listeners(self) -> Listeners:
-        """What of a running Packer is listened to."""
-        return Listeners(
-            on_phase=self.on_phase,
-            on_host=self.host.take,
-            on_waiting=self.on_waiting,
-            on_exit=self.on_exit,
-            on_problem=partial(self.warn, "packer-log"),
-            unblock=self.host.unblock,
-            on_session=self.host.hear_session,
-        )
 
     def on_exit(self, build_exit: BuildExit) -> None:
         """Keep how Packer ended, also when that ends the run."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -29,7 +30,6 @@ from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import TemplateFinished, TemplateStarted
 from asyncpipe.model.publication import Failed, Outcome, Publication, Published
-from asyncpipe.packer import build
 from asyncpipe.run import artifact, plan, publish
 from asyncpipe.run import log as buildlog
 from asyncpipe.run.claim import take_place_found_late
@@ -134,6 +134,8 @@ async def _build(context: RunContext, log: buildlog.BuildLog, export: Export) ->
 
     The end of the export is sent while the host is cleaned.
     """
+    from asyncpipe.packer import build, watch  # noqa: PLC0415 - a publication needs none of it
+
     locks = context.services.journal.folder.parent.parent / "locks"
     at_its_end = nullcontext() if context.plan.keep_failed_s else _host_settled(context)
     async with (
@@ -145,7 +147,15 @@ async def _build(context: RunContext, log: buildlog.BuildLog, export: Export) ->
             context.plan,
             runner=context.services.runner,
             log=log,
-            listeners=context.listeners(),
+            listeners=watch.Listeners(
+                on_phase=context.on_phase,
+                on_host=context.host.take,
+                on_waiting=context.on_waiting,
+                on_exit=context.on_exit,
+                on_problem=partial(context.warn, "packer-log"),
+                unblock=context.host.unblock,
+                on_session=context.host.hear_session,
+            ),
         )
         if build_exit.return_code == 0:
             export.finish()

@@ -12,6 +12,7 @@ from asyncpipe.errors import UsageError
 from asyncpipe.model.store import StoreOptions
 from asyncpipe.model.store_keys import checked_key
 from asyncpipe.ports import ObjectStore
+from asyncpipe.stores.directory.store import DirectoryStore
 from asyncpipe.text.safe import printable, without_userinfo
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
@@ -27,13 +28,11 @@ async def open_store(
     Raises:
         UsageError: another kind of URL, no credentials, or settings that cannot be used.
     """
-    # what serves one kind of place is loaded for it alone: S3's part takes 0.2 s
     if not url.startswith("s3://"):
-        from asyncpipe.stores.directory.store import DirectoryStore  # noqa: PLC0415
-
         yield DirectoryStore(folder_of(url))
         return
     bucket, prefix = bucket_and_prefix(url)
+    # botocore takes 0.2 s to import, which a folder need not wait for
     from asyncpipe.stores.s3.session import endpoint_of, open_client  # noqa: PLC0415
     from asyncpipe.stores.s3.store import S3Store  # noqa: PLC0415
 

@@ -24,8 +24,8 @@ def database(patterns: Sequence[bytes], flags: Sequence[int], *, name: str = "")
     """Return a ``hyperscan.Database`` that is ready to scan.
 
     ``name``: that of the file, for patterns that are the same in every run; without one nothing is
-    kept, since the patterns may be secrets. A file that is of other patterns, of another version,
-    damaged or not to be had is made anew; where it cannot be written, that is all.
+    kept, since the patterns may be secrets. Where the file is missing, damaged, of other patterns
+    or of another version they are compiled again, as they are where it cannot be written.
     """
     import hyperscan  # noqa: PLC0415 - costs time at the start
 

@@ -132,7 +132,7 @@ class HostMachine:
             self.ssh_address = (address, self._ssh_port)
 
     async def screenshot(self) -> bytes:
-        """Nothing: its screen is only to be had by VNC."""
+        """Return nothing: a host shows its screen over VNC only."""
         return b""
 
     async def power_down(self, limit_s: float) -> bool:

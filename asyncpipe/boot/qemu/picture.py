@@ -13,7 +13,7 @@ _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def png_of(ppm: bytes) -> bytes:
-    """Convert a binary PPM (netpbm, P6, 8 bits) to PNG (RFC 2083); ``b""`` where it is none."""
+    """Convert a binary PPM (netpbm, P6, 8 bits) to PNG (RFC 2083); ``b""`` for anything else."""
     header = _HEADER.match(ppm)
     if header is None:
         return b""

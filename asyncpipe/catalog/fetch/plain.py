@@ -119,7 +119,7 @@ async def stream_plain(
     """Read the XVA of ``entry`` in pieces, decompressed.
 
     Raises:
-        ChecksumError: it is not what was published; what came before is in the reader's hands.
+        ChecksumError: it is not what was published; the reader already has what came before.
         UploadError: the store refuses, or stays away.
     """
     send, receive = anyio.create_memory_object_stream[bytes](_AHEAD)

@@ -22,7 +22,7 @@ _MAX_BYTES: Final = 1024 * 1024
 
 
 def _read_script(path: Path | None) -> str | None:
-    """Read a person's script, None where there is none.
+    """Read the user's script; None without one.
 
     Raises:
         UsageError: it cannot be read, or is no text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from asyncpipe.ports import ObjectStore
 from asyncpipe.text.format import size_text
 
 if TYPE_CHECKING:
+    from asyncpipe.catalog.fetch.pull import Pulled
     from asyncpipe.xva.read.validator import XvaValidator
 
 
@@ -71,15 +73,21 @@ async def pull(
             )
     if "sha256" not in pulled.verified:
         warnings.append("the version was published without a SHA-256: only its size was compared")
+    return _said_of(pulled, signed.signer if signed else None, warnings, decompress=decompress)
+
+
+def _said_of(
+    pulled: Pulled, signer: str | None, warnings: Sequence[str], *, decompress: bool
+) -> Said:
+    """What was fetched and verified, and how to import it."""
     resumed = f", {size_text(pulled.resumed_bytes)} were there" if pulled.resumed_bytes else ""
-    checks = [*pulled.verified, *(["signature"] if signed else [])]
+    checks = [*pulled.verified, *(["signature"] if signer else [])]
     xva = pulled.entry.xva
     size = size_text(xva.content_size_bytes if decompress else xva.size_bytes)
-    verified = ", ".join(checks)
     return Said(
-        text=f"{pulled.path}: {size}{resumed}, verified: {verified}\n"
+        text=f"{pulled.path}: {size}{resumed}, verified: {', '.join(checks)}\n"
         f"Import it: xe vm-import filename={shlex.quote(str(pulled.path))}\n"
-        + (f"Signed by {signed.signer}\n" if signed else "")
+        + (f"Signed by {signer}\n" if signer else "")
         + "Then make a template of it; clones let people in by a cloud-init drive only.",
         document={
             "version": to_builtins(pulled.entry),
@@ -87,7 +95,7 @@ async def pull(
             "resumed_bytes": pulled.resumed_bytes,
             "decompressed": decompress,
             "verified": checks,
-            "signer": signed.signer if signed else None,
+            "signer": signer,
         },
         warnings=tuple(warnings),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from msgspec import to_builtins
 
@@ -21,6 +21,9 @@ from asyncpipe.text.format import counted, size_text
 _MAX_LOG_BYTES: Final = 256 * 1024 * 1024
 _UNKNOWN: Final = "not known"
 
+Document: TypeAlias = Mapping[str, Any]  # metadata.json
+Rows: TypeAlias = Sequence[tuple[str, object]]
+
 
 async def show(store: ObjectStore, *, template: str) -> Said:
     """Everything about one version on one screen."""
@@ -31,9 +34,6 @@ async def show(store: ObjectStore, *, template: str) -> Said:
     revocation = standing.revocation
     ancestor = (await catalog.revoked_ancestors(store, [entry])).get(entry.folder_key)
     answer = kept(store.url).get(entry.folder_key)
-    os, guest, build = document["os"], document["guest"], document["build"]
-    xva = document["files"]["xva"]
-    source, ci = build["source"], build["ci"] or {}
     rows = [
         ("version", f"{entry.short_id}@{entry.timestamp}"),
         ("revoked", _revoked(revocation)),
@@ -42,26 +42,8 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         *([("updates", _updates(answer))] if answer else []),
         ("signed by", (document["provenance"] or {}).get("signer", "nobody")),
         ("named by", ", ".join(names) or "nothing"),
-        ("system", os["pretty_name"] or os["release"] or os["version"]),
-        ("architecture", os["arch"]),
-        ("end of life", os["end_of_life"]),
-        ("kernel", guest["kernel"]),
-        ("hardening", guest["hardening_profile"]),
-        ("guest agent", guest["agent"]),
-        ("packages", _packages(document)),
-        ("XVA", f"{store.url_of(entry.xva.key)}  {size_text(xva['size_bytes'])}"),
-        ("sha256", xva["sha256_hex"]),
-        *_compression(document),
-        ("disk used", _used(document["xva"] or {})),
-        ("verified", ", ".join(document["verified"]) or "nothing"),
-        ("boot test", _boot_test(document.get("boot_test"))),
-        ("ISO", (document["iso"] or {}).get("name")),
-        ("template", build["template"]["path"]),
-        ("commit", _commit(source)),
-        ("built", f"{build['started_utc']}, {_minutes(build['duration_s'])}"),
-        ("by", ci.get("run_url") or None),
-        ("Packer", _packer(build["packer"])),
-        ("log", f"{store.url_of(document['files']['log']['key'])}"),
+        *_contents(store, entry, document),
+        *_origin(store, document),
     ]
     return Said(
         text=table([(name, str(value or _UNKNOWN)) for name, value in rows]),
@@ -76,6 +58,40 @@ async def show(store: ObjectStore, *, template: str) -> Said:
         },
         warnings=tuple(warnings),
     )
+
+
+def _contents(store: ObjectStore, entry: CatalogEntry, document: Document) -> Rows:
+    """What is in the image, and what of it was verified."""
+    os, guest, xva = document["os"], document["guest"], document["files"]["xva"]
+    return [
+        ("system", os["pretty_name"] or os["release"] or os["version"]),
+        ("architecture", os["arch"]),
+        ("end of life", os["end_of_life"]),
+        ("kernel", guest["kernel"]),
+        ("hardening", guest["hardening_profile"]),
+        ("guest agent", guest["agent"]),
+        ("packages", _packages(document)),
+        ("XVA", f"{store.url_of(entry.xva.key)}  {size_text(xva['size_bytes'])}"),
+        ("sha256", xva["sha256_hex"]),
+        *_compression(document),
+        ("disk used", _used(document["xva"] or {})),
+        ("verified", ", ".join(document["verified"]) or "nothing"),
+        ("boot test", _boot_test(document.get("boot_test"))),
+    ]
+
+
+def _origin(store: ObjectStore, document: Document) -> Rows:
+    """Where the image comes from."""
+    build = document["build"]
+    return [
+        ("ISO", (document["iso"] or {}).get("name")),
+        ("template", build["template"]["path"]),
+        ("commit", _commit(build["source"])),
+        ("built", f"{build['started_utc']}, {_minutes(build['duration_s'])}"),
+        ("by", (build["ci"] or {}).get("run_url") or None),
+        ("Packer", _packer(build["packer"])),
+        ("log", f"{store.url_of(document['files']['log']['key'])}"),
+    ]
 
 
 def _updates(answer: Answer) -> str:

@@ -131,24 +131,7 @@ async def import_source(
         UploadError: the store has no such version, or cannot be read.
     """
     if "://" in what or what.endswith(".xva") or "/" in what or await anyio.Path(what).exists():
-        if trust is not None:
-            raise UsageError(
-                "A file or URL has no signature; published versions have.",
-                hint="Name the version: asyncpipe import NAME --require-signature.",
-            )
-        async with open_source(what) as found:
-            if found.size_bytes is None:
-                raise UsageError(
-                    f"The size of {found.name} is not known before its end; XAPI must have it.",
-                    hint="Import from a file, or from a server that sends Content-Length.",
-                )
-            size_bytes, name = found.size_bytes, found.name
-        yield ImportSource(
-            name=name,
-            size_bytes=size_bytes,
-            open=partial(_opened, what),
-            origin=without_userinfo(name_of(what)) if "://" in what else "",
-        )
+        yield await _named_by_path(what, trust)
         return
     async with open_store(
         settings.destination, environment=settings.environment, options=settings.store
@@ -159,23 +142,49 @@ async def import_source(
         else:
             version = f"{entry.short_id}@{entry.timestamp}"
             entry = await catalog.resolve(store, version, revoked=True)
-
-        version = f"{entry.short_id}@{entry.timestamp}"
-
-        @asynccontextmanager
-        async def opened() -> AsyncGenerator[AsyncIterator[Piece]]:
-            async with catalog.stream_xva(store, entry) as pieces:
-                yield pieces
-
-        stored = ImportSource(
-            name=version,
-            size_bytes=entry.xva.size_bytes,
-            open=opened,
-            sha256_hex=entry.xva.sha256_hex or None,
-            version=version,
-            origin=without_userinfo(store.url_of(entry.xva.key)),
-        )
+        stored = _published(store, entry)
         yield _compressed(stored, store, entry) if entry.xva.compression else stored
+
+
+async def _named_by_path(what: str, trust: Trust | None) -> ImportSource:
+    """A file or a URL of known size, which XAPI asks for first."""
+    if trust is not None:
+        raise UsageError(
+            "A file or URL has no signature; published versions have.",
+            hint="Name the version: asyncpipe import NAME --require-signature.",
+        )
+    async with open_source(what) as found:
+        size_bytes, name = found.size_bytes, found.name
+    if size_bytes is None:
+        raise UsageError(
+            f"The size of {name} is not known before its end; XAPI must have it.",
+            hint="Import from a file, or from a server that sends Content-Length.",
+        )
+    return ImportSource(
+        name=name,
+        size_bytes=size_bytes,
+        open=partial(_opened, what),
+        origin=without_userinfo(name_of(what)) if "://" in what else "",
+    )
+
+
+def _published(store: ObjectStore, entry: CatalogEntry) -> ImportSource:
+    """A version as the store has it."""
+    version = f"{entry.short_id}@{entry.timestamp}"
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[AsyncIterator[Piece]]:
+        async with catalog.stream_xva(store, entry) as pieces:
+            yield pieces
+
+    return ImportSource(
+        name=version,
+        size_bytes=entry.xva.size_bytes,
+        open=opened,
+        sha256_hex=entry.xva.sha256_hex or None,
+        version=version,
+        origin=without_userinfo(store.url_of(entry.xva.key)),
+    )
 
 
 def _compressed(stored: ImportSource, store: ObjectStore, entry: CatalogEntry) -> ImportSource:

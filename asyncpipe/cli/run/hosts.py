@@ -7,24 +7,27 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import anyio
 import click
 
 from asyncpipe import reap
 from asyncpipe.errors import UsageError
 from asyncpipe.host.access import access_of_environment, access_of_template
-from asyncpipe.model.boot.result import TESTS_NAME
+from asyncpipe.model.boot.result import FOLDER_NAME, TESTS_NAME
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.clean_up import CleanUp
 from asyncpipe.model.documents.run_state import KnownRun
 from asyncpipe.ports import Pool
-from asyncpipe.reap.at_host import OpenHost
 from asyncpipe.run.host.parties import BuildHost
 from asyncpipe.run.state import FILE_NAME, read_run
 from asyncpipe.settings import Settings
 from asyncpipe.system import lock
 from asyncpipe.system.groups import ProcessGroups
+
+if TYPE_CHECKING:
+    from asyncpipe.reap.at_host import OpenHost
 
 _RUN_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 
@@ -144,6 +147,8 @@ async def end_test_before(settings: Settings, folder: Path) -> None:
     Raises:
         UsageError: something of it cannot be ended; nobody would look for it later.
     """
+    if not await anyio.Path(folder / FOLDER_NAME).is_dir():
+        return  # as nearly always: what would clean up is not loaded
     found = await reap.end_boot_test(folder, ProcessGroups(), host_opener(settings))
     _refuse_what_stays(found, folder, "")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.from_thread
@@ -20,16 +21,15 @@ from asyncpipe.cli.run import folders
 from asyncpipe.errors import UsageError
 from asyncpipe.model.build import BuildPlan
 from asyncpipe.model.run import OnError
-from asyncpipe.packer.locate import find_packer
-from asyncpipe.run import plan, selection
+from asyncpipe.run import plan
 from asyncpipe.run.state import RunJournal, find_run
-from asyncpipe.run.units import collisions
-from asyncpipe.run.units.discover import discover
-from asyncpipe.run.units.load import Unit, load_units
 from asyncpipe.settings import Settings, default_of
 from asyncpipe.system.process import SystemProcessRunner
 from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import Secrets, is_secret_name, secrets_of, texts_of
+
+if TYPE_CHECKING:
+    from asyncpipe.run.units.load import Unit
 
 _PASSWORD_BYTES = 24
 _HASH_ROUNDS = 5000  # stretching is for guessable passwords: 24 random bytes need none
@@ -54,6 +54,12 @@ async def prepare(settings: Settings) -> Prepared:
     Raises:
         UsageError, TemplateError: what would make it fail is known now.
     """
+    # a publication of a file is prepared elsewhere, and has no templates to read
+    from asyncpipe.packer.locate import find_packer
+    from asyncpipe.run.units import collisions
+    from asyncpipe.run.units.discover import discover
+    from asyncpipe.run.units.load import load_units
+
     root = Path.cwd()
     journal = _journal(settings, root)
     settings = _as_before(settings, journal)
@@ -176,6 +182,8 @@ def request_of(
     build_secrets: Mapping[str, str],
 ) -> plan.Request:
     """What a build of ``unit`` would be asked for."""
+    from asyncpipe.run import selection
+
     return plan.Request(
         unit=unit.name,
         template=unit.template,

@@ -21,7 +21,7 @@ from asyncpipe.model.documents.run_state import UnitState
 from asyncpipe.model.events import RunFinished
 from asyncpipe.model.publication import Outcome
 from asyncpipe.ports import Reporter
-from asyncpipe.report import exit_code, github, json_log, json_report, webhook
+from asyncpipe.report import exit_code, json_report, webhook
 from asyncpipe.report.console.reporter import Console, Style, open_console
 from asyncpipe.report.own_log import OwnLog
 from asyncpipe.report.safe_stream import is_capable, wants_colour
@@ -84,6 +84,8 @@ def open_reporter(prepared: Prepared, stdout: TextIO) -> Iterator[Console]:
     """The reporter that fits where the output goes."""
     settings = prepared.settings
     if settings.log_format == "json":
+        from asyncpipe.report import json_log
+
         with json_log.open_json_log(stream=stdout) as reporter:
             yield reporter
         return
@@ -187,6 +189,8 @@ def announce(prepared: Prepared) -> None:
     """Hand the run's folder on at once: a step that is killed later cannot any more."""
     settings = prepared.settings
     if settings.on_github:
+        from asyncpipe.report import github
+
         text = github.heredocs({"run-directory": str(prepared.journal.folder)})
         _warn(github.append(settings.environment, "GITHUB_OUTPUT", text))
 
@@ -219,6 +223,8 @@ def _write_files(finish: Finish) -> None:
             _warn(f"{settings.report} could not be written: {error.strerror}")
     if not settings.on_github:
         return
+    from asyncpipe.report import github  # loaded since the run was announced
+
     summary = github.summary(finish.outcomes, finish.info)
     _warn(github.append(settings.environment, "GITHUB_STEP_SUMMARY", summary))
     outputs = github.outputs(

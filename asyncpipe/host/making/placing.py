@@ -16,7 +16,7 @@ async def storage_for(pool: XapiPool, wanted: str | None, size_bytes: int, *, op
     person writes to name another.
 
     Raises:
-        HostMissingError: there is none, or more than one.
+        HostMissingError: none or several match.
         HostFullError: it has no room.
     """
     repositories = await pool.storage()
@@ -50,7 +50,7 @@ async def network_for(pool: XapiPool, wanted: str | None) -> str | None:
     """Return the reference of the network of this name or uuid; None where none is wanted.
 
     Raises:
-        HostMissingError: there is none, or more than one.
+        HostMissingError: none or several match.
     """
     if wanted is None:
         return None

@@ -38,7 +38,7 @@ def decode(body: bytes) -> HostBoot:
     """Read a note.
 
     Raises:
-        ValueError: it is none, or of another version.
+        ValueError: it is not such a document, or of another version.
     """
     note = msgspec.json.decode(body, type=HostBoot)
     if note.schema_version != _VERSION:

@@ -11,8 +11,6 @@ from typing import TextIO
 
 from asyncpipe.model.events import Event
 from asyncpipe.report.console.printers import PlainPrinter, Printer, Style
-from asyncpipe.report.console.terminal import BoardPrinter, TerminalPrinter
-from asyncpipe.report.github.printer import GithubPrinter
 from asyncpipe.report.mailbox import Mailbox
 from asyncpipe.report.sink import Sink, StreamSink
 
@@ -90,8 +88,12 @@ def open_console(
     """
     printer: Printer
     if github:
+        from asyncpipe.report.github.printer import GithubPrinter  # noqa: PLC0415
+
         printer = GithubPrinter(style, masks=masks, workspace=workspace)
     elif is_terminal:
+        from asyncpipe.report.console.terminal import BoardPrinter, TerminalPrinter  # noqa: PLC0415
+
         printer = (BoardPrinter if style.many else TerminalPrinter)(style, _terminal_size)
     else:
         printer = PlainPrinter(style)

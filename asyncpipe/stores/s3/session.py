@@ -149,7 +149,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Client:
-    """aiobotocore's client of one endpoint, which never repeats a call, and what it goes by."""
+    """aiobotocore's client of one endpoint, which never repeats a call, and its settings."""
 
     raw: Any
     credentials: RenewableCredentials

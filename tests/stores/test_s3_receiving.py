@@ -227,7 +227,7 @@ async def test_what_has_come_of_a_slow_body_is_handed_over_before_a_block_is_ful
 
 async def test_a_reader_that_pauses_holds_the_server_up_and_not_the_body_in_memory() -> None:
     sent_bytes = [0]
-    size_bytes = 96 * MIB
+    size_bytes = 128 * MIB
 
     def answer(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)

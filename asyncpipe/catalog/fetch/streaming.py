@@ -30,9 +30,9 @@ class Ahead:
     Few connections at first: more of them cost a store that is fast, and us, more than they bring.
     """
 
-    range_bytes: int = 12 * _MIB
+    range_bytes: int = 16 * _MIB
     connections: int = 2  # at first; another one each time the reader waits, up to ``window``
-    window: int = 4  # ranges on their way or waiting for their turn, at most
+    window: int = 3  # ranges on their way or waiting for their turn, at most
     stall_s: float = 20.0  # without a byte; then the rest of the range is requested again
 
 

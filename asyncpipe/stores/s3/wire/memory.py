@@ -11,7 +11,7 @@ from typing import Final
 from asyncpipe.system.memory import anonymous_memory
 
 # a range of a download, which its reader gets in one piece, and room for a byte too many
-BLOCK_BYTES: Final = 12 * 1024 * 1024 + mmap.PAGESIZE
+BLOCK_BYTES: Final = 16 * 1024 * 1024 + mmap.PAGESIZE
 _MOST_IDLE: Final = 6
 
 

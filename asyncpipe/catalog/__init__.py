@@ -3,8 +3,9 @@
 A module is imported when one of its names is first used: `list` need not wait for what prunes.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from asyncpipe.system import loaded_on_use
 
 if TYPE_CHECKING:
     from asyncpipe.catalog.comparing import Change, Difference, compare
@@ -103,35 +104,27 @@ __all__ = [
 ]
 
 _NAMES = {  # by the module that has them
-    "catalog.comparing": "Change Difference compare",
-    "catalog.failures": "FailedBuild Failures list_failures",
-    "catalog.fetch.pull": "Pulled pull require_image",
-    "catalog.fetch.streaming": "stream_xva",
-    "catalog.index.change": "change_index",
-    "catalog.index.listing": "Listing list_versions",
-    "catalog.index.pointer": "move_pointer",
-    "catalog.index.rebuild": "rebuild_index",
-    "catalog.place": "Claimant leave_place look_at_place take_place",
-    "catalog.pruning": "Pruning plan_pruning prune",
-    "catalog.read": "BAD read_metadata",
-    "catalog.releases.ancestry": "revoked_ancestors",
-    "catalog.releases.channels": "Channel Channels channels set_channel unset_channel",
-    "catalog.releases.expiry": "has_passed set_end",
-    "catalog.releases.history": "History Why before history move_channel",
-    "catalog.releases.naming": "latest names_of resolve",
-    "catalog.releases.repair": "Repaired repair",
-    "catalog.releases.revocation": "repoint revocation_of revoke revoked_folders",
-    "catalog.releases.standing": "Standing Standings newest_good standing_of standings",
-    "catalog.streams": "write_streams",
-    "model.documents.catalog": "entry_of",
+    "asyncpipe.catalog.comparing": "Change Difference compare",
+    "asyncpipe.catalog.failures": "FailedBuild Failures list_failures",
+    "asyncpipe.catalog.fetch.pull": "Pulled pull require_image",
+    "asyncpipe.catalog.fetch.streaming": "stream_xva",
+    "asyncpipe.catalog.index.change": "change_index",
+    "asyncpipe.catalog.index.listing": "Listing list_versions",
+    "asyncpipe.catalog.index.pointer": "move_pointer",
+    "asyncpipe.catalog.index.rebuild": "rebuild_index",
+    "asyncpipe.catalog.place": "Claimant leave_place look_at_place take_place",
+    "asyncpipe.catalog.pruning": "Pruning plan_pruning prune",
+    "asyncpipe.catalog.read": "BAD read_metadata",
+    "asyncpipe.catalog.releases.ancestry": "revoked_ancestors",
+    "asyncpipe.catalog.releases.channels": "Channel Channels channels set_channel unset_channel",
+    "asyncpipe.catalog.releases.expiry": "has_passed set_end",
+    "asyncpipe.catalog.releases.history": "History Why before history move_channel",
+    "asyncpipe.catalog.releases.naming": "latest names_of resolve",
+    "asyncpipe.catalog.releases.repair": "Repaired repair",
+    "asyncpipe.catalog.releases.revocation": "repoint revocation_of revoke revoked_folders",
+    "asyncpipe.catalog.releases.standing": "Standing Standings newest_good standing_of standings",
+    "asyncpipe.catalog.streams": "write_streams",
+    "asyncpipe.model.documents.catalog": "entry_of",
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"asyncpipe.{home}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loaded_on_use(__name__, _NAMES)

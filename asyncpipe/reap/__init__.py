@@ -5,8 +5,9 @@ Each name is loaded when it is first used: a publication needs none of them.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from asyncpipe.system import loaded_on_use
 
 if TYPE_CHECKING:
     from asyncpipe.reap.boot_tests import end_boot_test, sweep_boot_tests
@@ -34,19 +35,11 @@ __all__ = [
 ]
 
 _NAMES = {  # by the module that has them
-    "boot_tests": "end_boot_test sweep_boot_tests",
-    "findings": "Finding Groups HasLifecycle HasRemains Kind Reaped",
-    "interrupted": "end_builds reap_run",
-    "marked": "Known Life LookAtRun sweep_host",
-    "stored": "sweep",
+    "asyncpipe.reap.boot_tests": "end_boot_test sweep_boot_tests",
+    "asyncpipe.reap.findings": "Finding Groups HasLifecycle HasRemains Kind Reaped",
+    "asyncpipe.reap.interrupted": "end_builds reap_run",
+    "asyncpipe.reap.marked": "Known Life LookAtRun sweep_host",
+    "asyncpipe.reap.stored": "sweep",
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"asyncpipe.reap.{home}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = loaded_on_use(__name__, _NAMES)

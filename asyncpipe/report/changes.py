@@ -18,7 +18,7 @@ class Changes:
 
 
 def changes(now: Mapping[str, object], before: Mapping[str, object] | None) -> Changes | None:
-    """Compare two metadata documents; None when there is none before.
+    """Compare two metadata documents; None without an earlier one.
 
     Reads ``files.xva.size_bytes`` and ``packages`` (objects with ``name``, ``version``,
     ``arch``) and nothing else; what is missing or of another shape counts as unknown, for the

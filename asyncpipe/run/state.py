@@ -198,7 +198,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True, rename={"xva_path": "xva"
 
     @classmethod
     def read(cls, run_directory: Path) -> Built | None:
-        """Read it; None when there is none or its files are gone, so that one builds again."""
+        """Read it; None when it or its files are missing, so that one builds again."""
         try:
             body = read_regular(run_directory / _BUILT_FILE_NAME, max_bytes=_MAX_BYTES)
             built = msgspec.convert(json.loads(body), cls, dec_hook=_path)

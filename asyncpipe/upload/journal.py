@@ -114,7 +114,7 @@ class Journal:
 
 
 async def read_journal(path: Path) -> JournalEntry | None:
-    """Return what a journal says, None when there is none or it is damaged."""
+    """Return what a journal says; None when it is missing or damaged."""
     try:
         data = await Disk(path.name).call(_read_bounded, path)
     except OSError:

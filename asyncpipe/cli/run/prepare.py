@@ -29,6 +29,7 @@ from asyncpipe.text.format import timestamp_of
 from asyncpipe.text.secrets import Secrets, is_secret_name, secrets_of, texts_of
 
 if TYPE_CHECKING:
+    from asyncpipe.packer.locate import FoundPacker
     from asyncpipe.run.units.load import Unit
 
 _PASSWORD_BYTES = 24
@@ -79,19 +80,7 @@ async def prepare(settings: Settings) -> Prepared:
     )
     build_secrets = {unit.name: _build_secrets() for unit in units}
     plans = tuple(
-        plan.expand(
-            request_of(
-                settings,
-                unit,
-                timestamp=journal.timestamp,
-                run_id=journal.run_id,
-                run_directory=fresh_folder(journal.folder / unit.name),
-                packer_path=packer.path,
-                packer_version=packer.version,
-                build_secrets=build_secrets[unit.name],
-            )
-        )
-        for unit in units
+        _plan_of(settings, journal, unit, packer, build_secrets[unit.name]) for unit in units
     )
     collisions.refuse_collisions(plans, {unit.name: _vm_name(unit) for unit in units})
     made = {
@@ -105,6 +94,27 @@ async def prepare(settings: Settings) -> Prepared:
         units=tuple(units),
         plans=plans,
         secrets=secrets_of(settings.environment, sensitive_of(units) | made),
+    )
+
+
+def _plan_of(
+    settings: Settings,
+    journal: RunJournal,
+    unit: Unit,
+    packer: FoundPacker,
+    build_secrets: Mapping[str, str],
+) -> BuildPlan:
+    return plan.expand(
+        request_of(
+            settings,
+            unit,
+            timestamp=journal.timestamp,
+            run_id=journal.run_id,
+            run_directory=fresh_folder(journal.folder / unit.name),
+            packer_path=packer.path,
+            packer_version=packer.version,
+            build_secrets=build_secrets,
+        )
     )
 
 

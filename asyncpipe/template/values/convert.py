@@ -202,7 +202,7 @@ def _fits_object(source: Type, to: Type) -> bool:
 
 
 def unify(types: Sequence[Type]) -> Type | None:
-    """The one type that values of all these types convert to; None if there is none."""
+    """Return the one type that values of all these types convert to; None if they share none."""
     if not types:
         return None
     kinds = {one.kind for one in types}
